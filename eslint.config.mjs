@@ -1,0 +1,108 @@
+import js from '@eslint/js'
+import { defineConfig, globalIgnores } from 'eslint/config'
+import { createNodeResolver, importX } from 'eslint-plugin-import-x'
+import rxjsX from 'eslint-plugin-rxjs-x'
+import tseslint from 'typescript-eslint'
+
+// The clock, the network and chance reach the core through its ports.
+const WORLD = [
+  ...['Date', 'performance', 'setTimeout', 'setInterval', 'setImmediate', 'queueMicrotask', 'clearTimeout'],
+  ...['clearInterval', 'clearImmediate', 'process', 'fetch', 'console', 'crypto', 'globalThis', 'global', 'require']
+]
+
+const CAN_PARSE = { object: 'URL', property: 'canParse', message: "Once hot, Node 20's refuses umlauts: use urlOf." }
+
+const IMPORTS = [
+  { regex: '^rxjs/(?!testing$)', message: "Only 'rxjs' and 'rxjs/testing' are entries." },
+  {
+    regex: '^fp-ts($|/(?!lib/\\w+\\.js$))',
+    message: "Write 'fp-ts/lib/Either.js': the root loads ten times slower, the rest fails under Node's ES modules."
+  },
+  { regex: '^io-ts/(?!lib/\\w+\\.js$)', message: "Write 'io-ts' or 'io-ts/lib/PathReporter.js'." }
+]
+
+export default defineConfig(
+  globalIgnores(['dist/', 'coverage/', 'reports/', '.stryker-tmp/', '**/*.js', '**/*.cjs', '**/*.mjs']),
+  {
+    files: ['**/*.ts'],
+    extends: [
+      js.configs.recommended,
+      tseslint.configs.strictTypeChecked,
+      tseslint.configs.stylisticTypeChecked,
+      rxjsX.configs.recommended,
+      importX.flatConfigs.typescript // without it no-cycle does not parse .ts, finds nothing and says nothing
+    ],
+    plugins: { 'import-x': importX },
+    languageOptions: { parserOptions: { project: './tsconfig.spec.json', tsconfigRootDir: import.meta.dirname } },
+    linterOptions: { reportUnusedDisableDirectives: 'error' },
+    settings: {
+      // without the alias './x.js' is not found, and no-cycle is silent again
+      'import-x/resolver-next': [
+        createNodeResolver({ extensions: ['.ts', '.js'], extensionAlias: { '.js': ['.ts', '.js'] } })
+      ]
+    },
+    rules: {
+      'import-x/no-cycle': 'error',
+      'import-x/no-self-import': 'error',
+      'import-x/no-duplicates': 'error',
+      'no-restricted-imports': ['error', { patterns: IMPORTS }],
+      'rxjs-x/no-exposed-subjects': 'error',
+      'rxjs-x/no-floating-observables': 'error',
+      eqeqeq: 'error',
+      'func-style': ['error', 'expression'],
+      'prefer-arrow-callback': 'error',
+      'object-shorthand': 'error',
+      '@typescript-eslint/array-type': ['error', { default: 'array', readonly: 'generic' }],
+      '@typescript-eslint/consistent-type-definitions': 'off', // an interface is not assignable to Json, a type is
+      '@typescript-eslint/consistent-indexed-object-style': 'off', // the name of an index tells the reader something
+      '@typescript-eslint/consistent-type-imports': ['error', { disallowTypeAnnotations: false }],
+      '@typescript-eslint/no-confusing-void-expression': [
+        'error',
+        { ignoreArrowShorthand: true, ignoreVoidOperator: true, ignoreVoidReturningFunctions: true }
+      ],
+      '@typescript-eslint/no-unused-vars': [
+        'error',
+        { argsIgnorePattern: '^_', varsIgnorePattern: '^_', ignoreRestSiblings: true }
+      ],
+      '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true, allowBoolean: true }],
+      '@typescript-eslint/switch-exhaustiveness-check': [
+        'error',
+        {
+          allowDefaultCaseForExhaustiveSwitch: false,
+          considerDefaultExhaustiveForUnions: false,
+          requireDefaultForNonUnion: false
+        }
+      ]
+    }
+  },
+  {
+    files: ['lib/**/*.ts'],
+    rules: {
+      'max-lines': ['error', { max: 250, skipBlankLines: false, skipComments: false }],
+      'max-lines-per-function': ['error', { max: 40, skipBlankLines: true, skipComments: true }],
+      'no-restricted-properties': ['error', CAN_PARSE]
+    }
+  },
+  {
+    files: ['lib/core/**/*.ts'],
+    rules: {
+      'no-restricted-globals': ['error', ...WORLD.map((name) => ({ name, message: 'The core asks its ports.' }))],
+      'no-restricted-properties': [
+        'error',
+        CAN_PARSE,
+        { object: 'Math', property: 'random', message: 'The core asks its ports.' }
+      ]
+    }
+  },
+  {
+    files: ['spec/**/*.ts'],
+    rules: {
+      'max-lines': ['error', { max: 600 }],
+      '@typescript-eslint/no-empty-function': 'off',
+      '@typescript-eslint/no-non-null-assertion': 'off',
+      '@typescript-eslint/unbound-method': 'off',
+      'rxjs-x/no-ignored-takewhile-value': 'off',
+      'rxjs-x/no-floating-observables': 'off'
+    }
+  }
+)

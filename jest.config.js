@@ -1,0 +1,25 @@
+/** @type {import('jest').Config} */
+module.exports = {
+  testEnvironment: 'node',
+  testMatch: ['<rootDir>/spec/**/*.spec.ts'],
+  modulePathIgnorePatterns: ['<rootDir>/dist/', '<rootDir>/.stryker-tmp/'],
+  // Types are checked by `npm run types`; here they are only taken off (isolatedModules).
+  transform: { '^.+\\.ts$': ['ts-jest', { tsconfig: 'tsconfig.spec.json' }] },
+  moduleNameMapper: {
+    '^rx-captcha$': '<rootDir>/lib/index.ts',
+    '^rx-captcha/testing$': '<rootDir>/lib/testing.ts',
+    '^rx-captcha/emulator$': '<rootDir>/lib/edge/emulator.ts',
+    '^(\\.{1,2}/.*)\\.js$': '$1'
+  },
+  setupFilesAfterEnv: ['<rootDir>/spec/support/setup.ts'],
+  maxWorkers: '100%',
+  // Not v8: it counts the branches of code that is never called as covered.
+  coverageProvider: 'babel',
+  collectCoverageFrom: ['lib/**/*.ts'],
+  coverageReporters: ['text', 'lcovonly'],
+  coverageThreshold: {
+    './lib/core/': { branches: 100, functions: 100, lines: 100, statements: 100 },
+    // everything that no key above names
+    global: { branches: 90 }
+  }
+}
