@@ -1,0 +1,171 @@
+import * as E from 'fp-ts/lib/Either.js'
+import { defer, exhaustMap, filter, finalize, map, of, repeat, take, tap, timer, type Observable } from 'rxjs'
+import { isAnswer } from './call.js'
+import type { Context } from './context.js'
+import type { CreateUnknown, NotCreated, Refused, SolveError } from './error.js'
+import type { Turn } from './gate.js'
+import type { Life } from './lives.js'
+import { readCreate, type CreateAnswer } from './meaning.js'
+import type { ObservableEither } from './observable-either.js'
+import type { Json } from './ports.js'
+import { createTaskBody } from './protocol.js'
+import { known, type Known } from './stand.js'
+
+/** What one createTask came to, and when it left. */
+interface Exchanged {
+  readonly read: CreateAnswer
+  readonly sentAt: number
+  /** How long the gate is shut now, if the service asked for a wait. */
+  readonly shutMs: number
+}
+
+type Bought = E.Either<SolveError, Known>
+
+const MOST_TRIES = 4
+const SHORTEST_PAUSE_MS = 250
+const LONGEST_PAUSE_MS = 5_000
+
+const unknown = (doubt: Pick<CreateUnknown, 'status' | 'cause' | 'problems'>): CreateUnknown => ({
+  _tag: 'CreateUnknown',
+  paid: 'unknown',
+  ...doubt
+})
+
+/** One call. As soon as it has left, it is read to its end whoever leaves: its answer may hold the id of a paid task. */
+const exchange = (context: Context, body: Json, life: Life, turn: Turn): Observable<Exchanged> =>
+  defer(() => {
+    const { call, lives, reading, scheduler, settings } = context
+    const startedAt = scheduler.now()
+    let sentAt: number | undefined
+    const exchanged = call('/createTask', body, settings.createTimeoutMs).pipe(
+      tap((wire) => {
+        if (isAnswer(wire)) return
+        sentAt ??= scheduler.now()
+        life.stand = { _tag: 'Left' }
+      }),
+      filter(isAnswer),
+      map((answer) => {
+        const read = readCreate(reading, answer, sentAt !== undefined)
+        if (read._tag === 'Created') turn.accepted()
+        const shutMs = read._tag === 'Later' ? turn.later(read.retryAfterMs) : 0
+        return { read, shutMs, sentAt: sentAt ?? startedAt }
+      }),
+      finalize(() => {
+        turn.ended()
+      })
+    )
+    return lives.readToEnd(
+      exchanged,
+      () => sentAt !== undefined,
+      (late) => {
+        letGo(context, life, late)
+      }
+    )
+  })
+
+/** The answer came after its caller had gone: an id is somebody's to resume, anything else is told as lost. */
+const letGo = ({ lives }: Context, life: Life, { read, sentAt }: Exchanged): void => {
+  if (read._tag === 'Created') lives.orphan(life.asOrphan({ taskId: read.taskId, createdAt: sentAt }))
+  else life.lost('doubt' in read ? unknown(read.doubt) : read.refused)
+}
+
+/** One paid task over all tries of its createTask: repeated only while it provably did not leave, or was turned away. */
+class Purchase {
+  #attempts = 0
+  #unreachable = 0 // tries in a row that never left
+  #pauseMs = 0
+  #assumed: Refused | undefined // a 503 without a document, taken for a no
+
+  constructor(
+    private readonly context: Context,
+    private readonly life: Life,
+    private readonly firstTurn: Turn
+  ) {}
+
+  /** Every further try waits for a turn of its own. */
+  nextTurn(): Observable<Turn> {
+    const { gate, scheduler } = this.context
+    if (this.#attempts === 0) return of(this.firstTurn)
+    return timer(this.#pauseMs, scheduler).pipe(exhaustMap(() => gate.turn('repeat')))
+  }
+
+  /** A new try is about to leave. */
+  begin(): void {
+    this.#attempts += 1
+    if (!this.#assumed) this.life.stand = { _tag: 'Unsent', attempts: this.#attempts }
+  }
+
+  /** What follows from an answer: an end, or nothing, for once more. */
+  judge({ read, sentAt, shutMs }: Exchanged): Bought | undefined {
+    if (read._tag === 'NeverLeft') return this.#neverLeft(read)
+    this.#unreachable = 0
+    switch (read._tag) {
+      case 'Created': {
+        const created = known({ taskId: read.taskId, createdAt: sentAt })
+        this.life.stand = created
+        this.life.tell({ _tag: 'Created', ref: created.ref })
+        return E.right(created)
+      }
+      case 'Unknown':
+        return E.left(unknown(read.doubt))
+      case 'Refused':
+        return E.left(this.#inDoubt(read.refused))
+      case 'Later':
+        return this.#later(read, shutMs)
+    }
+  }
+
+  #later({ refused, assumed }: Extract<CreateAnswer, { readonly _tag: 'Later' }>, shutMs: number): Bought | undefined {
+    const { status } = refused
+    if (assumed) {
+      this.#assumed = { ...refused, paid: 'unknown' }
+      this.life.tell({ _tag: 'Assumed', status })
+    }
+    this.life.stand = { _tag: 'Later', refused: this.#inDoubt(refused) }
+    return this.#onceMore(0, 'later', shutMs)
+  }
+
+  #neverLeft({ reason, doubt: { cause } }: Extract<CreateAnswer, { readonly _tag: 'NeverLeft' }>): Bought | undefined {
+    const attempts = this.#attempts
+    this.#unreachable += 1
+    if (!this.#assumed) this.life.stand = { _tag: 'Unsent', attempts, cause }
+    if (reason === 'tls' || this.#unreachable === MOST_TRIES) {
+      const notCreated: NotCreated = { _tag: 'NotCreated', paid: 'no', reason, attempts, cause }
+      return E.left(this.#assumed ?? notCreated)
+    }
+    const spanMs = LONGEST_PAUSE_MS / 2 ** (MOST_TRIES - 1 - this.#unreachable) - SHORTEST_PAUSE_MS
+    const pauseMs = Math.round(SHORTEST_PAUSE_MS + this.context.random() * spanMs)
+    return this.#onceMore(pauseMs, 'network', pauseMs)
+  }
+
+  #onceMore(pauseMs: number, reason: 'later' | 'network', waitMs: number): Bought | undefined {
+    if (this.context.lives.isClosing) return E.left(this.life.endedNow('closed'))
+    this.#pauseMs = pauseMs
+    this.life.tell({ _tag: 'Delayed', reason, waitMs })
+    return undefined
+  }
+
+  /** After a no that was only assumed, a task may exist whatever the service says to the next try. */
+  #inDoubt(refused: Refused): Refused {
+    return this.#assumed ? { ...refused, paid: 'unknown' } : refused
+  }
+}
+
+/** Buys one task: emits where it stands then, or why there is none. */
+export const createTask =
+  (context: Context) =>
+  (payload: Json, life: Life, firstTurn: Turn): ObservableEither<SolveError, Known> =>
+    defer(() => {
+      const body = createTaskBody(context.settings.clientKey, payload)
+      const purchase = new Purchase(context, life, firstTurn)
+      return defer(() => purchase.nextTurn()).pipe(
+        exhaustMap((turn) => {
+          purchase.begin()
+          return exchange(context, body, life, turn)
+        }),
+        map((exchanged) => purchase.judge(exchanged)),
+        repeat(),
+        filter((bought) => bought !== undefined),
+        take(1)
+      )
+    })

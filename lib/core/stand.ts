@@ -1,0 +1,48 @@
+import { timedOut } from './call.js'
+import type { Doubt, Refused, SolveError } from './error.js'
+import type { Cause } from './ports.js'
+import type { TaskRef } from './task.js'
+
+/** Where a task stands. */
+export type Stand =
+  /** Waiting for its turn, connecting, or between tries. */
+  | { readonly _tag: 'Unsent'; readonly attempts: number; readonly cause?: Cause }
+  /** createTask has left and is not answered. */
+  | { readonly _tag: 'Left' }
+  /** The last createTask was answered "later". */
+  | { readonly _tag: 'Later'; readonly refused: Refused }
+  | Known
+
+/** The task exists, and its id is known. The two fields that change do so in place: a task is asked a hundred times. */
+export interface Known {
+  readonly _tag: 'Known'
+  readonly ref: TaskRef
+  asked: number
+  causes: ReadonlyArray<Doubt>
+}
+
+export const UNSENT: Stand = { _tag: 'Unsent', attempts: 0 }
+
+export const known = (ref: TaskRef): Known => ({ _tag: 'Known', ref, asked: 0, causes: [] })
+
+const CLOSED: Cause = { name: 'Closed', code: 'CLOSED', message: 'the solver was closed before the answer came' }
+
+/** One value, read by the deadline and by `close`: what the task would be if it ended now. */
+export const endedNow = (stand: Stand, why: 'deadline' | 'closed', afterMs: number): SolveError => {
+  switch (stand._tag) {
+    case 'Unsent': {
+      const { attempts, cause } = stand
+      return { _tag: 'NotCreated', paid: 'no', reason: why, attempts, ...(cause && { cause }) }
+    }
+    case 'Left':
+      return { _tag: 'CreateUnknown', paid: 'unknown', cause: why === 'closed' ? CLOSED : timedOut(afterMs) }
+    case 'Later':
+      return stand.refused
+    case 'Known': {
+      const { ref, asked, causes } = stand
+      return why === 'closed'
+        ? { _tag: 'Interrupted', paid: 'yes', ref }
+        : { _tag: 'TimedOut', paid: 'yes', ref, afterMs, asked, causes }
+    }
+  }
+}

@@ -1,0 +1,82 @@
+import * as E from 'fp-ts/lib/Either.js'
+import * as OE from '../../lib/core/observable-either.js'
+import { marbles } from '../support/marbles.js'
+
+const values: Readonly<Record<string, E.Either<string, string>>> = {
+  l: E.left('no'),
+  r: E.right('yes'),
+  R: E.right('next'),
+  d: E.right('yes!')
+}
+
+describe('left', () => {
+  it(
+    'emits one Left at once',
+    marbles(({ expectObservable }) => {
+      expectObservable(OE.left('no')).toBe('(l|)', values)
+    })
+  )
+})
+
+describe('flatMap', () => {
+  it(
+    'goes on with the Right',
+    marbles(({ cold, expectObservable, expectSubscriptions }) => {
+      const source = cold('  --(r|)', values)
+      const next = cold('      ---(R|)', values)
+      const subs = '         --^--!'
+      const expected = '     -----(R|)'
+
+      expectObservable(source.pipe(OE.flatMap(() => next))).toBe(expected, values)
+      expectSubscriptions(next.subscriptions).toBe(subs)
+    })
+  )
+
+  it(
+    'hands on the value',
+    marbles(({ cold, expectObservable }) => {
+      const source = cold('  --(r|)', values)
+      const expected = '     --(l|)'
+
+      expectObservable(source.pipe(OE.flatMap((value) => OE.left(value)))).toBe(expected, { l: E.left('yes') })
+    })
+  )
+
+  it(
+    'lets a Left pass and begins nothing',
+    marbles(({ cold, expectObservable, expectSubscriptions }) => {
+      const source = cold('  --(l|)', values)
+      const next = cold('    ---(R|)', values)
+      const expected = '     --(l|)'
+
+      expectObservable(source.pipe(OE.flatMap(() => next))).toBe(expected, values)
+      expectSubscriptions(next.subscriptions).toBe([])
+    })
+  )
+
+  it(
+    'ends what it began when it is left',
+    marbles(({ cold, expectObservable, expectSubscriptions }) => {
+      const source = cold('  --r', values)
+      const next = cold('      -----', values)
+      const unsub = '        ----!'
+      const subs = '         --^-!'
+      const expected = '     -----'
+
+      expectObservable(source.pipe(OE.flatMap(() => next)), unsub).toBe(expected)
+      expectSubscriptions(next.subscriptions).toBe(subs)
+    })
+  )
+})
+
+describe('map', () => {
+  it(
+    'changes the Right and lets a Left pass',
+    marbles(({ cold, expectObservable }) => {
+      const source = cold('  r-l|', values)
+      const expected = '     d-l|'
+
+      expectObservable(source.pipe(OE.map((value) => `${value}!`))).toBe(expected, values)
+    })
+  )
+})

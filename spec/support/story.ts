@@ -1,0 +1,87 @@
+import { Observable, type Subscription } from 'rxjs'
+import { TestScheduler } from 'rxjs/testing'
+import type { SolverEvent } from '../../lib/core/event.js'
+import { resolveOptions, type SolveOptions } from '../../lib/core/options.js'
+import type { Path, Post } from '../../lib/core/ports.js'
+import { makeSolver, type Solver } from '../../lib/core/solver.js'
+import { recaptchaV2 } from '../../lib/core/task.js'
+import { scriptedPost, type Scripted } from '../../lib/testing.js'
+
+export const KEY = 'canary-key-9f8e7d6c'
+
+export const aTask = recaptchaV2({ websiteURL: 'https://example.com/', websiteKey: 'site-key' })
+
+export interface Story {
+  readonly solver: Solver
+  readonly at: (ms: number, what: () => void) => void
+  /** Subscribes, and notes what comes under a name. */
+  readonly follow: (source: Observable<unknown>, name?: string) => Subscription
+}
+
+/** What happened: calls with their frames, results with theirs, and all events. */
+export interface Told {
+  readonly calls: string[]
+  readonly results: ReadonlyArray<readonly [at: number, name: string, value: unknown]>
+  readonly events: SolverEvent[]
+  readonly end: number
+}
+
+/** Notes when a call begins, is aborted, or is answered. */
+const watched =
+  (post: Post, scheduler: TestScheduler, calls: string[]): Post =>
+  (path, body) =>
+    new Observable((subscriber) => {
+      let open = true
+      calls.push(`${scheduler.now()} ${path.slice(1)}`)
+      subscriber.add(
+        post(path, body).subscribe({
+          next: (wire) => {
+            open = wire._tag === 'Sent'
+            subscriber.next(wire)
+          },
+          error: (error: unknown) => {
+            subscriber.error(error)
+          },
+          complete: () => {
+            subscriber.complete()
+          }
+        })
+      )
+      subscriber.add(() => {
+        if (open) calls.push(`${scheduler.now()} ${path.slice(1)} aborted`)
+      })
+    })
+
+/** Runs a solver over a scripted network in virtual time, to the end. */
+export const story = (
+  script: Partial<Record<'create' | 'ask', ReadonlyArray<Scripted>>>,
+  act: (story: Story) => void,
+  options: Partial<SolveOptions> = {},
+  random: () => number = () => 0.5
+): Told => {
+  const scheduler = new TestScheduler(() => undefined)
+  const [calls, results, events]: [string[], [number, string, unknown][], SolverEvent[]] = [[], [], []]
+  const paths: Record<Path, ReadonlyArray<Scripted>> = {
+    '/createTask': script.create ?? [],
+    '/getTaskResult': script.ask ?? []
+  }
+  scheduler.run(() => {
+    const post = watched(scriptedPost(paths, scheduler).post, scheduler, calls)
+    const ports = { post, scheduler, random, end: () => Promise.resolve() }
+    const solver = makeSolver(ports, resolveOptions({ clientKey: KEY, ...options }))
+    solver.events.subscribe((event) => events.push(event))
+    act({
+      solver,
+      at: (ms, what) => {
+        scheduler.schedule(what, ms)
+      },
+      follow: (source, name = 'solve') =>
+        source.subscribe({
+          next: (value) => results.push([scheduler.now(), name, value]),
+          error: (error: unknown) => results.push([scheduler.now(), name, { error }]),
+          complete: () => results.push([scheduler.now(), name, 'complete'])
+        })
+    })
+  })
+  return { calls, results, events, end: scheduler.now() }
+}

@@ -1,0 +1,203 @@
+import * as E from 'fp-ts/lib/Either.js'
+import { VirtualTimeScheduler, firstValueFrom, of, toArray } from 'rxjs'
+import { createSolver, recaptchaV2, type Path, type SolveError, type Wire } from 'rx-captcha'
+import { answers, outcomes, scriptedPost, stubSolver, type Scripted } from 'rx-captcha/testing'
+import { marbles } from './support/marbles.js'
+
+const sent: Wire = { _tag: 'Sent' }
+const script = (create: ReadonlyArray<Scripted>, ask: ReadonlyArray<Scripted> = []) => ({
+  '/createTask': create,
+  '/getTaskResult': ask
+})
+
+/** All that a scripted network tells of one call, and when. */
+const toldOf = (entry: Scripted): ReadonlyArray<readonly [at: number, Wire | 'end']> => {
+  const scheduler = new VirtualTimeScheduler()
+  const { post } = scriptedPost(script([entry]), scheduler)
+  const told: [number, Wire | 'end'][] = []
+  post('/createTask', null).subscribe({
+    next: (wire) => told.push([scheduler.now(), wire]),
+    complete: () => told.push([scheduler.now(), 'end'])
+  })
+  scheduler.flush()
+  return told
+}
+
+describe('scriptedPost', () => {
+  const cause = { name: 'Error', code: 'ECONNRESET', message: '' }
+
+  it.each<readonly [string, Scripted, ReadonlyArray<readonly [number, Wire | 'end']>]>([
+    [
+      'a document',
+      { document: { a: 1 } },
+      [
+        [0, sent],
+        [0, { _tag: 'Reply', status: 200, body: '{"a":1}' }],
+        [0, 'end']
+      ]
+    ],
+    [
+      'a text',
+      { body: '<html>', status: 502 },
+      [
+        [0, sent],
+        [0, { _tag: 'Reply', status: 502, body: '<html>' }],
+        [0, 'end']
+      ]
+    ],
+    [
+      'an answer after a while',
+      { document: 1, afterMs: 70, retryAfterMs: 5 },
+      [
+        [0, sent],
+        [70, { _tag: 'Reply', status: 200, body: '1', retryAfterMs: 5 }],
+        [70, 'end']
+      ]
+    ],
+    [
+      'a failure',
+      { failed: { code: 'ECONNRESET' } },
+      [
+        [0, sent],
+        [0, { _tag: 'Failed', cause }],
+        [0, 'end']
+      ]
+    ],
+    [
+      'a failure before anything left',
+      { failed: { code: 'ECONNRESET' }, sent: false, afterMs: 3 },
+      [
+        [3, { _tag: 'Failed', cause }],
+        [3, 'end']
+      ]
+    ],
+    ['silence', { silent: true }, [[0, sent]]]
+  ])('plays %s', (_, entry, told) => {
+    expect(toldOf(entry)).toStrictEqual(told)
+  })
+
+  const bodies = async (posts: ReadonlyArray<Path>, create: ReadonlyArray<Scripted>, ask: ReadonlyArray<Scripted>) => {
+    const { post } = scriptedPost(script(create, ask), new VirtualTimeScheduler())
+    const seen: unknown[] = []
+    for (const path of posts) {
+      const [, answer] = await firstValueFrom(post(path, null).pipe(toArray()))
+      seen.push(answer?._tag === 'Reply' && answer.body)
+    }
+    return seen
+  }
+
+  it('answers each path in the order of its script, the last entry again and again', async () => {
+    const posts = ['/createTask', '/getTaskResult', '/getTaskResult', '/createTask', '/getTaskResult'] as const
+    const seen = await bodies(posts, [{ body: 'c1' }, { body: 'c2' }], [{ body: 'a1' }, { body: 'a2' }])
+    expect(seen).toStrictEqual(['c1', 'a1', 'a2', 'c2', 'a2'])
+  })
+
+  it('tells what was asked, when it was', () => {
+    const { post, calls } = scriptedPost(script([answers.created()]), new VirtualTimeScheduler())
+    const call = post('/createTask', { a: 1 })
+    expect(calls).toStrictEqual([])
+    call.subscribe()
+    expect(calls).toStrictEqual([{ path: '/createTask', body: { a: 1 } }])
+  })
+
+  it('errors on a path without a script', async () => {
+    const { post } = scriptedPost(script([answers.created()]), new VirtualTimeScheduler())
+    await expect(firstValueFrom(post('/getTaskResult', null))).rejects.toThrow(
+      'the script has no answer to /getTaskResult'
+    )
+  })
+
+  it(
+    'carries a whole solve in virtual time',
+    marbles(({ expectObservable }, scheduler) => {
+      const asked = [answers.processing(), answers.ready('a-token')]
+      const { post } = scriptedPost(script([answers.created('id-1')], asked), scheduler)
+      const solver = createSolver({ clientKey: 'a-client-key', post, scheduler })
+      const solved = {
+        ref: { taskId: 'id-1', createdAt: 0 },
+        solution: { gRecaptchaResponse: 'a-token' },
+        readyAt: 6_000,
+        useBefore: 63_000,
+        expiresAt: 123_000
+      }
+      const expected = '6s (r|)'
+
+      const task = recaptchaV2({ websiteURL: 'https://example.com', websiteKey: 'site-key' })
+      expectObservable(solver.solve(task)).toBe(expected, { r: E.right(solved) })
+    })
+  )
+})
+
+describe('answers', () => {
+  const none = { errorCode: null, errorDescription: null }
+
+  it.each([
+    ['created', answers.created(), { errorId: 0, errorCode: '', errorDescription: '', taskId: 'task-1' }],
+    [
+      'created with an id',
+      answers.created('id-7'),
+      { errorId: 0, errorCode: '', errorDescription: '', taskId: 'id-7' }
+    ],
+    ['processing', answers.processing(), { errorId: 0, ...none, status: 'processing' }],
+    ['ready', answers.ready(), { errorId: 0, ...none, solution: { gRecaptchaResponse: 'token-1' }, status: 'ready' }],
+    [
+      'ready with a token',
+      answers.ready('t'),
+      { errorId: 0, ...none, solution: { gRecaptchaResponse: 't' }, status: 'ready' }
+    ],
+    ['refused', answers.refused('ERROR_X'), { errorId: 1, errorCode: 'ERROR_X', errorDescription: '' }],
+    ['refused in words', answers.refused('ERROR_X', 'no'), { errorId: 1, errorCode: 'ERROR_X', errorDescription: 'no' }]
+  ])('are as documented: %s', (_, scripted, document) => {
+    expect(scripted).toStrictEqual({ document })
+  })
+})
+
+describe('outcomes', () => {
+  const error: SolveError = { _tag: 'InvalidTask', paid: 'no', problems: [] }
+
+  it('are solved, of a task that may be given', () => {
+    expect(outcomes.solved('x')).toStrictEqual(
+      E.right({ ref: { taskId: 'task-1', createdAt: 0 }, solution: 'x', readyAt: 0 })
+    )
+    const ref = { taskId: 'id-7', createdAt: 70 }
+    expect(outcomes.solved('x', ref)).toStrictEqual(E.right({ ref, solution: 'x', readyAt: 70 }))
+  })
+
+  it('are failed', () => {
+    expect(outcomes.failed(error)).toStrictEqual(E.left(error))
+  })
+})
+
+describe('stubSolver', () => {
+  const task = recaptchaV2({ websiteURL: 'https://example.com', websiteKey: 'site-key' })
+  const ref = { taskId: 'task-1', createdAt: 0 }
+
+  it('has the members that are given', async () => {
+    const outcome = outcomes.failed({ _tag: 'Interrupted', paid: 'yes', ref })
+    const solver = stubSolver({ solve: () => of(outcome) })
+    await expect(firstValueFrom(solver.solve(task))).resolves.toBe(outcome)
+  })
+
+  it.each<readonly [string, () => unknown]>([
+    ['solve', () => stubSolver({}).solve(task)],
+    ['solveWithProgress', () => stubSolver({}).solveWithProgress(task)],
+    ['resume', () => stubSolver({}).resume(task, ref)],
+    ['resumeWithProgress', () => stubSolver({}).resumeWithProgress(task, ref)],
+    ['createTask', () => stubSolver({}).createTask(task)],
+    ['getTaskResult', () => stubSolver({}).getTaskResult(task, ref)]
+  ])('throws where %s is called and was not given', (name, call) => {
+    expect(call).toThrow(`stubSolver: ${name} was called but not given`)
+  })
+
+  it('is itself with other options', () => {
+    const solver = stubSolver({})
+    expect(solver.withOptions({ label: 'x' })).toBe(solver)
+  })
+
+  it('tells nothing, and closes with nothing open', async () => {
+    const solver = stubSolver({})
+    await expect(firstValueFrom(solver.orphans.pipe(toArray()))).resolves.toStrictEqual([])
+    await expect(firstValueFrom(solver.events.pipe(toArray()))).resolves.toStrictEqual([])
+    await expect(solver.close()).resolves.toStrictEqual([])
+  })
+})
