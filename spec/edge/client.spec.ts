@@ -1,0 +1,491 @@
+import { inspect } from 'node:util'
+import * as E from 'fp-ts/lib/Either.js'
+import { NEVER, VirtualTimeScheduler } from 'rxjs'
+import { Agent, Dispatcher } from 'undici'
+import { InvalidOptions, createSolver, type Orphan, type SolverOptions } from 'rx-captcha'
+import { EMULATOR_KEY } from 'rx-captcha/emulator'
+import { answers, scriptedPost } from 'rx-captcha/testing'
+import { byteServers, drips, reply, says, silent, type Act } from '../support/byte-server.js'
+import { emulators, until } from '../support/raw-http.js'
+import { aSpec, handles, hurried, outcome, solvers } from '../support/solvers.js'
+
+const start = emulators()
+const serve = byteServers()
+const solverOf = solvers()
+
+const agents: Agent[] = []
+afterEach(() => Promise.all(agents.splice(0).map((agent) => agent.destroy())))
+const agentOf = (options: Agent.Options = {}): Agent => {
+  const agent = new Agent(options)
+  agents.push(agent)
+  return agent
+}
+
+const aToken: unknown = expect.stringMatching(/^03A[\w-]{512}$/)
+const aNumber: unknown = expect.any(Number)
+const solved = (taskId: unknown, token = aToken) => ({
+  _tag: 'Right',
+  right: {
+    ref: { taskId, createdAt: aNumber },
+    solution: { gRecaptchaResponse: token },
+    readyAt: aNumber,
+    useBefore: aNumber,
+    expiresAt: aNumber
+  }
+})
+
+const json = (document: object, headers: Readonly<Record<string, string>> = {}) =>
+  says(reply(JSON.stringify(document), headers))
+const CREATED = json({ errorId: 0, errorCode: '', errorDescription: '', taskId: 'id-1' })
+const PROCESSING = json({ errorId: 0, errorCode: null, errorDescription: null, status: 'processing' })
+const READY = json({
+  errorId: 0,
+  errorCode: null,
+  errorDescription: null,
+  solution: { gRecaptchaResponse: 'token-1' },
+  status: 'ready'
+})
+
+describe('a solve against the strict emulator', () => {
+  it('creates one task, asks at its pace until it is ready, and hands out the token', async () => {
+    const emulator = await start({ faults: ['getTaskResult:first2:never'] })
+    const solver = solverOf({ baseUrl: emulator.url, pollEveryMs: 20 })
+    const result = await outcome(solver.solve(aSpec))
+    const [task] = emulator.tasks()
+    expect(result).toStrictEqual(solved(task?.taskId))
+    expect(task?.task).toStrictEqual({
+      type: 'RecaptchaV2TaskProxyless',
+      websiteURL: 'https://example.com/login',
+      websiteKey: '6Le-wvkSAAAAAPBMRTvw0Q4'
+    })
+    const { requests, smallestGapMs, ...counters } = emulator.counters()
+    expect(counters).toMatchObject({ accepted: 1, refused: 0, lostCreates: 0, overlaps: 0, delivered: 1 })
+    expect(requests).toStrictEqual({ createTask: 1, getTaskResult: 3, other: 0 })
+    expect(smallestGapMs).toBeGreaterThanOrEqual(20)
+  })
+
+  it('goes on after a base URL with a path, with or without a slash at its end', async () => {
+    const emulator = await start({ basePath: '/v1/api' })
+    for (const baseUrl of [emulator.url, `${emulator.url}/`]) {
+      expect(await outcome(solverOf({ baseUrl }).solve(aSpec))).toMatchObject({ _tag: 'Right' })
+    }
+    expect(emulator.counters().requests).toStrictEqual({ createTask: 2, getTaskResult: 2, other: 0 })
+  })
+
+  it('asks for a numeric id as a string', async () => {
+    const emulator = await start({ faults: ['createTask:1:numeric-id'] })
+    const result = await outcome(solverOf({ baseUrl: emulator.url }).solve(aSpec))
+    expect(result).toStrictEqual(solved('7000000001'))
+  })
+
+  it.each(['string-error-id', 'bom', 'gzip', 'duplicate-keys', 'proto', 'right@500', 'drip=0'])(
+    'reads right answers sent as %s',
+    async (fault) => {
+      const emulator = await start({ faults: [`createTask:always:${fault}`, `getTaskResult:always:${fault}`] })
+      const result = await outcome(solverOf({ baseUrl: emulator.url }).solve(aSpec))
+      expect(result).toStrictEqual(solved(emulator.tasks()[0]?.taskId))
+      expect(emulator.counters()).toMatchObject({ accepted: 1, requests: { createTask: 1, getTaskResult: 1 } })
+    }
+  )
+
+  it('solves many at once, each with a task of its own', async () => {
+    const emulator = await start({ readyAfterMs: [0, 20] })
+    const solver = solverOf({ baseUrl: emulator.url, pollEveryMs: 5 })
+    const results = await Promise.all(Array.from({ length: 50 }, () => outcome(solver.solve(aSpec))))
+    expect(results.every(E.isRight)).toBe(true)
+    expect(new Set(results.map((each) => JSON.stringify(each))).size).toBe(50)
+    expect(emulator.counters()).toMatchObject({ accepted: 50, delivered: 50, overlaps: 0, neverFetched: 0 })
+  })
+})
+
+describe('trouble on createTask', () => {
+  it.each(['reset', 'close', 'close-headers', 'cut', 'cut-gzip', 'bad-gzip', 'not-http', 'bad-chunk', 'huge-headers'])(
+    'with %s after the request was read may have been paid for, and is not repeated',
+    async (fault) => {
+      const emulator = await start({ faults: [`createTask:1:billed+${fault}`] })
+      const result = await outcome(solverOf({ baseUrl: emulator.url }).solve(aSpec))
+      const cause = {
+        name: expect.any(String) as string,
+        code: expect.any(String) as string,
+        message: expect.any(String) as string
+      }
+      expect(result).toStrictEqual(E.left({ _tag: 'CreateUnknown', paid: 'unknown', cause }))
+      expect(emulator.counters()).toMatchObject({ accepted: 1, requests: { createTask: 1, getTaskResult: 0 } })
+    }
+  )
+
+  it.each<[string, Act]>([
+    ['silence', silent],
+    ['a dripping body', drips('HTTP/1.1 200 OK\r\ncontent-length: 100000\r\n\r\n', 1)],
+    ['dripping headers', drips('HTTP/1.1 200 OK\r\nx-drip: ', 1)]
+  ])('with %s ends at its limit, and closes the socket', async (_, act) => {
+    const server = await serve(act)
+    const result = await outcome(solverOf({ baseUrl: server.origin, createTimeoutMs: 30 }).solve(aSpec))
+    const cause = { name: 'TimeoutError', code: 'TIMED_OUT', message: 'timed out: no answer within 30 ms' }
+    expect(result).toStrictEqual(E.left({ _tag: 'CreateUnknown', paid: 'unknown', cause }))
+    await until(() => server.open() === 0)
+  })
+
+  it('with connections that fail is tried four times, and was not paid for', async () => {
+    const emulator = await start({ faults: ['connection:always:reset'] })
+    const result = await outcome(solverOf({ baseUrl: emulator.url, ...hurried() }).solve(aSpec))
+    const { host } = new URL(emulator.url)
+    const cause = { name: 'Error', code: 'ECONNRESET', message: `connect ECONNRESET ${host}` }
+    expect(result).toStrictEqual(E.left({ _tag: 'NotCreated', paid: 'no', reason: 'connect', attempts: 4, cause }))
+    expect(emulator.counters().requests.createTask).toBe(0)
+  })
+
+  it('with a first connection that fails is repeated and paid for once', async () => {
+    const emulator = await start({ faults: ['connection:1:reset'] })
+    const result = await outcome(solverOf({ baseUrl: emulator.url, ...hurried() }).solve(aSpec))
+    expect(result).toMatchObject({ _tag: 'Right' })
+    expect(emulator.counters()).toMatchObject({ accepted: 1, requests: { createTask: 1 } })
+  })
+
+  it('with a name that is not known was not paid for', async () => {
+    const unknown = Object.assign(new Error('getaddrinfo ENOTFOUND nowhere.invalid'), { code: 'ENOTFOUND' })
+    const dispatcher = agentOf({ connect: { lookup: (_host, _options, found) => found(unknown, '') } })
+    const solver = solverOf({ baseUrl: 'https://nowhere.invalid', dispatcher, ...hurried() })
+    const cause = { name: 'Error', code: 'ENOTFOUND', message: unknown.message }
+    expect(await outcome(solver.solve(aSpec))).toStrictEqual(
+      E.left({ _tag: 'NotCreated', paid: 'no', reason: 'dns', attempts: 4, cause })
+    )
+  })
+
+  it('with a redirect is a refusal: the key goes nowhere else', async () => {
+    const elsewhere = await serve(CREATED)
+    const server = await serve(says(reply('', { location: `${elsewhere.origin}/createTask` }, 307)))
+    expect(await outcome(solverOf({ baseUrl: server.origin }).solve(aSpec))).toStrictEqual(
+      E.left({ _tag: 'Refused', paid: 'no', status: 307, kind: 'request' })
+    )
+    expect(elsewhere.accepted()).toBe(0)
+  })
+
+  it('with a Retry-After date shuts the gate until then', async () => {
+    const date = 'Fri, 01 Jan 2100 00:00:00 GMT'
+    const later = 'Fri, 01 Jan 2100 00:00:20 GMT'
+    const server = await serve(says(reply('', { date, 'retry-after': later }, 429)))
+    const told = await outcome(solverOf({ baseUrl: server.origin }).solveWithProgress(aSpec))
+    expect(told).toStrictEqual({ at: aNumber, _tag: 'Delayed', reason: 'later', waitMs: aNumber })
+    expect(told).toHaveProperty('waitMs', expect.closeTo(20_000, -3))
+  })
+})
+
+describe('trouble on getTaskResult', () => {
+  const faults = ['reset', 'close', 'close-headers', 'cut', 'cut-gzip', 'bad-gzip', 'not-http', 'bad-chunk']
+  it.each([...faults, 'large', 'gzip-bomb', '302', 'html', '503', '429;retry-after=0'])(
+    'with %s costs the question, and the next one is asked',
+    async (fault) => {
+      const emulator = await start({ faults: [`getTaskResult:1:${fault}`] })
+      const result = await outcome(solverOf({ baseUrl: emulator.url }).solve(aSpec))
+      expect(result).toMatchObject({ _tag: 'Right' })
+      expect(emulator.counters()).toMatchObject({ accepted: 1, requests: { getTaskResult: 2 } })
+    }
+  )
+
+  it('with silence ends at its limit, and costs the question', async () => {
+    const emulator = await start({ faults: ['getTaskResult:1:silent'] })
+    const result = await outcome(solverOf({ baseUrl: emulator.url, resultTimeoutMs: 20 }).solve(aSpec))
+    expect(result).toMatchObject({ _tag: 'Right' })
+    expect(emulator.counters().requests.getTaskResult).toBeGreaterThanOrEqual(2)
+  })
+
+  it('that does not end is told with the last causes', async () => {
+    const emulator = await start({ faults: ['getTaskResult:always:reset'] })
+    const result = await outcome(solverOf({ baseUrl: emulator.url, giveUpAfterMs: 300 }).solve(aSpec))
+    const cause = { name: 'Error', code: 'ECONNRESET', message: 'read ECONNRESET' }
+    const ref = { taskId: emulator.tasks()[0]?.taskId, createdAt: aNumber }
+    expect(result).toStrictEqual(
+      E.left({
+        _tag: 'TimedOut',
+        paid: 'yes',
+        ref,
+        afterMs: 300,
+        asked: aNumber,
+        causes: expect.arrayContaining([{ cause }]) as unknown
+      })
+    )
+  })
+
+  it('with an idle connection that the service closes is no trouble at all', async () => {
+    const emulator = await start({ idleMs: 1, faults: ['getTaskResult:first2:never'] })
+    const solver = solverOf({ baseUrl: emulator.url, pollEveryMs: 20 })
+    expect(await outcome(solver.solve(aSpec))).toMatchObject({ _tag: 'Right' })
+  })
+})
+
+describe('the limit of a reply', () => {
+  const ofSize = (size: number) => {
+    const text = JSON.stringify({ taskId: 'id-1', padding: '' })
+    return says(reply(text.replace('""', `"${'x'.repeat(size - text.length)}"`)))
+  }
+  it.each([
+    [100, 'maxReplyBytes', { maxReplyBytes: 100 }],
+    [262_144, 'so when nothing else is said', {}]
+  ])('is %i bytes: %s', async (limit, _, options) => {
+    const server = await serve([ofSize(limit), ofSize(limit + 1)])
+    const solver = solverOf({ baseUrl: server.origin, ...options })
+    expect(await outcome(solver.createTask(aSpec))).toMatchObject({ right: { taskId: 'id-1' } })
+    expect(await outcome(solver.createTask(aSpec))).toMatchObject({
+      left: { _tag: 'CreateUnknown', cause: { code: 'TOO_LARGE' } }
+    })
+  })
+})
+
+describe('createSolver', () => {
+  const problemsOf = (options: unknown): ReadonlyArray<string> => {
+    try {
+      createSolver(options as SolverOptions)
+      return []
+    } catch (error) {
+      expect(error).toBeInstanceOf(InvalidOptions)
+      expect(inspect(error, { depth: 10, showHidden: true })).not.toContain('canary')
+      return error instanceof InvalidOptions ? error.problems : []
+    }
+  }
+  const clientKey = 'canary-key-9f8e7d6c5b4a'
+  const A_URL = 'baseUrl: expected an address such as https://api.1captcha.vip'
+  const HTTPS = 'baseUrl: expected https (http only for this machine): the client key travels in every body'
+  const MS = 'expected a whole number of milliseconds from 1 to 2147483647'
+  const DISPATCHER = 'dispatcher: expected a dispatcher of undici, or { create, ask } with two of them'
+
+  it.each<[string, Readonly<Record<string, unknown>>, string]>([
+    ['no key', { clientKey: undefined }, 'clientKey: expected a string of at least 8 characters'],
+    ['a short key', { clientKey: 'canary7' }, 'clientKey: expected a string of at least 8 characters'],
+    ['a key that is a number', { clientKey: 12_345_678 }, 'clientKey: expected a string of at least 8 characters'],
+    [
+      'a key with a line break',
+      { clientKey: 'canary-key\n' },
+      'clientKey: expected no white space at its beginning or end'
+    ],
+    ['an empty base URL', { baseUrl: '' }, A_URL],
+    ['a base URL that is none', { baseUrl: 'canary' }, A_URL],
+    ['a base URL that is a number', { baseUrl: 7 }, A_URL],
+    ['a base URL that is an object', { baseUrl: new URL('https://example.com') }, A_URL],
+    ['http to a public host', { baseUrl: 'http://canary.example' }, HTTPS],
+    ['http to a host that begins like this machine', { baseUrl: 'http://localhost.canary.example' }, HTTPS],
+    ['http to a host that begins with an address of it', { baseUrl: 'http://127.0.0.1.canary.example' }, HTTPS],
+    ['http to another IPv6 address', { baseUrl: 'http://[::2]' }, HTTPS],
+    ['http to any address', { baseUrl: 'http://0.0.0.0' }, HTTPS],
+    ['another protocol', { baseUrl: 'ftp://localhost' }, HTTPS],
+    ['a user name', { baseUrl: 'https://canary@example.com' }, 'baseUrl: expected no user name or password in it'],
+    ['a password', { baseUrl: 'https://:canary@example.com' }, 'baseUrl: expected no user name or password in it'],
+    ['a query', { baseUrl: 'https://example.com/?key=canary' }, 'baseUrl: expected no query and no fragment'],
+    ['a fragment', { baseUrl: 'https://example.com/#canary' }, 'baseUrl: expected no query and no fragment'],
+    ['no bytes at all', { maxReplyBytes: 0 }, 'maxReplyBytes: expected a whole number of bytes from 1 to 2147483647'],
+    ['null for a dispatcher', { dispatcher: null }, DISPATCHER],
+    ['a function for a dispatcher', { dispatcher: () => {} }, DISPATCHER],
+    ['a dispatcher for creates alone', { dispatcher: { create: new Agent() } }, DISPATCHER],
+    ['no dispatcher for questions', { dispatcher: { create: new Agent(), ask: {} } }, DISPATCHER],
+    ['no dispatcher for creates', { dispatcher: { create: {}, ask: new Agent() } }, DISPATCHER],
+    ['a post that is no function', { post: {} }, 'post: expected a function'],
+    ['a scheduler that is a function', { scheduler: () => {} }, 'scheduler: expected a scheduler of RxJS'],
+    ['a scheduler without a clock', { scheduler: {} }, 'scheduler: expected a scheduler of RxJS'],
+    ['null for a scheduler', { scheduler: null }, 'scheduler: expected a scheduler of RxJS'],
+    ['a random number', { random: 0.5 }, 'random: expected a function'],
+    ['a table of meanings', { kindOf: { ERROR_X: 'later' } }, 'kindOf: expected a function'],
+    ['a rate of nothing', { createsPerSecond: 0 }, 'createsPerSecond: expected a number from 0.001 to 1000']
+  ])('throws for %s', (_, options, problem) => {
+    expect(problemsOf({ clientKey, ...options })).toStrictEqual([problem])
+  })
+
+  it.each(['pollEveryMs', 'giveUpAfterMs', 'createTimeoutMs', 'resultTimeoutMs'])(
+    'takes %s as whole milliseconds that a timer can hold, and nothing else',
+    (name) => {
+      for (const value of [0, -1, 1.5, NaN, Infinity, 2 ** 31, '3000', null]) {
+        expect(problemsOf({ clientKey, [name]: value })).toStrictEqual([`${name}: ${MS}`])
+      }
+      for (const value of [1, 2 ** 31 - 1, undefined])
+        expect(problemsOf({ clientKey, [name]: value })).toStrictEqual([])
+    }
+  )
+
+  it('lists every problem, and says that nothing was sent', () => {
+    const make = () =>
+      createSolver({ clientKey: '', pollEveryMs: -1, baseUrl: 'http://a:b@c.example/?q', random: 1 as never })
+    const problems = [
+      'clientKey: expected a string of at least 8 characters',
+      `pollEveryMs: ${MS}`,
+      HTTPS,
+      'baseUrl: expected no user name or password in it',
+      'baseUrl: expected no query and no fragment',
+      'random: expected a function'
+    ]
+    expect(make).toThrow(`Invalid options: ${problems.join('; ')}. Nothing was sent.`)
+    expect(make).toThrow(expect.objectContaining({ name: 'InvalidOptions', problems }) as Error)
+  })
+
+  it('refuses what post replaces', () => {
+    const replaced = { baseUrl: 'https://example.com', dispatcher: new Agent(), maxReplyBytes: 9 }
+    expect(problemsOf({ clientKey, post: () => NEVER, ...replaced })).toStrictEqual(
+      Object.keys(replaced).map((name) => `${name}: not together with post, which brings its own network`)
+    )
+  })
+
+  it.each([
+    'https://api.1captcha.vip',
+    'https://example.com:8443/v1',
+    'http://localhost:8080',
+    'http://127.0.0.1',
+    'http://127.8.9.10/v1',
+    'http://[::1]:80/'
+  ])('takes the base URL %s', (baseUrl) => {
+    expect(problemsOf({ clientKey, baseUrl })).toStrictEqual([])
+  })
+
+  it('takes undefined for all that has a default, as an environment gives it', async () => {
+    const emulator = await start()
+    const options: SolverOptions = {
+      clientKey: EMULATOR_KEY,
+      baseUrl: process.env.RX_CAPTCHA_NO_SUCH_URL ?? emulator.url,
+      pollEveryMs: 1,
+      giveUpAfterMs: undefined,
+      createTimeoutMs: undefined,
+      resultTimeoutMs: undefined,
+      createsPerSecond: undefined,
+      maxReplyBytes: undefined,
+      kindOf: undefined,
+      dispatcher: undefined,
+      post: undefined,
+      scheduler: undefined,
+      random: undefined
+    }
+    expect(problemsOf({ ...options, baseUrl: process.env.RX_CAPTCHA_NO_SUCH_URL })).toStrictEqual([])
+    expect(await outcome(solverOf(options).solve(aSpec))).toMatchObject({ _tag: 'Right' })
+  })
+
+  it('reaches the documented service when nothing else is said', async () => {
+    const origins: unknown[] = []
+    class Noting extends Dispatcher {
+      override dispatch({ origin, path }: Dispatcher.DispatchOptions): boolean {
+        origins.push(`${String(origin)}${path}`)
+        throw new Error('noted')
+      }
+    }
+    await outcome(solverOf({ dispatcher: new Noting(), giveUpAfterMs: 1 }).solve(aSpec))
+    expect(origins[0]).toBe('https://api.1captcha.vip/createTask')
+  })
+
+  it('takes another network, and then opens none of its own', () => {
+    const scheduler = new VirtualTimeScheduler()
+    const { post, calls } = scriptedPost(
+      { '/createTask': [answers.created()], '/getTaskResult': [answers.processing(), answers.ready()] },
+      scheduler
+    )
+    const results: unknown[] = []
+    createSolver({ clientKey, post, scheduler })
+      .solve(aSpec)
+      .subscribe((result) => results.push(result))
+    scheduler.flush()
+    expect(results).toMatchObject([{ right: { ref: { createdAt: 0 }, readyAt: 6_000 } }])
+    expect(calls.map(({ path }) => path)).toStrictEqual(['/createTask', '/getTaskResult', '/getTaskResult'])
+  })
+})
+
+describe('a dispatcher of the caller', () => {
+  it.each(['two', 'one'])('serves both calls and is not closed by us (%s)', async (count) => {
+    const emulator = await start()
+    const [create, ask] = [agentOf(), agentOf()]
+    const dispatcher = count === 'two' ? { create, ask } : create
+    const solver = createSolver({ clientKey: EMULATOR_KEY, pollEveryMs: 1, baseUrl: emulator.url, dispatcher })
+    expect(await outcome(solver.solve(aSpec))).toMatchObject({ _tag: 'Right' })
+    await solver.close()
+    expect([create.destroyed, create.closed, ask.destroyed, ask.closed]).toStrictEqual([false, false, false, false])
+    expect((await create.request({ origin: emulator.url, path: '/', method: 'GET' })).statusCode).toBe(404)
+  })
+
+  it('sees createTask on the one for creates, and questions on the other', async () => {
+    const emulator = await start()
+    const seen: string[] = []
+    const noting = (name: string) =>
+      agentOf().compose((dispatch) => (options, handler) => {
+        seen.push(`${name} ${options.path}`)
+        return dispatch(options, handler)
+      })
+    const dispatcher = { create: noting('create'), ask: noting('ask') }
+    expect(await outcome(solverOf({ baseUrl: emulator.url, dispatcher }).solve(aSpec))).toMatchObject({ _tag: 'Right' })
+    expect(seen).toStrictEqual(['create /createTask', 'ask /getTaskResult'])
+  })
+})
+
+describe('what a solver leaves behind', () => {
+  const atMost = (count: number) => until(() => handles().length <= count)
+
+  it('is an idle connection that keeps no process alive, and no timer', async () => {
+    const server = await serve([CREATED, PROCESSING, READY])
+    const before = handles().length
+    const solver = solverOf({ baseUrl: server.origin })
+    expect(await outcome(solver.solve(aSpec))).toStrictEqual(solved('id-1', 'token-1'))
+    await atMost(before)
+    expect(handles().length).toBeLessThanOrEqual(before)
+    expect(server.open()).toBe(1)
+  })
+
+  it('is nothing after close', async () => {
+    const server = await serve([CREATED, READY])
+    const before = handles().length
+    const solver = solverOf({ baseUrl: server.origin })
+    await outcome(solver.solve(aSpec))
+    expect(await solver.close()).toStrictEqual([])
+    await until(() => server.open() === 0)
+    await atMost(before)
+    expect(handles().length).toBeLessThanOrEqual(before)
+  })
+
+  it('is nothing after close even while a handshake hangs', async () => {
+    const server = await serve(silent, { atAccept: silent })
+    const before = handles().length
+    const solver = solverOf({ baseUrl: server.origin.replace('http:', 'https:') })
+    const result = outcome(solver.solve(aSpec))
+    await until(() => server.accepted() === 1)
+    await solver.close()
+    expect(await result).toStrictEqual(E.left({ _tag: 'NotCreated', paid: 'no', reason: 'closed', attempts: 1 }))
+    await until(() => server.open() === 0)
+    await atMost(before)
+    expect(handles().length).toBeLessThanOrEqual(before)
+  })
+
+  it('is nothing of a question whose caller has left, but the orphan', async () => {
+    const server = await serve([CREATED, silent])
+    const before = handles().length
+    const solver = solverOf({ baseUrl: server.origin })
+    const orphans: Orphan[] = []
+    solver.orphans.subscribe((orphan) => orphans.push(orphan))
+    const solving = solver.solve(aSpec).subscribe()
+    await until(() => server.requests().length === 2)
+    solving.unsubscribe()
+    await until(() => server.open() === 0)
+    await atMost(before)
+    expect(handles().length).toBeLessThanOrEqual(before)
+    expect(orphans).toStrictEqual([{ ref: { taskId: 'id-1', createdAt: aNumber }, task: aSpec }])
+  })
+
+  it('is a createTask that has left, read to its end for the orphan', async () => {
+    let answer = () => {}
+    const server = await serve((socket) => {
+      answer = () => {
+        CREATED(socket)
+      }
+    })
+    const before = handles().length
+    const solver = solverOf({ baseUrl: server.origin })
+    const orphans: Orphan[] = []
+    solver.orphans.subscribe((orphan) => orphans.push(orphan))
+    const solving = solver.solve(aSpec).subscribe()
+    await until(() => server.requests().length === 1)
+    solving.unsubscribe()
+    answer()
+    await until(() => orphans.length === 1)
+    expect(orphans).toMatchObject([{ ref: { taskId: 'id-1' } }])
+    await atMost(before)
+    expect(handles().length).toBeLessThanOrEqual(before)
+  })
+
+  it('is no further call after close', async () => {
+    const emulator = await start()
+    const solver = solverOf({ baseUrl: emulator.url })
+    await solver.close()
+    expect(await outcome(solver.solve(aSpec))).toMatchObject({ left: { _tag: 'NotCreated', reason: 'closed' } })
+    expect(emulator.counters().requests).toStrictEqual({ createTask: 0, getTaskResult: 0, other: 0 })
+  })
+})

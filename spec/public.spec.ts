@@ -1,0 +1,274 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type * as E from 'fp-ts/lib/Either.js'
+import type * as TE from 'fp-ts/lib/TaskEither.js'
+import * as t from 'io-ts'
+import { NEVER, mergeMap, of, type Observable } from 'rxjs'
+import ts from 'typescript'
+import * as main from 'rx-captcha'
+import {
+  InvalidOptions,
+  advise,
+  createSolver,
+  defineTask,
+  explain,
+  orThrow,
+  recaptchaV2,
+  retryLeft,
+  toTaskEither,
+  type RecaptchaV2Solution,
+  type SolutionOf,
+  type SolveError,
+  type Solved,
+  type SolverOptions,
+  type TaskEvent,
+  type TaskKind,
+  type TaskRef,
+  type TaskSpec,
+  type TaskState
+} from 'rx-captcha'
+import * as emulator from 'rx-captcha/emulator'
+import * as testing from 'rx-captcha/testing'
+
+/** The names of types that a module exports, as its text says. */
+const typesOf = (file: string): ReadonlyArray<string> => {
+  const path = join(__dirname, '..', 'lib', file)
+  const names: string[] = []
+  const read = ts.createSourceFile(path, readFileSync(path, 'utf8'), ts.ScriptTarget.Latest)
+  for (const node of read.statements) {
+    if (ts.isExportDeclaration(node) && node.exportClause && ts.isNamedExports(node.exportClause)) {
+      const { elements } = node.exportClause
+      names.push(...elements.filter((one) => node.isTypeOnly || one.isTypeOnly).map(({ name }) => name.text))
+    }
+    if (ts.isExportDeclaration(node) && !node.exportClause) names.push('*')
+    const isType = ts.isInterfaceDeclaration(node) || ts.isTypeAliasDeclaration(node)
+    if (isType && node.modifiers?.some(({ kind }) => kind === ts.SyntaxKind.ExportKeyword)) names.push(node.name.text)
+  }
+  return names.sort()
+}
+
+const written = (names: string): ReadonlyArray<string> => names.trim().split(/\s+/).sort()
+
+describe('the names of', () => {
+  const entries: ReadonlyArray<readonly [string, object, string, values: string, types: string]> = [
+    [
+      'rx-captcha',
+      main,
+      'index.ts',
+      'createSolver recaptchaV2 defineTask advise explain orThrow retryLeft toTaskEither InvalidOptions SolveFailure',
+      `Solver SolverOptions SolveOptions ScopeOptions RetryOptions
+       Problems RecaptchaV2Fields RecaptchaV2Solution Resumable SolutionOf Solved TaskKind TaskRef TaskSpec TaskState
+       BadReply CreateUnknown Doubt Interrupted InvalidTask Kind NotCreated Refused SolveError TaskFailed TimedOut
+       Advice Meaning Orphan SolverEvent TaskEvent Answer Cause Json Path Post Wire`
+    ],
+    ['rx-captcha/testing', testing, 'testing.ts', 'answers outcomes scriptedPost stubSolver', 'Scripted SeenCall'],
+    [
+      'rx-captcha/emulator',
+      emulator,
+      'edge/emulator.ts',
+      'EMULATOR_KEY faultNames startEmulator',
+      'Counters Emulator EmulatorOptions Fault FaultRule TaskRecord When'
+    ]
+  ]
+
+  it.each(entries)('%s are these values and no others', (_, module, _file, values) => {
+    expect(Object.keys(module).sort()).toStrictEqual(written(values))
+  })
+
+  it.each(entries)('%s are these types and no others', (_, _module, file, _values, types) => {
+    expect(typesOf(file)).toStrictEqual(written(types))
+  })
+})
+
+describe('loading', () => {
+  const heavy = ['commander', 'cli-progress', 'rx-captcha/emulator']
+
+  /** Which of the heavy modules are loaded along, in a fresh registry. */
+  const loadedWith = (entry: string): ReadonlyArray<string> => {
+    const loaded: string[] = []
+    jest.isolateModules(() => {
+      for (const name of heavy) {
+        jest.doMock(name, () => {
+          loaded.push(name)
+          return jest.requireActual<object>(name)
+        })
+      }
+      jest.requireActual<object>(entry)
+      for (const name of heavy) jest.dontMock(name)
+    })
+    return loaded.sort()
+  }
+
+  it.each(['rx-captcha', 'rx-captcha/testing'])('%s loads neither the command nor the emulator', (entry) => {
+    expect(loadedWith(entry)).toStrictEqual([])
+  })
+
+  it.each([
+    ['../lib/edge/cli-run.ts', ['cli-progress', 'commander']],
+    ['./support/raw-http.ts', ['rx-captcha/emulator']]
+  ])('%s loads, as a check of this check, %j', (entry, loaded) => {
+    expect(loadedWith(entry)).toStrictEqual(loaded)
+  })
+})
+
+/* eslint-disable @typescript-eslint/no-unnecessary-type-parameters -- only two such functions tell an inner `any` apart */
+type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false
+/* eslint-enable @typescript-eslint/no-unnecessary-type-parameters */
+
+/** Compiles with `true` only if both types are the same. */
+const isSame = <A, B>(same: Same<A, B>): boolean => same
+
+/** Compiles with `true` only if the value is of exactly this type. */
+const isOf =
+  <Expected>() =>
+  <Actual>(_value: Actual, same: Same<Actual, Expected>): boolean =>
+    same
+
+describe('types', () => {
+  const post = () => NEVER
+  const solver = createSolver({ clientKey: 'a-client-key', post })
+  const fields = { websiteURL: 'https://example.com', websiteKey: 'site-key' }
+  const ref: TaskRef = { taskId: 'task-1', createdAt: 0 }
+  const counted = defineTask({ type: 'CountTask', fields: t.type({ n: t.number }), solution: t.number })
+
+  it('tell the solution of a solve', () => {
+    const solving = solver.solve(recaptchaV2(fields))
+    const telling = solver.solveWithProgress(counted({ n: 1 }))
+    expect(isOf<Observable<E.Either<SolveError, Solved<RecaptchaV2Solution>>>>()(solving, true)).toBe(true)
+    expect(isOf<Observable<TaskEvent<number>>>()(telling, true)).toBe(true)
+  })
+
+  it('tell the solution of a task that is resumed by its kind, or by the task itself', () => {
+    const byKind = solver.resume(recaptchaV2, ref)
+    const byTask = solver.resume(counted({ n: 1 }), ref)
+    const once = solver.getTaskResult(counted, ref)
+    expect(isOf<Observable<E.Either<SolveError, Solved<RecaptchaV2Solution>>>>()(byKind, true)).toBe(true)
+    expect(isOf<Observable<E.Either<SolveError, Solved<number>>>>()(byTask, true)).toBe(true)
+    expect(isOf<Observable<E.Either<SolveError, TaskState<number>>>>()(once, true)).toBe(true)
+  })
+
+  it('tell the reference that createTask gives', () => {
+    const creating = solver.createTask(counted({ n: 1 }))
+    expect(isOf<Observable<E.Either<SolveError, TaskRef>>>()(creating, true)).toBe(true)
+  })
+
+  it('let members be passed unbound', () => {
+    const solved = of(recaptchaV2(fields)).pipe(mergeMap(solver.solve, 20))
+    expect(isOf<Observable<E.Either<SolveError, Solved<RecaptchaV2Solution>>>>()(solved, true)).toBe(true)
+  })
+
+  it('make of tasks of mixed kinds a union of solutions', () => {
+    const tasks = [recaptchaV2(fields), counted({ n: 1 })]
+    expect(isOf<TaskSpec<RecaptchaV2Solution> | TaskSpec<number>>()(tasks[0]!, true)).toBe(true)
+    expect(isSame<SolutionOf<TaskSpec<string> | TaskSpec<number>>, string | number>(true)).toBe(true)
+    expect(isSame<SolutionOf<string>, never>(true)).toBe(true)
+  })
+
+  it('go through the operators', () => {
+    const source = solver.solve(counted({ n: 1 }))
+    const thrown = source.pipe(retryLeft({ count: 1 }), orThrow())
+    const task = toTaskEither(source)
+    expect(isOf<Observable<Solved<number>>>()(thrown, true)).toBe(true)
+    expect(isOf<TE.TaskEither<SolveError, Solved<number>>>()(task, true)).toBe(true)
+  })
+
+  it('take values of the environment as options', () => {
+    const { NO_SUCH_KEY, NO_SUCH_URL } = process.env
+    const options: SolverOptions = { clientKey: NO_SUCH_KEY ?? 'a-client-key', baseUrl: NO_SUCH_URL }
+    expect(() => createSolver(options)).not.toThrow()
+  })
+
+  it('take undefined for every optional field', () => {
+    const none: { readonly [K in keyof Omit<Required<SolverOptions>, 'clientKey'>]: undefined } = {
+      ...{ baseUrl: undefined, pollEveryMs: undefined, giveUpAfterMs: undefined, createTimeoutMs: undefined },
+      ...{ resultTimeoutMs: undefined, createsPerSecond: undefined, maxReplyBytes: undefined, kindOf: undefined },
+      ...{ dispatcher: undefined, post: undefined, scheduler: undefined, random: undefined }
+    }
+    expect(() => createSolver({ clientKey: 'a-client-key', ...none })).not.toThrow()
+    expect(() => solver.withOptions({ label: undefined, giveUpAfterMs: undefined })).not.toThrow()
+  })
+
+  it('close the set of errors: a switch needs no default', () => {
+    const worth = (error: SolveError): string => {
+      switch (error._tag) {
+        case 'InvalidTask':
+        case 'NotCreated':
+        case 'Refused':
+          return error.paid
+        case 'CreateUnknown':
+          return error.paid
+        case 'TaskFailed':
+        case 'BadReply':
+        case 'TimedOut':
+        case 'Interrupted':
+          return error.ref.taskId
+      }
+    }
+    expect(worth({ _tag: 'Interrupted', paid: 'yes', ref })).toBe('task-1')
+  })
+
+  it('give every paid error its reference', () => {
+    type Paid = Extract<SolveError, { readonly paid: 'yes' }>
+    const refOf = (error: Paid): TaskRef => error.ref
+    expect(isSame<Paid['_tag'], 'TaskFailed' | 'BadReply' | 'TimedOut' | 'Interrupted'>(true)).toBe(true)
+    expect(refOf({ _tag: 'Interrupted', paid: 'yes', ref })).toBe(ref)
+  })
+
+  it('make kinds that fit what takes one', () => {
+    const kind: TaskKind<{ n: number }, number> = counted
+    const spec: TaskSpec<number> = kind({ n: 1 })
+    expect(spec.type).toBe('CountTask')
+  })
+
+  it('refuse wrong calls', () => {
+    const wrong = (error: SolveError): ReadonlyArray<unknown> => [
+      // @ts-expect-error a key is needed
+      createSolver({}),
+      // @ts-expect-error durations are numbers
+      createSolver({ clientKey: 'a-client-key', pollEveryMs: '3000' }),
+      // @ts-expect-error no such option
+      createSolver({ clientKey: 'a-client-key', pollIntervalMs: 3_000 }),
+      // @ts-expect-error a meaning is one of seven
+      createSolver({ clientKey: 'a-client-key', kindOf: () => 'fatal' }),
+      // @ts-expect-error the site key is missing
+      recaptchaV2({ websiteURL: 'https://example.com' }),
+      // @ts-expect-error isInvisible is a boolean
+      recaptchaV2({ ...fields, isInvisible: 'true' }),
+      // @ts-expect-error no such field
+      recaptchaV2({ ...fields, proxy: 'x' }),
+      // @ts-expect-error fields are not a task
+      solver.solve(fields),
+      // @ts-expect-error a kind is not a task
+      solver.solve(recaptchaV2),
+      // @ts-expect-error an id alone is no reference
+      solver.resume(recaptchaV2, 'task-1'),
+      // @ts-expect-error a kind is needed to read the answer
+      solver.resume(ref),
+      // @ts-expect-error a scope has no key of its own
+      solver.withOptions({ clientKey: 'a-client-key' }),
+      // @ts-expect-error it is 'no', 'unknown' or 'yes'
+      error.paid === true,
+      // @ts-expect-error no such tag
+      error._tag === 'Timeout',
+      // @ts-expect-error not every error has one
+      error.ref,
+      // @ts-expect-error a count is needed
+      retryLeft({}),
+      // @ts-expect-error only errors of a solve
+      explain(new Error('x')),
+      // @ts-expect-error no such advice
+      advise(error) === 'retry',
+      // @ts-expect-error the codec has to encode to JSON
+      defineTask({ type: 'T', fields: t.type({ at: t.bigint }), solution: t.string }),
+      // @ts-expect-error an error is read, not changed
+      (error.paid = 'no')
+    ]
+    expect(wrong).toBeInstanceOf(Function) // compiled, not run
+  })
+})
+
+describe('InvalidOptions', () => {
+  it('is what createSolver throws at once', () => {
+    expect(() => createSolver({ clientKey: 'short' })).toThrow(InvalidOptions)
+  })
+})

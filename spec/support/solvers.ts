@@ -1,0 +1,39 @@
+import { asyncScheduler, firstValueFrom, type Observable, type Subscription } from 'rxjs'
+import { createSolver, recaptchaV2, type Solver, type SolverOptions } from 'rx-captcha'
+import { EMULATOR_KEY } from 'rx-captcha/emulator'
+
+export const aSpec = recaptchaV2({ websiteURL: 'https://example.com/login', websiteKey: '6Le-wvkSAAAAAPBMRTvw0Q4' })
+
+/** The one value of a solve. */
+export const outcome = <T>(solving: Observable<T>): Promise<T> => firstValueFrom(solving)
+
+/** Makes solvers in a hurry and closes them after each test. */
+export const solvers = () => {
+  const open: Solver[] = []
+  afterEach(() => Promise.all(open.splice(0).map((solver) => solver.close())))
+  return (options: Partial<SolverOptions>): Solver => {
+    const solver = createSolver({ clientKey: EMULATOR_KEY, pollEveryMs: 1, ...options })
+    open.push(solver)
+    return solver
+  }
+}
+
+const SPEED = 200
+const VERY_LONG_MS = 2_000_000_000
+
+/** A clock that runs much faster than the real one, so that a pause of seconds takes milliseconds; no limit comes near. */
+export const hurried = (): Partial<SolverOptions> => {
+  const start = Date.now()
+  const schedule = <T>(work: Parameters<typeof asyncScheduler.schedule<T>>[0], ms = 0, state?: T): Subscription =>
+    asyncScheduler.schedule(work, ms / SPEED, state)
+  return {
+    scheduler: { now: () => start + (Date.now() - start) * SPEED, schedule },
+    giveUpAfterMs: VERY_LONG_MS,
+    createTimeoutMs: VERY_LONG_MS,
+    resultTimeoutMs: VERY_LONG_MS
+  }
+}
+
+/** The handles that keep a process alive: sockets and timers. */
+export const handles = (): ReadonlyArray<string> =>
+  process.getActiveResourcesInfo().filter((name) => ['TCPSocketWrap', 'Timeout'].includes(name))
