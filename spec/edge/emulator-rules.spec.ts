@@ -1,0 +1,270 @@
+import { faultNames, startEmulator, type Fault, type FaultRule } from 'rx-captcha/emulator'
+import { aTask, ask, create, createBody, createdId, emulators, post, rawPost } from '../support/raw-http.js'
+
+const start = emulators()
+
+/** The HTTP statuses of so many creates. */
+const statuses = async (faults: ReadonlyArray<FaultRule | string>, count: number, seed = 1) => {
+  const emulator = await start({ faults, seed })
+  const seen: number[] = []
+  for (let i = 0; i < count; i += 1) seen.push((await create(emulator)).status)
+  return seen
+}
+
+describe('a fault rule', () => {
+  it.each<[string, FaultRule['when'], number[]]>([
+    ['createTask:always:503', 'always', [503, 503, 503, 503]],
+    ['createTask:2:503', { nth: 2 }, [200, 503, 200, 200]],
+    ['createTask:first3:503', { first: 3 }, [503, 503, 503, 200]],
+    ['createTask:0%:503', { share: 0 }, [200, 200, 200, 200]],
+    ['createTask:100%:503', { share: 1 }, [503, 503, 503, 503]]
+  ])('strikes as %s says, in both forms', async (text, when, expected) => {
+    expect(await statuses([text], 4)).toStrictEqual(expected)
+    expect(await statuses([{ on: 'createTask', when, fault: '503' }], 4)).toStrictEqual(expected)
+  })
+
+  it('strikes at about its share of the times', async () => {
+    const struck = (await statuses(['createTask:12.5%:503'], 400)).filter((status) => status === 503).length
+    expect(struck).toBeGreaterThan(25)
+    expect(struck).toBeLessThan(80)
+  })
+
+  it('strikes elsewhere with another seed, and elsewhere than another rule', async () => {
+    const struck = await statuses(['createTask:50%:503'], 30)
+    expect(await statuses(['createTask:50%:503'], 30)).toStrictEqual(struck)
+    expect(await statuses(['createTask:50%:503'], 30, 2)).not.toStrictEqual(struck)
+    expect(await statuses(['getTaskResult:1:503', 'createTask:50%:503'], 30)).not.toStrictEqual(struck)
+  })
+
+  it('strikes at other questions of one task than of another', async () => {
+    const emulator = await start({ faults: ['getTaskResult:50%:503'] })
+    const ids = await Promise.all(Array.from({ length: 12 }, () => create(emulator)))
+    const first = await Promise.all(emulator.tasks().map(({ taskId }) => ask(emulator, taskId)))
+    expect([ids.length, new Set(first.map(({ status }) => status))]).toStrictEqual([12, new Set([200, 503])])
+  })
+
+  it('gives way to the first one that matches', async () => {
+    expect(await statuses(['createTask:2:429', 'createTask:first3:503', 'createTask:always:500'], 4)).toStrictEqual([
+      503, 429, 503, 500
+    ])
+  })
+
+  it('counts the questions of each task apart', async () => {
+    const emulator = await start({ faults: ['getTaskResult:2:503'] })
+    const [one, two] = [await createdId(emulator), await createdId(emulator)]
+    const seen = [
+      await ask(emulator, one),
+      await ask(emulator, two),
+      await ask(emulator, two),
+      await ask(emulator, one)
+    ]
+    expect(seen.map(({ status }) => status)).toStrictEqual([200, 200, 503, 503])
+  })
+
+  it('does not strike questions that are refused', async () => {
+    const emulator = await start({ faults: ['getTaskResult:always:503'] })
+    expect((await ask(emulator, 'unknown')).status).toBe(200)
+  })
+
+  it('strikes creates that the service would refuse as well, and leaves the refusal in readable answers', async () => {
+    const emulator = await start({ faults: ['createTask:1:503', 'createTask:2:bom', 'createTask:3:numeric-id'] })
+    expect((await create(emulator, null)).status).toBe(503)
+    expect((await create(emulator, null)).body.toString()).toMatch(/^\uFEFF.*ERROR_TASK_ABSENT/)
+    expect((await create(emulator, null)).json()).toMatchObject({ errorCode: 'ERROR_TASK_ABSENT' })
+  })
+
+  it('ends a task with an error once its time has come, and not before', async () => {
+    const faults = ['task:2:ERROR_CAPTCHA_UNSOLVABLE']
+    const early = await start({ faults, readyAfterMs: 60_000 })
+    await createdId(early)
+    expect((await ask(early, await createdId(early))).json()).toMatchObject({ errorId: 0, status: 'processing' })
+    const late = await start({ faults })
+    const [one, two] = [await createdId(late), await createdId(late)]
+    expect((await ask(late, one)).json()).toMatchObject({ status: 'ready' })
+    expect((await ask(late, two)).json()).toMatchObject({ errorId: 1, errorCode: 'ERROR_CAPTCHA_UNSOLVABLE' })
+    expect(late.tasks().map(({ fault }) => fault)).toStrictEqual([undefined, 'ERROR_CAPTCHA_UNSOLVABLE'])
+  })
+
+  it('keeps a task processing for ever', async () => {
+    const emulator = await start({ faults: ['task:1:never'] })
+    expect((await ask(emulator, await createdId(emulator))).json()).toMatchObject({ errorId: 0, status: 'processing' })
+  })
+
+  it('ends the task of a question that is struck by its own rule with that one', async () => {
+    const emulator = await start({ faults: ['task:1:ERROR_CAPTCHA_UNSOLVABLE', 'getTaskResult:1:503'] })
+    expect((await ask(emulator, await createdId(emulator))).status).toBe(503)
+  })
+
+  it.each(['reset', 'close'] as const)(
+    'ends the second connection with a %s before anything is read',
+    async (fault) => {
+      const emulator = await start({ faults: [{ on: 'connection', when: { nth: 2 }, fault }] })
+      expect((await create(emulator)).status).toBe(200)
+      const { bytes } = await rawPost(emulator.url, ['/createTask'], createBody).over
+      expect(bytes).toHaveLength(0)
+      expect(emulator.counters().requests.createTask).toBe(1)
+      expect((await create(emulator)).status).toBe(200)
+    }
+  )
+})
+
+describe('a billed fault', () => {
+  it.each(['createTask:1:billed+503', { on: 'createTask', when: 'always', fault: '503', billed: true } as const])(
+    'creates the task and hides the answer: %j',
+    async (rule) => {
+      const emulator = await start({ faults: [rule] })
+      expect((await create(emulator)).status).toBe(503)
+      expect(emulator.counters()).toMatchObject({ accepted: 1, lostCreates: 1 })
+      expect((await ask(emulator, emulator.tasks()[0]?.taskId)).json()).toMatchObject({ status: 'ready' })
+    }
+  )
+
+  it('creates nothing from a request that the service refuses', async () => {
+    const emulator = await start({ faults: ['createTask:1:billed+503'] })
+    await create(emulator, { ...aTask, type: 'Other' })
+    expect(emulator.counters()).toMatchObject({ accepted: 0, refused: 1 })
+  })
+
+  it('spoils the answer with the id of its task, an unbilled one with that of none', async () => {
+    const emulator = await start({ faults: ['createTask:1:array', 'createTask:2:billed+array'] })
+    const [{ taskId }] = (await create(emulator)).json() as [{ taskId: string }]
+    expect((await create(emulator)).json()).toMatchObject([{ taskId: emulator.tasks()[0]?.taskId }])
+    expect(taskId).toMatch(/^[0-9a-f-]{36}$/)
+    expect((await ask(emulator, taskId)).json()).toMatchObject({ errorCode: 'ERROR_TASKID_INVALID' })
+  })
+
+  it('reads the request before a reset-unread', async () => {
+    const emulator = await start({ faults: ['createTask:1:billed+reset-unread'] })
+    await expect(create(emulator)).rejects.toMatchObject({ code: 'ECONNRESET' })
+    expect(emulator.counters()).toMatchObject({ accepted: 1, lostCreates: 1 })
+  })
+})
+
+describe('a bad fault rule', () => {
+  const begins = 'starts with one of createTask, getTaskResult, task, connection, as in createTask:1:reset'
+  const times = 'strikes always, N (the Nth time), firstN (the first N times) or N%'
+
+  it.each([
+    ['', begins],
+    ['reset', begins],
+    ['createTask:reset', begins],
+    ['create:1:reset', begins],
+    ['toString:1:reset', begins],
+    ['createTask:0:reset', times],
+    ['createTask:1.5:reset', times],
+    ['createTask:sometimes:reset', times],
+    ['createTask:first0:reset', times],
+    ['createTask:first:reset', times],
+    ['createTask:first5%:reset', times],
+    ['createTask:101%:reset', times],
+    ['getTaskResult:1:billed+reset', 'only a createTask can be billed']
+  ])('"%s" is named, with what is allowed', async (rule, reason) => {
+    await expect(startEmulator({ faults: [rule] })).rejects.toThrow(`fault rule "${rule}": ${reason}`)
+  })
+
+  it.each([
+    'createTask:1:',
+    'createTask:1:explode',
+    'createTask:1:toString',
+    'createTask:1:reset=5',
+    'createTask:1:slow=soon',
+    'createTask:1:slow=2147483648',
+    'createTask:1:no-solution',
+    'createTask:1:99',
+    'createTask:1:199',
+    'createTask:1:503;x=1',
+    'createTask:1:302;location=http://ü',
+    'createTask:1:ERROR_FOO@99',
+    'createTask:1:ERROR',
+    'getTaskResult:1:no-id',
+    'task:1:null-id',
+    'connection:1:503'
+  ])('"%s" is named, with all faults that are allowed', async (rule) => {
+    const [call = ''] = rule.split(':')
+    await expect(startEmulator({ faults: [rule] })).rejects.toThrow(
+      `fault rule "${rule}": no such fault of ${call}; allowed are reset, `
+    )
+  })
+
+  it('lists only what fits the call', async () => {
+    const allowed = async (on: string) => {
+      const error: unknown = await startEmulator({ faults: [`${on}:1:?`] }).catch((reason: unknown) => reason)
+      return String(error).split('allowed are ')[1]!.split(', ')
+    }
+    expect(await allowed('connection')).toStrictEqual(['reset', 'close'])
+    expect(await allowed('createTask')).toStrictEqual(expect.arrayContaining(['no-id', 'right@STATUS']))
+    expect(await allowed('createTask')).not.toContain('no-solution')
+    expect(await allowed('getTaskResult')).not.toContain('no-id')
+    expect(faultNames).toStrictEqual(
+      expect.arrayContaining([...(await allowed('createTask')).slice(0, -6), ...(await allowed('task')).slice(0, -6)])
+    )
+  })
+
+  it('is named as an object too', async () => {
+    const rule = { on: 'createTask', when: { share: 2 }, fault: 'reset' } as const
+    await expect(startEmulator({ faults: [rule] })).rejects.toThrow(`${JSON.stringify(JSON.stringify(rule))}: ${times}`)
+  })
+
+  it('is found behind good ones', async () => {
+    await expect(startEmulator({ faults: ['createTask:1:reset', 'task:1:?'] })).rejects.toThrow('"task:1:?"')
+  })
+
+  it('does not compile as an object', () => {
+    const good: ReadonlyArray<Fault> = ['reset', 'slow=5', '503', '429;retry-after=7', 'ERROR_FOO@400', 'right@500']
+    const bad: ReadonlyArray<Fault> = [
+      // @ts-expect-error no such fault
+      'explode',
+      // @ts-expect-error reset takes no number
+      'reset=5'
+    ]
+    expect([good.length, bad.length]).toStrictEqual([6, 2])
+  })
+})
+
+describe('an answer as ordered', () => {
+  const first = async (fault: string) => create(await start({ faults: [`createTask:1:${fault}`] }))
+
+  it.each([400, 401, 404, 408, 429, 500, 503, 599])('is an HTML page with the status %d', async (status) => {
+    const reply = await first(String(status))
+    expect([reply.status, reply.headers['content-type']]).toStrictEqual([status, 'text/html; charset=utf-8'])
+    expect(reply.body.toString()).toContain(`<h1>${status} `)
+  })
+
+  it.each(['7', 'Wed, 21 Oct 2026 07:28:00 GMT'])('says retry-after %s', async (retryAfter) => {
+    expect((await first(`429;retry-after=${retryAfter}`)).headers['retry-after']).toBe(retryAfter)
+    const reply = await first(`ERROR_NO_SLOT_AVAILABLE@429;retry-after=${retryAfter}`)
+    expect([reply.status, reply.headers['retry-after']]).toStrictEqual([429, retryAfter])
+  })
+
+  it('redirects to an address of nobody, or where it was told', async () => {
+    expect((await first('302')).headers.location).toBe('https://elsewhere.invalid/')
+    expect((await first('503')).headers.location).toBeUndefined()
+    const reply = await first('307;location=http://127.0.0.1:9/?a=b;retry-after=1')
+    expect(reply).toMatchObject({
+      status: 307,
+      headers: { location: 'http://127.0.0.1:9/?a=b', 'retry-after': '1' }
+    })
+  })
+
+  it.each([
+    ['ERROR_FOO', 200],
+    ['CAPTCHA_NOT_READY', 200],
+    ['ERROR_FOO@400', 400]
+  ])('is an error document: %s', async (fault, status) => {
+    const reply = await first(fault)
+    expect([reply.status, reply.headers['content-type']]).toStrictEqual([status, 'application/json'])
+    const [errorCode = ''] = fault.split('@')
+    expect(reply.json()).toStrictEqual({
+      errorId: 1,
+      errorCode,
+      errorDescription: expect.stringContaining(errorCode) as string
+    })
+  })
+
+  it('is the right one under another status, and billed', async () => {
+    const emulator = await start({ faults: ['createTask:1:right@500'] })
+    const reply = await post(`${emulator.url}/createTask`, createBody)
+    expect([reply.status, reply.json()]).toMatchObject([500, { errorId: 0, taskId: emulator.tasks()[0]?.taskId }])
+    expect(emulator.counters()).toMatchObject({ accepted: 1, lostCreates: 0 })
+  })
+})
