@@ -1,0 +1,79 @@
+import { Writable } from 'node:stream'
+import { NEVER, Subject } from 'rxjs'
+import * as emulator from '../../lib/edge/emulator.js'
+import { run } from '../../lib/edge/cli-run.js'
+import type { Output, World } from '../../lib/edge/cli-world.js'
+import { until } from './raw-http.js'
+
+export interface Console extends Output {
+  readonly text: () => string
+}
+
+/** Takes down what is written; a broken one behaves like a pipe whose reader has left. */
+export const makeConsole = (given: { isTTY?: boolean; columns?: number; broken?: boolean } = {}): Console => {
+  const { broken = false, ...looks } = given
+  let text = ''
+  const stream = new Writable({
+    write: (chunk, _encoding, done) => {
+      if (broken) return done(Object.assign(new Error('write EPIPE'), { code: 'EPIPE' }))
+      text += String(chunk)
+      done()
+    }
+  })
+  return Object.assign(stream, looks, { text: () => text })
+}
+
+// Jest runs no `import()`.
+const load: World['loadEmulator'] = () => Promise.resolve(emulator)
+
+/** Loads the emulator, and tells of those that were started what became of them. */
+export const watchedEmulator = () => {
+  const urls: string[] = []
+  const startEmulator: typeof emulator.startEmulator = async (options) => {
+    const started = await emulator.startEmulator(options)
+    urls.push(started.url)
+    return started
+  }
+  const isUp = (url: string) =>
+    fetch(url).then(
+      () => true,
+      () => false
+    )
+  return {
+    loadEmulator: () => Promise.resolve({ ...emulator, startEmulator }),
+    areUp: () => Promise.all(urls.map(isUp))
+  }
+}
+
+export const makeWorld = (given: Partial<World> = {}): World => ({
+  env: {},
+  stdout: makeConsole(),
+  stderr: makeConsole(),
+  signals: NEVER,
+  loadEmulator: load,
+  ...given
+})
+
+interface Given {
+  readonly env?: World['env']
+  readonly loadEmulator?: World['loadEmulator']
+  readonly stdout?: Console
+  readonly stderr?: Console
+}
+
+/** The command under way, its streams taken down. */
+export const command = (argv: ReadonlyArray<string>, given: Given = {}) => {
+  const { env = {}, stdout = makeConsole(), stderr = makeConsole(), loadEmulator = load } = given
+  const signals = new Subject<NodeJS.Signals>()
+  const code = run(argv, makeWorld({ env, stdout, stderr, signals, loadEmulator }))
+  const says = (what: string | RegExp) => until(() => new RegExp(what).test(stdout.text() + stderr.text()))
+  return {
+    code,
+    says,
+    url: () => /CAPTCHA_BASE_URL=(.*)/.exec(stdout.text())?.[1] ?? 'not printed',
+    signal: (signal: NodeJS.Signals) => {
+      signals.next(signal)
+    },
+    ended: async () => ({ code: await code, out: stdout.text(), err: stderr.text() })
+  }
+}
