@@ -1,0 +1,83 @@
+import { readFileSync, readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import ts from 'typescript'
+
+export const ROOT = join(__dirname, '..', '..')
+
+export const textOf = (path: string): string => readFileSync(join(ROOT, path), 'utf8')
+
+const filesIn = (folder: string, ending: string): ReadonlyArray<string> =>
+  readdirSync(join(ROOT, folder), { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith(ending))
+    .map((name) => `${folder}/${name}`)
+    .sort()
+
+/** The documents, by their paths from the root. */
+export const pages: ReadonlyArray<string> = ['README.md', 'CHANGELOG.md', ...filesIn('docs', '.md')]
+
+export const sources: ReadonlyArray<string> = filesIn('lib', '.ts')
+
+export interface Block {
+  /** Where its code begins, as `README.md:36`. */
+  readonly at: string
+  readonly language: string
+  readonly code: string
+  /** From the comment `<!-- run: … -->` before it: what it prints first; `''` for one that is a test. */
+  readonly prints: string | undefined
+}
+
+const FENCE = /(?:<!-- (run)(?:: (.*?))? -->\n\n)?^```(\w+)\n(.*?)^```$/gms
+
+export const blocksOf = (page: string): ReadonlyArray<Block> => {
+  const text = textOf(page)
+  return Array.from(text.matchAll(FENCE), (match) => {
+    const [whole, run, prints = '', language = '', code = ''] = match
+    const line = text.slice(0, match.index + whole.indexOf('```')).split('\n').length + 1
+    return { at: `${page}:${line}`, language, code, prints: run && prints }
+  })
+}
+
+/** Type-checks each block as a module of its own, all in one program under the settings of the specs. */
+export const typeProblems = (blocks: ReadonlyArray<Block>): ReadonlyArray<string> => {
+  const { config } = ts.readConfigFile(join(ROOT, 'tsconfig.spec.json'), ts.sys.readFile) as { config: unknown }
+  const { options } = ts.parseJsonConfigFileContent(config, ts.sys, ROOT)
+  const codes = new Map(blocks.map(({ at, code }) => [join(ROOT, `${at.replace(/[/:]/g, '-')}.ts`), { at, code }]))
+  const asModules = { ...options, moduleDetection: ts.ModuleDetectionKind.Force }
+  const host = ts.createCompilerHost(asModules)
+  const { fileExists, readFile, getSourceFile } = host
+  host.fileExists = (name) => codes.has(name) || fileExists(name)
+  host.readFile = (name) => codes.get(name)?.code ?? readFile(name)
+  host.getSourceFile = (name, target, ...rest) => {
+    const block = codes.get(name)
+    return block ? ts.createSourceFile(name, block.code, target) : getSourceFile(name, target, ...rest)
+  }
+  const program = ts.createProgram([...codes.keys()], asModules, host)
+  return [...codes].flatMap(([name, { at, code }]) =>
+    ts.getPreEmitDiagnostics(program, program.getSourceFile(name)).map(({ start = 0, messageText }) => {
+      const lines = code.slice(0, start).split('\n').length
+      return `${at}, line ${lines} of it: ${ts.flattenDiagnosticMessageText(messageText, ' ')}`
+    })
+  )
+}
+
+export interface World {
+  readonly modules: Readonly<Record<string, unknown>>
+}
+
+/** Runs a block in the world of the specs: resolves with what it prints first, or when its test is over. */
+export const firstPrint = ({ code }: Block, { modules }: World): Promise<string> =>
+  new Promise((resolve, reject) => {
+    const print = (...values: ReadonlyArray<unknown>): void => resolve(values.map(String).join(' '))
+    const load = (name: string): unknown => modules[name] ?? reject(new Error(`the examples know no module ${name}`))
+    const it = (_title: string, body: () => unknown): void =>
+      void Promise.resolve()
+        .then(body)
+        .then(() => resolve(''), reject)
+    const { outputText } = ts.transpileModule(code, {
+      compilerOptions: { module: ts.ModuleKind.CommonJS, target: ts.ScriptTarget.ES2023 }
+    })
+    // In this realm, so that its objects are those that `expect` knows.
+    // eslint-disable-next-line @typescript-eslint/no-implied-eval
+    const example = new Function('require', 'exports', 'console', 'it', outputText) as (...world: unknown[]) => void
+    example(load, {}, { log: print, error: print }, it)
+  })
