@@ -1,6 +1,6 @@
 export { createSolver } from './edge/client.js'
 export type { SolverOptions } from './edge/client.js'
-export type { Solver } from './core/solver.js'
+export type { Solver } from './core/contract.js'
 export type { SolveOptions, ScopeOptions } from './core/options.js'
 export { InvalidOptions } from './core/options.js'
 
@@ -40,3 +40,7 @@ export { SolveFailure, orThrow, retryLeft, toTaskEither } from './core/interop.j
 export type { RetryOptions } from './core/interop.js'
 
 export type { Answer, Cause, Json, Path, Post, Wire } from './core/ports.js'
+
+export type { BatchOptions, Outcome } from './core/batch.js'
+export type { Entry, Journal } from './core/journal.js'
+export { entryAfter } from './core/journal.js'

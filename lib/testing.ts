@@ -3,7 +3,7 @@ import type { Observable, SchedulerLike } from 'rxjs'
 import { EMPTY, NEVER, concat, defer, map, of, throwError, timer } from 'rxjs'
 import type { SolveError } from './core/error.js'
 import type { Cause, Json, Path, Post, Wire } from './core/ports.js'
-import type { Solver } from './core/solver.js'
+import type { Solver } from './core/contract.js'
 import type { Solved, TaskRef } from './core/task.js'
 
 /**
@@ -121,6 +121,7 @@ export const stubSolver = (members: Partial<Solver>): Solver => {
     resumeWithProgress: unstubbed('resumeWithProgress'),
     createTask: unstubbed('createTask'),
     getTaskResult: unstubbed('getTaskResult'),
+    solveAll: unstubbed('solveAll'),
     withOptions: () => stub,
     orphans: EMPTY,
     events: EMPTY,

@@ -55,11 +55,11 @@ describe('the names of', () => {
       'rx-captcha',
       main,
       'index.ts',
-      'createSolver recaptchaV2 defineTask advise explain orThrow retryLeft toTaskEither InvalidOptions SolveFailure',
+      'createSolver recaptchaV2 defineTask advise explain entryAfter orThrow retryLeft toTaskEither InvalidOptions SolveFailure',
       `Solver SolverOptions SolveOptions ScopeOptions RetryOptions
        Problems RecaptchaV2Fields RecaptchaV2Solution Resumable SolutionOf Solved TaskKind TaskRef TaskSpec TaskState
        BadReply CreateUnknown Doubt Interrupted InvalidTask Kind NotCreated Refused SolveError TaskFailed TimedOut
-       Advice Meaning Orphan SolverEvent TaskEvent Answer Cause Json Path Post Wire`
+       Advice BatchOptions Entry Journal Meaning Orphan Outcome SolverEvent TaskEvent Answer Cause Json Path Post Wire`
     ],
     ['rx-captcha/testing', testing, 'testing.ts', 'answers outcomes scriptedPost stubSolver', 'Scripted SeenCall'],
     [

@@ -30,16 +30,17 @@ export const timedOut = (afterMs: number): Cause => ({
 
 export const isAnswer = (wire: Wire): wire is Answer => wire._tag !== 'Sent'
 
+/** A foreign failure, fit for what leaves the library. */
+export const scrubbedCause = (scrub: Scrub, error: unknown): Cause => {
+  const { name, code, message } = causeOf(error)
+  return { name: scrub(name), code: scrub(code), message: scrub(message) }
+}
+
 /** Calls through `post` under a limit. A Post that breaks its contract ends as `Failed`, and may have sent. */
 export const caller = ({ post, scheduler }: Ports, scrub: Scrub): Call => {
-  const inOurWords = ({ name, code, message }: Cause): Cause => ({
-    name: scrub(name),
-    code: scrub(code),
-    message: scrub(message)
-  })
   // A foreign Post may put more into a cause than it should.
   const scrubbed = (wire: Wire): Wire =>
-    wire._tag === 'Failed' ? { _tag: 'Failed', cause: inOurWords(causeOf(wire.cause)) } : wire
+    wire._tag === 'Failed' ? { _tag: 'Failed', cause: scrubbedCause(scrub, wire.cause) } : wire
   return (path, body, limitMs) =>
     concat(
       concat(

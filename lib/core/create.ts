@@ -1,12 +1,26 @@
 import * as E from 'fp-ts/lib/Either.js'
-import { defer, exhaustMap, filter, finalize, map, of, repeat, take, tap, timer, type Observable } from 'rxjs'
+import {
+  EMPTY,
+  concat,
+  defer,
+  exhaustMap,
+  filter,
+  finalize,
+  map,
+  of,
+  repeat,
+  take,
+  tap,
+  timer,
+  type Observable
+} from 'rxjs'
 import { isAnswer } from './call.js'
 import type { Context } from './context.js'
 import type { CreateUnknown, NotCreated, Refused, SolveError } from './error.js'
 import type { Turn } from './gate.js'
-import type { Life } from './lives.js'
+import type { Life } from './life.js'
 import { readCreate, type CreateAnswer } from './meaning.js'
-import type { ObservableEither } from './observable-either.js'
+import * as OE from './observable-either.js'
 import type { Json } from './ports.js'
 import { createTaskBody } from './protocol.js'
 import { known, type Known } from './stand.js'
@@ -65,8 +79,13 @@ const exchange = (context: Context, body: Json, life: Life, turn: Turn): Observa
 
 /** The answer came after its caller had gone: an id is somebody's to resume, anything else is told as lost. */
 const letGo = ({ lives }: Context, life: Life, { read, sentAt }: Exchanged): void => {
-  if (read._tag === 'Created') lives.orphan(life.asOrphan({ taskId: read.taskId, createdAt: sentAt }))
-  else life.lost('doubt' in read ? unknown(read.doubt) : read.refused)
+  if (read._tag !== 'Created') {
+    life.lost('doubt' in read ? unknown(read.doubt) : read.refused)
+    return
+  }
+  const ref = { taskId: read.taskId, createdAt: sentAt }
+  void life.notes?.record(ref)
+  lives.orphan(life.asOrphan(ref))
 }
 
 /** One paid task over all tries of its createTask: repeated only while it provably did not leave, or was turned away. */
@@ -121,7 +140,7 @@ class Purchase {
       this.#assumed = { ...refused, paid: 'unknown' }
       this.life.tell({ _tag: 'Assumed', status })
     }
-    this.life.stand = { _tag: 'Later', refused: this.#inDoubt(refused) }
+    this.life.stand = { _tag: 'Later', refused: this.#inDoubt(refused), attempts: this.#attempts }
     return this.#onceMore(0, 'later', shutMs)
   }
 
@@ -139,7 +158,8 @@ class Purchase {
   }
 
   #onceMore(pauseMs: number, reason: 'later' | 'network', waitMs: number): Bought | undefined {
-    if (this.context.lives.isClosing) return E.left(this.life.endedNow('closed'))
+    const why = this.context.lives.mustEnd(this.life)
+    if (why) return E.left(this.life.endedNow(why))
     this.#pauseMs = pauseMs
     this.life.tell({ _tag: 'Delayed', reason, waitMs })
     return undefined
@@ -151,11 +171,29 @@ class Purchase {
   }
 }
 
+/** Where a journal is kept, the intent is written down before anything leaves; a turn that comes to nothing is given back. */
+const intended = <A>(life: Life, turn: Turn, buying: OE.ObservableEither<SolveError, A>): typeof buying => {
+  const intend = life.notes?.intend
+  if (!intend) return buying
+  return defer(() => {
+    let isTaken = false
+    return intend().pipe(
+      tap((intent) => (isTaken = E.isRight(intent))),
+      finalize(() => {
+        if (!isTaken) turn.ended()
+      }),
+      OE.flatMap(() => buying)
+    )
+  })
+}
+
+const written = ({ notes }: Life, { ref }: Known): Observable<never> => notes?.record(ref) ?? EMPTY
+
 /** Buys one task: emits where it stands then, or why there is none. */
 export const createTask =
   (context: Context) =>
-  (payload: Json, life: Life, firstTurn: Turn): ObservableEither<SolveError, Known> =>
-    defer(() => {
+  (payload: Json, life: Life, firstTurn: Turn): OE.ObservableEither<SolveError, Known> => {
+    const buying = defer(() => {
       const body = createTaskBody(context.settings.clientKey, payload)
       const purchase = new Purchase(context, life, firstTurn)
       return defer(() => purchase.nextTurn()).pipe(
@@ -169,3 +207,7 @@ export const createTask =
         take(1)
       )
     })
+    return intended(life, firstTurn, buying).pipe(
+      OE.flatMap((created) => concat(written(life, created), of<Bought>(E.right(created))))
+    )
+  }

@@ -34,14 +34,15 @@ export interface InvalidTask {
 }
 
 /**
- * The createTask never left this machine: no name, no connection, no trust, no time, or the solver was closed. Not paid.
+ * The createTask never left this machine: no name, no connection, no trust, no time, the solver was closed, or its batch was
+ * stopped, by an account that cannot be used or by a journal that cannot be written. Not paid.
  *
  * @since 0.1.0
  */
 export interface NotCreated {
   readonly _tag: 'NotCreated'
   readonly paid: 'no'
-  readonly reason: 'dns' | 'connect' | 'tls' | 'deadline' | 'account' | 'closed'
+  readonly reason: 'dns' | 'connect' | 'tls' | 'deadline' | 'account' | 'closed' | 'journal'
   /** How many times createTask was tried. */
   readonly attempts: number
   readonly cause?: Cause

@@ -49,12 +49,14 @@ export type Happening =
   | { readonly _tag: 'Ended'; readonly tag: 'Solved' | SolveError['_tag']; readonly ref?: TaskRef }
   | { readonly _tag: 'Orphaned'; readonly orphan: Orphan }
   | { readonly _tag: 'Lost'; readonly error: SolveError }
+  | { readonly _tag: 'Skipped'; readonly key: string }
 
 /**
  * Everything that happens in a solver, for logs and metrics; no client key, no solution.
  *
  * `Ended` tells the tag of the outcome, `Solved` or that of the error. `Orphaned`: a task was put on `orphans`. `Lost`: a
- * createTask whose caller had left, or had been told `CreateUnknown`, ended without a task id, as `error` says.
+ * createTask whose caller had left, or had been told `CreateUnknown`, ended without a task id, as `error` says. `Skipped`: the
+ * journal of a batch says that the item of this key is finished, or it is under way already.
  *
  * @since 0.1.0
  */

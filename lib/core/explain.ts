@@ -1,4 +1,4 @@
-import type { Doubt, Refused, SolveError, TaskFailed } from './error.js'
+import type { Doubt, NotCreated, Refused, SolveError, TaskFailed } from './error.js'
 import type { Cause } from './ports.js'
 
 /**
@@ -23,6 +23,17 @@ const setupOr = (status: number): Advice => (status === 400 || status === 422 ? 
 const onFailed = ({ kind }: TaskFailed): Advice =>
   kind === 'account' ? 'fix-account' : kind === 'request' ? 'fix-task' : kind === 'task' ? 'pay-again' : 'decide'
 
+// A closed solver stays closed: to repeat with it would only turn in circles.
+const ON_NOT_CREATED: Readonly<Record<NotCreated['reason'], Advice>> = {
+  dns: 'repeat',
+  connect: 'repeat',
+  deadline: 'repeat',
+  tls: 'fix-setup',
+  account: 'fix-account',
+  closed: 'decide',
+  journal: 'decide'
+}
+
 /**
  * What can be done about an error. Only `repeat` never pays twice.
  *
@@ -33,9 +44,7 @@ export const advise = (error: SolveError): Advice => {
     case 'InvalidTask':
       return 'fix-task'
     case 'NotCreated':
-      if (error.reason === 'tls') return 'fix-setup'
-      // A closed solver stays closed: to repeat with it would only turn in circles.
-      return error.reason === 'account' ? 'fix-account' : error.reason === 'closed' ? 'decide' : 'repeat'
+      return ON_NOT_CREATED[error.reason]
     case 'Refused':
       return onRefused(error)
     case 'CreateUnknown':
@@ -80,7 +89,8 @@ const NOT_SENT = {
   tls: 'The certificate of the service was not accepted',
   deadline: 'There was no time left to create the task',
   account: 'An earlier answer said that the account cannot be used',
-  closed: 'The solver was closed before the task was created'
+  closed: 'The solver was closed before the task was created',
+  journal: 'The journal failed, and nothing is created without it'
 } as const
 
 const TO_DO: Readonly<Record<Advice, string>> = {

@@ -11,92 +11,16 @@ import {
   startWith,
   take,
   timer,
-  type SchedulerLike,
-  type Subscriber
+  type SchedulerLike
 } from 'rxjs'
 import type { SolveError } from './error.js'
-import type { Orphan, Stamp, Step } from './event.js'
+import type { Orphan } from './event.js'
+import { Member, type Batch, type Intent, type Life } from './life.js'
 import type { News } from './news.js'
-import { UNSENT, endedNow, known, type Stand } from './stand.js'
-import type { Resumable, TaskRef } from './task.js'
+import type { Halt, Stand } from './stand.js'
 
-/** What a subscription is about. */
-export interface Intent<R> {
-  readonly task: Resumable<unknown>
-  readonly label: string | undefined
-  readonly giveUpAfterMs: number
-  /** The task, where it exists already. */
-  readonly ref: TaskRef | undefined
-  /** A whole solve: leaving it makes an orphan, and its success is an end. One call alone does neither. */
-  readonly whole: boolean
-  /** Hears every step. */
-  readonly onStep?: ((event: Stamp & Step) => void) | undefined
-  /** Hears the outcome before the subscriber does. */
-  readonly onSettled?: ((result: E.Either<SolveError, R>) => void) | undefined
-}
-
-/** One subscription under way. It is settled once, or left. */
-export interface Life {
-  stand: Stand
-  readonly giveUpAfterMs: number
-  readonly tell: (step: Step) => void
-  /** What it would be if it ended now. */
-  readonly endedNow: (why: 'deadline' | 'closed') => SolveError
-  readonly asOrphan: (ref: TaskRef) => Orphan
-  /** Tells that a createTask ended without an id after its caller had gone. */
-  readonly lost: (error: SolveError) => void
-}
-
-class Member<R> implements Life {
-  stand: Stand
-  readonly giveUpAfterMs: number
-  #settled = false
-
-  constructor(
-    private readonly intent: Intent<R>,
-    private readonly news: News,
-    private readonly subscriber: Subscriber<E.Either<SolveError, R>>
-  ) {
-    this.stand = intent.ref ? known(intent.ref) : UNSENT
-    this.giveUpAfterMs = intent.giveUpAfterMs
-  }
-
-  tell(step: Step): void {
-    const event = this.news.tell(this.intent.label, step)
-    this.intent.onStep?.(event)
-  }
-
-  endedNow(why: 'deadline' | 'closed'): SolveError {
-    return endedNow(this.stand, why, this.giveUpAfterMs)
-  }
-
-  settle(result: E.Either<SolveError, R>): void {
-    if (this.#settled) return
-    this.#settled = true
-    const { whole, label, onSettled } = this.intent
-    const tag = E.isLeft(result) ? result.left._tag : 'Solved'
-    const ref = this.stand._tag === 'Known' && { ref: this.stand.ref }
-    if (whole || E.isLeft(result)) this.news.tell(label, { _tag: 'Ended', tag, ...ref })
-    onSettled?.(result)
-    this.subscriber.next(result)
-    this.subscriber.complete()
-  }
-
-  lost(error: SolveError): void {
-    this.news.tell(this.intent.label, { _tag: 'Lost', error })
-  }
-
-  asOrphan(ref: TaskRef): Orphan {
-    const { task, label } = this.intent
-    return { ref, task, ...(label !== undefined && { label }) }
-  }
-
-  /** The paid task that would be forgotten if nobody were told, now that the subscriber is gone. */
-  get forgotten(): Orphan | undefined {
-    const { stand } = this
-    return stand._tag === 'Known' && this.intent.whole && !this.#settled ? this.asOrphan(stand.ref) : undefined
-  }
-}
+/** Nothing of it is at the service, or under way to it. */
+const isUncreated = ({ _tag }: Stand): boolean => _tag === 'Unsent' || _tag === 'Later'
 
 /** All subscriptions of a solver that are under way: how each ends or is left, and how all are closed. */
 export class Lives {
@@ -111,8 +35,14 @@ export class Lives {
     private readonly news: News
   ) {}
 
-  get isClosing(): boolean {
-    return this.#closing
+  /** Emits once `close` has been called. */
+  get closing(): Observable<unknown> {
+    return this.#until(() => this.#closing)
+  }
+
+  /** Why nothing more may be created for it. */
+  mustEnd({ halted }: Life): 'closed' | Halt | undefined {
+    return this.#closing ? 'closed' : halted
   }
 
   /** Runs one subscription: emits one `Either`, completes, and accounts for the task however it ends. */
@@ -131,7 +61,8 @@ export class Lives {
       const settle = (result: E.Either<SolveError, R>): void => {
         member.settle(result)
       }
-      if (this.#closing) settle(E.left(member.endedNow('closed')))
+      const why = this.mustEnd(member)
+      if (why === 'closed' || (why && member.stand._tag !== 'Known')) settle(E.left(member.endedNow(why)))
       else
         subscriber.add(
           run(member).subscribe({
@@ -179,13 +110,14 @@ export class Lives {
   /** Ends what only waits, asks on for what is paid until the grace is over, and reads creates that have left to their end. */
   async close(graceMs: number): Promise<ReadonlyArray<Orphan>> {
     this.#closing = true
-    this.#endAll(({ _tag }) => _tag === 'Unsent' || _tag === 'Later')
+    this.#endAll('closed', ({ stand }) => isUncreated(stand))
+    this.#ended.next()
     const grace = race(
       timer(graceMs, this.scheduler),
       this.#until(() => this.#members.size === 0)
     )
     const reading = defer(() => {
-      this.#endAll(() => true)
+      this.#endAll('closed', () => true)
       return this.#until(() => this.#creates === 0)
     })
     await lastValueFrom(concat(grace, reading))
@@ -193,11 +125,17 @@ export class Lives {
     return [...new Set([...this.#leftOpen, ...this.news.takeUnheard()])]
   }
 
-  #endAll(ends: (stand: Stand) => boolean): void {
+  /** Nothing more is created for a batch; what is open goes on. */
+  halt(batch: Batch, why: Halt): void {
+    batch.halted ??= why
+    this.#endAll(batch.halted, (member) => member.isOf(batch) && isUncreated(member.stand))
+  }
+
+  #endAll(why: 'closed' | Halt, ends: (member: Member<never>) => boolean): void {
     for (const member of this.#members) {
-      if (!ends(member.stand)) continue
+      if (!ends(member)) continue
       if (member.forgotten) this.#leftOpen.push(member.forgotten)
-      member.settle(E.left(member.endedNow('closed')))
+      member.settle(E.left(member.endedNow(why)))
     }
   }
 

@@ -1,15 +1,18 @@
 import * as E from 'fp-ts/lib/Either.js'
-import { Observable } from 'rxjs'
-import { askOnce, type TaskState } from './ask.js'
+import { Observable, type ObservableInput } from 'rxjs'
+import { askOnce } from './ask.js'
+import { solveAll, type BatchOptions } from './batch.js'
 import { caller } from './call.js'
 import type { Context } from './context.js'
+import type { Solver } from './contract.js'
 import type { SolveError } from './error.js'
-import type { Orphan, SolverEvent, TaskEvent } from './event.js'
+import type { Orphan, TaskEvent } from './event.js'
 import { Gate } from './gate.js'
-import { Lives, type Intent } from './lives.js'
+import type { Intent } from './life.js'
+import { Lives } from './lives.js'
 import { News } from './news.js'
 import * as OE from './observable-either.js'
-import { problemsOfClose, problemsOfScope, throwIfAny, type ScopeOptions, type Settings } from './options.js'
+import { problemsOfClose, problemsOfScope, throwIfAny, type Settings } from './options.js'
 import type { Ports } from './ports.js'
 import { scrubber } from './secrets.js'
 import { create, resume, solve } from './solve.js'
@@ -18,6 +21,7 @@ import {
   readRef,
   type Problems,
   type Resumable,
+  type SolutionOf,
   type Solved,
   type TaskRef,
   type TaskSpec
@@ -25,116 +29,16 @@ import {
 
 type Observed<A> = Observable<E.Either<SolveError, A>>
 
-/**
- * The client of one account. Members are functions that can be passed unbound: `tasks$.pipe(mergeMap(solver.solve, 20))`.
- *
- * @since 0.1.0
- */
-export interface Solver {
-  /**
-   * Creates one task at the service, asks until it is final, and emits its outcome.
-   *
-   * Cold: every subscription creates, and pays for, a task of its own. Emits one `Either`, completes, never errors: a
-   * failure of one task never ends another. At least `pollEveryMs` lie between an answer and the next question.
-   * Unsubscribing stops asking; a createTask that has left is read to its end, and its task appears on `orphans`, as does
-   * a task that was known already.
-   *
-   * ```
-   * solve   ---c---p---p---(R|)    c createTask, p "processing", R Right(Solved)
-   * ```
-   *
-   * @param task - what to solve; see {@link recaptchaV2}
-   * @returns `Right(Solved)`, or `Left` with `InvalidTask` (the fields do not fit), `NotCreated` (it never left),
-   *  `Refused` (the service said no): nothing was paid; `CreateUnknown` (no readable answer to createTask): perhaps;
-   *  `TaskFailed` (the service ended it), `BadReply` (answers outside the protocol), `TimedOut` (after `giveUpAfterMs`),
-   *  `Interrupted` (the solver was closed): paid, `error.ref` goes to `resume`
-   * @see docs/errors.md for each error and what to do, docs/protocol.md for the wire and its sources
-   * @since 0.1.0
-   */
-  readonly solve: <A>(task: TaskSpec<A>) => Observed<Solved<A>>
-  /**
-   * As {@link Solver.solve}, and tells what happens on the way. The last event is `Settled` with the outcome; then it
-   * completes. Every subscription buys a task.
-   *
-   * @since 0.1.0
-   */
-  readonly solveWithProgress: <A>(task: TaskSpec<A>) => Observable<TaskEvent<A>>
-  /**
-   * Goes on with a task that is paid for already: asks at once, then as {@link Solver.solve} does, for `giveUpAfterMs` from
-   * the subscription. Creates nothing.
-   *
-   * @param task - the kind of the task, or the task itself: `resume(recaptchaV2, ref)`
-   * @param ref - the task's id and the instant of its creation, from an error, an orphan, an event or `createTask`
-   * @returns as `solve`, without what only creating can meet; `InvalidTask` if the reference is not one
-   * @since 0.1.0
-   */
-  readonly resume: <A>(task: Resumable<A>, ref: TaskRef) => Observed<Solved<A>>
-  /**
-   * As {@link Solver.resume}, and tells what happens on the way. The last event is `Settled`.
-   *
-   * @since 0.1.0
-   */
-  readonly resumeWithProgress: <A>(task: Resumable<A>, ref: TaskRef) => Observable<TaskEvent<A>>
-  /**
-   * The create half of {@link Solver.solve}, by the same rules. The task that it emits is the caller's from then on.
-   *
-   * @returns `Right(TaskRef)`, or `Left` with `InvalidTask`, `NotCreated`, `Refused` or `CreateUnknown`
-   * @since 0.1.0
-   */
-  readonly createTask: <A>(task: TaskSpec<A>) => Observed<TaskRef>
-  /**
-   * Asks one question, not repeated. A `Left` is only the task's own end: `TaskFailed`; beside it `InvalidTask` for a
-   * reference that is not one, and `Interrupted` for a solver that was closed.
-   *
-   * @since 0.1.0
-   */
-  readonly getTaskResult: <A>(task: Resumable<A>, ref: TaskRef) => Observed<TaskState<A>>
-  /**
-   * The same solver (network, gate, orphans, events and `close`) with a label, or another deadline, for what is begun with
-   * it.
-   *
-   * @throws InvalidOptions
-   * @since 0.1.0
-   */
-  readonly withOptions: (options: ScopeOptions) => Solver
-  /**
-   * Tasks whose caller left before an outcome, for `resume`. Up to 1,000 that nobody listened to are kept for the first
-   * subscriber, the newest ones. Completes when the solver is closed.
-   *
-   * @since 0.1.0
-   */
-  readonly orphans: Observable<Orphan>
-  /**
-   * Everything that happens, for logs and metrics; no client key, no token. Completes when the solver is closed.
-   *
-   * @since 0.1.0
-   */
-  readonly events: Observable<SolverEvent>
-  /**
-   * Ends the solver. What is not created yet ends at once as `NotCreated`; paid tasks are asked for until `graceMs`
-   * (default 0) have passed and then end as `Interrupted`; a createTask that has left is read to its end. Later solves end
-   * as `NotCreated`. A second call gives the first one's promise.
-   *
-   * @returns what was left open, to store and to resume; once the grace is over and no createTask is under way
-   * @throws InvalidOptions
-   * @since 0.1.0
-   */
-  readonly close: (options?: { readonly graceMs?: number | undefined }) => Promise<ReadonlyArray<Orphan>>
-}
-
 interface Scope {
   readonly label: string | undefined
   readonly giveUpAfterMs: number
 }
 
-type Listening<A> = Pick<Intent<Solved<A>>, 'onStep' | 'onSettled'>
+/** Who hears of a subscription beside its subscriber, and what it is part of. */
+type Aside<A> = Pick<Intent<Solved<A>>, 'onStep' | 'onSettled' | 'batch' | 'notes'>
 
 /** Runs a solve and passes on what it tells; the outcome comes as the last event. */
-const withProgress = <A>(
-  { scheduler }: Context,
-  { label }: Scope,
-  run: (listening: Listening<A>) => Observed<Solved<A>>
-) =>
+const withProgress = <A>({ scheduler }: Context, { label }: Scope, run: (aside: Aside<A>) => Observed<Solved<A>>) =>
   new Observable<TaskEvent<A>>((subscriber) =>
     run({
       onStep: (step) => {
@@ -162,26 +66,43 @@ const refOf: (read: E.Either<Problems, TaskRef>) => TaskRef | undefined = E.getO
 const checked = <T, A>(input: E.Either<Problems, T>, next: (input: T) => Observed<A>): Observed<A> =>
   E.isLeft(input) ? invalid(input.left) : next(input.right)
 
-/** What one solver hands out for one scope. */
-const solverOf = (context: Context, news: News, close: Solver['close'], scope: Scope): Solver => {
-  const { lives } = context
-
-  const solving = <A>(task: TaskSpec<A>, listening?: Listening<A>): Observed<Solved<A>> =>
-    lives.live({ ...scope, ...listening, task, ref: undefined, whole: true }, (life) =>
+/** A solve and a resume, each one subscription of its own. */
+const subscriptions = (context: Context, scope: Scope) => ({
+  solving: <A>(task: TaskSpec<A>, aside?: Aside<A>): Observed<Solved<A>> =>
+    context.lives.live({ ...scope, ...aside, task, ref: undefined, whole: true }, (life) =>
       checked(readPayload(task), (payload) => solve(context)(task, payload, life))
-    )
-  const resuming = <A>(task: Resumable<A>, given: TaskRef, listening?: Listening<A>): Observed<Solved<A>> => {
+    ),
+  resuming: <A>(task: Resumable<A>, given: TaskRef, aside?: Aside<A>): Observed<Solved<A>> => {
     const read = readRef(task, given)
-    return lives.live({ ...scope, ...listening, task, ref: refOf(read), whole: true }, (life) =>
+    return context.lives.live({ ...scope, ...aside, task, ref: refOf(read), whole: true }, (life) =>
       checked(read, (ref) => resume(context)(task, ref, life))
     )
   }
+})
+
+const batches = ({ lives, reading }: Context, news: News, { label }: Scope, by: ReturnType<typeof subscriptions>) =>
+  solveAll({
+    lives,
+    scrub: reading.scrub,
+    solve: (task, batch, notes) => by.solving(task, { batch, notes }),
+    resume: (task, ref, batch) => by.resuming(task, ref, { batch }),
+    skipped: (key) => {
+      news.tell(label, { _tag: 'Skipped', key })
+    }
+  })
+
+/** What one solver hands out for one scope. */
+const solverOf = (context: Context, news: News, close: Solver['close'], scope: Scope): Solver => {
+  const { lives } = context
+  const by = subscriptions(context, scope)
+  const { solving, resuming } = by
+  const all = batches(context, news, scope, by)
 
   return {
     solve: (task) => solving(task),
-    solveWithProgress: (task) => withProgress(context, scope, (listening) => solving(task, listening)),
+    solveWithProgress: (task) => withProgress(context, scope, (aside) => solving(task, aside)),
     resume: (task, ref) => resuming(task, ref),
-    resumeWithProgress: (task, ref) => withProgress(context, scope, (listening) => resuming(task, ref, listening)),
+    resumeWithProgress: (task, ref) => withProgress(context, scope, (aside) => resuming(task, ref, aside)),
     createTask: (task) =>
       lives.live({ ...scope, task, ref: undefined, whole: false }, (life) =>
         checked(readPayload(task), (payload) => create(context)(payload, life))
@@ -192,6 +113,12 @@ const solverOf = (context: Context, news: News, close: Solver['close'], scope: S
         checked(read, (ref) => askOnce(context)(task, ref))
       )
     },
+    // S is a TaskSpec of its own solution, which the compiler cannot see of a type parameter.
+    solveAll: <T, S extends TaskSpec<unknown>>(
+      items: ObservableInput<T>,
+      toTask: (item: T) => S,
+      options?: BatchOptions<T>
+    ) => all(items, toTask as (item: T) => TaskSpec<SolutionOf<S>>, options),
     withOptions: (options) => {
       throwIfAny(problemsOfScope(options))
       const { label = scope.label, giveUpAfterMs = scope.giveUpAfterMs } = options

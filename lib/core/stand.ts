@@ -10,7 +10,7 @@ export type Stand =
   /** createTask has left and is not answered. */
   | { readonly _tag: 'Left' }
   /** The last createTask was answered "later". */
-  | { readonly _tag: 'Later'; readonly refused: Refused }
+  | { readonly _tag: 'Later'; readonly refused: Refused; readonly attempts: number }
   | Known
 
 /** The task exists, and its id is known. The two fields that change do so in place: a task is asked a hundred times. */
@@ -27,8 +27,19 @@ export const known = (ref: TaskRef): Known => ({ _tag: 'Known', ref, asked: 0, c
 
 const CLOSED: Cause = { name: 'Closed', code: 'CLOSED', message: 'the solver was closed before the answer came' }
 
-/** One value, read by the deadline and by `close`: what the task would be if it ended now. */
-export const endedNow = (stand: Stand, why: 'deadline' | 'closed', afterMs: number): SolveError => {
+/** Why a task may have to end: its time, its solver, or its batch. */
+export type Why = 'deadline' | 'closed' | Halt
+
+/** What stops a batch: nothing more is created, what is open is asked for to its end. */
+export type Halt = 'account' | 'journal'
+
+const afterLater = ({ refused, attempts }: Extract<Stand, { readonly _tag: 'Later' }>, why: Why): SolveError =>
+  why === 'deadline' || why === 'closed' || refused.paid === 'unknown'
+    ? refused
+    : { _tag: 'NotCreated', paid: 'no', reason: why, attempts }
+
+/** One value, read by the deadline, by `close` and by a batch that stops: what the task would be if it ended now. */
+export const endedNow = (stand: Stand, why: Why, afterMs: number): SolveError => {
   switch (stand._tag) {
     case 'Unsent': {
       const { attempts, cause } = stand
@@ -37,7 +48,7 @@ export const endedNow = (stand: Stand, why: 'deadline' | 'closed', afterMs: numb
     case 'Left':
       return { _tag: 'CreateUnknown', paid: 'unknown', cause: why === 'closed' ? CLOSED : timedOut(afterMs) }
     case 'Later':
-      return stand.refused
+      return afterLater(stand, why)
     case 'Known': {
       const { ref, asked, causes } = stand
       return why === 'closed'

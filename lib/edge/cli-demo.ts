@@ -1,5 +1,5 @@
 import { concat, defer, from, lastValueFrom, map, mergeMap, of, take, tap, type SchedulerLike } from 'rxjs'
-import type { Solver } from '../core/solver.js'
+import type { Solver } from '../core/contract.js'
 import { recaptchaV2 } from '../core/task.js'
 import { SCENES, blank, next, type Happened, type Row } from './cli-demo-rows.js'
 import { compare, summary, wrongs } from './cli-demo-table.js'

@@ -3,7 +3,7 @@ import { filter, firstValueFrom, from, lastValueFrom, map, merge, race, skip, ta
 import type { Observable } from 'rxjs'
 import type { SolveError } from '../core/error.js'
 import type { Orphan, TaskEvent } from '../core/event.js'
-import type { Solver } from '../core/solver.js'
+import type { Solver } from '../core/contract.js'
 import type { RecaptchaV2Solution, Solved } from '../core/task.js'
 import { exitOfSignal } from './cli-exit.js'
 import { openLine } from './cli-line.js'

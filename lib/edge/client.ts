@@ -12,7 +12,8 @@ import {
   type SolveOptions
 } from '../core/options.js'
 import type { Post } from '../core/ports.js'
-import { makeSolver, type Solver } from '../core/solver.js'
+import type { Solver } from '../core/contract.js'
+import { makeSolver } from '../core/solver.js'
 import { urlOf, type Problems } from '../core/task.js'
 import { realClock } from './clock.js'
 import { undiciPost } from './undici.js'

@@ -74,6 +74,7 @@ const cases: ReadonlyArray<readonly [what: string, SolveError, Advice, paid: str
   ],
   ['no time', notCreated('deadline', 0), 'repeat', NOTHING, ['no time left', 'after 0 tries.']],
   ['a stopped batch', notCreated('account', 0), 'fix-account', NOTHING, ['An earlier answer', 'account']],
+  ['no journal', notCreated('journal', 0, { ...cause, code: 'ENOSPC' }), 'decide', NOTHING, ['The journal', 'ENOSPC']],
   ['a closed solver', notCreated('closed', 0), 'decide', NOTHING, ['The solver was closed']],
   [
     'an account refused',
@@ -155,7 +156,15 @@ describe('advise', () => {
   const kinds = fc.constantFrom<Kind>('account', 'request', 'later', 'task', 'unknown')
   const texts = fc.option(fc.constantFrom('', 'ERROR_X'), { nil: undefined })
   const statuses = fc.constantFrom(200, 301, 400, 404, 408, 422, 429, 500, 503)
-  const reasons = fc.constantFrom<Of<'NotCreated'>['reason']>('dns', 'connect', 'tls', 'deadline', 'account', 'closed')
+  const reasons = fc.constantFrom<Of<'NotCreated'>['reason']>(
+    'dns',
+    'connect',
+    'tls',
+    'deadline',
+    'account',
+    'closed',
+    'journal'
+  )
   const errors: fc.Arbitrary<SolveError> = fc.oneof(
     fc.constantFrom(invalid, badReply, interrupted, timedOut([]), unknown({ cause }), unknown({ status: 500 })),
     reasons.map((reason) => notCreated(reason)),

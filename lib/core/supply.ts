@@ -1,0 +1,73 @@
+import { Observable, Subject, defer, map, of, take, takeWhile, zip, type ObservableInput } from 'rxjs'
+
+/** Items that are handed out one at a time. RxJS's `from` would read a whole file before the first task is solved. */
+export interface Supply<T> {
+  /** Emits the next item, or completes without one when there is none. Subscribed to again once it has completed. */
+  readonly next: Observable<T>
+  /** No more is wanted. */
+  readonly leave: () => void
+}
+
+const isItem = <T>(result: IteratorResult<T, unknown>): result is IteratorYieldResult<T> => result.done !== true
+
+const pulled = <T>(next: () => ObservableInput<IteratorResult<T, unknown>>, leave: () => void): Supply<T> => ({
+  next: defer(next).pipe(
+    takeWhile(isItem),
+    map(({ value }) => value),
+    take(1)
+  ),
+  leave
+})
+
+const ofIterable = <T>(items: Iterable<T>): Supply<T> => {
+  const iterator = items[Symbol.iterator]()
+  return pulled(
+    () => of(iterator.next()),
+    () => iterator.return?.()
+  )
+}
+
+const ofAsyncIterable = <T>(items: AsyncIterable<T>): Supply<T> => {
+  const iterator = items[Symbol.asyncIterator]()
+  return pulled(
+    () => iterator.next(),
+    // Nobody waits for it, and nobody could hear of its failure.
+    () => void iterator.return?.().then(undefined, () => undefined)
+  )
+}
+
+/** A source that cannot be asked to wait: what is not taken yet is kept, as `mergeMap` does. */
+const ofPushed = <T>(items: ObservableInput<T>): Supply<T> => {
+  const wanted = new Subject<void>()
+  const given = new Subject<T>()
+  const pairing = zip(items, wanted)
+    .pipe(map(([item]) => item))
+    .subscribe(given)
+  return {
+    next: new Observable((taker) => {
+      const taking = given.pipe(take(1)).subscribe(taker)
+      wanted.next()
+      return taking
+    }),
+    leave: () => {
+      pairing.unsubscribe()
+    }
+  }
+}
+
+const isObject = (value: unknown): value is object =>
+  (typeof value === 'object' && value !== null) || typeof value === 'function'
+
+const isAsyncIterable = <T>(items: ObservableInput<T>): items is AsyncIterable<T> => Symbol.asyncIterator in items
+const isIterable = <T>(items: ObservableInput<T>): items is Iterable<T> => Symbol.iterator in items
+
+/** Whether items can come out of it. A string would be taken apart into its letters. */
+export const isSource = (items: unknown): boolean =>
+  isObject(items) &&
+  [Symbol.asyncIterator, Symbol.iterator, Symbol.observable, '@@observable', 'then', 'getReader', 'length'].some(
+    (name) => name in items
+  )
+
+/** Opens a source: whatever can be asked for one item at a time is. */
+export const openSupply = <T>(items: ObservableInput<T>): Supply<T> =>
+  isAsyncIterable(items) ? ofAsyncIterable(items) : isIterable(items) ? ofIterable(items) : ofPushed(items)
