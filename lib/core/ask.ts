@@ -1,5 +1,5 @@
 import * as E from 'fp-ts/lib/Either.js'
-import { defer, filter, map, type Observable } from 'rxjs'
+import { Observable, defer } from 'rxjs'
 import { isAnswer } from './call.js'
 import type { Context } from './context.js'
 import type { Doubt, SolveError, TaskFailed } from './error.js'
@@ -37,15 +37,24 @@ const UNHURRIED_QUESTIONS = 109
 const MOST_IN_A_RUN = 3
 const MOST_CAUSES = 3
 
-/** One getTaskResult call, and what its answer says. */
-const ask = <A>(context: Context, { solution }: Resumable<A>, ref: TaskRef): Observable<AskAnswer<A>> => {
+/** Hears that a question leaves, and what its answer says. */
+interface Asker<A, V> {
+  readonly begin?: () => void
+  readonly judge: (answer: AskAnswer<A>) => V
+}
+
+/** One getTaskResult call, and what becomes of its answer. */
+const ask = <A, V>(context: Context, { solution }: Resumable<A>, ref: TaskRef, asker: Asker<A, V>): Observable<V> => {
   const { call, reading, scheduler, settings } = context
-  return defer(() => {
+  return new Observable((subscriber) => {
     const young = scheduler.now() - ref.createdAt < YOUNG_MS
-    return call('/getTaskResult', getTaskResultBody(settings.clientKey, ref.taskId), settings.resultTimeoutMs).pipe(
-      filter(isAnswer),
-      map((answer) => readAsk(reading, solution, answer, young))
-    )
+    asker.begin?.()
+    const body = getTaskResultBody(settings.clientKey, ref.taskId)
+    return call('/getTaskResult', body, settings.resultTimeoutMs).subscribe((wire) => {
+      if (!isAnswer(wire)) return
+      subscriber.next(asker.judge(readAsk(reading, solution, wire, young)))
+      subscriber.complete()
+    })
   })
 }
 
@@ -69,7 +78,7 @@ const doubtOf = (answer: Doubtful): Doubt => {
 }
 
 /** All questions about one task: what each answer means after those before it, and how long to wait for the next. */
-class Inquiry<A> {
+class Inquiry<A> implements Asker<A, Verdict<A>> {
   waitMs: number
   #askedAt = 0
   #unreadyAt: number
@@ -164,36 +173,31 @@ export const askUntilFinal =
   <A>(task: Resumable<A>, known: Known, life: Life, firstWaitMs: number): ObservableEither<SolveError, Solved<A>> =>
     defer(() => {
       const inquiry = new Inquiry(context, task, known, life, firstWaitMs)
-      const question = ask(context, task, known.ref)
-      const asked = defer(() => {
-        inquiry.begin()
-        return question
-      })
-      return pollUntilFinal(() => inquiry.waitMs, context.scheduler)(
-        asked.pipe(map((answer) => inquiry.judge(answer))),
-        isFinal<A>
-      )
+      const question = ask(context, task, known.ref, inquiry)
+      return pollUntilFinal(() => inquiry.waitMs, context.scheduler)(question, isFinal<A>)
     })
+
+const stateOf =
+  (ref: TaskRef) =>
+  <A>(answer: AskAnswer<A>): E.Either<SolveError, TaskState<A>> => {
+    switch (answer._tag) {
+      case 'Failed':
+        return E.left(taskFailed(ref, answer))
+      case 'Processing':
+      case 'Lagging':
+        return E.right(PROCESSING)
+      case 'Ready':
+        return E.right(answer)
+      case 'Later':
+      case 'Unknown':
+      case 'Silent':
+      case 'Outside':
+        return E.right({ _tag: 'Unanswered', ...doubtOf(answer) })
+    }
+  }
 
 /** Asks once. A `Left` is the task's own end. */
 export const askOnce =
   (context: Context) =>
   <A>(task: Resumable<A>, ref: TaskRef): ObservableEither<SolveError, TaskState<A>> =>
-    ask(context, task, ref).pipe(
-      map((answer) => {
-        switch (answer._tag) {
-          case 'Failed':
-            return E.left(taskFailed(ref, answer))
-          case 'Processing':
-          case 'Lagging':
-            return E.right(PROCESSING)
-          case 'Ready':
-            return E.right(answer)
-          case 'Later':
-          case 'Unknown':
-          case 'Silent':
-          case 'Outside':
-            return E.right({ _tag: 'Unanswered', ...doubtOf(answer) })
-        }
-      })
-    )
+    ask(context, task, ref, { judge: stateOf(ref)<A> })

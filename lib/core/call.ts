@@ -1,4 +1,4 @@
-import { catchError, concat, defer, map, of, takeUntil, takeWhile, timer, type Observable } from 'rxjs'
+import { Observable, defer, type Observer, type Subscriber } from 'rxjs'
 import type { Answer, Cause, Json, Path, Ports, Wire } from './ports.js'
 import type { Scrub } from './secrets.js'
 
@@ -36,21 +36,51 @@ export const scrubbedCause = (scrub: Scrub, error: unknown): Cause => {
   return { name: scrub(name), code: scrub(code), message: scrub(message) }
 }
 
-/** Calls through `post` under a limit. A Post that breaks its contract ends as `Failed`, and may have sent. */
-export const caller = ({ post, scheduler }: Ports, scrub: Scrub): Call => {
-  // A foreign Post may put more into a cause than it should.
-  const scrubbed = (wire: Wire): Wire =>
-    wire._tag === 'Failed' ? { _tag: 'Failed', cause: scrubbedCause(scrub, wire.cause) } : wire
-  return (path, body, limitMs) =>
-    concat(
-      concat(
-        defer(() => post(path, body)),
-        of<Wire[]>(SENT, { _tag: 'Failed', cause: NO_ANSWER })
-      ).pipe(
-        map(scrubbed),
-        catchError((error: unknown) => of<Wire[]>(SENT, scrubbed({ _tag: 'Failed', cause: causeOf(error) }))),
-        takeUntil(timer(limitMs, scheduler))
-      ),
-      of<Wire>({ _tag: 'Failed', cause: timedOut(limitMs) })
-    ).pipe(takeWhile((wire) => !isAnswer(wire), true))
+/** One call under way. A class, as a solve makes a hundred: operators would make ten times the objects. */
+class UnderWay implements Observer<Wire> {
+  constructor(
+    private readonly subscriber: Subscriber<Wire>,
+    private readonly scrub: Scrub,
+    private readonly limitMs: number
+  ) {}
+
+  next(wire: Wire): void {
+    if (wire._tag === 'Sent') this.subscriber.next(wire)
+    else if (wire._tag === 'Reply') this.#end(wire)
+    else this.#failed(wire.cause) // A foreign Post may put more into a cause than it should.
+  }
+
+  error(error: unknown): void {
+    this.subscriber.next(SENT)
+    this.#failed(error)
+  }
+
+  complete(): void {
+    this.error(NO_ANSWER)
+  }
+
+  tooLate(): void {
+    this.#failed(timedOut(this.limitMs))
+  }
+
+  #failed(error: unknown): void {
+    this.#end({ _tag: 'Failed', cause: scrubbedCause(this.scrub, error) })
+  }
+
+  #end(answer: Answer): void {
+    this.subscriber.next(answer)
+    this.subscriber.complete()
+  }
 }
+
+const tooLate = (call?: UnderWay): void => call?.tooLate()
+
+/** Calls through `post` under a limit. A Post that breaks its contract ends as `Failed`, and may have sent. */
+export const caller =
+  ({ post, scheduler }: Ports, scrub: Scrub): Call =>
+  (path, body, limitMs) =>
+    new Observable((subscriber) => {
+      const call = new UnderWay(subscriber, scrub, limitMs)
+      subscriber.add(defer(() => post(path, body)).subscribe(call))
+      if (!subscriber.closed) subscriber.add(scheduler.schedule(tooLate, limitMs, call))
+    })

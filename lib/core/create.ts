@@ -1,25 +1,12 @@
 import * as E from 'fp-ts/lib/Either.js'
-import {
-  EMPTY,
-  concat,
-  defer,
-  exhaustMap,
-  filter,
-  finalize,
-  map,
-  of,
-  repeat,
-  take,
-  tap,
-  timer,
-  type Observable
-} from 'rxjs'
+import { concat, defer, exhaustMap, filter, finalize, map, of, repeat, take, tap, timer, type Observable } from 'rxjs'
 import { isAnswer } from './call.js'
 import type { Context } from './context.js'
 import type { CreateUnknown, NotCreated, Refused, SolveError } from './error.js'
 import type { Turn } from './gate.js'
 import type { Life } from './life.js'
 import { readCreate, type CreateAnswer } from './meaning.js'
+import type { Notes } from './journal.js'
 import * as OE from './observable-either.js'
 import type { Json } from './ports.js'
 import { createTaskBody } from './protocol.js'
@@ -187,7 +174,8 @@ const intended = <A>(life: Life, turn: Turn, buying: OE.ObservableEither<SolveEr
   })
 }
 
-const written = ({ notes }: Life, { ref }: Known): Observable<never> => notes?.record(ref) ?? EMPTY
+const written = (notes: Notes, created: Known): Observable<Bought> =>
+  concat(notes.record(created.ref), of(E.right(created)))
 
 /** Buys one task: emits where it stands then, or why there is none. */
 export const createTask =
@@ -207,7 +195,7 @@ export const createTask =
         take(1)
       )
     })
-    return intended(life, firstTurn, buying).pipe(
-      OE.flatMap((created) => concat(written(life, created), of<Bought>(E.right(created))))
-    )
+    const bought = intended(life, firstTurn, buying)
+    const { notes } = life
+    return notes ? bought.pipe(OE.flatMap((created) => written(notes, created))) : bought
   }

@@ -1,5 +1,5 @@
 import * as E from 'fp-ts/lib/Either.js'
-import type { Subscriber } from 'rxjs'
+import type { Observer, Subscriber } from 'rxjs'
 import type { SolveError } from './error.js'
 import type { Orphan, Stamp, Step } from './event.js'
 import type { Notes } from './journal.js'
@@ -48,7 +48,7 @@ export interface Life {
 }
 
 /** A {@link Life} as `Lives` keeps it. */
-export class Member<R> implements Life {
+export class Member<R> implements Life, Observer<E.Either<SolveError, R>> {
   stand: Stand
   readonly giveUpAfterMs: number
   #settled = false
@@ -63,8 +63,11 @@ export class Member<R> implements Life {
   }
 
   tell(step: Step): void {
-    const event = this.news.tell(this.intent.label, step)
-    this.intent.onStep?.(event)
+    const { label, onStep } = this.intent
+    // A hundred steps a task, and mostly nobody listens.
+    if (!onStep && !this.news.isHeard) return
+    const event = this.news.tell(label, step)
+    onStep?.(event)
   }
 
   get notes(): Notes | undefined {
@@ -83,7 +86,8 @@ export class Member<R> implements Life {
     return endedNow(this.stand, why, this.giveUpAfterMs)
   }
 
-  settle(result: E.Either<SolveError, R>): void {
+  /** Settles it, unless it is settled already. */
+  next(result: E.Either<SolveError, R>): void {
     if (this.#settled) return
     this.#settled = true
     const { whole, label, onSettled } = this.intent
@@ -92,6 +96,14 @@ export class Member<R> implements Life {
     if (whole || E.isLeft(result)) this.news.tell(label, { _tag: 'Ended', tag, ...ref })
     onSettled?.(result)
     this.subscriber.next(result)
+    this.subscriber.complete()
+  }
+
+  error(defect: unknown): void {
+    this.subscriber.error(defect)
+  }
+
+  complete(): void {
     this.subscriber.complete()
   }
 

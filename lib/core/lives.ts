@@ -58,20 +58,9 @@ export class Lives {
         if (member.forgotten) this.orphan(member.forgotten)
         this.#ended.next()
       })
-      const settle = (result: E.Either<SolveError, R>): void => {
-        member.settle(result)
-      }
       const why = this.mustEnd(member)
-      if (why === 'closed' || (why && member.stand._tag !== 'Known')) settle(E.left(member.endedNow(why)))
-      else
-        subscriber.add(
-          run(member).subscribe({
-            next: settle,
-            error: (defect: unknown) => {
-              subscriber.error(defect)
-            }
-          })
-        )
+      if (why === 'closed' || (why && member.stand._tag !== 'Known')) member.next(E.left(member.endedNow(why)))
+      else subscriber.add(run(member).subscribe(member))
     })
   }
 
@@ -135,7 +124,7 @@ export class Lives {
     for (const member of this.#members) {
       if (!ends(member)) continue
       if (member.forgotten) this.#leftOpen.push(member.forgotten)
-      member.settle(E.left(member.endedNow(why)))
+      member.next(E.left(member.endedNow(why)))
     }
   }
 

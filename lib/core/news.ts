@@ -15,6 +15,10 @@ export class News {
 
   constructor(private readonly scheduler: SchedulerLike) {}
 
+  get isHeard(): boolean {
+    return this.#events.observed
+  }
+
   tell<H extends Happening>(label: string | undefined, what: H): Stamp & H {
     const event = { at: this.scheduler.now(), ...(label !== undefined && { label }), ...what }
     this.#events.next(event)

@@ -1,10 +1,60 @@
-import { defer, exhaustMap, filter, interval, repeat, take, takeWhile, type Observable, type SchedulerLike } from 'rxjs'
+import { Observable, Subscription, filter, takeWhile } from 'rxjs'
+import type { Observer, SchedulerLike, Subscriber, Unsubscribable } from 'rxjs'
+
+/** One wait, one question, and so on. A class, and not five operators: this is what a waiting task costs. */
+class Interval<S> implements Observer<S>, Unsubscribable {
+  #current = Subscription.EMPTY // the wait, or the question
+
+  constructor(
+    private readonly subscriber: Subscriber<S>,
+    private readonly waitMs: () => number,
+    private readonly scheduler: SchedulerLike,
+    private readonly ask: Observable<S>
+  ) {}
+
+  wait(): void {
+    this.#current = this.scheduler.schedule(tick, this.waitMs(), this)
+  }
+
+  tick(): void {
+    const question = this.ask.subscribe(this)
+    // Answered at once, the next wait has begun already.
+    if (!question.closed) this.#current = question
+  }
+
+  next(answer: S): void {
+    this.subscriber.next(answer)
+  }
+
+  error(defect: unknown): void {
+    this.subscriber.error(defect)
+  }
+
+  complete(): void {
+    if (!this.subscriber.closed) this.wait()
+  }
+
+  unsubscribe(): void {
+    this.#current.unsubscribe()
+  }
+}
+
+const tick = (interval?: Pick<Interval<unknown>, 'tick'>): void => interval?.tick()
 
 /**
- * Waits, asks, and repeats until an answer is final; emits that one.
- *
- * One tick, then the answer, then the next wait: never less than the wait lies between an answer and the next question.
- * A bare `interval(n)` into `exhaustMap` would ask again 10 ms after an answer that took 2,990 ms.
+ * RxJS's `interval` into `exhaustMap`, but each wait begins when the answer before it has ended. The bare one would ask again
+ * 10 ms after an answer that took 2,990 ms.
+ */
+const intervalInto = <S>(waitMs: () => number, scheduler: SchedulerLike, ask: Observable<S>): Observable<S> =>
+  new Observable((subscriber) => {
+    const interval = new Interval(subscriber, waitMs, scheduler, ask)
+    interval.wait()
+    return interval
+  })
+
+/**
+ * Waits, asks, and repeats until an answer is final; emits that one. Never less than the wait lies between an answer and the
+ * next question, and two questions never overlap.
  *
  * ```
  * wait 3   ---|        ---|
@@ -15,10 +65,7 @@ import { defer, exhaustMap, filter, interval, repeat, take, takeWhile, type Obse
 export const pollUntilFinal =
   (waitMs: () => number, scheduler: SchedulerLike) =>
   <S, F extends S>(ask: Observable<S>, isFinal: (state: S) => state is F): Observable<F> =>
-    defer(() => interval(waitMs(), scheduler)).pipe(
-      take(1),
-      exhaustMap(() => ask),
-      repeat(),
+    intervalInto(waitMs, scheduler, ask).pipe(
       takeWhile((state) => !isFinal(state), true),
       filter(isFinal)
     )

@@ -1,10 +1,9 @@
 import * as E from 'fp-ts/lib/Either.js'
-import { exhaustMap, of, timeout, type MonoTypeOperatorFunction } from 'rxjs'
+import { of, timeout, type MonoTypeOperatorFunction } from 'rxjs'
 import { askUntilFinal } from './ask.js'
 import type { Context } from './context.js'
 import { createTask } from './create.js'
 import type { SolveError } from './error.js'
-import type { Turn } from './gate.js'
 import type { Life } from './life.js'
 import * as OE from './observable-either.js'
 import type { Json } from './ports.js'
@@ -25,7 +24,7 @@ export const solve =
   (context: Context) =>
   <A>(task: Resumable<A>, payload: Json, life: Life): OE.ObservableEither<SolveError, Solved<A>> =>
     turn(context, life).pipe(
-      exhaustMap((first: Turn) =>
+      OE.andThen((first) =>
         createTask(context)(payload, life, first).pipe(
           OE.flatMap((created) => askUntilFinal(context)(task, created, life, context.settings.pollEveryMs)),
           giveUp(context, life)
@@ -38,7 +37,7 @@ export const create =
   (context: Context) =>
   (payload: Json, life: Life): OE.ObservableEither<SolveError, TaskRef> =>
     turn(context, life).pipe(
-      exhaustMap((first) =>
+      OE.andThen((first) =>
         createTask(context)(payload, life, first).pipe(
           OE.map(({ ref }) => ref),
           giveUp(context, life)

@@ -69,12 +69,12 @@ const checked = <T, A>(input: E.Either<Problems, T>, next: (input: T) => Observe
 /** A solve and a resume, each one subscription of its own. */
 const subscriptions = (context: Context, scope: Scope) => ({
   solving: <A>(task: TaskSpec<A>, aside?: Aside<A>): Observed<Solved<A>> =>
-    context.lives.live({ ...scope, ...aside, task, ref: undefined, whole: true }, (life) =>
+    context.lives.live({ task, ref: undefined, whole: true, ...scope, ...aside }, (life) =>
       checked(readPayload(task), (payload) => solve(context)(task, payload, life))
     ),
   resuming: <A>(task: Resumable<A>, given: TaskRef, aside?: Aside<A>): Observed<Solved<A>> => {
     const read = readRef(task, given)
-    return context.lives.live({ ...scope, ...aside, task, ref: refOf(read), whole: true }, (life) =>
+    return context.lives.live({ task, ref: refOf(read), whole: true, ...scope, ...aside }, (life) =>
       checked(read, (ref) => resume(context)(task, ref, life))
     )
   }
@@ -104,12 +104,12 @@ const solverOf = (context: Context, news: News, close: Solver['close'], scope: S
     resume: (task, ref) => resuming(task, ref),
     resumeWithProgress: (task, ref) => withProgress(context, scope, (aside) => resuming(task, ref, aside)),
     createTask: (task) =>
-      lives.live({ ...scope, task, ref: undefined, whole: false }, (life) =>
+      lives.live({ task, ref: undefined, whole: false, ...scope }, (life) =>
         checked(readPayload(task), (payload) => create(context)(payload, life))
       ),
     getTaskResult: (task, given) => {
       const read = readRef(task, given)
-      return lives.live({ ...scope, task, ref: refOf(read), whole: false }, () =>
+      return lives.live({ task, ref: refOf(read), whole: false, ...scope }, () =>
         checked(read, (ref) => askOnce(context)(task, ref))
       )
     },

@@ -21,9 +21,11 @@ export interface Known {
   causes: ReadonlyArray<Doubt>
 }
 
+const NONE: ReadonlyArray<Doubt> = []
+
 export const UNSENT: Stand = { _tag: 'Unsent', attempts: 0 }
 
-export const known = (ref: TaskRef): Known => ({ _tag: 'Known', ref, asked: 0, causes: [] })
+export const known = (ref: TaskRef): Known => ({ _tag: 'Known', ref, asked: 0, causes: NONE })
 
 const CLOSED: Cause = { name: 'Closed', code: 'CLOSED', message: 'the solver was closed before the answer came' }
 

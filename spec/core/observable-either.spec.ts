@@ -69,6 +69,36 @@ describe('flatMap', () => {
   )
 })
 
+describe('andThen', () => {
+  it(
+    'goes on with what follows, and ends it when it is left',
+    marbles(({ cold, expectObservable, expectSubscriptions }) => {
+      const source = cold('  --(a|)')
+      const next = cold('      --c---|')
+      const unsub = '        -----!'
+      const expected = '     ----c-'
+
+      expectObservable(source.pipe(OE.andThen(() => next)), unsub).toBe(expected)
+      expectSubscriptions(source.subscriptions).toBe('^-!')
+      expectSubscriptions(next.subscriptions).toBe('--^--!')
+    })
+  )
+
+  it(
+    'completes with a source that has no value',
+    marbles(({ cold, expectObservable }) => {
+      expectObservable(cold('--|').pipe(OE.andThen(() => cold('a|')))).toBe('--|')
+    })
+  )
+
+  it(
+    'passes on a defect of its source',
+    marbles(({ cold, expectObservable }) => {
+      expectObservable(cold('--#').pipe(OE.andThen(() => cold('a|')))).toBe('--#')
+    })
+  )
+})
+
 describe('map', () => {
   it(
     'changes the Right and lets a Left pass',

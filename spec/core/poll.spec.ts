@@ -80,6 +80,33 @@ describe('pollUntilFinal', () => {
     })
   )
 
+  it(
+    'passes on a defect and asks no more',
+    marbles(({ cold, expectObservable, expectSubscriptions }, scheduler) => {
+      const ask = cold('    -#')
+      const asked = '    ---^!'
+      const expected = ' ----#'
+
+      expectObservable(pollUntilFinal(() => 3, scheduler)(ask, isFinal)).toBe(expected)
+      expectSubscriptions(ask.subscriptions).toBe(asked)
+    })
+  )
+
+  it(
+    'asks again after a question without an answer',
+    marbles(({ cold, expectObservable, expectSubscriptions }, scheduler) => {
+      const none = cold('      -|')
+      const last = cold('           (f|)')
+      const subs = '        ---^!'
+      const expected = '    -------(f|)'
+
+      const answers = [none, last]
+      const ask = defer(() => answers.shift() ?? last)
+      expectObservable(pollUntilFinal(() => 3, scheduler)(ask, isFinal)).toBe(expected)
+      expectSubscriptions(none.subscriptions).toBe(subs)
+    })
+  )
+
   it('waits by the scheduler it was given, outside of run mode too', () => {
     const scheduler = new VirtualTimeScheduler()
     const seen: unknown[] = []
