@@ -1,50 +1,16 @@
 import { spawn } from 'node:child_process'
-import {
-  copyFileSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  readdirSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync
-} from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { EMULATOR_KEY, type Emulator } from 'rx-captcha/emulator'
-import { ModuleKind, ScriptTarget, transpileModule } from 'typescript'
+import { built } from '../support/built.js'
 import { emulators, until } from '../support/raw-http.js'
 
 const start = emulators()
 
-const root = join(__dirname, '../..')
-
-// The command as it stands in lib, types taken off: what is tested is never an older build.
-const build = (folder: string) => {
-  const compilerOptions = { module: ModuleKind.CommonJS, target: ScriptTarget.ES2023 }
-  for (const part of ['core', 'edge']) {
-    mkdirSync(join(folder, 'dist', part), { recursive: true })
-    for (const file of readdirSync(join(root, 'lib', part))) {
-      const { outputText } = transpileModule(readFileSync(join(root, 'lib', part, file), 'utf8'), { compilerOptions })
-      writeFileSync(join(folder, 'dist', part, file.replace(/ts$/, 'js')), outputText)
-    }
-  }
-  symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'), 'junction')
-}
-
-let folder = ''
-beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), 'rx-captcha-'))
-  copyFileSync(join(root, 'package.json'), join(folder, 'package.json'))
-  build(folder)
-})
-afterAll(() => {
-  rmSync(folder, { recursive: true })
-})
+const folder = built()
 
 const command = (argv: ReadonlyArray<string>, emulator?: Emulator) => {
   const env = { PATH: process.env.PATH, CAPTCHA_BASE_URL: emulator?.url, CAPTCHA_CLIENT_KEY: EMULATOR_KEY }
-  const cli = join(folder, 'dist/edge/cli.js')
+  const cli = join(folder(), 'dist/edge/cli.js')
   const child = spawn(process.execPath, [cli, ...argv], { env: { ...env, CAPTCHA_POLL_EVERY_MS: '5' } })
   let [out, err] = ['', '']
   child.stdout.on('data', (chunk) => (out += String(chunk)))
