@@ -32,11 +32,21 @@ module.exports = {
       to: { path: inModule('commander', 'cli-progress', '@types/cli-progress') }
     },
     {
-      name: 'light-entry',
-      comment: "require('rx-captcha') loads neither the command nor the emulator",
+      name: 'journal-only',
+      comment: 'the locks are loaded by the journal alone, as they change functions of node and listen to signals',
       severity: 'error',
-      from: { path: '^lib/index\\.ts$' },
-      to: { path: ['^lib/edge/(cli|emulator)[-.]', inModule('commander', 'cli-progress')], reachable: true }
+      from: { pathNot: '^lib/edge/file-journal-lock\\.ts$' },
+      to: { path: inModule('proper-lockfile', '@types/proper-lockfile') }
+    },
+    {
+      name: 'light-entry',
+      comment: "require('rx-captcha') loads neither the command nor the emulator nor the journal",
+      severity: 'error',
+      from: { path: '^lib/(index|testing)\\.ts$' },
+      to: {
+        path: ['^lib/edge/(cli|emulator|file-journal)[-.]', inModule('commander', 'cli-progress', 'proper-lockfile')],
+        reachable: true
+      }
     },
     {
       name: 'rxjs-entries',

@@ -9,6 +9,7 @@ module.exports = {
     '^rx-captcha$': '<rootDir>/lib/index.ts',
     '^rx-captcha/testing$': '<rootDir>/lib/testing.ts',
     '^rx-captcha/emulator$': '<rootDir>/lib/edge/emulator.ts',
+    '^rx-captcha/journal$': '<rootDir>/lib/edge/file-journal.ts',
     '^(\\.{1,2}/.*)\\.js$': '$1'
   },
   setupFilesAfterEnv: ['<rootDir>/spec/support/setup.ts'],

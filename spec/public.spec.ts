@@ -28,6 +28,7 @@ import {
   type TaskState
 } from 'rx-captcha'
 import * as emulator from 'rx-captcha/emulator'
+import * as journal from 'rx-captcha/journal'
 import * as testing from 'rx-captcha/testing'
 
 /** The names of types that a module exports, as its text says. */
@@ -68,7 +69,8 @@ describe('the names of', () => {
       'edge/emulator.ts',
       'EMULATOR_KEY faultNames startEmulator',
       'Counters Emulator EmulatorOptions Fault FaultRule TaskRecord When'
-    ]
+    ],
+    ['rx-captcha/journal', journal, 'edge/file-journal.ts', 'JournalError fileJournal', 'FileJournal']
   ]
 
   it.each(entries)('%s are these values and no others', (_, module, _file, values) => {
@@ -81,7 +83,7 @@ describe('the names of', () => {
 })
 
 describe('loading', () => {
-  const heavy = ['commander', 'cli-progress', 'rx-captcha/emulator']
+  const heavy = ['commander', 'cli-progress', 'proper-lockfile', 'rx-captcha/emulator']
 
   /** Which of the heavy modules are loaded along, in a fresh registry. */
   const loadedWith = (entry: string): ReadonlyArray<string> => {
@@ -99,13 +101,17 @@ describe('loading', () => {
     return loaded.sort()
   }
 
-  it.each(['rx-captcha', 'rx-captcha/testing'])('%s loads neither the command nor the emulator', (entry) => {
-    expect(loadedWith(entry)).toStrictEqual([])
-  })
+  it.each(['rx-captcha', 'rx-captcha/testing'])(
+    '%s loads neither the command nor the emulator nor the journal',
+    (entry) => {
+      expect(loadedWith(entry)).toStrictEqual([])
+    }
+  )
 
   it.each([
     ['../lib/edge/cli-run.ts', ['cli-progress', 'commander']],
-    ['./support/raw-http.ts', ['rx-captcha/emulator']]
+    ['./support/raw-http.ts', ['rx-captcha/emulator']],
+    ['rx-captcha/journal', ['proper-lockfile']]
   ])('%s loads, as a check of this check, %j', (entry, loaded) => {
     expect(loadedWith(entry)).toStrictEqual(loaded)
   })
