@@ -138,6 +138,7 @@ export const kinds = {
   cut: { play: raw((json) => `HTTP/1.1 200 OK\r\ncontent-length: ${Buffer.byteLength(json)}\r\n\r\n${half(json)}`) },
   'cut-gzip': { play: text((json) => gzipSync(json).subarray(0, 40), gzipped) },
   'bad-gzip': { play: text((json) => json, gzipped) },
+  'odd-encoding': { play: text((json) => json, { 'content-encoding': 'zstd' }) },
   gzip: { valid: true, play: text((json) => gzipSync(json), gzipped) },
   silent: { play: () => undefined },
   drip: { valid: true, otherwise: 1_000, play: dripBody },

@@ -82,6 +82,10 @@ const inTheMessage: Readonly<Record<string, (reply: Reply, right: object) => voi
     expect(inGzip(reply)).toBe(true)
     sameDocument(reply, right)
   },
+  'odd-encoding': (reply, right) => {
+    expect(reply.headers['content-encoding']).toBe('zstd')
+    sameDocument(reply, right)
+  },
   gzip: (reply, right) => {
     expect(inGzip(reply)).toBe(true)
     expect(JSON.parse(gunzipSync(reply.body).toString())).toStrictEqual(right)
