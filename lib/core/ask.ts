@@ -104,6 +104,7 @@ class Inquiry<A> implements Asker<A, Verdict<A>> {
   }
 
   judge(answer: AskAnswer<A>): Verdict<A> {
+    this.known.heard = true
     switch (answer._tag) {
       case 'Ready':
         return E.right(this.#solved(answer.solution))

@@ -13,21 +13,29 @@ export type Stand =
   | { readonly _tag: 'Later'; readonly refused: Refused; readonly attempts: number }
   | Known
 
-/** The task exists, and its id is known. The two fields that change do so in place: a task is asked a hundred times. */
+/** The task exists, and its id is known. What changes does so in place: a task is asked a hundred times. */
 export interface Known {
   readonly _tag: 'Known'
   readonly ref: TaskRef
   asked: number
   causes: ReadonlyArray<Doubt>
+  /** Any question was answered, or ended by its own limit. */
+  heard: boolean
 }
 
 const NONE: ReadonlyArray<Doubt> = []
 
 export const UNSENT: Stand = { _tag: 'Unsent', attempts: 0 }
 
-export const known = (ref: TaskRef): Known => ({ _tag: 'Known', ref, asked: 0, causes: NONE })
+export const known = (ref: TaskRef): Known => ({ _tag: 'Known', ref, asked: 0, causes: NONE, heard: false })
 
 const CLOSED: Cause = { name: 'Closed', code: 'CLOSED', message: 'the solver was closed before the answer came' }
+
+const UNHEARD: Cause = {
+  name: 'TimeoutError',
+  code: 'TIMED_OUT',
+  message: 'timed out: no question was answered by then'
+}
 
 /** Why a task may have to end: its time, its solver, or its batch. */
 export type Why = 'deadline' | 'closed' | Halt
@@ -52,7 +60,9 @@ export const endedNow = (stand: Stand, why: Why, afterMs: number): SolveError =>
     case 'Later':
       return afterLater(stand, why)
     case 'Known': {
-      const { ref, asked, causes } = stand
+      const { ref, asked, heard } = stand
+      // The only question is still open: to name no cause would say that the service was processing it.
+      const causes = asked > 0 && !heard ? [{ cause: UNHEARD }] : stand.causes
       return why === 'closed'
         ? { _tag: 'Interrupted', paid: 'yes', ref }
         : { _tag: 'TimedOut', paid: 'yes', ref, afterMs, asked, causes }

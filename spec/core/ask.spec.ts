@@ -173,7 +173,27 @@ describe('the deadline', () => {
     const { calls, results } = solveOnce([{ silent: true }], { giveUpAfterMs: 5_000 })
 
     expect(calls).toStrictEqual(['0 createTask', '3000 getTaskResult', '5000 getTaskResult aborted'])
-    expect(results[0]).toMatchObject([5_000, 'solve', { left: { _tag: 'TimedOut', asked: 1, causes: [] } }])
+    expect(results[0]).toMatchObject([5_000, 'solve', { left: { _tag: 'TimedOut', asked: 1 } }])
+  })
+
+  it('tells a cause where no question was answered by then', () => {
+    const { results } = solveOnce([{ silent: true }], { giveUpAfterMs: 5_000 })
+
+    const cause = { name: 'TimeoutError', code: 'TIMED_OUT', message: 'timed out: no question was answered by then' }
+    expect(results[0]?.[2]).toHaveProperty('left.causes', [{ cause }])
+  })
+
+  it('tells none where the last answer said "processing"', () => {
+    const { results } = solveOnce([processing(), { silent: true }], { giveUpAfterMs: 8_000 })
+
+    expect(results[0]?.[2]).toHaveProperty('left.causes', [])
+    expect(results[0]?.[2]).toHaveProperty('left.asked', 2)
+  })
+
+  it('tells none where no question was asked by then', () => {
+    const { results } = solveOnce([{ silent: true }], { giveUpAfterMs: 2_000 })
+
+    expect(results[0]?.[2]).toHaveProperty('left.causes', [])
   })
 
   it('tells the last three causes, the newest last', () => {
