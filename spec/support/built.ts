@@ -24,9 +24,9 @@ export const built = (): (() => string) => {
     folder = mkdtempSync(join(tmpdir(), 'rx-captcha-'))
     copyFileSync(join(root, 'package.json'), join(folder, 'package.json'))
     const compilerOptions = { module: ModuleKind.CommonJS, target: ScriptTarget.ES2023 }
-    for (const part of ['core', 'edge']) {
+    for (const part of ['', 'core', 'edge']) {
       mkdirSync(join(folder, 'dist', part), { recursive: true })
-      for (const file of readdirSync(join(root, 'lib', part))) {
+      for (const file of readdirSync(join(root, 'lib', part)).filter((name) => name.endsWith('.ts'))) {
         const { outputText } = transpileModule(readFileSync(join(root, 'lib', part, file), 'utf8'), { compilerOptions })
         writeFileSync(join(folder, 'dist', part, file.replace(/ts$/, 'js')), outputText)
       }
