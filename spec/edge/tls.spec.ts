@@ -1,29 +1,12 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { Agent } from 'undici'
-import { generate } from 'selfsigned'
 import type { SolverOptions } from 'rx-captcha'
 import { byteServers, reply, says, silent } from '../support/byte-server.js'
+import { certificate, signedByNobodyKnown, type Certificate } from '../support/certificates.js'
 import { aSpec, outcome, solvers } from '../support/solvers.js'
-
-const DAY_MS = 86_400_000
 
 const serve = byteServers()
 const solverOf = solvers()
-
-/** A certificate that signs itself, good for 127.0.0.1 today if nothing else is said. */
-const certificate = ({ ip = '127.0.0.1', fromDay = -1, toDay = 1 } = {}) =>
-  generate([{ name: 'commonName', value: 'the service' }], {
-    keyType: 'ec',
-    algorithm: 'sha256',
-    notBeforeDate: new Date(Date.now() + fromDay * DAY_MS),
-    notAfterDate: new Date(Date.now() + toDay * DAY_MS),
-    extensions: [
-      { name: 'basicConstraints', cA: true },
-      { name: 'subjectAltName', altNames: [{ type: 7, ip }] }
-    ]
-  })
-
-type Certificate = Awaited<ReturnType<typeof certificate>>
 
 const agents: Agent[] = []
 afterEach(() => Promise.all(agents.splice(0).map((agent) => agent.destroy())))
@@ -74,11 +57,7 @@ describe('a certificate', () => {
   })
 
   it('that somebody unknown signed ends createTask at once, unpaid', async () => {
-    const authority = await certificate()
-    const ca = { key: authority.private, cert: authority.cert }
-    const server = await service(
-      await generate([{ name: 'commonName', value: '127.0.0.1' }], { keyType: 'ec', algorithm: 'sha256', ca })
-    )
+    const server = await service(await signedByNobodyKnown())
     expect(await outcome(solverOf({ baseUrl: server.origin }).solve(aSpec))).toStrictEqual(
       notTrusted('UNABLE_TO_VERIFY_LEAF_SIGNATURE')
     )

@@ -114,11 +114,11 @@ const start = async (acts: ReadonlyArray<Act>, { atAccept, tls }: ByteServerOpti
 
 /**
  * Starts servers that do with the nth request what the nth act says, the last one again and again, and closes them after
- * each test.
+ * each test, or after all.
  */
-export const byteServers = () => {
+export const byteServers = (over = afterEach) => {
   const open: (() => Promise<unknown>)[] = []
-  afterEach(() => Promise.all(open.splice(0).map((close) => close())))
+  over(() => Promise.all(open.splice(0).map((close) => close())))
   return async (acts: Act | ReadonlyArray<Act>, options: ByteServerOptions = {}): Promise<ByteServer> => {
     const { seen, close } = await start(typeof acts === 'function' ? [acts] : acts, options)
     open.push(close)

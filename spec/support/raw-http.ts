@@ -99,10 +99,10 @@ export const createdId = async (emulator: Emulator): Promise<string> => {
   return emulator.tasks().at(-1)?.taskId ?? ''
 }
 
-/** Starts emulators that are ready at once and closes them after each test. */
-export const emulators = (): ((options?: EmulatorOptions) => Promise<Emulator>) => {
+/** Starts emulators that are ready at once and closes them after each test, or after all. */
+export const emulators = (over = afterEach): ((options?: EmulatorOptions) => Promise<Emulator>) => {
   const open: Emulator[] = []
-  afterEach(() => Promise.all(open.splice(0).map((emulator) => emulator.close())))
+  over(() => Promise.all(open.splice(0).map((emulator) => emulator.close())))
   return async (options) => {
     const emulator = await startEmulator({ readyAfterMs: 0, seed: 1, ...options })
     open.push(emulator)
