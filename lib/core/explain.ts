@@ -137,7 +137,8 @@ export const explain = (error: SolveError): string => {
     case 'TimedOut': {
       const { ref, afterMs, asked, causes } = error
       const last = causes[causes.length - 1]
-      const why = last ? `the last trouble was: ${doubtText(last)}` : 'the service was still processing it'
+      const quiet = asked === 0 ? 'there was no time for a question' : 'the service was still processing it'
+      const why = last ? `the last trouble was: ${doubtText(last)}` : quiet
       return `Task ${ref.taskId} timed out: not ready within ${String(afterMs)} ms and ${String(asked)} questions; ${why}. It was paid for. ${end}`
     }
     case 'Interrupted':

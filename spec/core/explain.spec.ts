@@ -31,12 +31,12 @@ const badReply: SolveError = {
   problems: ['the reply: expected JSON'],
   excerpt: '<html>'
 }
-const timedOut = (causes: Of<'TimedOut'>['causes']): SolveError => ({
+const timedOut = (causes: Of<'TimedOut'>['causes'], asked = 99): SolveError => ({
   _tag: 'TimedOut',
   paid: 'yes',
   ref,
   afterMs: 300_000,
-  asked: 99,
+  asked,
   causes
 })
 const interrupted: SolveError = { _tag: 'Interrupted', paid: 'yes', ref }
@@ -137,6 +137,7 @@ const cases: ReadonlyArray<readonly [what: string, SolveError, Advice, paid: str
   ['an unknown end', failed({ kind: 'unknown', errorCode: '' }), 'decide', PAID, ['without a reason']],
   ['answers outside the protocol', badReply, 'resume', PAID, ['task-17', 'HTTP 502; the reply: expected JSON']],
   ['a deadline', timedOut([]), 'resume', PAID, ['timed out', '300000 ms', '99 questions', 'still processing']],
+  ['a deadline at once', timedOut([], 0), 'resume', PAID, ['timed out', '0 questions', 'no time for a question']],
   ['a deadline in trouble', timedOut([{ status: 500 }, { cause }]), 'resume', PAID, ['trouble was: read ECONNRESET']],
   [
     'a deadline after a code',

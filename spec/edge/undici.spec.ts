@@ -199,10 +199,9 @@ describe('a call that never left', () => {
 
   it('tells a reset at accept, and nothing sent', async () => {
     const server = await serve(silent, { atAccept: resets })
-    const address = new URL(server.origin).host
-    expect(await wires(postTo(server.origin))).toStrictEqual([
-      failed('Error', 'ECONNRESET', `connect ECONNRESET ${address}`)
-    ])
+    // Over plain HTTP the first bytes may have gone out by then, and nobody can tell.
+    const told = await wires(postTo(server.origin.replace('http:', 'https:')))
+    expect(told).toStrictEqual([failed('Error', 'ECONNRESET', expect.any(String) as string)])
   })
 
   it('tells a name that is not known, and nothing sent', async () => {
