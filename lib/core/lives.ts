@@ -66,8 +66,9 @@ export class Lives {
 
   /** A task that was paid for, and whose caller will not hear of it. */
   orphan(orphan: Orphan): void {
-    if (this.#closing) this.#leftOpen.push(orphan)
     this.news.orphan(orphan)
+    // Afterwards: whoever hears of it may close the solver there and then.
+    if (this.#closing) this.#leftOpen.push(orphan)
   }
 
   /** Mirrors the answer to a createTask; once that has left, it is read to its end whoever leaves, and told to `late`. */

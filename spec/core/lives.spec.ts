@@ -298,6 +298,18 @@ describe('close', () => {
     await expect(closed).resolves.toStrictEqual([orphan])
   })
 
+  it('gives back a task whose caller left, even if the solver is closed in hearing of that', async () => {
+    let closed: Promise<unknown> = Promise.resolve()
+    story({ create: [created()], ask: [processing()] }, (told) => {
+      told.solver.events.subscribe((event) => {
+        if (event._tag === 'Orphaned') closed = told.solver.close()
+      })
+      leavingAfter(4_000)(told)
+    })
+
+    await expect(closed).resolves.toStrictEqual([orphan])
+  })
+
   it('ends later solves as NotCreated, and later resumes as Interrupted, without a call', () => {
     const { calls, results } = story({}, ({ solver, follow }) => {
       void solver.close()
