@@ -1,6 +1,6 @@
-import { setMaxListeners } from 'node:events'
+import { Socket } from 'node:net'
 import type { SchedulerLike } from 'rxjs'
-import { Agent, type Dispatcher } from 'undici'
+import { Agent, buildConnector, type Dispatcher } from 'undici'
 import {
   LONGEST_TIMER_MS,
   callable,
@@ -100,6 +100,25 @@ const problemsOf = (options: SolverOptions): Problems => [
     .map((name) => `${name}: not together with post, which brings its own network`)
 ]
 
+/** The connections that are being made: they would outlive `destroy` by ten seconds, and keep the process alive. */
+class Connecting {
+  readonly #sockets = new Set<Socket>()
+  // It returns the socket, which its type keeps to itself. One AbortSignal for all would keep a listener of each.
+  readonly #open: (...args: Parameters<buildConnector.connector>) => unknown = buildConnector({})
+
+  readonly connect: buildConnector.connector = (options, callback) => {
+    const socket = this.#open(options, callback)
+    if (!(socket instanceof Socket)) return
+    this.#sockets.add(socket)
+    const made = (): void => void this.#sockets.delete(socket)
+    socket.once(options.protocol === 'https:' ? 'secureConnect' : 'connect', made).once('close', made)
+  }
+
+  end(): void {
+    for (const socket of this.#sockets) socket.destroy()
+  }
+}
+
 /** The network of a solver, and how what is ours of it ends. */
 const openNetwork = (options: SolverOptions): { readonly post: Post; readonly close: () => Promise<void> } => {
   if (options.post) return { post: options.post, close: () => Promise.resolve() }
@@ -110,14 +129,12 @@ const openNetwork = (options: SolverOptions): { readonly post: Post; readonly cl
     const { create, ask } = 'create' in dispatcher ? dispatcher : { create: dispatcher, ask: dispatcher }
     return { post: undiciPost({ ...service, create, ask }), close: () => Promise.resolve() }
   }
-  // A connection that is still being made would outlive `destroy` by ten seconds, and keep the process alive.
-  const open = new AbortController()
-  setMaxListeners(0, open.signal)
-  const connect = { signal: open.signal }
+  const connecting = new Connecting()
+  const connect = connecting.connect
   const [create, ask] = [new Agent({ connect }), new Agent({ connect })]
   const close = async (): Promise<void> => {
     await Promise.all([create.destroy(), ask.destroy()])
-    open.abort()
+    connecting.end()
   }
   return { post: undiciPost({ ...service, create, ask }), close }
 }

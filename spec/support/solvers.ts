@@ -18,7 +18,7 @@ export const solvers = () => {
   }
 }
 
-const SPEED = 200
+export const SPEED = 200
 const VERY_LONG_MS = 2_000_000_000
 
 /** A clock that runs much faster than the real one, so that a pause of seconds takes milliseconds; no limit comes near. */
