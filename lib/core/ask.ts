@@ -49,6 +49,7 @@ const ask = <A, V>(context: Context, { solution }: Resumable<A>, ref: TaskRef, a
   return new Observable((subscriber) => {
     const young = scheduler.now() - ref.createdAt < YOUNG_MS
     asker.begin?.()
+    if (subscriber.closed) return undefined // left in hearing of it
     const body = getTaskResultBody(settings.clientKey, ref.taskId)
     return call('/getTaskResult', body, settings.resultTimeoutMs).subscribe((wire) => {
       if (!isAnswer(wire)) return

@@ -17,9 +17,11 @@ class Interval<S> implements Observer<S>, Unsubscribable {
   }
 
   tick(): void {
-    const question = this.ask.subscribe(this)
-    // Answered at once, the next wait has begun already.
-    if (!question.closed) this.#current = question
+    // Known before it begins: whoever hears of the question may leave there and then, and it must not go out.
+    new Observable<S>((question) => {
+      this.#current = question
+      return this.ask.subscribe(question)
+    }).subscribe(this)
   }
 
   next(answer: S): void {

@@ -42,6 +42,16 @@ describe('a caller who leaves', () => {
     expect(tags(events)).not.toContain('Orphaned')
   })
 
+  it('asks no more if it leaves in hearing of the question', () => {
+    const { calls } = story({ create: [created()], ask: [processing()] }, ({ solver }) => {
+      const solving = solver.solveWithProgress(aTask).subscribe(({ _tag }) => {
+        if (_tag === 'Asked') solving.unsubscribe()
+      })
+    })
+
+    expect(calls).toStrictEqual(['0 createTask'])
+  })
+
   it('aborts a createTask that still connects', () => {
     const { calls, results, events, end } = story({ create: [connecting] }, leavingAfter(1_000))
 
