@@ -54,11 +54,16 @@ describe(`a service that closes idle connections at the pace of the client, with
 
   // Shows that the test above can fail.
   it('loses createTasks of a client that lets them ride idle connections', async () => {
-    const emulator = await busyService()
     const agent = new Agent()
-    const { broken } = await rush(emulator, { ...pace(), count: 1_000, dispatcher: new KeepingAlive(agent) })
+    let lost = 0
+    // About two rushes of three lose one.
+    for (let tries = 0; tries < 15 && lost === 0; tries += 1) {
+      const emulator = await busyService()
+      const { broken } = await rush(emulator, { ...pace(), count: 1_000, dispatcher: new KeepingAlive(agent) })
+      lost = broken.filter((line) => line.endsWith('its createTask got lost, and no fault did it')).length
+    }
     await agent.destroy()
 
-    expect(broken.filter((line) => line.endsWith('its createTask got lost, and no fault did it'))).not.toHaveLength(0)
-  }, 60_000)
+    expect(lost).toBeGreaterThan(0)
+  }, 120_000)
 })
