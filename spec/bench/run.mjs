@@ -1,0 +1,143 @@
+// Runs every contender under the same workload, one after the other: `npm run bench -- --help`.
+import { execSync, fork } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { availableParallelism, cpus } from 'node:os'
+import { parseArgs } from 'node:util'
+import { measureCore } from './core.mjs'
+import { table } from './table.mjs'
+
+const HELP = `Usage: npm run bench -- [options]
+  --tasks N         tasks waiting at once in the floor and the library (10000)
+  --peers-tasks N   the same for the peers (1000)
+  --only A,B        some of: floor, rx-captcha, core, capmonstercloud-client, node-capmonster, anticaptcha
+  --no-peers        without the peers
+  --seed N          of the instants at which tasks are ready (1)
+  --json FILE       write all figures
+  --profile FOLDER  write a CPU profile and a heap snapshot of every contender, for profile.mjs`
+
+const { values: given } = parseArgs({
+  options: {
+    tasks: { type: 'string', default: '10000' },
+    'peers-tasks': { type: 'string', default: '1000' },
+    only: { type: 'string' },
+    'no-peers': { type: 'boolean', default: false },
+    seed: { type: 'string', default: '1' },
+    json: { type: 'string' },
+    profile: { type: 'string' },
+    help: { type: 'boolean', default: false }
+  }
+})
+
+const POLL_EVERY_MS = 3_000
+const READY_FROM_MS = 24_000
+const READY_TO_MS = 36_000
+// A machine that is too slow stretches the pace; one that hangs is not waited for.
+const LONGEST_RUN_MS = 180_000
+
+/** Everything is created before the first task is ready, and over whole rounds, so that questions come evenly. */
+const spreadOf = (tasks) => POLL_EVERY_MS * Math.min(6, Math.max(1, Math.ceil(tasks / 5_000)))
+
+const here = (file) => new URL(file, import.meta.url)
+
+/** The next message of a process that has `field`; fails when the process ends first. */
+const hear = async (child, field) => {
+  for (;;) {
+    const stop = new AbortController()
+    const [message] = await Promise.race([
+      once(child, 'message', { signal: stop.signal }),
+      once(child, 'exit', { signal: stop.signal }).then(([code, signal]) => {
+        throw new Error(`${child.spawnargs[2]} ended early: ${code ?? signal}`)
+      })
+    ]).finally(() => stop.abort())
+    if (message === field) return message
+    if (message[field] !== undefined) return message[field]
+  }
+}
+
+const start = (file, settings, execArgv = []) => {
+  const child = fork(here(file), [JSON.stringify(settings)], { execArgv })
+  child.limit = setTimeout(() => child.kill('SIGKILL'), LONGEST_RUN_MS)
+  return child
+}
+
+const stop = (child) => {
+  clearTimeout(child.limit)
+  child.kill('SIGKILL')
+}
+
+const profiling = (name, measure) => {
+  if (given.profile === undefined) return { execArgv: [] }
+  const snapshot = `${given.profile}/${name}.heapsnapshot`
+  return measure === 'heap'
+    ? { execArgv: [], snapshot }
+    : { execArgv: ['--cpu-prof', `--cpu-prof-dir=${given.profile}`, `--cpu-prof-name=${name}.cpuprofile`] }
+}
+
+/** One contender and a server of its own. */
+const measureOnce = async (name, tasks, measure) => {
+  const pace = { pollEveryMs: POLL_EVERY_MS, readyFromMs: READY_FROM_MS, readyToMs: READY_TO_MS }
+  const server = start('server.mjs', { ...pace, seed: Number(given.seed) })
+  let client
+  try {
+    const baseUrl = `http://127.0.0.1:${await hear(server, 'port')}`
+    const { execArgv, snapshot } = profiling(name, measure)
+    const workload = { name, baseUrl, tasks, spreadMs: spreadOf(tasks), pollEveryMs: POLL_EVERY_MS, measure, snapshot }
+    client = start('client.mjs', workload, ['--expose-gc', ...execArgv])
+    await hear(client, 'warm')
+    server.send('begin')
+    await hear(server, 'done')
+    const began = performance.now()
+    client.send('go')
+    const result = await hear(client, 'result')
+    const tookMs = performance.now() - began
+    server.send('report')
+    const report = await hear(server, 'report')
+    if (given.profile !== undefined && measure === 'time') {
+      client.send('end')
+      await once(client, 'exit')
+    }
+    return { ...result, ...report, tookMs }
+  } finally {
+    stop(server)
+    if (client) stop(client)
+  }
+}
+
+const measureContender = async (name, tasks) => {
+  process.stderr.write(`${name}, ${tasks} tasks: time`)
+  const time = await measureOnce(name, tasks, 'time')
+  process.stderr.write(', heap')
+  const { heapPerTask } = await measureOnce(name, tasks, 'heap')
+  process.stderr.write('\n')
+  return { name, tasks, heapPerTask, cpuPerExchangeUs: (1_000 * time.cpuMs) / time.exchanges, ...time }
+}
+
+const PEERS = ['capmonstercloud-client', 'node-capmonster', 'anticaptcha']
+
+/** The peers are no dependencies of the package: they are installed here, once. */
+const installPeers = () => {
+  if (existsSync(here('node_modules'))) return
+  process.stderr.write('installing the peers\n')
+  execSync('npm ci --no-audit --no-fund', { cwd: here('.'), stdio: ['ignore', 'ignore', 'inherit'] })
+}
+
+const main = async () => {
+  const all = ['floor', 'rx-captcha', 'core', ...(given['no-peers'] ? [] : PEERS)]
+  const names = given.only?.split(',') ?? all
+  if (names.some((name) => PEERS.includes(name))) installPeers()
+  if (given.profile !== undefined) mkdirSync(given.profile, { recursive: true })
+  const contenders = []
+  for (const name of names.filter((one) => one !== 'core')) {
+    const tasks = Number(PEERS.includes(name) ? given['peers-tasks'] : given.tasks)
+    contenders.push(await measureContender(name, tasks))
+  }
+  const core = names.includes('core') ? await measureCore() : undefined
+  const machine = `Node ${process.version}, ${availableParallelism()} x ${cpus()[0]?.model ?? process.arch}`
+  const figures = { date: new Date().toISOString().slice(0, 10), machine, contenders, core }
+  console.log(table(figures))
+  if (given.json !== undefined) writeFileSync(given.json, `${JSON.stringify(figures, undefined, 2)}\n`)
+}
+
+if (given.help) console.log(HELP)
+else await main()

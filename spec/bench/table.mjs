@@ -1,0 +1,51 @@
+const COLUMNS = [
+  '',
+  'tasks',
+  'CPU/exchange',
+  'of floor',
+  'heap/task',
+  'late p50',
+  'p99',
+  'max',
+  'early',
+  'ready to answer',
+  'max',
+  'failed',
+  'server CPU'
+]
+
+const ms = (value) => (value === undefined ? '-' : `${value.toFixed(0)} ms`)
+const seconds = (value) => `${(value / 1_000).toFixed(2)} s`
+const kilobytes = (bytes) => `${(bytes / 1_000).toFixed(1)} KB`
+
+/** The figures, to be read on a terminal. */
+export const table = ({ date, machine, contenders, core }) => {
+  const floor = contenders.find(({ name }) => name === 'floor')
+  const rows = contenders.map((one) => [
+    one.name,
+    String(one.tasks),
+    `${one.cpuPerExchangeUs.toFixed(1)} us`,
+    floor ? `${(one.cpuPerExchangeUs / floor.cpuPerExchangeUs).toFixed(2)} x` : '-',
+    kilobytes(one.heapPerTask),
+    ms(one.latenessMs.p50),
+    ms(one.latenessMs.p99),
+    ms(one.latenessMs.max),
+    String(one.early),
+    seconds(one.readyToAnswerMs.mean),
+    seconds(one.readyToAnswerMs.max),
+    String(one.failed),
+    `${((100 * one.serverCpuMs) / one.tookMs).toFixed(0)} %`
+  ])
+  const widths = COLUMNS.map((title, at) => Math.max(title.length, ...rows.map((row) => row[at].length)))
+  const line = (row) =>
+    row.map((cell, at) => (at === 0 ? cell.padEnd(widths[at]) : cell.padStart(widths[at]))).join('  ')
+  const reasons = contenders.filter(({ reason }) => reason).map(({ name, reason }) => `${name} failed: ${reason}`)
+  return [
+    `${date}, ${machine}`,
+    ...(rows.length > 0 ? [line(COLUMNS), ...rows.map(line)] : []),
+    ...reasons,
+    ...(core
+      ? [`core alone: ${core.perQuestionUs.toFixed(1)} us a question, ${kilobytes(core.heapPerTask)} a task`]
+      : [])
+  ].join('\n')
+}
