@@ -1,6 +1,6 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { Observable, defer } from 'rxjs'
-import { isAnswer } from './call.js'
+import { readAnswer } from './call.js'
 import type { Context } from './context.js'
 import type { Doubt, SolveError, TaskFailed } from './error.js'
 import type { Life } from './life.js'
@@ -51,11 +51,8 @@ const ask = <A, V>(context: Context, { solution }: Resumable<A>, ref: TaskRef, a
     asker.begin?.()
     if (subscriber.closed) return undefined // left in hearing of it
     const body = getTaskResultBody(settings.clientKey, ref.taskId)
-    return call('/getTaskResult', body, settings.resultTimeoutMs).subscribe((wire) => {
-      if (!isAnswer(wire)) return
-      subscriber.next(asker.judge(readAsk(reading, solution, wire, young)))
-      subscriber.complete()
-    })
+    const calling = call('/getTaskResult', body, settings.resultTimeoutMs)
+    return readAnswer(calling, (answer) => asker.judge(readAsk(reading, solution, answer, young))).subscribe(subscriber)
   })
 }
 

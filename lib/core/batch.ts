@@ -1,5 +1,5 @@
 import * as E from 'fp-ts/lib/Either.js'
-import { NEVER, Subject, defer, from, map, merge, of, tap, type Observable, type ObservableInput } from 'rxjs'
+import { NEVER, Subject, defer, from, map, merge, of, type Observable, type ObservableInput } from 'rxjs'
 import { causeOf, scrubbedCause } from './call.js'
 import type { SolveError } from './error.js'
 import { Keyed, type Journal, type Means, type Notes } from './journal.js'
@@ -119,15 +119,12 @@ class Tasks<T> {
     this.#keyed = journal && { by: new Keyed(journal, this.#means()), keyOf }
   }
 
-  solve<A>(item: T, task: TaskSpec<A>): Observed<A> {
-    return this.#solve(item, task).pipe(
-      tap((result) => {
-        if (this.options.stopOnAccountError !== false && isOfAccount(result)) this.#halt('account')
-      })
-    )
+  /** Hears what became of each task, before anybody else does. */
+  heed(result: E.Either<SolveError, unknown>): void {
+    if (this.options.stopOnAccountError !== false && isOfAccount(result)) this.#halt('account')
   }
 
-  #solve<A>(item: T, task: TaskSpec<A>): Observed<A> {
+  solve<A>(item: T, task: TaskSpec<A>): Observed<A> {
     const { solving } = this
     if (!this.#keyed) return solving.solve(task, this.#batch)
     const { by, keyOf } = this.#keyed
@@ -176,7 +173,12 @@ export const solveAll =
         work: (item, index) => {
           const task = asked('toTask', solving.scrub, () => toTask(item))
           const solved = E.isLeft(task) ? of(task) : tasks.solve(item, task.right)
-          return solved.pipe(map((result) => ({ index, item, result })))
+          return solved.pipe(
+            map((result) => {
+              tasks.heed(result)
+              return { index, item, result }
+            })
+          )
         }
       })
     })

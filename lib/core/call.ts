@@ -30,6 +30,21 @@ export const timedOut = (afterMs: number): Cause => ({
 
 export const isAnswer = (wire: Wire): wire is Answer => wire._tag !== 'Sent'
 
+/** Makes a value of the answer to a call, and completes; `onSent` hears that it may have left. */
+export const readAnswer = <A>(calling: Observable<Wire>, read: (answer: Answer) => A, onSent?: () => void) =>
+  new Observable<A>((subscriber) =>
+    calling.subscribe((wire) => {
+      try {
+        if (isAnswer(wire)) {
+          subscriber.next(read(wire))
+          subscriber.complete()
+        } else onSent?.()
+      } catch (defect) {
+        subscriber.error(defect)
+      }
+    })
+  )
+
 /** A foreign failure, fit for what leaves the library. */
 export const scrubbedCause = (scrub: Scrub, error: unknown): Cause => {
   const { name, code, message } = causeOf(error)

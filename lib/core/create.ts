@@ -1,6 +1,6 @@
 import * as E from 'fp-ts/lib/Either.js'
-import { concat, defer, exhaustMap, filter, finalize, map, of, repeat, take, tap, timer, type Observable } from 'rxjs'
-import { isAnswer } from './call.js'
+import { concat, defer, exhaustMap, finalize, of, tap, timer, type Observable } from 'rxjs'
+import { readAnswer } from './call.js'
 import type { Context } from './context.js'
 import type { CreateUnknown, NotCreated, Refused, SolveError } from './error.js'
 import type { Turn } from './gate.js'
@@ -8,7 +8,7 @@ import type { Life } from './life.js'
 import { readCreate, type CreateAnswer } from './meaning.js'
 import type { Notes } from './journal.js'
 import * as OE from './observable-either.js'
-import type { Json } from './ports.js'
+import type { Answer, Json } from './ports.js'
 import { createTaskBody } from './protocol.js'
 import { known, type Known } from './stand.js'
 
@@ -38,30 +38,23 @@ const exchange = (context: Context, body: Json, life: Life, turn: Turn): Observa
     const { call, lives, reading, scheduler, settings } = context
     const startedAt = scheduler.now()
     let sentAt: number | undefined
-    const exchanged = call('/createTask', body, settings.createTimeoutMs).pipe(
-      tap((wire) => {
-        if (isAnswer(wire)) return
-        sentAt ??= scheduler.now()
-        life.stand = { _tag: 'Left' }
-      }),
-      filter(isAnswer),
-      map((answer) => {
-        const read = readCreate(reading, answer, sentAt !== undefined)
-        if (read._tag === 'Created') turn.accepted()
-        const shutMs = read._tag === 'Later' ? turn.later(read.retryAfterMs) : 0
-        return { read, shutMs, sentAt: sentAt ?? startedAt }
-      }),
-      finalize(() => {
-        turn.ended()
-      })
-    )
-    return lives.readToEnd(
-      exchanged,
-      () => sentAt !== undefined,
-      (late) => {
-        letGo(context, life, late)
-      }
-    )
+    const read = (answer: Answer): Exchanged => {
+      const created = readCreate(reading, answer, sentAt !== undefined)
+      if (created._tag === 'Created') turn.accepted()
+      const shutMs = created._tag === 'Later' ? turn.later(created.retryAfterMs) : 0
+      return { read: created, shutMs, sentAt: sentAt ?? startedAt }
+    }
+    const exchanged = readAnswer(call('/createTask', body, settings.createTimeoutMs), read, () => {
+      sentAt ??= scheduler.now()
+      life.stand = { _tag: 'Left' }
+    })
+    return lives.readToEnd(exchanged, {
+      hasLeft: () => sentAt !== undefined,
+      late: (answer) => {
+        letGo(context, life, answer)
+      },
+      ended: turn.ended
+    })
   })
 
 /** The answer came after its caller had gone: an id is somebody's to resume, anything else is told as lost. */
@@ -177,23 +170,26 @@ const intended = <A>(life: Life, turn: Turn, buying: OE.ObservableEither<SolveEr
 const written = (notes: Notes, created: Known): Observable<Bought> =>
   concat(notes.record(created.ref), of(E.right(created)))
 
+/** One try after the other, each in its turn, until the task is bought or cannot be. */
+const keepTrying = (context: Context, body: Json, life: Life, purchase: Purchase): Observable<Bought> =>
+  purchase.nextTurn().pipe(
+    OE.andThen((turn) => {
+      purchase.begin()
+      return exchange(context, body, life, turn)
+    }),
+    OE.andThen((exchanged) => {
+      const bought = purchase.judge(exchanged)
+      return bought ? of(bought) : keepTrying(context, body, life, purchase)
+    })
+  )
+
 /** Buys one task: emits where it stands then, or why there is none. */
 export const createTask =
   (context: Context) =>
   (payload: Json, life: Life, firstTurn: Turn): OE.ObservableEither<SolveError, Known> => {
     const buying = defer(() => {
       const body = createTaskBody(context.settings.clientKey, payload)
-      const purchase = new Purchase(context, life, firstTurn)
-      return defer(() => purchase.nextTurn()).pipe(
-        exhaustMap((turn) => {
-          purchase.begin()
-          return exchange(context, body, life, turn)
-        }),
-        map((exchanged) => purchase.judge(exchanged)),
-        repeat(),
-        filter((bought) => bought !== undefined),
-        take(1)
-      )
+      return keepTrying(context, body, life, new Purchase(context, life, firstTurn))
     })
     const bought = intended(life, firstTurn, buying)
     const { notes } = life

@@ -53,6 +53,10 @@ export class Gate {
   /** Emits one turn, then completes; unsubscribing before leaves the queue. `onDelay` hears at once of a wait. */
   turn(who: 'newcomer' | 'repeat', onDelay?: (delay: Delay) => void): Observable<Turn> {
     return new Observable((subscriber) => {
+      if (this.#isFree) {
+        this.#pass(subscriber)
+        return
+      }
       const queue = this.#queues[who]
       queue.add(subscriber)
       subscriber.add(() => {
@@ -66,6 +70,11 @@ export class Gate {
 
   get #waiting(): number {
     return this.#queues.repeat.size + this.#queues.newcomer.size
+  }
+
+  /** Nobody waits, and nobody has to. */
+  get #isFree(): boolean {
+    return this.#waiting === 0 && this.#shutUntil === undefined && this.#nextAt <= this.scheduler.now()
   }
 
   get #mayPassAt(): number {
@@ -99,12 +108,16 @@ export class Gate {
       )
       return false
     }
-    this.#nextAt = now + this.#gapMs
+    this.#pass(first)
+    return true
+  }
+
+  #pass(subscriber: Subscriber<Turn>): void {
+    this.#nextAt = this.scheduler.now() + this.#gapMs
     const turn = this.#grant()
     if (this.#shutUntil !== undefined) this.#probe = turn
-    first.next(turn)
-    first.complete()
-    return true
+    subscriber.next(turn)
+    subscriber.complete()
   }
 
   #grant(): Turn {

@@ -5,8 +5,8 @@ import {
   concat,
   defer,
   filter,
-  finalize,
   lastValueFrom,
+  of,
   race,
   startWith,
   take,
@@ -22,11 +22,20 @@ import type { Halt, Stand } from './stand.js'
 /** Nothing of it is at the service, or under way to it. */
 const isUncreated = ({ _tag }: Stand): boolean => _tag === 'Unsent' || _tag === 'Later'
 
+/** How a createTask is read. */
+interface Reading<R> {
+  readonly hasLeft: () => boolean
+  /** Hears the answer when whoever asked has gone. */
+  readonly late: (answer: R) => void
+  readonly ended: () => void
+}
+
 /** All subscriptions of a solver that are under way: how each ends or is left, and how all are closed. */
 export class Lives {
   readonly #members = new Set<Member<never>>()
   readonly #leftOpen: Orphan[] = []
   readonly #ended = new Subject<void>()
+  readonly #closed = new Subject<void>()
   #creates = 0
   #closing = false
 
@@ -37,7 +46,7 @@ export class Lives {
 
   /** Emits once `close` has been called. */
   get closing(): Observable<unknown> {
-    return this.#until(() => this.#closing)
+    return defer(() => (this.#closing ? of(undefined) : this.#closed))
   }
 
   /** Why nothing more may be created for it. */
@@ -56,7 +65,7 @@ export class Lives {
       subscriber.add(() => {
         this.#members.delete(member)
         if (member.forgotten) this.orphan(member.forgotten)
-        this.#ended.next()
+        this.#noteEnd()
       })
       const why = this.mustEnd(member)
       if (why === 'closed' || (why && member.stand._tag !== 'Known')) member.next(E.left(member.endedNow(why)))
@@ -71,15 +80,11 @@ export class Lives {
     if (this.#closing) this.#leftOpen.push(orphan)
   }
 
-  /** Mirrors the answer to a createTask; once that has left, it is read to its end whoever leaves, and told to `late`. */
-  readToEnd<R>(answer: Observable<R>, hasLeft: () => boolean, late: (answer: R) => void): Observable<R> {
+  /** Mirrors the answer to a createTask; once that has left, it is read to its end whoever leaves. */
+  readToEnd<R>(answer: Observable<R>, { hasLeft, late, ended }: Reading<R>): Observable<R> {
     return new Observable((subscriber) => {
       this.#creates += 1
-      const over = finalize<R>(() => {
-        this.#creates -= 1
-        this.#ended.next()
-      })
-      const reading = answer.pipe(over).subscribe({
+      const reading = answer.subscribe({
         next: (value) => {
           if (subscriber.closed) late(value)
           else subscriber.next(value)
@@ -91,6 +96,11 @@ export class Lives {
           subscriber.complete()
         }
       })
+      reading.add(() => {
+        ended()
+        this.#creates -= 1
+        this.#noteEnd()
+      })
       return () => {
         if (!hasLeft()) reading.unsubscribe()
       }
@@ -101,7 +111,7 @@ export class Lives {
   async close(graceMs: number): Promise<ReadonlyArray<Orphan>> {
     this.#closing = true
     this.#endAll('closed', ({ stand }) => isUncreated(stand))
-    this.#ended.next()
+    this.#closed.next()
     const grace = race(
       timer(graceMs, this.scheduler),
       this.#until(() => this.#members.size === 0)
@@ -119,6 +129,11 @@ export class Lives {
   halt(batch: Batch, why: Halt): void {
     batch.halted ??= why
     this.#endAll(batch.halted, (member) => member.isOf(batch) && isUncreated(member.stand))
+  }
+
+  // Mostly nobody waits for it, and to tell nobody costs as much as a question.
+  #noteEnd(): void {
+    if (this.#ended.observed) this.#ended.next()
   }
 
   #endAll(why: 'closed' | Halt, ends: (member: Member<never>) => boolean): void {

@@ -21,7 +21,7 @@ export class News {
 
   tell<H extends Happening>(label: string | undefined, what: H): Stamp & H {
     const event = { at: this.scheduler.now(), ...(label !== undefined && { label }), ...what }
-    this.#events.next(event)
+    if (this.isHeard) this.#events.next(event)
     return event
   }
 

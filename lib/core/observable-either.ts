@@ -6,8 +6,12 @@ export type ObservableEither<E, A> = Observable<E.Either<E, A>>
 
 export const left = <E>(error: E): Observable<E.Either<E, never>> => of(E.left(error))
 
-const handOver = <B>(following: Observable<B>, subscriber: Subscriber<B>): void => {
-  following.subscribe(subscriber)
+const handOver = <B>(next: () => Observable<B>, subscriber: Subscriber<B>): void => {
+  try {
+    next().subscribe(subscriber)
+  } catch (defect) {
+    subscriber.error(defect)
+  }
 }
 
 /**
@@ -22,7 +26,7 @@ export const andThen =
       const first = source.subscribe({
         next: (value) => {
           goesOn = true
-          handOver(next(value), subscriber)
+          handOver(() => next(value), subscriber)
         },
         error: (defect: unknown) => {
           subscriber.error(defect)

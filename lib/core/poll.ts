@@ -33,7 +33,7 @@ class Interval<S> implements Observer<S>, Unsubscribable {
   }
 
   complete(): void {
-    if (!this.subscriber.closed) this.wait()
+    this.wait()
   }
 
   unsubscribe(): void {

@@ -1,4 +1,4 @@
-import { Observable, Subject, defer, map, of, take, takeWhile, zip, type ObservableInput } from 'rxjs'
+import { Observable, Subject, map, take, zip, type ObservableInput, type Subscriber } from 'rxjs'
 
 /** Items that are handed out one at a time. RxJS's `from` would read a whole file before the first task is solved. */
 export interface Supply<T> {
@@ -8,32 +8,39 @@ export interface Supply<T> {
   readonly leave: () => void
 }
 
-const isItem = <T>(result: IteratorResult<T, unknown>): result is IteratorYieldResult<T> => result.done !== true
-
-const pulled = <T>(next: () => ObservableInput<IteratorResult<T, unknown>>, leave: () => void): Supply<T> => ({
-  next: defer(next).pipe(
-    takeWhile(isItem),
-    map(({ value }) => value),
-    take(1)
-  ),
-  leave
-})
+const give = <T>(taker: Subscriber<T>, { done, value }: IteratorResult<T, unknown>): void => {
+  if (done !== true) taker.next(value)
+  taker.complete()
+}
 
 const ofIterable = <T>(items: Iterable<T>): Supply<T> => {
   const iterator = items[Symbol.iterator]()
-  return pulled(
-    () => of(iterator.next()),
-    () => iterator.return?.()
-  )
+  return {
+    next: new Observable((taker) => {
+      give(taker, iterator.next())
+    }),
+    leave: () => {
+      iterator.return?.()
+    }
+  }
 }
 
 const ofAsyncIterable = <T>(items: AsyncIterable<T>): Supply<T> => {
   const iterator = items[Symbol.asyncIterator]()
-  return pulled(
-    () => iterator.next(),
+  return {
+    next: new Observable((taker) => {
+      iterator.next().then(
+        (result) => {
+          give(taker, result)
+        },
+        (error: unknown) => {
+          taker.error(error)
+        }
+      )
+    }),
     // Nobody waits for it, and nobody could hear of its failure.
-    () => void iterator.return?.().then(undefined, () => undefined)
-  )
+    leave: () => void iterator.return?.().then(undefined, () => undefined)
+  }
 }
 
 /** A source that cannot be asked to wait: what is not taken yet is kept, as `mergeMap` does. */

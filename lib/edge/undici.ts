@@ -1,5 +1,5 @@
 import { brotliDecompressSync, gunzipSync, inflateSync } from 'node:zlib'
-import { Observable } from 'rxjs'
+import { Observable, type Subscriber } from 'rxjs'
 import type { Dispatcher } from 'undici'
 import { causeOf } from '../core/call.js'
 import type { Json, Path, Post, Wire } from '../core/ports.js'
@@ -71,13 +71,14 @@ const HEADERS = {
 class Exchange implements Dispatcher.DispatchHandler {
   #controller: Dispatcher.DispatchController | undefined
   #left = false
+  #over = false // nothing is left to abort then, and an error to abort with costs more than the rest of an exchange
   #status = 0
   #headers: Headers = {}
   #bytes = 0
   #chunks: Buffer[] = []
 
   constructor(
-    private readonly tell: (wire: Wire, isLast: boolean) => void,
+    private readonly subscriber: Subscriber<Wire>,
     private readonly maxReplyBytes: number
   ) {}
 
@@ -85,7 +86,7 @@ class Exchange implements Dispatcher.DispatchHandler {
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.#controller = controller
     if (this.#left) this.leave()
-    else this.tell(SENT, false)
+    else this.subscriber.next(SENT)
   }
 
   onResponseStart(_: Dispatcher.DispatchController, status: number, headers: Headers): void {
@@ -100,31 +101,36 @@ class Exchange implements Dispatcher.DispatchHandler {
   }
 
   onResponseEnd(): void {
+    this.#over = true
     try {
       const body = readBody(Buffer.concat(this.#chunks), this.#headers, this.maxReplyBytes)
       const retryAfterMs = retryAfterOf(this.#headers)
-      this.tell(
-        { _tag: 'Reply', status: this.#status, body, ...(retryAfterMs !== undefined && { retryAfterMs }) },
-        true
-      )
+      this.#end({ _tag: 'Reply', status: this.#status, body, ...(retryAfterMs !== undefined && { retryAfterMs }) })
     } catch (error) {
       this.#fail(error)
     }
   }
 
   onResponseError(_: unknown, error: unknown): void {
+    this.#over = true
     this.#fail(error)
   }
 
   /** Before the request has started there is nothing to abort yet: it is refused when it starts. */
   leave(): void {
+    if (this.#over) return
     this.#left = true
     this.#controller?.abort(failure('Left', 'LEFT', 'the caller has left'))
   }
 
   #fail(error: unknown): void {
     this.#chunks = []
-    this.tell({ _tag: 'Failed', cause: causeOf(error) }, true)
+    this.#end({ _tag: 'Failed', cause: causeOf(error) })
+  }
+
+  #end(answer: Wire): void {
+    this.subscriber.next(answer)
+    this.subscriber.complete()
   }
 }
 
@@ -136,10 +142,7 @@ export const undiciPost = ({ origin, basePath, create, ask, maxReplyBytes }: Ser
   }
   return (call: Path, body: Json) =>
     new Observable<Wire>((subscriber) => {
-      const exchange = new Exchange((wire, isLast) => {
-        subscriber.next(wire)
-        if (isLast) subscriber.complete()
-      }, maxReplyBytes)
+      const exchange = new Exchange(subscriber, maxReplyBytes)
       const { dispatcher, path, reset } = routes[call]
       try {
         // The limits of a call run in the core; undici's would add timers that only watch for silence.

@@ -1,5 +1,6 @@
 // One contender under the workload, in a process of its own, forked by run.mjs.
 import { setTimeout as sleep } from 'node:timers/promises'
+import { getHeapStatistics } from 'node:v8'
 
 /**
  * What a contender is to the bench.
@@ -26,7 +27,7 @@ const now = () => performance.timeOrigin + performance.now()
 const heapUsed = () => {
   global.gc()
   global.gc()
-  return process.memoryUsage().heapUsed
+  return getHeapStatistics().used_heap_size
 }
 
 /** Starts `count` tasks evenly over a time. */

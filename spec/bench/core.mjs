@@ -2,47 +2,25 @@
 import { once } from 'node:events'
 import { fork } from 'node:child_process'
 import { writeHeapSnapshot } from 'node:v8'
-import { Observable } from 'rxjs'
 import { createSolver, recaptchaV2 } from '../../dist/index.js'
+import { PROCESSING, READY, heapUsed, inMemory, reply } from './memory.mjs'
 
 const TASKS = 10_000
 const QUESTIONS = 20
 const LIMIT_MS = 120_000
 
-const SENT = { _tag: 'Sent' }
-const PROCESSING = { _tag: 'Reply', status: 200, body: '{"errorId":0,"status":"processing"}' }
-const READY = {
-  _tag: 'Reply',
-  status: 200,
-  body: '{"errorId":0,"status":"ready","solution":{"gRecaptchaResponse":"a"}}'
-}
-
-/** A network in memory: answers in the next turn of the event loop, all calls of a turn together. */
-const memory = (readyAfter) => {
+/** A service whose tasks are ready at the nth question. */
+const serviceOf = (readyAt) => {
   const asked = new Map()
-  let waiting = []
-  let lastId = 0
   const counted = { questions: 0 }
-  const answerTo = (path, { taskId }) => {
-    if (path === '/createTask') return { _tag: 'Reply', status: 200, body: `{"errorId":0,"taskId":"${(lastId += 1)}"}` }
+  let lastId = 0
+  const post = inMemory((path, { taskId }) => {
+    if (path === '/createTask') return reply({ errorId: 0, taskId: String((lastId += 1)) })
     counted.questions += 1
     const times = (asked.get(taskId) ?? 0) + 1
     asked.set(taskId, times)
-    return times < readyAfter ? PROCESSING : READY
-  }
-  const answerAll = () => {
-    const calls = waiting
-    waiting = []
-    for (const { path, body, subscriber } of calls) {
-      subscriber.next(answerTo(path, body))
-      subscriber.complete()
-    }
-  }
-  const post = (path, body) =>
-    new Observable((subscriber) => {
-      subscriber.next(SENT)
-      if (waiting.push({ path, body, subscriber }) === 1) setImmediate(answerAll)
-    })
+    return times < readyAt ? PROCESSING : READY
+  })
   return { post, counted }
 }
 
@@ -60,7 +38,7 @@ const solveMany = (solver, tasks) =>
 
 /** CPU of one question, waits included, as fast as it goes. */
 const timeQuestions = async (tasks, questions) => {
-  const { post, counted } = memory(questions)
+  const { post, counted } = serviceOf(questions)
   const solver = createSolver({ clientKey: 'a-client-key', post, pollEveryMs: 100 })
   const before = process.cpuUsage()
   await solveMany(solver, tasks)
@@ -71,9 +49,8 @@ const timeQuestions = async (tasks, questions) => {
 
 /** Heap of a task that waits for its first question. */
 const heapOfWaiting = async (tasks) => {
-  const { post } = memory(2)
+  const { post } = serviceOf(2)
   const solver = createSolver({ clientKey: 'a-client-key', post, pollEveryMs: 600_000, giveUpAfterMs: 1_200_000 })
-  const heapUsed = () => (global.gc(), global.gc(), process.memoryUsage().heapUsed)
   const before = heapUsed()
   void solveMany(solver, tasks)
   await new Promise((resolve) => setTimeout(resolve, 500))
