@@ -35,6 +35,7 @@ export interface SolverOptions extends SolveOptions {
    * undici's, for proxies and TLS. It must not retry, and is not closed by us. A single one serves both calls, and then a
    * createTask may ride an idle connection that the service is just closing; with `{ create, ask }` it cannot, as long as
    * `create` serves nothing else.
+   * @defaultValue two Agents of our own, with at most 1,024 connections each
    */
   readonly dispatcher?: Dispatcher | { readonly create: Dispatcher; readonly ask: Dispatcher } | undefined
   /** Another network instead of undici's; then `baseUrl`, `dispatcher` and `maxReplyBytes` are refused. */
@@ -47,6 +48,9 @@ export interface SolverOptions extends SolveOptions {
 
 const SERVICE_URL = 'https://api.1captcha.vip'
 const MAX_REPLY_BYTES = 262_144
+// For each of the two calls. 10,000 waiting tasks need 900 of them, if an answer takes 300 ms. Without a bound a process that
+// falls behind opens thousands, looks through all of them for each question, and never catches up.
+const connections = 1_024
 
 const isLoopback = (hostname: string): boolean =>
   hostname === 'localhost' || hostname === '[::1]' || /^127\.\d+\.\d+\.\d+$/.test(hostname)
@@ -131,7 +135,7 @@ const openNetwork = (options: SolverOptions): { readonly post: Post; readonly cl
   }
   const connecting = new Connecting()
   const connect = connecting.connect
-  const [create, ask] = [new Agent({ connect }), new Agent({ connect })]
+  const [create, ask] = [new Agent({ connect, connections }), new Agent({ connect, connections })]
   const close = async (): Promise<void> => {
     await Promise.all([create.destroy(), ask.destroy()])
     connecting.end()

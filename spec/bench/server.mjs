@@ -19,6 +19,8 @@ const WARM_UP_READY_MS = 60
 const PADDING = 'x'.repeat(480)
 const PROCESSING = Buffer.from('{"errorId":0,"status":"processing"}')
 
+const GONE = Buffer.from('{"errorId":1,"errorCode":"ERROR_TASKID_INVALID"}')
+
 const random = draws(seed)
 const tasks = new Map()
 const lateness = []
@@ -38,6 +40,8 @@ const create = (websiteKey) => {
 
 const answer = (taskId, arrivedAt) => {
   const task = tasks.get(taskId)
+  // Its token was sent, and the client was too slow to take it.
+  if (!task) return GONE
   if (!task.isWarmUp) {
     questions += 1
     // Before the first question a client may wait as it likes.
