@@ -77,12 +77,14 @@ export const entryAfter = (tag: string): Entry['_tag'] => {
   }
 }
 
-const tagFor = (result: E.Either<SolveError, unknown>): string => {
-  if (E.isRight(result)) return 'Solved'
-  const { left: error } = result
+/** The tag that a journal hears of for an error, which may have been read from a file. */
+export const tagOfError = (error: { readonly _tag: string; readonly paid: string; readonly kind?: string }): string => {
   if (error._tag === 'TaskFailed' && error.kind === 'account') return 'TaskFailed{account}'
   return error._tag === 'Refused' && error.paid === 'unknown' ? 'Refused{unknown}' : error._tag
 }
+
+const tagFor = (result: E.Either<SolveError, unknown>): string =>
+  E.isRight(result) ? 'Solved' : tagOfError(result.left)
 
 /** What is written down on the way of one solve. */
 export interface Notes {

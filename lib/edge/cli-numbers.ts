@@ -13,6 +13,12 @@ export const whole =
     throw new WrongUsage(`${name}: expected ${what}, a whole number from ${from} to ${to}, not ${JSON.stringify(text)}`)
   }
 
+/** A rate, which may have decimals; its bounds are the solver's. */
+export const rate: Read<number> = (name, text) => {
+  if (/^\d+(\.\d+)?$/.test(text)) return Number(text)
+  throw new WrongUsage(`${name}: expected a number such as 20 or 0.5, not ${JSON.stringify(text)}`)
+}
+
 export const duration = whole(1, LONGEST_TIMER_MS, 'milliseconds')
 
 const LATEST_INSTANT = 8_640_000_000_000_000

@@ -2,6 +2,7 @@ import { CommanderError, type Command } from 'commander'
 import { InvalidOptions } from '../core/options.js'
 import { recaptchaV2 } from '../core/task.js'
 import { EXIT } from './cli-exit.js'
+import { batch, checkBatch, type BatchGiven } from './cli-batch-orders.js'
 import { demo } from './cli-demo.js'
 import { emulate, type EmulateGiven } from './cli-emulate.js'
 import { instant, optional } from './cli-numbers.js'
@@ -69,7 +70,8 @@ const OPTION_OF: Readonly<Record<string, string>> = {
   clientKey: 'the client key',
   baseUrl: '--base-url',
   pollEveryMs: '--poll-every-ms',
-  giveUpAfterMs: '--give-up-after-ms'
+  giveUpAfterMs: '--give-up-after-ms',
+  createsPerSecond: '--creates-per-second'
 }
 
 const inWordsOfTheCommand = (problem: string): string => {
@@ -88,13 +90,17 @@ const failed = ({ stderr }: World, thrown: unknown): number => {
   return EXIT.perhaps
 }
 
-const withActions = (world: World, ended: (code: number) => void): Command => {
+const withActions = (world: World, argv: ReadonlyArray<string>, ended: (code: number) => void): Command => {
   const commands = makeProgram(world)
   commands.solve.action(async (given: SolveGiven) => {
     ended(await solve(world, given))
   })
   commands.resume.action(async (taskId: string, given: ResumeGiven) => {
     ended(await resume(world, taskId, given))
+  })
+  commands.batch.action(async (input: string, given: ServiceGiven & BatchGiven) => {
+    checkBatch(given)
+    ended(await using(world, given, (service) => batch(world, service, input, given, argv)))
   })
   commands.emulate.action(async (given: EmulateGiven) => {
     ended(await emulate(world, given))
@@ -112,7 +118,7 @@ export const run = async (argv: ReadonlyArray<string>, world: World): Promise<nu
   let code: number = EXIT.solved
   try {
     refuseKeyArgument(argv)
-    const program = withActions(world, (ended) => {
+    const program = withActions(world, argv, (ended) => {
       code = ended
     })
     await program.parseAsync(argv, { from: 'user' })

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { duration, optional } from './cli-numbers.js'
-import { WrongUsage, messageOf, quoted, type World } from './cli-world.js'
+import { WrongUsage, codeOf, messageOf, quoted, type World } from './cli-world.js'
 import type { SolverOptions } from './client.js'
 
 /** The options of every command that talks to the service, as they were written. */
@@ -50,8 +50,7 @@ const durationOf = (env: Env, option: string, value: string | undefined, variabl
 // The path is not repeated: somebody may have put the key itself there.
 const keyIn = async (name: string, path: string): Promise<string> => {
   const text = await readFile(path, 'utf8').catch((error: unknown) => {
-    const code = typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : messageOf(error)
-    throw new WrongUsage(`${name}: the file cannot be read (${code})`)
+    throw new WrongUsage(`${name}: the file cannot be read (${codeOf(error)})`)
   })
   const key = text.trim()
   if (/\s/.test(key) || key === '') throw new WrongUsage(`${name}: expected a file with the key alone in it`)

@@ -22,7 +22,7 @@ const PATIENCE_MS = 300
 const WAITING = 'createTask has left: its answer is waited for, at most 25 s. Ctrl-C stops at once.'
 
 /** Ends the solver; a createTask that has left is read to its end, unless the user wants to go now. */
-const closed = (solver: Solver, stderr: Output, forced: Observable<unknown>) => {
+export const closed = (solver: Solver, stderr: Output, forced: Observable<unknown>) => {
   const closing = from(solver.close())
   const over = merge(closing, forced).pipe(take(1))
   timer(PATIENCE_MS)

@@ -1,18 +1,24 @@
+import type { Readable } from 'node:stream'
 import { ReplaySubject, type Observable, type Subscribable } from 'rxjs'
+import { causeOf } from '../core/call.js'
 
 /** Where text goes. Only a terminal gets progress. */
 export interface Output extends NodeJS.WritableStream {
   readonly isTTY?: boolean | undefined
   readonly columns?: number | undefined
+  readonly writableNeedDrain?: boolean | undefined
 }
 
 /** All that the command knows of the process that it runs in. */
 export interface World {
   readonly env: Readonly<Record<string, string | undefined>>
+  readonly stdin: Readable
   readonly stdout: Output
   readonly stderr: Output
   /** Loads the emulator, which most runs do without. */
   readonly loadEmulator: () => Promise<typeof import('./emulator.js')>
+  /** Loads the journal, which changes functions of node. */
+  readonly loadJournal: () => Promise<typeof import('./file-journal.js')>
   /** SIGINT, SIGTERM and SIGHUP, as they come. */
   readonly signals: Observable<NodeJS.Signals>
 }
@@ -40,6 +46,9 @@ export const deliver = (output: Output, text: string): Promise<boolean> =>
 /** A message for people, whatever was thrown. */
 export const messageOf = (thrown: unknown): string =>
   typeof thrown === 'object' && thrown !== null && 'message' in thrown ? String(thrown.message) : String(thrown)
+
+/** The code of a failure of the system, or else its message. */
+export const codeOf = (thrown: unknown): string => causeOf(thrown).code || messageOf(thrown)
 
 /** The signals from now on, the first two of them for whoever comes late. */
 export const hear = (signals: Subscribable<NodeJS.Signals>) => {

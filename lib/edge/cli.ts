@@ -8,11 +8,12 @@ const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 const GRACE_MS = 100
 
 const loadEmulator = () => import('./emulator.js')
+const loadJournal = () => import('./file-journal.js')
 
 const main = async (): Promise<void> => {
-  const { env, stdout, stderr, argv } = process
+  const { env, stdin, stdout, stderr, argv } = process
   const signals = merge(...SIGNALS.map((signal) => fromEvent(process, signal).pipe(map(() => signal))))
-  process.exitCode = await run(argv.slice(2), { env, stdout, stderr, signals, loadEmulator })
+  process.exitCode = await run(argv.slice(2), { env, stdin, stdout, stderr, signals, loadEmulator, loadJournal })
   setTimeout(() => process.exit(), GRACE_MS).unref()
 }
 

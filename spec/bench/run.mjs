@@ -5,6 +5,7 @@ import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { availableParallelism, cpus } from 'node:os'
 import { parseArgs } from 'node:util'
 import { measureCore } from './core.mjs'
+import { plot } from './plot.mjs'
 import { table } from './table.mjs'
 
 const HELP = `Usage: npm run bench -- [options]
@@ -14,6 +15,7 @@ const HELP = `Usage: npm run bench -- [options]
   --no-peers        without the peers
   --seed N          of the instants at which tasks are ready (1)
   --json FILE       write all figures
+  --svg FILE        draw them
   --profile FOLDER  write a CPU profile and a heap snapshot of every contender, for profile.mjs`
 
 const { values: given } = parseArgs({
@@ -24,6 +26,7 @@ const { values: given } = parseArgs({
     'no-peers': { type: 'boolean', default: false },
     seed: { type: 'string', default: '1' },
     json: { type: 'string' },
+    svg: { type: 'string' },
     profile: { type: 'string' },
     help: { type: 'boolean', default: false }
   }
@@ -136,6 +139,7 @@ const main = async () => {
   const machine = `Node ${process.version}, ${availableParallelism()} x ${cpus()[0]?.model ?? process.arch}`
   const figures = { date: new Date().toISOString().slice(0, 10), machine, contenders, core }
   console.log(table(figures))
+  if (given.svg !== undefined) writeFileSync(given.svg, plot(figures))
   if (given.json !== undefined) writeFileSync(given.json, `${JSON.stringify(figures, undefined, 2)}\n`)
 }
 

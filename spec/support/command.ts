@@ -1,6 +1,7 @@
-import { Writable } from 'node:stream'
+import { Readable, Writable } from 'node:stream'
 import { NEVER, Subject } from 'rxjs'
 import * as emulator from '../../lib/edge/emulator.js'
+import * as journal from '../../lib/edge/file-journal.js'
 import { run } from '../../lib/edge/cli-run.js'
 import type { Output, World } from '../../lib/edge/cli-world.js'
 import { until } from './raw-http.js'
@@ -47,10 +48,12 @@ export const watchedEmulator = () => {
 
 export const makeWorld = (given: Partial<World> = {}): World => ({
   env: {},
+  stdin: Readable.from([]),
   stdout: makeConsole(),
   stderr: makeConsole(),
   signals: NEVER,
   loadEmulator: load,
+  loadJournal: () => Promise.resolve(journal),
   ...given
 })
 
@@ -59,13 +62,14 @@ interface Given {
   readonly loadEmulator?: World['loadEmulator']
   readonly stdout?: Console
   readonly stderr?: Console
+  readonly stdin?: Readable
 }
 
 /** The command under way, its streams taken down. */
 export const command = (argv: ReadonlyArray<string>, given: Given = {}) => {
-  const { env = {}, stdout = makeConsole(), stderr = makeConsole(), loadEmulator = load } = given
+  const { stdout = makeConsole(), stderr = makeConsole() } = given
   const signals = new Subject<NodeJS.Signals>()
-  const code = run(argv, makeWorld({ env, stdout, stderr, signals, loadEmulator }))
+  const code = run(argv, makeWorld({ ...given, stdout, stderr, signals }))
   const says = (what: string | RegExp) => until(() => new RegExp(what).test(stdout.text() + stderr.text()))
   return {
     code,

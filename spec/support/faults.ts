@@ -39,7 +39,7 @@ const NO_TOKEN = /solution\.gRecaptchaResponse: expected/
 const NO_STATUS = /status: expected "processing" or "ready"/
 const TIMED_OUT = /timed out: no answer within \d+ ms/
 
-/** Every fault of the matrix. What follows is design.md's "What follows", one class of faults after the other. */
+/** Every fault of the matrix. What follows is that of docs/errors.md, one class of faults after the other. */
 export const FAULTS: ReadonlyArray<FaultRow> = [
   ...rows('connect', [
     ['refused', onCreate.neverLeft('connect'), onAsk.neverLeft, /ECONNREFUSED/],

@@ -1,5 +1,5 @@
-/** How a long run is set from outside: `npm test` takes the small number, `npm run chaos` and `npm run fuzz` the large one. */
-export const soakOf = (name: 'CHAOS' | 'FUZZ', short: number) => ({
+/** How a long run is set from outside: `npm test` takes the small number, `npm run chaos`, `fuzz` and `kill` the large one. */
+export const soakOf = (name: 'CHAOS' | 'FUZZ' | 'KILL', short: number) => ({
   count: Number(process.env[`${name}_COUNT`] ?? short),
   seed: Number(process.env[`${name}_SEED`] ?? Date.now() % 1_000_000_000),
   /** Long runs are no matter of a test's patience. */
