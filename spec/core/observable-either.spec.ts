@@ -92,6 +92,16 @@ describe('andThen', () => {
   )
 
   it(
+    'passes on a defect of what was to follow',
+    marbles(({ cold, expectObservable }) => {
+      const next = () => {
+        throw 'error' as unknown
+      }
+      expectObservable(cold('--a|').pipe(OE.andThen(next))).toBe('--#')
+    })
+  )
+
+  it(
     'passes on a defect of its source',
     marbles(({ cold, expectObservable }) => {
       expectObservable(cold('--#').pipe(OE.andThen(() => cold('a|')))).toBe('--#')
