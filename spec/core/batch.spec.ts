@@ -198,6 +198,12 @@ describe('the items', () => {
     expect(seen.taken).toBeLessThanOrEqual(7)
   })
 
+  it('of an async iterable that fails end the taking, and its error is passed on', async () => {
+    const error = new Error('the file ends here')
+    const items: AsyncIterable<string> = { [Symbol.asyncIterator]: () => ({ next: () => Promise.reject(error) }) }
+    await expect(lastValueFrom(hasty().solveAll(items, taskOf))).rejects.toBe(error)
+  })
+
   it('of an async iterable that fails to end are no less wanted', async () => {
     const items: AsyncIterable<string> = {
       [Symbol.asyncIterator]: () => ({
