@@ -1,0 +1,40 @@
+import { execFileSync } from 'node:child_process'
+import { built } from '../support/built.js'
+
+const library = built()
+
+const MOST_GROWTH = 10e6
+
+/** Solves many items over a network in memory, and tells the heap in use after a tenth of them and at the end. */
+const SCRIPT = `
+  const { Observable } = require('rxjs')
+  const { createSolver, recaptchaV2 } = require('./dist/index.js')
+  const reply = (document) => ({ _tag: 'Reply', status: 200, body: JSON.stringify(document) })
+  const READY = reply({ errorId: 0, status: 'ready', solution: { gRecaptchaResponse: 'a' } })
+  let lastId = 0
+  const post = (path) => new Observable((subscriber) => {
+    subscriber.next({ _tag: 'Sent' })
+    setImmediate(() => {
+      subscriber.next(path === '/createTask' ? reply({ errorId: 0, taskId: 'id-' + (lastId += 1) }) : READY)
+      subscriber.complete()
+    })
+  })
+  const ITEMS = 20_000
+  const items = function* () { for (let nth = 0; nth < ITEMS; nth += 1) yield nth }
+  const heapUsed = () => { gc(); gc(); return process.memoryUsage().heapUsed }
+  const seen = { outcomes: 0, early: 0 }
+  createSolver({ clientKey: 'a-key-of-nobody', post, pollEveryMs: 1 })
+    .solveAll(items(), (nth) => recaptchaV2({ websiteURL: 'https://example.com/' + nth, websiteKey: 'k' }), { concurrency: 500 })
+    .subscribe({
+      next: () => { if ((seen.outcomes += 1) === ITEMS / 10) seen.early = heapUsed() },
+      complete: () => console.log(JSON.stringify({ ...seen, end: heapUsed() }))
+    })`
+
+describe('a long batch', () => {
+  it('holds no more in memory at its end than after a tenth of its items', () => {
+    const told = execFileSync(process.execPath, ['--expose-gc', '-e', SCRIPT], { cwd: library(), encoding: 'utf8' })
+    const { outcomes, early, end } = JSON.parse(told) as Record<string, number>
+    expect(outcomes).toBe(20_000)
+    expect(end! - early!).toBeLessThan(MOST_GROWTH)
+  })
+})
