@@ -3,8 +3,6 @@ import { built } from '../support/built.js'
 
 const library = built()
 
-const MOST_GROWTH = 10e6
-
 /** Solves many items over a network in memory, and tells the heap in use after a tenth of them and at the end. */
 const SCRIPT = `
   const { Observable } = require('rxjs')
@@ -19,7 +17,7 @@ const SCRIPT = `
       subscriber.complete()
     })
   })
-  const ITEMS = 20_000
+  const ITEMS = 40_000
   const items = function* () { for (let nth = 0; nth < ITEMS; nth += 1) yield nth }
   const heapUsed = () => { gc(); gc(); return process.memoryUsage().heapUsed }
   const seen = { outcomes: 0, early: 0 }
@@ -34,7 +32,8 @@ describe('a long batch', () => {
   it('holds no more in memory at its end than after a tenth of its items', () => {
     const told = execFileSync(process.execPath, ['--expose-gc', '-e', SCRIPT], { cwd: library(), encoding: 'utf8' })
     const { outcomes, early, end } = JSON.parse(told) as Record<string, number>
-    expect(outcomes).toBe(20_000)
-    expect(end! - early!).toBeLessThan(MOST_GROWTH)
+    expect(outcomes).toBe(40_000)
+    // Nothing is open at the end: what is kept of an item, however little, shows.
+    expect(end! - early!).toBeLessThan(0)
   })
 })
