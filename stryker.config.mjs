@@ -7,7 +7,12 @@ export default {
   // The core by its own specs alone; a little chaos goes a long way, and is run for every mutant that it reaches.
   jest: {
     projectType: 'custom',
-    config: { ...jest, testMatch: ['<rootDir>/spec/core/**/*.spec.ts'], coverageThreshold: {} }
+    config: {
+      ...jest,
+      testMatch: ['<rootDir>/spec/core/**/*.spec.ts'],
+      setupFilesAfterEnv: [...jest.setupFilesAfterEnv, '<rootDir>/spec/support/unheard.ts'],
+      coverageThreshold: {}
+    }
   },
   mutate: ['lib/core/**/*.ts'],
   ignorePatterns: ['dist', 'coverage', 'reports', 'docs'],
