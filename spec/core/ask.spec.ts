@@ -53,6 +53,7 @@ describe('one bad question', () => {
   it.each<readonly [string, Scripted, string]>([
     ['network', reset, 'network'],
     ['later', refused('ERROR_RATE_LIMIT'), 'later'],
+    ['a bare 503', { body: '', status: 503 }, 'later'],
     ['reply', html, 'reply'],
     ['reply', refused('ERROR_NEW'), 'reply']
   ])('is told as a delay: %s', (_, answer, reason) => {
@@ -165,6 +166,23 @@ describe('the end that the service tells', () => {
 
     expect(questions(calls)).toStrictEqual([3_000, 6_000, 9_000, 12_000])
     expect(results[0]?.[2]).toMatchObject({ left: { _tag: 'TaskFailed', kind: 'task' } })
+  })
+
+  it('is TaskFailed for a task that is gone to the very second 10 s after its creation', () => {
+    const { calls } = solveOnce([refused('ERROR_TASKID_INVALID')], { pollEveryMs: 5_000 })
+
+    expect(questions(calls)).toStrictEqual([5_000, 10_000])
+  })
+
+  it('counts the 10 s from the creation, whenever that was', () => {
+    const { calls } = story(
+      { create: [created()], ask: [refused('ERROR_TASKID_INVALID')] },
+      ({ solver, follow, at }) => {
+        at(20_000, () => follow(solver.solve(aTask)))
+      }
+    )
+
+    expect(questions(calls)).toStrictEqual([23_000, 26_000, 29_000, 32_000])
   })
 })
 

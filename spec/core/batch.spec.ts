@@ -239,6 +239,7 @@ describe('the items', () => {
     ['stopOnAccountError: expected true or false', { stopOnAccountError: 'no' }],
     ['until: expected an array, an iterable, a promise or an Observable', { until: 'soon' }],
     ['journal: expected a journal', { journal: 'a.journal', keyOf: String }],
+    ['journal: expected a journal', { journal: null, keyOf: String }],
     ['keyOf: expected a function', { journal: { begin: NEVER } }],
     ['keyOf: expected a function', { keyOf: 'id' }]
   ])('are not taken with %s (%j)', (problem, given) => {
