@@ -180,10 +180,38 @@ describe('a createTask that was answered "later"', () => {
     expect(results[0]?.[2]).toMatchObject({ left: { _tag: 'Refused', kind: 'later', status: 503, paid: 'unknown' } })
   })
 
+  it.each<readonly [string, Scripted, number]>([
+    ['while it connects again', { failed: {}, sent: false, afterMs: 40_000 }, 6_000],
+    ['between further tries', neverLeft, 5_500]
+  ])('does not say NotCreated after an assumed 503 at the deadline %s', (_, answer, giveUpAfterMs) => {
+    const { results } = solveOnce({ create: [unavailable, answer] }, { giveUpAfterMs })
+
+    const left = { _tag: 'Refused', kind: 'later', status: 503, paid: 'unknown' }
+    expect(results[0]).toMatchObject([giveUpAfterMs, 'solve', { left }])
+  })
+
   it('says NotCreated at a deadline between tries, if the service itself had said no', () => {
     const { results } = solveOnce({ create: [refused('ERROR_RATE_LIMIT'), neverLeft] }, { giveUpAfterMs: 5_500 })
 
     expect(results[0]?.[2]).toMatchObject({ left: { _tag: 'NotCreated', reason: 'deadline', attempts: 2 } })
+  })
+
+  it('lets all others go at once when one is taken', () => {
+    const script = {
+      create: [refused('ERROR_RATE_LIMIT'), { ...created(), afterMs: 2_000 }],
+      ask: [ready()]
+    }
+    const { calls } = story(script, ({ solver, follow }) => {
+      for (const name of ['first', 'second', 'third', 'fourth']) follow(solver.solve(aTask), name)
+    })
+
+    expect(creates(calls)).toStrictEqual([
+      '0 createTask',
+      '5000 createTask',
+      '7000 createTask',
+      '7000 createTask',
+      '7000 createTask'
+    ])
   })
 
   it('lets another task probe when the one that probes leaves', () => {

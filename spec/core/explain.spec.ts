@@ -210,6 +210,23 @@ describe('explain', () => {
     expect(explain(unknown({ cause: { ...cause, message: 'it broke' } }))).toContain(': it broke (ECONNRESET).')
   })
 
+  it('names every field that does not fit', () => {
+    expect(explain({ ...invalid, problems: ['a: expected a', 'b: expected b'] })).toContain(
+      'a: expected a; b: expected b.'
+    )
+  })
+
+  it.each([
+    [299, false],
+    [300, true],
+    [399, true],
+    [400, false]
+  ])('speaks of a redirect only where there is one: HTTP %d', (status, is) => {
+    const sentence = explain(refused({ status, kind: 'request' }))
+    expect(sentence.includes('redirect')).toBe(is)
+    expect(sentence).toContain(is ? 'Nothing was paid. A redirect' : 'Nothing was paid. C')
+  })
+
   it('keeps what the service said on one line', () => {
     expect(explain(failed({ errorDescription: 'two\nlines' }))).not.toContain('\n')
   })

@@ -63,6 +63,25 @@ describe('an open gate', () => {
     expect(log).toStrictEqual(['0 a', '5000 b', '5000 c waits 1000 (rate)', '6000 c'])
   })
 
+  it('keeps the distance of its rate whether or not those before were answered', () => {
+    const log = atGate(({ come }) => ['a', 'b'].forEach((name) => come(name, () => undefined)), { createsPerSecond: 2 })
+
+    expect(log).toContain('500 b')
+  })
+
+  it('lets nobody overtake who comes at the very instant of another turn', () => {
+    const log = atGate(
+      ({ come, at }) => {
+        at(1_000, () => come('c'))
+        come('a')
+        come('b')
+      },
+      { createsPerSecond: 1 }
+    )
+
+    expect(log.filter((line) => !line.includes('waits'))).toStrictEqual(['0 a', '1000 b', '2000 c'])
+  })
+
   it('forgets who leaves the queue', () => {
     const log = atGate(
       ({ come, at }) => {
@@ -172,6 +191,7 @@ describe('a gate that was told "later"', () => {
     ['at least 3 s', 0, 3_000],
     ['at most 60 s', 3_600_000, 60_000],
     ['for its own time if the service says nonsense', Number.NaN, 5_000],
+    ['for its own time if the service says for ever', Infinity, 5_000],
     ['for its own time if the service says a time in the past', -1, 5_000]
   ])('is shut %s', (_, retryAfterMs, waitMs) => {
     const waits: number[] = []
@@ -185,6 +205,34 @@ describe('a gate that was told "later"', () => {
 
     expect(waits).toStrictEqual([waitMs])
     expect(log).toContain(`${waitMs} b`)
+  })
+
+  it('lets a probe through that comes after that time, and tells of no wait', () => {
+    const log = atGate(({ come, at }) => {
+      come('a', later())
+      at(6_000, () => come('b'))
+    })
+
+    expect(log).toStrictEqual(['0 a', '6000 b'])
+  })
+
+  it('lets no second probe through when one ends that it had let through before it shut', () => {
+    const log = atGate(({ come, at }) => {
+      come('a', (turn) => {
+        at(6_000, () => {
+          turn.ended()
+        })
+      })
+      come('b', later())
+      come('c', (turn) => {
+        at(9_000, () => {
+          turn.accepted()
+        })
+      })
+      come('d')
+    })
+
+    expect(log.filter((line) => !line.includes('waits'))).toStrictEqual(['0 a', '0 b', '5000 c', '14000 d'])
   })
 
   it('does not double for answers to creates that it let through before it shut', () => {
