@@ -108,7 +108,7 @@ describe('a key in doubt', () => {
     const { calls, results } = run({ entries: { a: { _tag: 'InDoubt' } } })
     expect(calls).toStrictEqual([])
     expect(results[0]?.[2]).toMatchObject({
-      result: { left: { _tag: 'CreateUnknown', problems: [expect.stringMatching(/^the journal: /)] } }
+      result: { left: { _tag: 'CreateUnknown', paid: 'unknown', problems: [expect.stringMatching(/^the journal: /)] } }
     })
   })
 })
@@ -169,31 +169,44 @@ describe('a journal that can look', () => {
     expect(heard[0]).toBe('100 a CreateUnknown')
   })
 
-  it('gives back the turn of what is left while it is written down', () => {
-    const plan = {
-      z: { create: [{ ...answers.refused('ERROR_NO_SLOT_AVAILABLE'), afterMs: 0 }, answers.created('id-z')] }
-    }
-    const { calls } = run({
-      items: [],
-      plan,
-      journal: looking(FRESH),
-      act: ({ solver, follow, at }) => {
-        // Shuts the gate for 5 s, so that one goes through at a time.
-        follow(solver.solve(taskOf('z')), 'z')
-        const journal: Journal = {
-          find: () => of(FRESH),
-          begin: () => new Observable(),
-          created: () => EMPTY,
-          ended: () => EMPTY
+  describe('at a gate that lets one through at a time', () => {
+    const slow = { create: [{ ...answers.created(), afterMs: 2_000 }] }
+    const plan = { z: { create: [answers.refused('ERROR_NO_SLOT_AVAILABLE')] }, a: slow, b: slow, c: slow }
+
+    /** The creates after 15 s, where `a` of a batch is the first to go, before `b` and `c`. */
+    const createsAfter = (begin: Journal['begin'] | undefined, leavesAt = Infinity) => {
+      const { calls } = run({
+        items: [],
+        plan,
+        act: ({ solver, scheduler, follow, at }) => {
+          const z = follow(solver.solve(taskOf('z')), 'z') // shuts the gate until 5 s, then until 15 s
+          at(6_000, () => {
+            z.unsubscribe()
+          })
+          const written = () => timer(WRITES_MS, scheduler).pipe(map(() => FRESH))
+          const journal = { find: () => of(FRESH), begin: begin ?? written, created: () => EMPTY, ended: () => EMPTY }
+          const solving = follow(solver.solveAll(['a'], taskOf, { journal, keyOf: String }), 'batch')
+          if (leavesAt < Infinity)
+            at(leavesAt, () => {
+              solving.unsubscribe()
+            })
+          for (const name of ['b', 'c']) follow(solver.solve(taskOf(name)), name)
         }
-        const solving = follow(solver.solveAll(['a'], taskOf, { journal, keyOf: String }), 'batch')
-        at(20_000, () => {
-          solving.unsubscribe()
-          follow(solver.solve(taskOf('b')), 'b')
-        })
-      }
+      })
+      return calls.filter((call) => call.endsWith('createTask')).slice(2)
+    }
+
+    it('keeps its turn while it is written down and created, then all others go', () => {
+      expect(createsAfter(undefined)).toStrictEqual(['15100 createTask', '17100 createTask', '17100 createTask'])
     })
-    expect(calls).toContain('20000 createTask')
+
+    it('gives back the turn of what is left while it is written down', () => {
+      expect(createsAfter(() => new Observable(), 16_000)).toStrictEqual(['16000 createTask', '18000 createTask'])
+    })
+
+    it('gives back the turn of what cannot be written down', () => {
+      expect(createsAfter(fails)).toStrictEqual(['15000 createTask', '17000 createTask'])
+    })
   })
 
   it('is asked by its own name', () => {
