@@ -59,7 +59,7 @@ export const advise = (error: SolveError): Advice => {
 }
 
 const causeText = ({ name, code, message }: Cause): string => {
-  const kind = code === '' || message.includes(code) ? name : code
+  const kind = message.includes(code) ? name : code
   return message === '' ? kind : `${message} (${kind})`
 }
 

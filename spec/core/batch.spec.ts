@@ -471,6 +471,22 @@ describe('an account that cannot be used', () => {
     expect(told.results.at(-2)).toMatchObject([5_000, 'z', { _tag: 'Right' }])
   })
 
+  it('of one batch is no matter to what waits for its turn elsewhere', () => {
+    const act = ({ solver, follow }: Story) => {
+      follow(solver.solve(taskOf('y')), 'y')
+      follow(solver.solveAll(['z'], taskOf), 'z')
+    }
+    const told = batchOf(['b'], { b: broke }, {}, { createsPerSecond: 0.5 }, act)
+    expect(told.results.find(([, name]) => name === 'y')?.[2]).toMatchObject({ _tag: 'Right' })
+    expect(heard(told, 'z')[0]).toBe('7000 z token-z')
+  })
+
+  it('stops nothing where it ends a task that was paid for', () => {
+    const gone = { ask: [answers.refused('ERROR_ZERO_BALANCE')] }
+    const told = batchOf(['b', 'a'], { b: gone }, { concurrency: 1 })
+    expect(heard(told)).toStrictEqual(['3000 b TaskFailed account', '6000 a token-a', '6000 "complete"'])
+  })
+
   it('stops nothing if it is told not to', () => {
     const told = batchOf(['b', 'a'], { b: broke }, { concurrency: 1, stopOnAccountError: false })
     expect(heard(told)).toStrictEqual(['1000 b Refused account', '4000 a token-a', '4000 "complete"'])

@@ -1,6 +1,6 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { EMPTY, Observable, concat, defer, ignoreElements, map, of, throwError, timer } from 'rxjs'
-import { entryAfter, type Entry, type Journal } from '../../lib/core/journal.js'
+import { entryAfter, tagOfError, type Entry, type Journal } from '../../lib/core/journal.js'
 import type { Outcome } from '../../lib/core/batch.js'
 import type { RecaptchaV2Solution } from '../../lib/core/task.js'
 import { answers } from '../../lib/testing.js'
@@ -346,5 +346,16 @@ describe('entryAfter', () => {
     ['CreateUnknown', 'InDoubt']
   ])('of %s is %s', (tag, entry) => {
     expect(entryAfter(tag)).toBe(entry)
+  })
+})
+
+describe('tagOfError', () => {
+  it.each([
+    ['TaskFailed{account}', { _tag: 'TaskFailed', paid: 'yes', kind: 'account' }],
+    ['TaskFailed', { _tag: 'TaskFailed', paid: 'yes', kind: 'task' }],
+    ['Refused', { _tag: 'Refused', paid: 'no', kind: 'account' }],
+    ['Refused{unknown}', { _tag: 'Refused', paid: 'unknown', kind: 'account' }]
+  ])('is %s of %j', (tag, error) => {
+    expect(tagOfError(error)).toBe(tag)
   })
 })

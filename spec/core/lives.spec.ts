@@ -154,6 +154,17 @@ describe('orphans', () => {
     expect(results).toStrictEqual([[2, 'first', orphan]])
   })
 
+  it('are given back by close no more once they were heard', async () => {
+    const given: unknown[] = []
+    story({ create: [created()] }, (told) => {
+      leavingAfter(1)(told)
+      told.at(2, () => void told.solver.close().then((orphans) => given.push(orphans)))
+    })
+    await new Promise((resolve) => setImmediate(resolve))
+
+    expect(given).toStrictEqual([[]])
+  })
+
   it('are left to the next by one who takes only the first', () => {
     const { results } = story({ create: [created('a'), created('b')] }, ({ solver, follow, at }) => {
       const both = [follow(solver.solve(aTask)), follow(solver.solve(aTask))]

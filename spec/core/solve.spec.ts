@@ -332,6 +332,14 @@ describe('getTaskResult', () => {
     expect(results[0]).toMatchObject([10_000, 'solve', { right: { _tag: 'Unanswered', cause: { code: 'TIMED_OUT' } } }])
   })
 
+  it('tells of the end of a task, with the label of its scope', () => {
+    const { events } = story({ ask: [refused('ERROR_CAPTCHA_UNSOLVABLE')] }, ({ solver, follow }) => {
+      follow(solver.withOptions({ label: 'shop' }).getTaskResult(recaptchaV2, ref))
+    })
+
+    expect(events).toStrictEqual([{ at: 0, _tag: 'Ended', label: 'shop', tag: 'TaskFailed', ref }])
+  })
+
   it('makes no orphan when its caller leaves: the caller has the reference', () => {
     const { events, calls } = story({ ask: [{ silent: true }] }, ({ solver, follow, at }) => {
       const asking = follow(solver.getTaskResult(recaptchaV2, ref))
@@ -353,6 +361,18 @@ describe('withOptions', () => {
     })
 
     expect(results[0]).toMatchObject([4_000, 'solve', { left: { _tag: 'TimedOut', afterMs: 4_000 } }])
+  })
+
+  it('tells how it ended, and of a reference only where there is one', () => {
+    const { events } = story({ create: [created()], ask: [ready()] }, ({ solver, follow }) => {
+      follow(solver.solve(aTask))
+      follow(solver.solve(recaptchaV2({ websiteURL: '', websiteKey: '' })))
+    })
+
+    expect(events.filter(({ _tag }) => _tag === 'Ended')).toStrictEqual([
+      { at: 0, _tag: 'Ended', tag: 'InvalidTask' },
+      { at: 3_000, _tag: 'Ended', tag: 'Solved', ref: { taskId: 'task-1', createdAt: 0 } }
+    ])
   })
 
   it('stamps its label on every event', () => {
