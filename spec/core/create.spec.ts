@@ -1,5 +1,7 @@
-import { answers, type Scripted } from '../../lib/testing.js'
-import { aTask, story } from '../support/story.js'
+import { mergeMap, timer, type SchedulerLike } from 'rxjs'
+import type { Post } from '../../lib/core/ports.js'
+import { answers, scriptedPost, type Scripted } from '../../lib/testing.js'
+import { aTask, story, storyOver } from '../support/story.js'
 
 const { created, ready, refused, processing } = answers
 const unavailable = { body: '<html>busy</html>', status: 503 }
@@ -240,6 +242,7 @@ describe('a createTask that was refused', () => {
     ['no such task', refused('ERROR_TASKID_INVALID'), 'unknown'],
     ['not ready', refused('CAPTCHA_NOT_READY'), 'unknown'],
     ['a redirect', { body: '', status: 302 }, 'request'],
+    ['300', { body: '', status: 300 }, 'request'],
     ['404', { body: 'not here', status: 404 }, 'request']
   ])('ends at once, unpaid, and is not repeated: %s', (_, answer, kind) => {
     const { calls, results } = solveOnce({ create: [answer, created()] })
@@ -261,6 +264,16 @@ describe('a createTask that was taken', () => {
     const { results } = solveOnce({ create: [{ ...created(), afterMs: 4_000 }], ask: [processing(), ready()] })
 
     expect(results[0]).toMatchObject([10_000, 'solve', { right: { ref: { createdAt: 0 }, useBefore: 67_000 } }])
+  })
+
+  it('counts from when it left, not from when it began to connect', () => {
+    const connecting = (scheduler: SchedulerLike): Post => {
+      const { post } = scriptedPost({ '/createTask': [created()], '/getTaskResult': [ready()] }, scheduler)
+      return (path, body) => timer(path === '/createTask' ? 1_000 : 0, scheduler).pipe(mergeMap(() => post(path, body)))
+    }
+    const { results } = storyOver(connecting, ({ solver, follow }) => follow(solver.solve(aTask)))
+
+    expect(results[0]?.[2]).toMatchObject({ right: { ref: { createdAt: 1_000 } } })
   })
 
   it('is one even under an error status', () => {
