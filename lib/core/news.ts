@@ -1,5 +1,5 @@
-import type { Observable, SchedulerLike } from 'rxjs'
-import { Subject, defer, merge } from 'rxjs'
+import type { SchedulerLike } from 'rxjs'
+import { Observable, Subject, defer, merge } from 'rxjs'
 import type { Happening, Orphan, SolverEvent, Stamp } from './event.js'
 
 const MOST_UNHEARD = 1_000
@@ -10,7 +10,8 @@ export class News {
   readonly #heard = new Subject<Orphan>()
   readonly #unheard: Orphan[] = []
 
-  readonly events: Observable<SolverEvent> = this.#events.asObservable()
+  // Not asObservable(): JSON.stringify of a solver would walk from there to whoever listens, and throw.
+  readonly events = new Observable<SolverEvent>((subscriber) => this.#events.subscribe(subscriber))
   readonly orphans: Observable<Orphan> = defer(() => merge(this.#heard, this.#handOut()))
 
   constructor(private readonly scheduler: SchedulerLike) {}

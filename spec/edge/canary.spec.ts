@@ -21,13 +21,14 @@ const wordsOf = async (options: Partial<SolverOptions>) => {
   solver.events.subscribe((event) => said.push(event))
   solver.orphans.subscribe((orphan) => said.push(orphan))
   solver.solveWithProgress(aSpec).subscribe((event) => said.push(event))
+  const inUse = [JSON.stringify(solver), inspect(solver, { depth: 10, showHidden: true })]
   const result = await outcome(solver.solve(aSpec))
   const error: SolveError | undefined = E.isLeft(result) ? result.left : undefined
   const thrown: unknown = await lastValueFrom(solver.solve(aSpec).pipe(orThrow())).catch((failure: unknown) => failure)
   said.push(result, thrown, await solver.close())
   const stack = thrown instanceof Error ? `${thrown.message}\n${thrown.stack ?? ''}` : ''
   const texts = said.flatMap((each) => [JSON.stringify(each), inspect(each, { depth: 10, showHidden: true })])
-  return { error, text: [...texts, stack, error ? explain(error) : ''].join('\n') }
+  return { error, text: [...inUse, ...texts, stack, error ? explain(error) : ''].join('\n') }
 }
 
 describe('the client key', () => {
