@@ -1,6 +1,5 @@
 import js from '@eslint/js'
 import { defineConfig, globalIgnores } from 'eslint/config'
-import { createNodeResolver, importX } from 'eslint-plugin-import-x'
 import rxjsX from 'eslint-plugin-rxjs-x'
 import tseslint from 'typescript-eslint'
 
@@ -29,22 +28,12 @@ export default defineConfig(
       js.configs.recommended,
       tseslint.configs.strictTypeChecked,
       tseslint.configs.stylisticTypeChecked,
-      rxjsX.configs.recommended,
-      importX.flatConfigs.typescript // without it no-cycle does not parse .ts, finds nothing and says nothing
+      rxjsX.configs.recommended
     ],
-    plugins: { 'import-x': importX },
     languageOptions: { parserOptions: { project: './tsconfig.spec.json', tsconfigRootDir: import.meta.dirname } },
     linterOptions: { reportUnusedDisableDirectives: 'error' },
-    settings: {
-      // without the alias './x.js' is not found, and no-cycle is silent again
-      'import-x/resolver-next': [
-        createNodeResolver({ extensions: ['.ts', '.js'], extensionAlias: { '.js': ['.ts', '.js'] } })
-      ]
-    },
     rules: {
-      'import-x/no-cycle': 'error',
-      'import-x/no-self-import': 'error',
-      'import-x/no-duplicates': 'error',
+      'no-duplicate-imports': ['error', { allowSeparateTypeImports: true }],
       'no-restricted-imports': ['error', { patterns: IMPORTS }],
       'rxjs-x/no-exposed-subjects': 'error',
       'rxjs-x/no-floating-observables': 'error',
