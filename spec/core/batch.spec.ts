@@ -445,6 +445,7 @@ describe('an account that cannot be used', () => {
   it('ends what was told to come later as NotCreated', () => {
     const told = batchOf(['a', 'b'], { a: { create: [toldLater(10)] }, b: broke })
     expect(heard(told)).toStrictEqual(['1000 a NotCreated account', '1000 b Refused account', '1000 "complete"'])
+    expect(told.results[0]?.[2]).toMatchObject({ result: { left: { paid: 'no' } } })
   })
 
   it('ends what is told to come later afterwards as NotCreated', () => {

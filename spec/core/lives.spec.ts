@@ -1,9 +1,11 @@
 import * as E from 'fp-ts/lib/Either.js'
-import { Subscription, take } from 'rxjs'
-import { InvalidOptions } from '../../lib/core/options.js'
+import { Subject, Subscription, VirtualTimeScheduler, concat, of, take } from 'rxjs'
+import { InvalidOptions, resolveOptions } from '../../lib/core/options.js'
+import type { Wire } from '../../lib/core/ports.js'
+import { makeSolver } from '../../lib/core/solver.js'
 import { recaptchaV2 } from '../../lib/core/task.js'
 import { answers, type Scripted } from '../../lib/testing.js'
-import { aTask, story, type Story } from '../support/story.js'
+import { KEY, aTask, story, type Story } from '../support/story.js'
 
 const { created, processing, ready, refused } = answers
 const ref = { taskId: 'task-1', createdAt: 0 }
@@ -163,6 +165,24 @@ describe('orphans', () => {
     await new Promise((resolve) => setImmediate(resolve))
 
     expect(given).toStrictEqual([[]])
+  })
+
+  it('are waited for by close while a createTask is still to be answered', async () => {
+    const scheduler = new VirtualTimeScheduler(undefined, 1_000) // time goes on to 1 s, and no further
+    const answer = new Subject<Wire>()
+    const post = () => concat(of<Wire>({ _tag: 'Sent' }), answer.pipe(take(1)))
+    const ports = { post, scheduler, random: () => 0.5, end: () => Promise.resolve() }
+    const solver = makeSolver(ports, resolveOptions({ clientKey: KEY }))
+    solver.solve(aTask).subscribe()
+    const given: unknown[] = []
+    const closing = solver.close().then((orphans) => given.push(orphans))
+    scheduler.flush()
+    await new Promise((resolve) => setImmediate(resolve))
+    expect(given).toStrictEqual([])
+
+    answer.next({ _tag: 'Reply', status: 200, body: '{"errorId":0,"taskId":"task-1"}' })
+    await closing
+    expect(given).toStrictEqual([[orphan]])
   })
 
   it('are left to the next by one who takes only the first', () => {

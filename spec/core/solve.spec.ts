@@ -1,4 +1,4 @@
-import { VirtualTimeScheduler, concat, mergeMap, of, NEVER } from 'rxjs'
+import { VirtualTimeScheduler, concat, mergeMap, of, NEVER, type SchedulerLike } from 'rxjs'
 import { resolveOptions } from '../../lib/core/options.js'
 import type { Post, Wire } from '../../lib/core/ports.js'
 import { makeSolver } from '../../lib/core/solver.js'
@@ -20,7 +20,7 @@ const solved = (ref: object, readyAt: number, from: number) => ({
 })
 const ref = { taskId: 'task-1', createdAt: 0 }
 
-const marbled = (post: Post, scheduler: import('rxjs/testing').TestScheduler) =>
+const marbled = (post: Post, scheduler: SchedulerLike) =>
   makeSolver({ post, scheduler, random: () => 0.5, end: () => Promise.resolve() }, resolveOptions({ clientKey: KEY }))
 
 describe('solve', () => {
@@ -171,9 +171,32 @@ describe('solve', () => {
 
     expect(events).toContainEqual({ at: 0, _tag: 'Delayed', reason: 'rate', waitMs: 10_000 })
   })
+
+  it('tells how it ended, and of a reference only where there is one', () => {
+    const { events } = story({ create: [created()], ask: [ready()] }, ({ solver, follow }) => {
+      follow(solver.solve(aTask))
+      follow(solver.solve(recaptchaV2({ websiteURL: '', websiteKey: '' })))
+    })
+
+    expect(events.filter(({ _tag }) => _tag === 'Ended')).toStrictEqual([
+      { at: 0, _tag: 'Ended', tag: 'InvalidTask' },
+      { at: 3_000, _tag: 'Ended', tag: 'Solved', ref: { taskId: 'task-1', createdAt: 0 } }
+    ])
+  })
 })
 
 describe('solveWithProgress', () => {
+  it('tells it where nobody listens to the events of the solver', () => {
+    const scheduler = new VirtualTimeScheduler()
+    const { post } = scriptedPost({ '/createTask': [created()], '/getTaskResult': [ready()] }, scheduler)
+    const told: string[] = []
+    const solving = marbled(post, scheduler).solveWithProgress(aTask)
+    solving.subscribe(({ _tag }) => told.push(_tag))
+    scheduler.flush()
+
+    expect(told).toStrictEqual(['Created', 'Asked', 'Settled'])
+  })
+
   it('tells every step and ends with Settled', () => {
     const { results } = story({ create: [created()], ask: [processing(), ready()] }, ({ solver, follow }) => {
       follow(solver.solveWithProgress(aTask))
@@ -361,18 +384,6 @@ describe('withOptions', () => {
     })
 
     expect(results[0]).toMatchObject([4_000, 'solve', { left: { _tag: 'TimedOut', afterMs: 4_000 } }])
-  })
-
-  it('tells how it ended, and of a reference only where there is one', () => {
-    const { events } = story({ create: [created()], ask: [ready()] }, ({ solver, follow }) => {
-      follow(solver.solve(aTask))
-      follow(solver.solve(recaptchaV2({ websiteURL: '', websiteKey: '' })))
-    })
-
-    expect(events.filter(({ _tag }) => _tag === 'Ended')).toStrictEqual([
-      { at: 0, _tag: 'Ended', tag: 'InvalidTask' },
-      { at: 3_000, _tag: 'Ended', tag: 'Solved', ref: { taskId: 'task-1', createdAt: 0 } }
-    ])
   })
 
   it('stamps its label on every event', () => {

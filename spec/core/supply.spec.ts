@@ -20,7 +20,8 @@ describe('a source', () => {
     ['an array', ['a']],
     ['a function that can be iterated', Object.assign(() => undefined, { [Symbol.iterator]: () => ['a'].values() })],
     ['an Observable of another library', { '@@observable': () => of('a') }],
-    ['a stream that can only be read', { getReader: () => undefined }]
+    ['a stream that can only be read', { getReader: () => undefined }],
+    ['something like an array', { length: 1, 0: 'a' }]
   ])('is %s', (_, items) => {
     expect(isSource(items)).toBe(true)
   })
