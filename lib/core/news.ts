@@ -1,5 +1,5 @@
-import type { SchedulerLike } from 'rxjs'
-import { Observable, Subject, defer, merge } from 'rxjs'
+import type { Observable, SchedulerLike } from 'rxjs'
+import { Subject, defer, merge } from 'rxjs'
 import type { Happening, Orphan, SolverEvent, Stamp } from './event.js'
 
 const MOST_UNHEARD = 1_000
@@ -11,7 +11,7 @@ export class News {
   readonly #unheard: Orphan[] = []
 
   // Not asObservable(): JSON.stringify of a solver would walk from there to whoever listens, and throw.
-  readonly events = new Observable<SolverEvent>((subscriber) => this.#events.subscribe(subscriber))
+  readonly events: Observable<SolverEvent> = defer(() => this.#events)
   readonly orphans: Observable<Orphan> = defer(() => merge(this.#heard, this.#handOut()))
 
   constructor(private readonly scheduler: SchedulerLike) {}

@@ -128,11 +128,7 @@ describe('a gate that was told "later"', () => {
   it('is shut for 5 s, then lets one probe through, and all others once that is taken', () => {
     const log = atGate(({ come, at }) => {
       come('a', later())
-      come('b', (turn) => {
-        at(700, () => {
-          turn.accepted()
-        })
-      })
+      come('b', (turn) => at(700, turn.accepted))
       come('c')
       come('d')
     })
@@ -218,17 +214,9 @@ describe('a gate that was told "later"', () => {
 
   it('lets no second probe through when one ends that it had let through before it shut', () => {
     const log = atGate(({ come, at }) => {
-      come('a', (turn) => {
-        at(6_000, () => {
-          turn.ended()
-        })
-      })
+      come('a', (turn) => at(6_000, turn.ended))
       come('b', later())
-      come('c', (turn) => {
-        at(9_000, () => {
-          turn.accepted()
-        })
-      })
+      come('c', (turn) => at(9_000, turn.accepted))
       come('d')
     })
 
@@ -273,11 +261,7 @@ describe('a gate that was told "later"', () => {
   it('lets the next probe through when one ends in another way', () => {
     const log = atGate(({ come, at }) => {
       come('a', later())
-      come('b', (turn) => {
-        at(400, () => {
-          turn.ended()
-        })
-      })
+      come('b', (turn) => at(400, turn.ended))
       come('c')
       come('d')
     })
@@ -287,11 +271,7 @@ describe('a gate that was told "later"', () => {
 
   it('stays shut when one is taken that it had let through before it shut', () => {
     const log = atGate(({ come, at }) => {
-      come('a', (turn) => {
-        at(1_000, () => {
-          turn.accepted()
-        })
-      })
+      come('a', (turn) => at(1_000, turn.accepted))
       come('b', later())
       at(2_000, () => {
         come('c')

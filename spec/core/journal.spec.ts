@@ -174,7 +174,7 @@ describe('a journal that can look', () => {
     const plan = { z: { create: [answers.refused('ERROR_NO_SLOT_AVAILABLE')] }, a: slow, b: slow, c: slow }
 
     /** The creates after 15 s, where `a` of a batch is the first to go, before `b` and `c`. */
-    const createsAfter = (begin: Journal['begin'] | undefined, leavesAt = Infinity) => {
+    const createsAfter = (begin?: Journal['begin'], leavesAt?: number) => {
       const { calls } = run({
         items: [],
         plan,
@@ -184,9 +184,9 @@ describe('a journal that can look', () => {
             z.unsubscribe()
           })
           const written = () => timer(WRITES_MS, scheduler).pipe(map(() => FRESH))
-          const journal = { find: () => of(FRESH), begin: begin ?? written, created: () => EMPTY, ended: () => EMPTY }
+          const journal = { ...looking(FRESH), begin: begin ?? written, created: () => EMPTY, ended: () => EMPTY }
           const solving = follow(solver.solveAll(['a'], taskOf, { journal, keyOf: String }), 'batch')
-          if (leavesAt < Infinity)
+          if (leavesAt !== undefined)
             at(leavesAt, () => {
               solving.unsubscribe()
             })
@@ -197,7 +197,7 @@ describe('a journal that can look', () => {
     }
 
     it('keeps its turn while it is written down and created, then all others go', () => {
-      expect(createsAfter(undefined)).toStrictEqual(['15100 createTask', '17100 createTask', '17100 createTask'])
+      expect(createsAfter()).toStrictEqual(['15100 createTask', '17100 createTask', '17100 createTask'])
     })
 
     it('gives back the turn of what is left while it is written down', () => {

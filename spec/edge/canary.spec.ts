@@ -14,6 +14,11 @@ const start = emulators()
 const serve = byteServers()
 const solverOf = solvers()
 
+const textsOf = (each: unknown): ReadonlyArray<string> => [
+  JSON.stringify(each),
+  inspect(each, { depth: 10, showHidden: true })
+]
+
 /** Everything that a solver and one solve say, in every way in which a program or a log may put it into words. */
 const wordsOf = async (options: Partial<SolverOptions>) => {
   const solver: Solver = solverOf({ clientKey: KEY, ...options })
@@ -21,14 +26,13 @@ const wordsOf = async (options: Partial<SolverOptions>) => {
   solver.events.subscribe((event) => said.push(event))
   solver.orphans.subscribe((orphan) => said.push(orphan))
   solver.solveWithProgress(aSpec).subscribe((event) => said.push(event))
-  const inUse = [JSON.stringify(solver), inspect(solver, { depth: 10, showHidden: true })]
+  const inUse = textsOf(solver)
   const result = await outcome(solver.solve(aSpec))
   const error: SolveError | undefined = E.isLeft(result) ? result.left : undefined
   const thrown: unknown = await lastValueFrom(solver.solve(aSpec).pipe(orThrow())).catch((failure: unknown) => failure)
   said.push(result, thrown, await solver.close())
   const stack = thrown instanceof Error ? `${thrown.message}\n${thrown.stack ?? ''}` : ''
-  const texts = said.flatMap((each) => [JSON.stringify(each), inspect(each, { depth: 10, showHidden: true })])
-  return { error, text: [...inUse, ...texts, stack, error ? explain(error) : ''].join('\n') }
+  return { error, text: [...inUse, ...said.flatMap(textsOf), stack, error ? explain(error) : ''].join('\n') }
 }
 
 describe('the client key', () => {
