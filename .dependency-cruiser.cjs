@@ -11,31 +11,17 @@ module.exports = {
       to: { pathNot: ['^lib/core/', inModule('rxjs', 'fp-ts', 'io-ts')] }
     },
     {
-      name: 'edge-stands-on-core',
-      comment: 'arrows go index -> edge -> core: an edge imports nothing of lib but core and other edges',
-      severity: 'error',
-      from: { path: '^lib/edge/' },
-      to: { path: '^lib/', pathNot: '^lib/(core|edge)/' }
-    },
-    {
-      name: 'who-imports-edge',
-      comment: 'only the entry points and other edges',
-      severity: 'error',
-      from: { pathNot: ['^lib/(index|testing)\\.ts$', '^lib/edge/'] },
-      to: { path: '^lib/edge/' }
-    },
-    {
       name: 'command-only',
       comment: 'argument parsing and the progress bar are loaded by the command alone',
       severity: 'error',
-      from: { pathNot: '^lib/edge/cli[-.]' },
+      from: { pathNot: '^lib/cli/' },
       to: { path: inModule('commander', 'cli-progress', '@types/cli-progress') }
     },
     {
       name: 'journal-only',
       comment: 'the locks are loaded by the journal alone, as they change functions of node and listen to signals',
       severity: 'error',
-      from: { pathNot: '^lib/edge/file-journal-lock\\.ts$' },
+      from: { pathNot: '^lib/journal/lock\\.ts$' },
       to: { path: inModule('proper-lockfile', '@types/proper-lockfile') }
     },
     {
@@ -44,7 +30,7 @@ module.exports = {
       severity: 'error',
       from: { path: '^lib/(index|testing)\\.ts$' },
       to: {
-        path: ['^lib/edge/(cli|emulator|file-journal)[-.]', inModule('commander', 'cli-progress', 'proper-lockfile')],
+        path: ['^lib/(cli|emulator|journal)/', inModule('commander', 'cli-progress', 'proper-lockfile')],
         reachable: true
       }
     },

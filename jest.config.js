@@ -8,8 +8,8 @@ module.exports = {
   moduleNameMapper: {
     '^rx-captcha$': '<rootDir>/lib/index.ts',
     '^rx-captcha/testing$': '<rootDir>/lib/testing.ts',
-    '^rx-captcha/emulator$': '<rootDir>/lib/edge/emulator.ts',
-    '^rx-captcha/journal$': '<rootDir>/lib/edge/file-journal.ts',
+    '^rx-captcha/emulator$': '<rootDir>/lib/emulator/index.ts',
+    '^rx-captcha/journal$': '<rootDir>/lib/journal/index.ts',
     '^(\\.{1,2}/.*)\\.js$': '$1'
   },
   setupFilesAfterEnv: ['<rootDir>/spec/support/setup.ts'],

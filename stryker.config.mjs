@@ -10,7 +10,7 @@ export default {
     config: {
       ...jest,
       testMatch: ['<rootDir>/spec/core/**/*.spec.ts'],
-      setupFilesAfterEnv: [...jest.setupFilesAfterEnv, '<rootDir>/spec/support/unheard.ts'],
+      setupFilesAfterEnv: [...jest.setupFilesAfterEnv, '<rootDir>/spec/support/unhandled-errors.ts'],
       coverageThreshold: {}
     }
   },

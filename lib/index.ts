@@ -1,10 +1,10 @@
-export { createSolver } from './edge/client.js'
-export type { SolverOptions } from './edge/client.js'
-export type { Solver } from './core/contract.js'
-export type { SolveOptions, ScopeOptions } from './core/options.js'
-export { InvalidOptions } from './core/options.js'
+export { createSolver } from './http/create-solver.js'
+export type { SolverOptions } from './http/create-solver.js'
+export type { Solver } from './core/solver.js'
+export type { SolveOptions, ScopeOptions } from './core/model/options.js'
+export { InvalidOptions } from './core/model/options.js'
 
-export { recaptchaV2, defineTask } from './core/task.js'
+export { recaptchaV2, defineTask } from './core/model/task.js'
 export type {
   Problems,
   RecaptchaV2Fields,
@@ -15,8 +15,8 @@ export type {
   TaskKind,
   TaskRef,
   TaskSpec
-} from './core/task.js'
-export type { TaskState } from './core/ask.js'
+} from './core/model/task.js'
+export type { TaskState } from './core/solve/poll-result.js'
 
 export type {
   BadReply,
@@ -30,17 +30,17 @@ export type {
   SolveError,
   TaskFailed,
   TimedOut
-} from './core/error.js'
-export { advise, explain } from './core/explain.js'
-export type { Advice } from './core/explain.js'
-export type { Meaning } from './core/codes.js'
-export type { Orphan, SolverEvent, TaskEvent } from './core/event.js'
+} from './core/model/error.js'
+export { advise, explain } from './core/model/explain.js'
+export type { Advice } from './core/model/explain.js'
+export type { Meaning } from './core/protocol/error-codes.js'
+export type { Orphan, SolverEvent, TaskEvent } from './core/model/event.js'
 
 export { SolveFailure, orThrow, retryLeft, toTaskEither } from './core/interop.js'
 export type { RetryOptions } from './core/interop.js'
 
-export type { Answer, Cause, Json, Path, Post, Wire } from './core/ports.js'
+export type { Answer, Cause, Json, Path, Post, Wire } from './core/model/network.js'
 
-export type { BatchOptions, Outcome } from './core/batch.js'
-export type { Entry, Journal } from './core/journal.js'
-export { entryAfter } from './core/journal.js'
+export type { BatchOptions, Outcome } from './core/batch/solve-all.js'
+export type { Entry, Journal } from './core/batch/journaled.js'
+export { entryAfter } from './core/batch/journaled.js'

@@ -1,10 +1,10 @@
 import * as E from 'fp-ts/lib/Either.js'
 import type { Observable, SchedulerLike } from 'rxjs'
 import { EMPTY, NEVER, concat, defer, map, of, throwError, timer } from 'rxjs'
-import type { SolveError } from './core/error.js'
-import type { Cause, Json, Path, Post, Wire } from './core/ports.js'
-import type { Solver } from './core/contract.js'
-import type { Solved, TaskRef } from './core/task.js'
+import type { SolveError } from './core/model/error.js'
+import type { Cause, Json, Path, Post, Wire } from './core/model/network.js'
+import type { Solver } from './core/solver.js'
+import type { Solved, TaskRef } from './core/model/task.js'
 
 /**
  * One call that a scripted network saw.

@@ -66,11 +66,11 @@ describe('the names of', () => {
     [
       'rx-captcha/emulator',
       emulator,
-      'edge/emulator.ts',
+      'emulator/index.ts',
       'EMULATOR_KEY faultNames startEmulator',
       'Counters Emulator EmulatorOptions Fault FaultRule TaskRecord When'
     ],
-    ['rx-captcha/journal', journal, 'edge/file-journal.ts', 'JournalError fileJournal', 'FileJournal']
+    ['rx-captcha/journal', journal, 'journal/index.ts', 'JournalError fileJournal', 'FileJournal']
   ]
 
   it.each(entries)('%s are these values and no others', (_, module, _file, values) => {
@@ -109,7 +109,7 @@ describe('loading', () => {
   )
 
   it.each([
-    ['../lib/edge/cli-run.ts', ['cli-progress', 'commander']],
+    ['../lib/cli/run.ts', ['cli-progress', 'commander']],
     ['./support/raw-http.ts', ['rx-captcha/emulator']],
     ['rx-captcha/journal', ['proper-lockfile']]
   ])('%s loads, as a check of this check, %j', (entry, loaded) => {

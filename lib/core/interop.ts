@@ -15,9 +15,9 @@ import {
   type OperatorFunction,
   type SchedulerLike
 } from 'rxjs'
-import type { SolveError } from './error.js'
-import { advise, explain } from './explain.js'
-import { LONGEST_TIMER_MS, problemsIn, throwIfAny, whole } from './options.js'
+import type { SolveError } from './model/error.js'
+import { advise, explain } from './model/explain.js'
+import { LONGEST_TIMER_MS, problemsIn, throwIfAny, whole } from './model/options.js'
 
 const isSolveError = (error: unknown): error is SolveError =>
   typeof error === 'object' && error !== null && '_tag' in error && 'paid' in error

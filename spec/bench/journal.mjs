@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { lastValueFrom } from 'rxjs'
-import { fileJournal } from '../../dist/edge/file-journal.js'
+import { fileJournal } from '../../dist/journal/index.js'
 
 const [seconds = '3', parent = tmpdir()] = process.argv.slice(2)
 const folder = mkdtempSync(join(parent, 'rx-captcha-bench-'))

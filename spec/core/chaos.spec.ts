@@ -1,5 +1,5 @@
-import { chaos } from '../support/chaos.js'
-import { progressOf, soakOf } from '../support/soak.js'
+import { chaos } from '../support/chaos/chaos.js'
+import { progressOf, soakOf } from '../support/long-run.js'
 
 const { count, seed, timeoutMs } = soakOf('CHAOS', 20_000)
 const A_ROUND = 100

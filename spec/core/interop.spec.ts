@@ -1,9 +1,9 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { EMPTY, NEVER, VirtualTimeScheduler, concat, defer, of, throwError, type Observable } from 'rxjs'
-import type { SolveError } from '../../lib/core/error.js'
-import { explain } from '../../lib/core/explain.js'
+import type { SolveError } from '../../lib/core/model/error.js'
+import { explain } from '../../lib/core/model/explain.js'
 import { SolveFailure, orThrow, retryLeft, toTaskEither } from '../../lib/core/interop.js'
-import { InvalidOptions } from '../../lib/core/options.js'
+import { InvalidOptions } from '../../lib/core/model/options.js'
 import { marbles } from '../support/marbles.js'
 
 type Outcome = E.Either<SolveError, string>

@@ -6,7 +6,7 @@ import * as rxCaptcha from 'rx-captcha'
 import * as emulating from 'rx-captcha/emulator'
 import * as testing from 'rx-captcha/testing'
 import type { SolveError, Solver, SolverOptions } from 'rx-captcha'
-import { MEANING_OF_CODE } from '../../lib/core/codes.js'
+import { MEANING_OF_CODE } from '../../lib/core/protocol/error-codes.js'
 import { ROOT, blocksOf, firstPrint, pages, sources, textOf, typeProblems } from '../support/doc-pages.js'
 
 const examples = pages.flatMap(blocksOf).filter(({ language }) => language === 'ts')

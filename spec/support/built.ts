@@ -9,7 +9,7 @@ import {
   writeFileSync
 } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { ModuleKind, ScriptTarget, transpileModule } from 'typescript'
 
 const root = join(__dirname, '../..')
@@ -24,12 +24,11 @@ export const built = (): (() => string) => {
     folder = mkdtempSync(join(tmpdir(), 'rx-captcha-'))
     copyFileSync(join(root, 'package.json'), join(folder, 'package.json'))
     const compilerOptions = { module: ModuleKind.CommonJS, target: ScriptTarget.ES2023 }
-    for (const part of ['', 'core', 'edge']) {
-      mkdirSync(join(folder, 'dist', part), { recursive: true })
-      for (const file of readdirSync(join(root, 'lib', part)).filter((name) => name.endsWith('.ts'))) {
-        const { outputText } = transpileModule(readFileSync(join(root, 'lib', part, file), 'utf8'), { compilerOptions })
-        writeFileSync(join(folder, 'dist', part, file.replace(/ts$/, 'js')), outputText)
-      }
+    for (const file of readdirSync(join(root, 'lib'), { recursive: true, encoding: 'utf8' })) {
+      if (!file.endsWith('.ts')) continue
+      const { outputText } = transpileModule(readFileSync(join(root, 'lib', file), 'utf8'), { compilerOptions })
+      mkdirSync(join(folder, 'dist', dirname(file)), { recursive: true })
+      writeFileSync(join(folder, 'dist', file.replace(/ts$/, 'js')), outputText)
     }
     symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'), 'junction')
   })

@@ -1,9 +1,9 @@
 import { Readable, Writable } from 'node:stream'
 import { NEVER, Subject } from 'rxjs'
-import * as emulator from '../../lib/edge/emulator.js'
-import * as journal from '../../lib/edge/file-journal.js'
-import { run } from '../../lib/edge/cli-run.js'
-import type { Output, World } from '../../lib/edge/cli-world.js'
+import * as emulator from '../../lib/emulator/index.js'
+import * as journal from '../../lib/journal/index.js'
+import { run } from '../../lib/cli/run.js'
+import type { Output, World } from '../../lib/cli/shared/context.js'
 import { until } from './raw-http.js'
 
 export interface Console extends Output {

@@ -1,0 +1,86 @@
+import type { Kind } from '../model/error.js'
+
+/**
+ * What an error code means: a {@link Kind}, or `gone` (no such task) or `pending` (not ready, keep asking).
+ *
+ * @since 0.1.0
+ */
+export type Meaning = Kind | 'gone' | 'pending'
+
+/** The codes that a reCAPTCHA v2 task can meet. None is documented here; docs/protocol.md says where each was seen. */
+const CODES: Readonly<Record<Meaning | 'broken', ReadonlyArray<string>>> = {
+  account: [
+    'ERROR_KEY_DOES_NOT_EXIST',
+    'ERROR_WRONG_USER_KEY',
+    'ERROR_KEY_DENIED_ACCESS',
+    'ERROR_KEY_BANNED',
+    'ERROR_KEY_TEMP_BLOCKED',
+    'ERROR_INVALID_KEY_TYPE',
+    'ERROR_ZERO_BALANCE',
+    'ERROR_SETTLEMENT_FAILED',
+    'ERROR_ACCOUNT_SUSPENDED',
+    'ERROR_IP_NOT_ALLOWED',
+    'ERROR_IP_BLOCKED',
+    'ERROR_IP_BANNED',
+    'IP_BANNED',
+    'MAX_USER_TURN'
+  ],
+  request: [
+    'ERROR_TASK_ABSENT',
+    'ERROR_TASK_NOT_SUPPORTED',
+    'ERROR_NO_SUCH_METHOD',
+    'ERROR_PAGE_NOT_FOUND',
+    'ERROR_BAD_REQUEST',
+    'ERROR_BAD_PARAMETERS',
+    'ERROR_REQUIRED_FIELDS',
+    'ERROR_INVALID_TASK_DATA',
+    'ERROR_RECAPTCHA_INVALID_SITEKEY',
+    'ERROR_GOOGLEKEY',
+    'ERROR_SITEKEY',
+    'ERROR_WRONG_GOOGLEKEY',
+    'ERROR_RECAPTCHA_INVALID_DOMAIN',
+    'ERROR_PAGEURL',
+    'ERROR_BAD_TOKEN_OR_PAGEURL',
+    'ERROR_DOMAIN_NOT_ALLOWED',
+    'ERROR_INVISIBLE_RECAPTCHA',
+    'ERROR_VISIBLE_RECAPTCHA'
+  ],
+  later: [
+    'ERROR_NO_SLOT_AVAILABLE',
+    'ERROR_ALL_WORKERS_FILTERED',
+    'ERROR_SERVICE_UNAVALIABLE',
+    'ERROR_SERVICE_UNAVAILABLE',
+    'ERROR_SERVICE_NOT_AVAILABLE',
+    'ERROR_RATE_LIMIT',
+    'ERROR_TOO_MUCH_REQUESTS',
+    'ERROR_THREADS_MAXIMUM'
+  ],
+  task: [
+    'ERROR_CAPTCHA_UNSOLVABLE',
+    'ERROR_RECAPTCHA_TIMEOUT',
+    'ERROR_FAILED_LOADING_WIDGET',
+    'ERROR_BAD_DUPLICATES',
+    'ERROR_TASK_CANCELED',
+    'ERROR_TASK_TIMEOUT'
+  ],
+  unknown: [],
+  gone: [
+    'ERROR_NO_SUCH_CAPCHA_ID',
+    'WRONG_CAPTCHA_ID',
+    'ERROR_WRONG_CAPTCHA_ID',
+    'ERROR_TASKID_INVALID',
+    'ERROR_WRONG_ID_FORMAT',
+    'ERROR_CAPTCHA_ID'
+  ],
+  pending: ['CAPTCHA_NOT_READY', 'CAPCHA_NOT_READY'],
+  broken: ['ERROR_INTERNAL_SERVER_ERROR']
+}
+
+const isMeaning = (name: string): name is keyof typeof CODES => name in CODES
+
+/** What each known code means; `broken` is an internal error of the service. */
+export const MEANING_OF_CODE: ReadonlyMap<string, Meaning | 'broken'> = new Map(
+  Object.keys(CODES)
+    .filter(isMeaning)
+    .flatMap((meaning) => CODES[meaning].map((code): [string, Meaning | 'broken'] => [code, meaning]))
+)

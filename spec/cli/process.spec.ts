@@ -1,0 +1,75 @@
+import { spawn } from 'node:child_process'
+import { join } from 'node:path'
+import { EMULATOR_KEY, type Emulator } from 'rx-captcha/emulator'
+import { built } from '../support/built.js'
+import { emulators, until } from '../support/raw-http.js'
+
+const start = emulators()
+
+const folder = built()
+
+const command = (argv: ReadonlyArray<string>, emulator?: Emulator) => {
+  const env = { PATH: process.env.PATH, CAPTCHA_BASE_URL: emulator?.url, CAPTCHA_CLIENT_KEY: EMULATOR_KEY }
+  const cli = join(folder(), 'dist/cli/main.js')
+  const child = spawn(process.execPath, [cli, ...argv], { env: { ...env, CAPTCHA_POLL_EVERY_MS: '5' } })
+  let [out, err] = ['', '']
+  child.stdout.on('data', (chunk) => (out += String(chunk)))
+  child.stderr.on('data', (chunk) => (err += String(chunk)))
+  const code = new Promise<number | null>((resolve) => child.once('close', resolve))
+  return {
+    child,
+    says: (what: string) => until(() => (out + err).includes(what)),
+    ended: async () => ({ code: await code, out, err })
+  }
+}
+
+const aTask = ['solve', '--url', 'https://example.com', '--key', 'site-key']
+
+describe('the process', () => {
+  it('prints the token and ends by itself', async () => {
+    const { code, out, err } = await command(aTask, await start()).ended()
+    expect([code, err]).toStrictEqual([0, ''])
+    expect(out).toMatch(/^03A[\w-]+\n$/)
+  })
+
+  it('survives a reader that is gone, and tells how to get the token again', async () => {
+    const emulator = await start({ readyAfterMs: 20 })
+    const solving = command(aTask, emulator)
+    solving.child.stdout.destroy()
+    const { code, err } = await solving.ended()
+    expect(code).toBe(3)
+    expect(err).toContain(`rx-captcha resume ${emulator.tasks()[0]!.taskId} --created-at `)
+    expect(err).not.toContain('EPIPE')
+  })
+
+  it('tells the task on Ctrl-C, and ends', async () => {
+    const emulator = await start({ readyAfterMs: 60_000 })
+    const solving = command(aTask, emulator)
+    await until(() => emulator.counters().requests.getTaskResult > 0)
+    solving.child.kill('SIGINT')
+    const { code, err } = await solving.ended()
+    expect(code).toBe(130)
+    expect(err).toContain(`rx-captcha resume ${emulator.tasks()[0]!.taskId} --created-at `)
+  })
+
+  it('stops at once on the second Ctrl-C, though a createTask is open', async () => {
+    const emulator = await start({ faults: ['createTask:1:billed+silent'] })
+    const solving = command(aTask, emulator)
+    await until(() => emulator.counters().requests.createTask > 0)
+    solving.child.kill('SIGINT')
+    await solving.says('Ctrl-C stops at once')
+    const forcedAt = performance.now()
+    solving.child.kill('SIGINT')
+    expect((await solving.ended()).code).toBe(130)
+    expect(performance.now() - forcedAt).toBeLessThan(2_000)
+  })
+
+  it('serves until Ctrl-C, and loads the emulator for it', async () => {
+    const serving = command(['emulate'])
+    await serving.says('Ctrl-C stops it')
+    serving.child.kill('SIGINT')
+    const { code, out } = await serving.ended()
+    expect(code).toBe(0)
+    expect(out).toMatch(/^CAPTCHA_BASE_URL=http:\/\/127\.0\.0\.1:\d+\nCAPTCHA_CLIENT_KEY=.*\n# createTask /)
+  })
+})

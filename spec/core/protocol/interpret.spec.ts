@@ -1,0 +1,440 @@
+import * as fc from 'fast-check'
+import { readAsk, readCreate, type Reading } from '../../../lib/core/protocol/interpret.js'
+import { MEANING_OF_CODE, type Meaning } from '../../../lib/core/protocol/error-codes.js'
+import type { Answer, Cause } from '../../../lib/core/model/network.js'
+import { recaptchaV2 } from '../../../lib/core/model/task.js'
+
+const reading: Reading = { kindOf: () => undefined, scrub: (text) => text.replaceAll('the-client-key', '[client key]') }
+const knowing = (meaning: Meaning | undefined): Reading => ({ ...reading, kindOf: () => meaning })
+
+const reply = (body: unknown, status = 200, retryAfterMs?: number): Answer => ({
+  _tag: 'Reply',
+  status,
+  body: typeof body === 'string' ? body : JSON.stringify(body),
+  ...(retryAfterMs !== undefined && { retryAfterMs })
+})
+const failed = (code: string): Answer => ({ _tag: 'Failed', cause: { name: 'Error', code, message: 'it failed' } })
+const refusal = (errorCode: string | null, errorId: unknown = 1) => ({
+  errorId,
+  errorCode,
+  errorDescription: 'a reason'
+})
+
+const create = (answer: Answer, by = reading) => readCreate(by, answer, true)
+const ask = (answer: Answer, by = reading, young = false) => readAsk(by, recaptchaV2.solution, answer, young)
+
+const created = { errorId: 0, errorCode: '', errorDescription: '', taskId: 'id-1' }
+const processing = { errorId: 0, errorCode: null, errorDescription: null, status: 'processing' }
+const ready = { ...processing, status: 'ready', solution: { gRecaptchaResponse: 'token' } }
+
+type Sense = Meaning | 'broken'
+
+// Written from the list of codes that the family of services is known to use, those that a reCAPTCHA task can meet.
+const codes: Readonly<Record<Sense, ReadonlyArray<string>>> = {
+  account: [
+    ...['ERROR_KEY_DOES_NOT_EXIST', 'ERROR_WRONG_USER_KEY', 'ERROR_KEY_DENIED_ACCESS', 'ERROR_KEY_BANNED'],
+    ...['ERROR_KEY_TEMP_BLOCKED', 'ERROR_INVALID_KEY_TYPE', 'ERROR_ZERO_BALANCE', 'ERROR_SETTLEMENT_FAILED'],
+    ...['ERROR_ACCOUNT_SUSPENDED', 'ERROR_IP_NOT_ALLOWED', 'ERROR_IP_BLOCKED', 'ERROR_IP_BANNED', 'IP_BANNED'],
+    'MAX_USER_TURN'
+  ],
+  later: [
+    ...['ERROR_NO_SLOT_AVAILABLE', 'ERROR_ALL_WORKERS_FILTERED', 'ERROR_SERVICE_UNAVALIABLE'],
+    ...['ERROR_SERVICE_UNAVAILABLE', 'ERROR_SERVICE_NOT_AVAILABLE', 'ERROR_RATE_LIMIT', 'ERROR_TOO_MUCH_REQUESTS'],
+    'ERROR_THREADS_MAXIMUM'
+  ],
+  request: [
+    ...['ERROR_TASK_ABSENT', 'ERROR_TASK_NOT_SUPPORTED', 'ERROR_NO_SUCH_METHOD', 'ERROR_PAGE_NOT_FOUND'],
+    ...['ERROR_BAD_REQUEST', 'ERROR_BAD_PARAMETERS', 'ERROR_REQUIRED_FIELDS', 'ERROR_INVALID_TASK_DATA'],
+    ...['ERROR_RECAPTCHA_INVALID_SITEKEY', 'ERROR_GOOGLEKEY', 'ERROR_SITEKEY', 'ERROR_WRONG_GOOGLEKEY'],
+    ...['ERROR_RECAPTCHA_INVALID_DOMAIN', 'ERROR_PAGEURL', 'ERROR_BAD_TOKEN_OR_PAGEURL', 'ERROR_DOMAIN_NOT_ALLOWED'],
+    ...['ERROR_INVISIBLE_RECAPTCHA', 'ERROR_VISIBLE_RECAPTCHA']
+  ],
+  task: [
+    ...['ERROR_CAPTCHA_UNSOLVABLE', 'ERROR_RECAPTCHA_TIMEOUT', 'ERROR_FAILED_LOADING_WIDGET'],
+    ...['ERROR_BAD_DUPLICATES', 'ERROR_TASK_CANCELED', 'ERROR_TASK_TIMEOUT']
+  ],
+  unknown: [],
+  gone: [
+    ...['ERROR_NO_SUCH_CAPCHA_ID', 'WRONG_CAPTCHA_ID', 'ERROR_WRONG_CAPTCHA_ID', 'ERROR_TASKID_INVALID'],
+    ...['ERROR_WRONG_ID_FORMAT', 'ERROR_CAPTCHA_ID']
+  ],
+  pending: ['CAPTCHA_NOT_READY', 'CAPCHA_NOT_READY'],
+  broken: ['ERROR_INTERNAL_SERVER_ERROR']
+}
+
+/** A tag, and beside it a kind: one cell of the tables in the contract. */
+const cell = (read: ReturnType<typeof create> | ReturnType<typeof ask>): string => {
+  const kind = 'refused' in read ? read.refused.kind : 'kind' in read ? read.kind : ''
+  return kind === '' ? read._tag : `${read._tag} ${kind}`
+}
+
+describe('the table of codes', () => {
+  const cells: Readonly<Record<Sense, readonly [create: string, ask: string, young: string]>> = {
+    account: ['Refused account', 'Failed account', 'Failed account'],
+    request: ['Refused request', 'Failed request', 'Failed request'],
+    later: ['Later later', 'Later', 'Later'],
+    task: ['Refused task', 'Failed task', 'Failed task'],
+    unknown: ['Refused unknown', 'Unknown unknown', 'Unknown unknown'],
+    gone: ['Refused unknown', 'Failed task', 'Lagging'],
+    pending: ['Refused unknown', 'Processing', 'Processing'],
+    broken: ['Unknown', 'Outside', 'Outside']
+  }
+
+  it.each(Object.entries(codes).flatMap(([meaning, of]) => of.map((code) => [code, meaning as Sense] as const)))(
+    'gives %s the meaning %s in both calls',
+    (code, meaning) => {
+      const answer = reply(refusal(code))
+      expect([cell(create(answer)), cell(ask(answer)), cell(ask(answer, reading, true))]).toStrictEqual(cells[meaning])
+    }
+  )
+
+  it.each<readonly [Meaning]>([['account'], ['request'], ['later'], ['task'], ['unknown'], ['gone'], ['pending']])(
+    'gives way to a meaning of the caller: %s',
+    (meaning) => {
+      const answer = reply(refusal('ERROR_ZERO_BALANCE'))
+      const [by, read] = [knowing(meaning), cells[meaning]]
+      expect([cell(create(answer, by)), cell(ask(answer, by)), cell(ask(answer, by, true))]).toStrictEqual(read)
+    }
+  )
+
+  it('holds these codes and no others', () => {
+    const expected = Object.entries(codes).flatMap(([meaning, of]) => of.map((code) => `${code} ${meaning}`))
+    expect([...MEANING_OF_CODE].map((entry) => entry.join(' ')).sort()).toStrictEqual(expected.sort())
+  })
+
+  it('is asked when the caller has no meaning', () => {
+    expect(cell(create(reply(refusal('ERROR_ZERO_BALANCE')), knowing(undefined)))).toBe('Refused account')
+  })
+
+  it.each([null, '', '  '])('is not asked, nor is the caller, for the code %j', (code) => {
+    expect(cell(create(reply(refusal(code)), knowing('account')))).toBe('Refused unknown')
+  })
+
+  it('finds a code with white space around it', () => {
+    expect(cell(create(reply(refusal(' ERROR_ZERO_BALANCE\n'))))).toBe('Refused account')
+  })
+
+  it.each(['error_zero_balance', 'toString', '__proto__', 'account'])('does not know %s', (code) => {
+    expect(cell(create(reply(refusal(code))))).toBe('Refused unknown')
+  })
+
+  it.each([0, 1, '1', null, undefined, 'x'])('holds under errorId %j as well', (errorId) => {
+    const answer = reply({ ...refusal('ERROR_ZERO_BALANCE'), errorId })
+    expect([cell(create(answer)), cell(ask(answer))]).toStrictEqual(['Refused account', 'Failed account'])
+  })
+})
+
+describe('an answer without a known code', () => {
+  it.each<readonly [what: string, Answer, create: string, ask: string]>([
+    ['408', reply('', 408), 'Later later', 'Later'],
+    ['429', reply('', 429), 'Later later', 'Later'],
+    ['503', reply('', 503), 'Later later', 'Later'],
+    ['408 with a document', reply(refusal('ERROR_NEW'), 408), 'Later later', 'Later'],
+    ['429 with a document', reply(refusal(null), 429), 'Later later', 'Later'],
+    ['503 with a document', reply(refusal('ERROR_NEW'), 503), 'Later later', 'Later'],
+    ['a new code', reply(refusal('ERROR_NEW')), 'Refused unknown', 'Unknown unknown'],
+    ['errorId 1 and no code', reply(refusal(null)), 'Refused unknown', 'Unknown unknown'],
+    ['errorId "17"', reply(refusal(null, '17')), 'Refused unknown', 'Unknown unknown'],
+    ['a new code under 400', reply(refusal('ERROR_NEW'), 400), 'Refused unknown', 'Unknown unknown'],
+    ['a new code under 500', reply(refusal('ERROR_NEW'), 500), 'Refused unknown', 'Unknown unknown'],
+    ['errorId 0 and a new code', reply(refusal('ERROR_NEW', 0)), 'Unknown', 'Outside'],
+    ['errorId -1', reply(refusal(null, -1)), 'Unknown', 'Outside'],
+    ['errorId true', reply(refusal(null, true)), 'Unknown', 'Outside'],
+    ['200 and no body', reply(''), 'Unknown', 'Outside'],
+    ['204', reply('', 204), 'Unknown', 'Outside'],
+    ['200 and a page', reply('<html>'), 'Unknown', 'Outside'],
+    ['200, cut', reply('{"errorId":0,"taskId":"id'), 'Unknown', 'Outside'],
+    ['200 and an array', reply([]), 'Unknown', 'Outside'],
+    ['200 and an empty object', reply({}), 'Unknown', 'Outside'],
+    ['301', reply('', 301), 'Refused request', 'Outside'],
+    ['307', reply('<html>', 307), 'Refused request', 'Outside'],
+    ['400', reply('', 400), 'Refused request', 'Outside'],
+    ['401 with errorId 0', reply({ errorId: 0 }, 401), 'Refused request', 'Outside'],
+    ['404', reply('<html>', 404), 'Refused request', 'Outside'],
+    ['499', reply('{}', 499), 'Refused request', 'Outside'],
+    ['500', reply('', 500), 'Unknown', 'Outside'],
+    ['502', reply('<html>', 502), 'Unknown', 'Outside'],
+    ['504', reply('{}', 504), 'Unknown', 'Outside'],
+    ['599', reply('', 599), 'Unknown', 'Outside']
+  ])('%s is read by its status, then its errorId', (_, answer, onCreate, onAsk) => {
+    expect([cell(create(answer)), cell(ask(answer))]).toStrictEqual([onCreate, onAsk])
+  })
+
+  it('is read by its known code before its status', () => {
+    expect(cell(create(reply(refusal('ERROR_ZERO_BALANCE'), 429)))).toBe('Refused account')
+    expect(cell(ask(reply(refusal('CAPTCHA_NOT_READY'), 503)))).toBe('Processing')
+  })
+})
+
+describe('a good answer', () => {
+  it.each([200, 201, 307, 400, 429, 500, 503])('to createTask is a task under HTTP %d', (status) => {
+    expect(create(reply(created, status))).toStrictEqual({ _tag: 'Created', taskId: 'id-1' })
+  })
+
+  it.each([0, 1, '1', null, undefined])('to createTask is a task under errorId %j', (errorId) => {
+    const answer = reply({ errorId, errorCode: 'ERROR_ZERO_BALANCE', taskId: 17 })
+    expect(create(answer)).toStrictEqual({ _tag: 'Created', taskId: '17' })
+  })
+
+  it.each([0, '', '  ', null, undefined, {}, -5])('to createTask is none with the id %j', (taskId) => {
+    expect(create(reply({ ...created, taskId }))).toStrictEqual({
+      _tag: 'Unknown',
+      doubt: { status: 200, problems: ['taskId: expected a task id'] }
+    })
+  })
+
+  it.each([200, 307, 400, 429, 500, 503])('to getTaskResult is its state under HTTP %d', (status) => {
+    expect(ask(reply(processing, status))).toStrictEqual({ _tag: 'Processing' })
+    expect(ask(reply(ready, status))).toStrictEqual({ _tag: 'Ready', solution: { gRecaptchaResponse: 'token' } })
+  })
+
+  it('to getTaskResult counts before a known code', () => {
+    expect(cell(ask(reply({ ...processing, errorCode: 'ERROR_ZERO_BALANCE' })))).toBe('Processing')
+  })
+
+  it('to getTaskResult is none under another errorId', () => {
+    expect(cell(ask(reply({ ...ready, errorId: 1 })))).toBe('Unknown unknown')
+  })
+
+  it.each([
+    ['an empty token', { ...ready, solution: { gRecaptchaResponse: '' } }],
+    ['a token that is a number', { ...ready, solution: { gRecaptchaResponse: 7 } }],
+    ['no solution', { ...ready, solution: null }],
+    ['an unknown status', { ...ready, status: 'idle' }],
+    ['no status', { ...ready, status: undefined }]
+  ])('to getTaskResult is none with %s', (_, fields) => {
+    expect(cell(ask(reply(fields)))).toBe('Outside')
+  })
+})
+
+describe('a failure of the network', () => {
+  it('to createTask that has left is unknown, with its cause', () => {
+    const answer = failed('ECONNRESET')
+    const cause: Cause = { name: 'Error', code: 'ECONNRESET', message: 'it failed' }
+    expect(readCreate(reading, answer, true)).toStrictEqual({ _tag: 'Unknown', doubt: { cause } })
+  })
+
+  it.each([
+    ['dns', ['ENOTFOUND', 'ENODATA', 'EAI_AGAIN', 'EAI_FAIL']],
+    ['connect', ['ECONNREFUSED', 'EHOSTUNREACH', 'ENETUNREACH', 'UND_ERR_CONNECT_TIMEOUT', 'ECONNRESET', '']],
+    ['tls', ['ERR_SSL_WRONG_VERSION_NUMBER', 'ERR_TLS_CERT_ALTNAME_INVALID', 'CERT_HAS_EXPIRED', 'CRL_HAS_EXPIRED']],
+    ['tls', ['DEPTH_ZERO_SELF_SIGNED_CERT', 'SELF_SIGNED_CERT_IN_CHAIN', 'UNABLE_TO_VERIFY_LEAF_SIGNATURE']],
+    ['tls', ['HOSTNAME_MISMATCH', 'INVALID_CA', 'EPROTO']]
+  ])('to createTask that never left is named %s', (reason, codes) => {
+    for (const code of codes) {
+      expect([code, readCreate(reading, failed(code), false)]).toMatchObject([code, { _tag: 'NeverLeft', reason }])
+    }
+  })
+
+  it('to createTask that never left keeps its cause', () => {
+    const cause: Cause = { name: 'Error', code: 'ENOTFOUND', message: 'it failed' }
+    expect(readCreate(reading, failed('ENOTFOUND'), false)).toMatchObject({ doubt: { cause } })
+  })
+
+  it('to getTaskResult is silence, with its cause', () => {
+    const cause: Cause = { name: 'Error', code: 'ECONNRESET', message: 'it failed' }
+    expect(ask(failed('ECONNRESET'))).toStrictEqual({ _tag: 'Silent', cause })
+  })
+})
+
+describe('what is told beside the meaning', () => {
+  it('of a refusal is what the service said', () => {
+    expect(create(reply(refusal('ERROR_ZERO_BALANCE', 10), 402))).toStrictEqual({
+      _tag: 'Refused',
+      refused: {
+        _tag: 'Refused',
+        paid: 'no',
+        status: 402,
+        errorId: 10,
+        errorCode: 'ERROR_ZERO_BALANCE',
+        errorDescription: 'a reason',
+        kind: 'account'
+      }
+    })
+  })
+
+  it('of a refusal without a document is its status alone', () => {
+    const refused = { _tag: 'Refused', paid: 'no', status: 404, kind: 'request' }
+    expect(create(reply('<html>', 404))).toStrictEqual({ _tag: 'Refused', refused })
+  })
+
+  it('of a task that failed is what the service said', () => {
+    expect(ask(reply(refusal('ERROR_CAPTCHA_UNSOLVABLE', 12)))).toStrictEqual({
+      _tag: 'Failed',
+      kind: 'task',
+      status: 200,
+      errorId: 12,
+      errorCode: 'ERROR_CAPTCHA_UNSOLVABLE',
+      errorDescription: 'a reason'
+    })
+  })
+
+  it('of a broken answer to createTask is its code, then what did not fit', () => {
+    expect(create(reply(refusal('ERROR_INTERNAL_SERVER_ERROR'), 500))).toMatchObject({
+      doubt: { status: 500, problems: ['errorCode: ERROR_INTERNAL_SERVER_ERROR', 'taskId: expected a task id'] }
+    })
+  })
+
+  it('of an answer outside the protocol is its status, what did not fit, and its beginning', () => {
+    expect(ask(reply('{"errorId":0,"status":"idle"}', 502))).toStrictEqual({
+      _tag: 'Outside',
+      status: 502,
+      problems: ['status: expected "processing" or "ready"'],
+      excerpt: '{"errorId":0,"status":"idle"}'
+    })
+  })
+
+  it.each([0, 7_000, NaN])('of "later" is the wait asked for: %d ms', (retryAfterMs) => {
+    expect(create(reply('', 429, retryAfterMs))).toMatchObject({ retryAfterMs })
+    expect(ask(reply('', 429, retryAfterMs))).toMatchObject({ retryAfterMs })
+  })
+
+  it('of "later" is no wait where none was asked for', () => {
+    expect(create(reply('', 429))).not.toHaveProperty('retryAfterMs')
+    expect(ask(reply('', 429))).not.toHaveProperty('retryAfterMs')
+  })
+
+  it.each<readonly [what: string, Answer, assumed: boolean]>([
+    ['503 without a document', reply('', 503), true],
+    ['503 and a page', reply('<html>', 503), true],
+    ['503 and a foreign object', reply({ message: 'Service Unavailable' }, 503), true],
+    ['503 with a document', reply(refusal(null), 503), false],
+    ['429 without a document', reply('', 429), false],
+    ['408 without a document', reply('', 408), false]
+  ])('of "later" is whether nothing created is an assumption: %s', (_, answer, assumed) => {
+    expect(create(answer)).toMatchObject({ _tag: 'Later', assumed })
+  })
+
+  it('of "later" to a question is its code, and that it could be read', () => {
+    expect(ask(reply(refusal('ERROR_RATE_LIMIT')))).toStrictEqual({
+      _tag: 'Later',
+      doubt: { status: 200, errorCode: 'ERROR_RATE_LIMIT' },
+      readable: true
+    })
+    expect(ask(reply('', 503))).toStrictEqual({ _tag: 'Later', doubt: { status: 503 }, readable: false })
+  })
+
+  it('holds no client key', () => {
+    const echo = { errorId: 1, errorCode: 'BAD the-client-key', errorDescription: 'no account the-client-key' }
+    const broken = { ...echo, errorId: 0 }
+    const read = [create(reply(echo)), ask(reply(echo)), create(reply(broken)), ask(reply(broken))]
+    expect(read.map(({ _tag }) => _tag)).toStrictEqual(['Refused', 'Unknown', 'Unknown', 'Outside'])
+    expect(JSON.stringify(read)).not.toContain('the-client-key')
+    expect(JSON.stringify(read)).toContain('[client key]')
+  })
+
+  it('holds at most 500 characters of each text', () => {
+    const long = { errorId: 1, errorCode: 'C'.repeat(600), errorDescription: 'D'.repeat(600) }
+    expect(create(reply(long))).toMatchObject({
+      refused: { errorCode: 'C'.repeat(500), errorDescription: 'D'.repeat(500) }
+    })
+    const problem = `errorCode: ${'C'.repeat(489)}`
+    expect(ask(reply({ ...long, errorId: 0 }))).toMatchObject({ problems: [problem, expect.anything()] })
+  })
+})
+
+describe('whatever comes back', () => {
+  const TOKEN = '03AGdBq25SxXT-pmSeBXjzScW-EiocHwwpwqtk1QXlJnGnU-a-token-of-the-service'
+  const texts = fc.oneof(
+    fc.constantFrom(TOKEN, '', ' ', '0', '1', 'processing', 'ready', 'idle', '__proto__', 'constructor'),
+    fc.constantFrom(...MEANING_OF_CODE.keys()),
+    fc.string({ unit: 'binary' })
+  )
+  const values = fc.oneof(texts, fc.constantFrom(0, 1, -1, 1.5, 2 ** 53, null, true), fc.jsonValue())
+  const names = fc.constantFrom('errorId', 'errorCode', 'errorDescription', 'taskId', 'status', 'solution', '__proto__')
+  const solutions = fc.oneof(fc.record({ gRecaptchaResponse: values }, { requiredKeys: [] }), values)
+  // Written member by member, so that names can come twice and __proto__ is a name as any other.
+  const member = fc.oneof(
+    fc.tuple(names, values),
+    fc.tuple(fc.constant('solution'), solutions),
+    fc.tuple(fc.constant('errorId'), fc.constantFrom(0, '0')),
+    fc.tuple(fc.constant('status'), fc.constantFrom('ready', 'processing'))
+  )
+  const replies = fc
+    .array(member, { maxLength: 8 })
+    .map((members) => `{${members.map(([name, value]) => `${JSON.stringify(name)}:${JSON.stringify(value)}`).join()}}`)
+  const nearlyReady = fc
+    .record({
+      errorId: fc.constantFrom<unknown>(0, 0, '0', 1, null),
+      status: fc.constantFrom('ready', 'ready', 'processing', 'Ready'),
+      solution: fc.record({ gRecaptchaResponse: texts })
+    })
+    .map((fields) => JSON.stringify(fields))
+  const cuts = fc.tuple(replies, fc.nat(200)).map(([body, at]) => body.slice(0, at))
+  const bodies = fc.oneof(replies, nearlyReady, cuts, fc.json(), fc.string({ unit: 'binary' }))
+  const statuses = fc.oneof(fc.constantFrom(200, 301, 400, 408, 429, 500, 503), fc.integer())
+  const answers: fc.Arbitrary<Answer> = fc.record({ _tag: fc.constant('Reply'), status: statuses, body: bodies })
+
+  const createTags = ['Created', 'Later', 'Refused', 'Unknown']
+  const askTags = ['Processing', 'Lagging', 'Ready', 'Later', 'Failed', 'Unknown', 'Outside']
+
+  it('is read, and never throws', () => {
+    const isRead = (answer: Answer, young: boolean): boolean =>
+      createTags.includes(create(answer)._tag) && askTags.includes(ask(answer, reading, young)._tag)
+    fc.assert(fc.property(answers, fc.boolean(), isRead), { numRuns: 2_000 })
+  })
+
+  it('never puts a token among the problems', () => {
+    const keepsQuiet = (answer: Answer): boolean => {
+      const [bought, asked] = [create(answer), ask(answer)]
+      const doubt = bought._tag === 'Unknown' ? (bought.doubt.problems ?? []) : []
+      const problems = [...doubt, ...(asked._tag === 'Outside' ? asked.problems : [])]
+      return !problems.some((problem) => !problem.startsWith('errorCode: ') && problem.includes(TOKEN.slice(0, 10)))
+    }
+    fc.assert(fc.property(answers, keepsQuiet), { numRuns: 1_000 })
+  })
+
+  it('never gives an excerpt with a whole token', () => {
+    const keepsQuiet = (answer: Answer): boolean => {
+      const asked = ask(answer)
+      return asked._tag !== 'Outside' || !asked.excerpt.includes(TOKEN)
+    }
+    fc.assert(fc.property(answers, keepsQuiet), { numRuns: 1_000 })
+  })
+
+  it('is ready exactly with errorId 0, status ready, and a token that is not blank', () => {
+    const isReady = (body: string): boolean => {
+      let json: unknown
+      try {
+        json = JSON.parse(body)
+      } catch {
+        return false
+      }
+      if (typeof json !== 'object' || json === null || Array.isArray(json)) return false
+      const own = new Map<string, unknown>(Object.entries(json))
+      const solution = own.get('solution')
+      const token: unknown =
+        typeof solution === 'object' && solution !== null
+          ? Object.getOwnPropertyDescriptor(solution, 'gRecaptchaResponse')?.value
+          : undefined
+      const errorId = own.get('errorId')
+      const said = (errorId === 0 || errorId === '0') && own.get('status') === 'ready'
+      return said && typeof token === 'string' && /\S/.test(token)
+    }
+    let seen = 0
+    const agrees = (answer: Answer): boolean => {
+      const expected = isReady(answer._tag === 'Reply' ? answer.body : '')
+      if (expected) seen += 1
+      return (ask(answer)._tag === 'Ready') === expected
+    }
+    fc.assert(fc.property(answers, agrees), { numRuns: 1_000, seed: 7 })
+    expect(seen).toBeGreaterThan(20)
+  })
+
+  it.each([
+    ['arrays', '[', ']'],
+    ['objects', '{"a":', '}']
+  ])('is read when it nests 100,000 %s', (_, opening, closing) => {
+    const deep = `${opening.repeat(100_000)}0${closing.repeat(100_000)}`
+    for (const name of ['errorId', 'errorCode', 'taskId', 'status', 'solution']) {
+      const answer = reply(`{"errorId":0,"status":"ready","${name}":${deep}}`)
+      expect([create(answer)._tag, ask(answer)._tag]).toStrictEqual(['Unknown', 'Outside'])
+    }
+    expect([create(reply(deep))._tag, ask(reply(deep))._tag]).toStrictEqual(['Unknown', 'Outside'])
+  })
+
+  it('takes the last of two members of one name', () => {
+    expect(create(reply('{"taskId":"id-1","taskId":"id-2"}'))).toStrictEqual({ _tag: 'Created', taskId: 'id-2' })
+    expect(cell(ask(reply('{"errorId":0,"status":"ready","status":"processing"}')))).toBe('Processing')
+  })
+})

@@ -1,0 +1,185 @@
+import { gzipSync } from 'node:zlib'
+import * as fc from 'fast-check'
+import { KEY } from './simulate.js'
+
+/** A reply of chance, as bytes and headers; what a Post would make of it stands beside them. */
+export interface FuzzedReply {
+  readonly status: number
+  readonly bytes: Buffer
+  readonly encoding: string | undefined
+  /** `Retry-After` as it is written, and as a number of milliseconds. */
+  readonly retryAfter: string | undefined
+  readonly retryAfterMs: number | undefined
+}
+
+// Values as they are written: what JavaScript cannot hold can be sent all the same.
+const NASTY = [
+  ...[
+    '0',
+    '1',
+    '-1',
+    '12',
+    '"0"',
+    '"1"',
+    '1.5',
+    '1e3',
+    '1e999',
+    '-0',
+    'null',
+    'true',
+    'false',
+    '""',
+    '" "',
+    '[]',
+    '{}'
+  ],
+  ...[
+    '9007199254740991',
+    '9007199254740992',
+    '9007199254740993',
+    '123456789012345678901234567890',
+    '-9007199254740993'
+  ],
+  ...['"processing"', '"ready"', '"idle"', '"READY"', '"task-1"', '"constructor"', '"__proto__"', '["task-1"]'],
+  ...['{"gRecaptchaResponse":"token"}', '{"gRecaptchaResponse":""}', '{"gRecaptchaResponse":" "}', '"token"'],
+  ...['{"gRecaptchaResponse":7}', '{"gRecaptchaResponse":["token"]}', '{"__proto__":{"gRecaptchaResponse":"token"}}'],
+  ...['{"gRecaptchaResponse":"","gRecaptchaResponse":"token"}', '{"toString":1,"valueOf":1}', '"\\ud800"', '"\\u0000"'],
+  ...['"ERROR_ZERO_BALANCE"', '"ERROR_NO_SLOT_AVAILABLE"', '"ERROR_TASKID_INVALID"', '"CAPCHA_NOT_READY"', '"ERROR_X"'],
+  ...['{"errorId":0,"status":"ready","taskId":"task-1","solution":{"gRecaptchaResponse":"token"}}', `"${KEY}"`, 'NaN']
+]
+
+type Fields = ReadonlyArray<readonly [name: string, json: string]>
+
+const NO_ERROR: Fields = [
+  ['errorId', '0'],
+  ['errorCode', '""'],
+  ['errorDescription', 'null']
+]
+
+const VALID: ReadonlyArray<Fields> = [
+  [...NO_ERROR, ['taskId', '"task-1"']],
+  [...NO_ERROR, ['status', '"processing"']],
+  [...NO_ERROR, ['status', '"ready"'], ['solution', '{"gRecaptchaResponse":"token"}']],
+  [
+    ['errorId', '1'],
+    ['errorCode', '"ERROR_CAPTCHA_UNSOLVABLE"'],
+    ['errorDescription', '"no"']
+  ]
+]
+
+const name = fc.constantFrom('errorId', 'errorCode', 'errorDescription', 'taskId', 'status', 'solution', '__proto__')
+const json = fc.oneof(
+  { weight: 9, arbitrary: fc.constantFrom(...NASTY) },
+  { weight: 1, arbitrary: fc.json({ maxDepth: 2 }) }
+)
+
+const change: fc.Arbitrary<(fields: Fields) => Fields> = fc.oneof(
+  fc.tuple(name, json).map(
+    ([which, other]) =>
+      (fields: Fields) =>
+        fields.map(([field, value]) => [field, field === which ? other : value] as const)
+  ),
+  name.map((which) => (fields: Fields) => fields.filter(([field]) => field !== which)),
+  fc.tuple(name, json).map((twice) => (fields: Fields) => [...fields, twice]),
+  fc.tuple(name, json).map((before) => (fields: Fields) => [before, ...fields])
+)
+
+const write = (fields: Fields): string => `{${fields.map(([field, value]) => `"${field}":${value}`).join(',')}}`
+
+const document = fc
+  .tuple(fc.constantFrom(...VALID), fc.array(change, { maxLength: 3 }))
+  .map(([valid, changes]) => write(changes.reduce((fields, act) => act(fields), valid)))
+
+const spoil: fc.Arbitrary<(text: string) => string> = fc.oneof(
+  { weight: 12, arbitrary: fc.constant((text: string) => text) },
+  fc.nat(120).map((length) => (text: string) => text.slice(0, length)),
+  fc.constantFrom('\ufeff', '\ufeff\ufeff', ' \n', '<!-- -->', 'null').map((before) => (text: string) => before + text),
+  fc.constantFrom('}', ' ', '\u0000', '{}').map((after) => (text: string) => text + after),
+  fc.constantFrom(
+    (text: string) => `[${text}]`,
+    JSON.stringify,
+    (text: string) => text.replaceAll(':', ' :\t')
+  ),
+  fc.nat(3_000).map((depth) => (text: string) => `{"deep":${'['.repeat(depth)}${']'.repeat(depth)},${text.slice(1)}`),
+  fc.nat(3_000).map((depth) => () => '{"a":'.repeat(depth))
+)
+
+const encode: fc.Arbitrary<(text: string) => Buffer> = fc.oneof(
+  { weight: 12, arbitrary: fc.constant((text: string) => Buffer.from(text)) },
+  fc.constant((text: string) => Buffer.from(`\ufeff${text}`, 'utf16le')),
+  fc.constant((text: string) => Buffer.from(text, 'latin1')),
+  fc.uint8Array({ maxLength: 60 }).map((bytes) => () => Buffer.from(bytes)),
+  fc.tuple(fc.nat(200), fc.nat(255)).map(([at, byte]) => (text: string) => {
+    const bytes = Buffer.from(text)
+    if (at < bytes.length) bytes[at] = byte
+    return bytes
+  })
+)
+
+const bytes = fc.tuple(document, spoil, encode).map(([text, spoiled, encoded]) => encoded(spoiled(text)))
+
+const status = fc.oneof(
+  { weight: 5, arbitrary: fc.constant(200) },
+  { weight: 4, arbitrary: fc.constantFrom(201, 204, 301, 302, 307, 400, 401, 403, 404, 408, 429, 500, 502, 503, 504) },
+  { weight: 1, arbitrary: fc.integer({ min: 100, max: 999 }) }
+)
+
+const retryAfter = fc.constantFrom(
+  ...[undefined, '0', '1', '7', '3600', '-1', '1.5', '1e9', '99999999999999999999', '', 'soon'],
+  ...['Wed, 21 Oct 2065 07:28:00 GMT', 'Wed, 21 Oct 1965 07:28:00 GMT', 'Wed, 99 Oct 2065 77:28:00 GMT']
+)
+const retryAfterMs = fc.constantFrom(
+  undefined,
+  0,
+  -0,
+  -1,
+  1.5,
+  7_000,
+  3_600_000,
+  2 ** 31,
+  1e300,
+  Infinity,
+  -Infinity,
+  NaN
+)
+
+const encoding = fc.oneof(
+  { weight: 9, arbitrary: fc.constant(undefined) },
+  { weight: 1, arbitrary: fc.constantFrom('gzip', 'gzip', 'br', 'x') }
+)
+
+const fuzzed: fc.Arbitrary<FuzzedReply> = fc
+  .record({
+    status,
+    bytes,
+    encoding,
+    retryAfter,
+    retryAfterMs
+  })
+  .map((reply) =>
+    reply.encoding === 'gzip' && reply.bytes.length % 4 > 0
+      ? { ...reply, bytes: gzipSync(reply.bytes, { level: 1 }) }
+      : reply
+  )
+
+const asDocumented = (fields: Fields): FuzzedReply => ({
+  status: 200,
+  bytes: Buffer.from(write(fields)),
+  encoding: undefined,
+  retryAfter: undefined,
+  retryAfterMs: undefined
+})
+
+/** What a service says to the creates, and to the questions, of one solve; the last one again and again. */
+export interface Story {
+  readonly creates: ReadonlyArray<FuzzedReply>
+  readonly questions: ReadonlyArray<FuzzedReply>
+}
+
+export const stories: fc.Arbitrary<Story> = fc.record({
+  creates: fc.oneof(
+    fc.array(fuzzed, { minLength: 1, maxLength: 2 }),
+    fc.constant(VALID.slice(0, 1).map(asDocumented)) // so that there are questions
+  ),
+  questions: fc.array(fuzzed, { minLength: 1, maxLength: 5 })
+})
