@@ -21,10 +21,10 @@ export type { TaskState } from './core/solve/poll-result.js'
 export type {
   BadReply,
   CreateUnknown,
-  Doubt,
+  ReplyProblem,
   Interrupted,
   InvalidTask,
-  Kind,
+  ErrorKind,
   NotCreated,
   Refused,
   SolveError,
@@ -33,14 +33,14 @@ export type {
 } from './core/model/error.js'
 export { advise, explain } from './core/model/explain.js'
 export type { Advice } from './core/model/explain.js'
-export type { Meaning } from './core/protocol/error-codes.js'
+export type { CodeMeaning } from './core/protocol/error-codes.js'
 export type { Orphan, SolverEvent, TaskEvent } from './core/model/event.js'
 
 export { SolveFailure, orThrow, retryLeft, toTaskEither } from './core/interop.js'
 export type { RetryOptions } from './core/interop.js'
 
-export type { Answer, Cause, Json, Path, Post, Wire } from './core/model/network.js'
+export type { CallResult, ErrorCause, JsonValue, CallPath, Post, NetworkEvent } from './core/model/network.js'
 
 export type { BatchOptions, Outcome } from './core/batch/solve-all.js'
-export type { Entry, Journal } from './core/batch/journaled.js'
+export type { JournalEntry, Journal } from './core/batch/journaled.js'
 export { entryAfter } from './core/batch/journaled.js'

@@ -2,7 +2,7 @@ import * as E from 'fp-ts/lib/Either.js'
 import type { Observable, SchedulerLike } from 'rxjs'
 import { EMPTY, NEVER, concat, defer, map, of, throwError, timer } from 'rxjs'
 import type { SolveError } from './core/model/error.js'
-import type { Cause, Json, Path, Post, Wire } from './core/model/network.js'
+import type { ErrorCause, JsonValue, CallPath, Post, NetworkEvent } from './core/model/network.js'
 import type { Solver } from './core/solver.js'
 import type { Solved, TaskRef } from './core/model/task.js'
 
@@ -12,8 +12,8 @@ import type { Solved, TaskRef } from './core/model/task.js'
  * @since 0.1.0
  */
 export interface SeenCall {
-  readonly path: Path
-  readonly body: Json
+  readonly path: CallPath
+  readonly body: JsonValue
 }
 
 /**
@@ -22,13 +22,18 @@ export interface SeenCall {
  * @since 0.1.0
  */
 export type Scripted =
-  | { readonly document: Json; readonly status?: number; readonly afterMs?: number; readonly retryAfterMs?: number }
+  | {
+      readonly document: JsonValue
+      readonly status?: number
+      readonly afterMs?: number
+      readonly retryAfterMs?: number
+    }
   | { readonly body: string; readonly status?: number; readonly afterMs?: number; readonly retryAfterMs?: number }
-  | { readonly failed: Partial<Cause>; readonly sent?: boolean; readonly afterMs?: number }
+  | { readonly failed: Partial<ErrorCause>; readonly sent?: boolean; readonly afterMs?: number }
   | { readonly silent: true }
 
-const wiresOf = (scripted: Scripted, scheduler: SchedulerLike): Observable<Wire> => {
-  const sent = of<Wire>({ _tag: 'Sent' })
+const wiresOf = (scripted: Scripted, scheduler: SchedulerLike): Observable<NetworkEvent> => {
+  const sent = of<NetworkEvent>({ _tag: 'Sent' })
   if ('silent' in scripted) return concat(sent, NEVER)
   const after = <T>(value: T) => {
     const afterMs = scripted.afterMs ?? 0
@@ -36,12 +41,12 @@ const wiresOf = (scripted: Scripted, scheduler: SchedulerLike): Observable<Wire>
   }
   if ('failed' in scripted) {
     const cause = { name: 'Error', code: '', message: '', ...scripted.failed }
-    return concat(scripted.sent === false ? EMPTY : sent, after<Wire>({ _tag: 'Failed', cause }))
+    return concat(scripted.sent === false ? EMPTY : sent, after<NetworkEvent>({ _tag: 'Failed', cause }))
   }
   const { status = 200, retryAfterMs } = scripted
   const body = 'body' in scripted ? scripted.body : JSON.stringify(scripted.document)
   const retry = retryAfterMs === undefined ? {} : { retryAfterMs }
-  return concat(sent, after<Wire>({ _tag: 'Reply', status, body, ...retry }))
+  return concat(sent, after<NetworkEvent>({ _tag: 'Reply', status, body, ...retry }))
 }
 
 /**
@@ -51,7 +56,7 @@ const wiresOf = (scripted: Scripted, scheduler: SchedulerLike): Observable<Wire>
  * @since 0.1.0
  */
 export const scriptedPost = (
-  script: Readonly<Record<Path, ReadonlyArray<Scripted>>>,
+  script: Readonly<Record<CallPath, ReadonlyArray<Scripted>>>,
   scheduler: SchedulerLike
 ): { readonly post: Post; readonly calls: ReadonlyArray<SeenCall> } => {
   const calls: SeenCall[] = []

@@ -59,8 +59,8 @@ describe('the names of', () => {
       'createSolver recaptchaV2 defineTask advise explain entryAfter orThrow retryLeft toTaskEither InvalidOptions SolveFailure',
       `Solver SolverOptions SolveOptions ScopeOptions RetryOptions
        Problems RecaptchaV2Fields RecaptchaV2Solution Resumable SolutionOf Solved TaskKind TaskRef TaskSpec TaskState
-       BadReply CreateUnknown Doubt Interrupted InvalidTask Kind NotCreated Refused SolveError TaskFailed TimedOut
-       Advice BatchOptions Entry Journal Meaning Orphan Outcome SolverEvent TaskEvent Answer Cause Json Path Post Wire`
+       BadReply CreateUnknown ReplyProblem Interrupted InvalidTask ErrorKind NotCreated Refused SolveError TaskFailed TimedOut
+       Advice BatchOptions JournalEntry Journal CodeMeaning Orphan Outcome SolverEvent TaskEvent CallResult ErrorCause JsonValue CallPath Post NetworkEvent`
     ],
     ['rx-captcha/testing', testing, 'testing.ts', 'answers outcomes scriptedPost stubSolver', 'Scripted SeenCall'],
     [
@@ -187,7 +187,7 @@ describe('types', () => {
   it('take undefined for every optional field', () => {
     const none: { readonly [K in keyof Omit<Required<SolverOptions>, 'clientKey'>]: undefined } = {
       ...{ baseUrl: undefined, pollEveryMs: undefined, giveUpAfterMs: undefined, createTimeoutMs: undefined },
-      ...{ resultTimeoutMs: undefined, createsPerSecond: undefined, maxReplyBytes: undefined, kindOf: undefined },
+      ...{ resultTimeoutMs: undefined, createsPerSecond: undefined, maxReplyBytes: undefined, meaningOf: undefined },
       ...{ dispatcher: undefined, post: undefined, scheduler: undefined, random: undefined }
     }
     expect(() => createSolver({ clientKey: 'a-client-key', ...none })).not.toThrow()
@@ -235,7 +235,7 @@ describe('types', () => {
       // @ts-expect-error no such option
       createSolver({ clientKey: 'a-client-key', pollIntervalMs: 3_000 }),
       // @ts-expect-error a meaning is one of seven
-      createSolver({ clientKey: 'a-client-key', kindOf: () => 'fatal' }),
+      createSolver({ clientKey: 'a-client-key', meaningOf: () => 'fatal' }),
       // @ts-expect-error the site key is missing
       recaptchaV2({ websiteURL: 'https://example.com' }),
       // @ts-expect-error isInvisible is a boolean

@@ -1,20 +1,20 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { VirtualTimeScheduler, firstValueFrom, of, toArray } from 'rxjs'
-import { createSolver, recaptchaV2, type Path, type SolveError, type Wire } from 'rx-captcha'
+import { createSolver, recaptchaV2, type CallPath, type SolveError, type NetworkEvent } from 'rx-captcha'
 import { answers, outcomes, scriptedPost, stubSolver, type Scripted } from 'rx-captcha/testing'
 import { marbles } from './support/marbles.js'
 
-const sent: Wire = { _tag: 'Sent' }
-const script = (create: ReadonlyArray<Scripted>, ask: ReadonlyArray<Scripted> = []) => ({
+const sent: NetworkEvent = { _tag: 'Sent' }
+const script = (create: ReadonlyArray<Scripted>, poll: ReadonlyArray<Scripted> = []) => ({
   '/createTask': create,
-  '/getTaskResult': ask
+  '/getTaskResult': poll
 })
 
 /** All that a scripted network tells of one call, and when. */
-const toldOf = (entry: Scripted): ReadonlyArray<readonly [at: number, Wire | 'end']> => {
+const toldOf = (entry: Scripted): ReadonlyArray<readonly [at: number, NetworkEvent | 'end']> => {
   const scheduler = new VirtualTimeScheduler()
   const { post } = scriptedPost(script([entry]), scheduler)
-  const told: [number, Wire | 'end'][] = []
+  const told: [number, NetworkEvent | 'end'][] = []
   post('/createTask', null).subscribe({
     next: (wire) => told.push([scheduler.now(), wire]),
     complete: () => told.push([scheduler.now(), 'end'])
@@ -26,7 +26,7 @@ const toldOf = (entry: Scripted): ReadonlyArray<readonly [at: number, Wire | 'en
 describe('scriptedPost', () => {
   const cause = { name: 'Error', code: 'ECONNRESET', message: '' }
 
-  it.each<readonly [string, Scripted, ReadonlyArray<readonly [number, Wire | 'end']>]>([
+  it.each<readonly [string, Scripted, ReadonlyArray<readonly [number, NetworkEvent | 'end']>]>([
     [
       'a document',
       { document: { a: 1 } },
@@ -76,8 +76,12 @@ describe('scriptedPost', () => {
     expect(toldOf(entry)).toStrictEqual(told)
   })
 
-  const bodies = async (posts: ReadonlyArray<Path>, create: ReadonlyArray<Scripted>, ask: ReadonlyArray<Scripted>) => {
-    const { post } = scriptedPost(script(create, ask), new VirtualTimeScheduler())
+  const bodies = async (
+    posts: ReadonlyArray<CallPath>,
+    create: ReadonlyArray<Scripted>,
+    poll: ReadonlyArray<Scripted>
+  ) => {
+    const { post } = scriptedPost(script(create, poll), new VirtualTimeScheduler())
     const seen: unknown[] = []
     for (const path of posts) {
       const [, answer] = await firstValueFrom(post(path, null).pipe(toArray()))

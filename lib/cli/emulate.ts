@@ -20,7 +20,7 @@ const counted = ({ requests, accepted, refused, lostCreates, delivered, neverFet
     `# getTaskResult  ${requests.getTaskResult} calls: ${delivered} solutions handed over, ${neverFetched} never fetched`,
     `# other          ${requests.other} calls`,
     `# smallest gap   ${rest.smallestGapMs === undefined ? '-' : `${Math.round(rest.smallestGapMs)} ms`}, ` +
-      `${rest.overlaps} questions overlapped`
+      `${rest.overlaps} polls overlapped`
   ].join('\n')
 
 const start = async (

@@ -19,7 +19,7 @@ const faults = (about: string): Option =>
 const withService = (command: Command): Command =>
   command
     .option('--base-url <address>', 'address of the service (env: CAPTCHA_BASE_URL)')
-    .option('--poll-every-ms <ms>', 'wait between two questions, 3000 if left out (env: CAPTCHA_POLL_EVERY_MS)')
+    .option('--poll-every-ms <ms>', 'wait between two polls, 3000 if left out (env: CAPTCHA_POLL_EVERY_MS)')
     .option('--give-up-after-ms <ms>', 'give up then, 300000 if left out (env: CAPTCHA_GIVE_UP_AFTER_MS)')
     .option('--client-key-file <file>', 'file with the client key (env: CAPTCHA_CLIENT_KEY_FILE)')
     .option('--emulator', 'use the embedded emulator: no account, no network, nothing is paid')

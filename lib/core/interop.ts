@@ -17,7 +17,7 @@ import {
 } from 'rxjs'
 import type { SolveError } from './model/error.js'
 import { advise, explain } from './model/explain.js'
-import { LONGEST_TIMER_MS, problemsIn, throwIfAny, whole } from './model/options.js'
+import { MAX_TIMER_MS, problemsIn, throwIfAny, integerBetween } from './model/options.js'
 
 const isSolveError = (error: unknown): error is SolveError =>
   typeof error === 'object' && error !== null && '_tag' in error && 'paid' in error
@@ -104,7 +104,7 @@ export const retryLeft = <A>({
   when,
   scheduler = asyncScheduler
 }: RetryOptions): MonoTypeOperatorFunction<E.Either<SolveError, A>> => {
-  throwIfAny(problemsIn({ delayMs }, { delayMs: whole(0, LONGEST_TIMER_MS, 'milliseconds') }))
+  throwIfAny(problemsIn({ delayMs }, { delayMs: integerBetween(0, MAX_TIMER_MS, 'milliseconds') }))
   const isWorthIt = when ?? ((error: SolveError): boolean => advise(error) === 'repeat')
   return (source) =>
     source.pipe(

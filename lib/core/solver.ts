@@ -19,7 +19,7 @@ export interface Solver {
    * Creates one task at the service, asks until it is final, and emits its outcome.
    *
    * Cold: every subscription creates, and pays for, a task of its own. Emits one `Either`, completes, never errors: a
-   * failure of one task never ends another. At least `pollEveryMs` lie between an answer and the next question.
+   * failure of one task never ends another. At least `pollEveryMs` lie between an answer and the next poll.
    * Unsubscribing stops asking; a createTask that has left is read to its end, and its task appears on `orphans`, as does
    * a task that was known already.
    *
@@ -67,7 +67,7 @@ export interface Solver {
    */
   readonly createTask: <A>(task: TaskSpec<A>) => Observed<TaskRef>
   /**
-   * Asks one question, not repeated. A `Left` is only the task's own end: `TaskFailed`; beside it `InvalidTask` for a
+   * Asks one poll, not repeated. A `Left` is only the task's own end: `TaskFailed`; beside it `InvalidTask` for a
    * reference that is not one, and `Interrupted` for a solver that was closed.
    *
    * @since 0.1.0

@@ -4,28 +4,28 @@ import { createGzip, gzipSync } from 'node:zlib'
 import { inState, ready, refusal, type Call, type Document } from './protocol.js'
 
 /** One answer that is due, and what a service without faults would say in it. */
-export interface Turn {
+export interface DueReply {
   readonly res: ServerResponse
-  readonly right: Document
+  readonly correctReply: Document
   readonly clientKey: string
 }
 
 /** How a fault answers. */
-export interface Kind {
+export interface FaultKind {
   /** The only call it makes sense for; both if left out. */
   readonly on?: Call
   /** The client can read the right answer out of it. */
   readonly valid?: true
   /** Taken as `name=NUMBER`; where it is left out, this. */
   readonly otherwise?: number
-  readonly play: (turn: Turn, value: number) => void
+  readonly play: (due: DueReply, value: number) => void
 }
 
 /** The longest wait a timer holds; a longer one would end at once. */
-export const LONGEST_TIMER_MS = 2 ** 31 - 1
+export const MAX_TIMER_MS = 2 ** 31 - 1
 
 /** Acts when the client has left, or has got its answer. */
-export const onceOver = (res: ServerResponse, act: () => void): void => {
+export const onceClosed = (res: ServerResponse, act: () => void): void => {
   if (res.socket) return void res.once('close', act)
   // Behind another request of a pipelining client a response has no socket yet, and is not told when that one closes.
   const { socket } = res.req
@@ -42,7 +42,7 @@ export const onceOver = (res: ServerResponse, act: () => void): void => {
 export const actAfter = (res: ServerResponse, ms: number, act: () => void): void => {
   if (ms === 0) return act()
   const timer = setTimeout(act, ms)
-  onceOver(res, () => clearTimeout(timer))
+  onceClosed(res, () => clearTimeout(timer))
 }
 
 const send = (res: ServerResponse, status: number, body: string | Buffer, headers: OutgoingHttpHeaders) => {
@@ -71,30 +71,30 @@ export const sendHtml = (
   send(res, status, page, { 'content-type': 'text/html; charset=utf-8', ...headers })
 }
 
-const document = (change: (right: Document, clientKey: string) => Document) => (turn: Turn) =>
-  sendJson(turn.res, change(turn.right, turn.clientKey))
+const document = (change: (correct: Document, clientKey: string) => Document) => (due: DueReply) =>
+  sendJson(due.res, change(due.correctReply, due.clientKey))
 
 const text =
   (change: (json: string) => string | Buffer, headers: OutgoingHttpHeaders = {}) =>
-  ({ res, right }: Turn) =>
-    sendJson(res, change(JSON.stringify(right)), 200, headers)
+  ({ res, correctReply }: DueReply) =>
+    sendJson(res, change(JSON.stringify(correctReply)), 200, headers)
 
 const gzipped = { 'content-encoding': 'gzip' }
 const half = (text: string) => text.slice(0, text.length / 2)
 
 // Past node's own writer: what goes out is not a whole HTTP message. The socket closes once it is sent.
-const raw = (bytes: (json: string) => string) => (turn: Turn) => {
-  turn.res.req.socket.write(bytes(JSON.stringify(turn.right)))
-  turn.res.req.socket.destroySoon()
+const raw = (bytes: (json: string) => string) => (due: DueReply) => {
+  due.res.req.socket.write(bytes(JSON.stringify(due.correctReply)))
+  due.res.req.socket.destroySoon()
 }
 
 const repeat = (res: ServerResponse, everyMs: number, act: () => void) => {
   const timer = setInterval(act, everyMs)
-  onceOver(res, () => clearInterval(timer))
+  onceClosed(res, () => clearInterval(timer))
 }
 
-const dripBody = ({ res, right }: Turn, everyMs: number) => {
-  const body = JSON.stringify(right)
+const dripBody = ({ res, correctReply }: DueReply, everyMs: number) => {
+  const body = JSON.stringify(correctReply)
   const left = Array.from(body)
   res.writeHead(200, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) }).flushHeaders()
   // It ends with the last byte, not one later: the client has it all then, and may leave.
@@ -106,7 +106,7 @@ const dripBody = ({ res, right }: Turn, everyMs: number) => {
 }
 
 // It never comes to the end of the head.
-const dripHead = ({ res }: Turn, everyMs: number) => {
+const dripHead = ({ res }: DueReply, everyMs: number) => {
   const left = Array.from('HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nx-drip: ')
   repeat(res, everyMs, () => res.req.socket.write(left.shift() ?? '.'))
 }
@@ -130,7 +130,7 @@ const pour = (res: ServerResponse, size: number, compressed: boolean) => {
 const solved = (token: unknown) => document(() => ready({ gRecaptchaResponse: token }))
 
 /** Every fault that has a name, and how it answers. */
-export const kinds = {
+export const faultKinds = {
   reset: { play: ({ res }) => res.req.socket.resetAndDestroy() },
   'reset-unread': { play: ({ res }) => res.req.socket.resetAndDestroy() },
   close: { play: ({ res }) => res.req.socket.destroySoon() },
@@ -143,7 +143,11 @@ export const kinds = {
   silent: { play: () => undefined },
   drip: { valid: true, otherwise: 1_000, play: dripBody },
   'drip-headers': { otherwise: 1_000, play: dripHead },
-  slow: { valid: true, otherwise: 30_000, play: ({ res, right }, ms) => actAfter(res, ms, () => sendJson(res, right)) },
+  slow: {
+    valid: true,
+    otherwise: 30_000,
+    play: ({ res, correctReply }, ms) => actAfter(res, ms, () => sendJson(res, correctReply))
+  },
   large: { otherwise: 1_000_000, play: ({ res }, size) => pour(res, size, false) },
   'gzip-bomb': { otherwise: 50_000_000, play: ({ res }, size) => pour(res, size, true) },
   'huge-headers': { play: text((json) => json, { 'x-padding': 'x'.repeat(262_144) }) },
@@ -155,18 +159,18 @@ export const kinds = {
   'not-json': { play: text(() => 'OK') },
   array: { play: text((json) => `[${json}]`) },
   null: { play: text(() => 'null') },
-  'no-id': { on: 'createTask', play: document((right) => ({ ...right, taskId: undefined })) },
-  'null-id': { on: 'createTask', play: document((right) => ({ ...right, taskId: null })) },
-  'empty-id': { on: 'createTask', play: document((right) => ({ ...right, taskId: '' })) },
+  'no-id': { on: 'createTask', play: document((correct) => ({ ...correct, taskId: undefined })) },
+  'null-id': { on: 'createTask', play: document((correct) => ({ ...correct, taskId: null })) },
+  'empty-id': { on: 'createTask', play: document((correct) => ({ ...correct, taskId: '' })) },
   'numeric-id': {
     on: 'createTask',
     valid: true,
-    play: document((right) => ('taskId' in right ? { ...right, taskId: Number(right.taskId) } : right))
+    play: document((correct) => ('taskId' in correct ? { ...correct, taskId: Number(correct.taskId) } : correct))
   },
   'error-with-id': {
     on: 'createTask',
     valid: true,
-    play: document((right) => ({ ...right, ...refusal('ERROR_UNKNOWN', 'and still a task was made') }))
+    play: document((correct) => ({ ...correct, ...refusal('ERROR_UNKNOWN', 'and still a task was made') }))
   },
   'no-solution': { on: 'getTaskResult', play: document(() => inState('ready')) },
   'empty-token': { on: 'getTaskResult', play: solved('') },
@@ -185,12 +189,12 @@ export const kinds = {
   },
   proto: { valid: true, play: text((json) => `{"__proto__":{"errorId":1,"polluted":true},${json.slice(1)}`) },
   'echo-key': {
-    play: document((_right, clientKey) => ({
+    play: document((_correct, clientKey) => ({
       ...refusal(`ERROR_KEY_${clientKey}_REJECTED`, `the key ${clientKey} was rejected`),
       request: { clientKey }
     }))
   },
   'null-code': { play: document(() => refusal(null, 'no code at all')) },
   'empty-code': { play: document(() => refusal('', 'an empty code')) },
-  'string-error-id': { valid: true, play: document((right) => ({ ...right, errorId: String(right.errorId) })) }
-} satisfies Record<string, Kind>
+  'string-error-id': { valid: true, play: document((correct) => ({ ...correct, errorId: String(correct.errorId) })) }
+} satisfies Record<string, FaultKind>

@@ -2,8 +2,8 @@ import { randomInt } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
-import { drawTaskId, drawToken } from './seeded.js'
-import { LONGEST_TIMER_MS, actAfter, onceOver, sendHtml, sendJson } from './faults.js'
+import { seededTaskId, seededToken } from './seeded.js'
+import { MAX_TIMER_MS, actAfter, onceClosed, sendHtml, sendJson } from './faults.js'
 import * as ledger from './ledger.js'
 import * as protocol from './protocol.js'
 import { readRules, type FaultRule, type ReadFault, type ReadRule } from './rules.js'
@@ -75,8 +75,8 @@ const resolveOptions = (given: EmulatorOptions) => {
   const [min, max] = typeof readyAfterMs === 'number' ? [readyAfterMs, readyAfterMs] : readyAfterMs
   if (!/^(\/[^/?#]+)*$/.test(basePath)) throw new Error(`basePath is '' or like '/v1', not '${basePath}'`)
   if (!(min >= 0 && min <= max)) throw new Error('readyAfterMs is a number from 0 on, or such a [min, max]')
-  if (![idleMs, latencyMs].every((ms) => ms >= 0 && ms <= LONGEST_TIMER_MS))
-    throw new Error(`idleMs and latencyMs go from 0 to ${LONGEST_TIMER_MS}`)
+  if (![idleMs, latencyMs].every((ms) => ms >= 0 && ms <= MAX_TIMER_MS))
+    throw new Error(`idleMs and latencyMs go from 0 to ${MAX_TIMER_MS}`)
   return {
     port,
     basePath,
@@ -99,7 +99,7 @@ const onceSettled = (res: ServerResponse, over: (complete: boolean) => void) => 
     open = false
   }
   res.once('finish', end(true))
-  onceOver(res, end(false))
+  onceClosed(res, end(false))
 }
 
 // Node's own keepAliveTimeout announces itself in a header, and is a second longer than told in a way that not every
@@ -126,10 +126,10 @@ const openService = (options: ReturnType<typeof resolveOptions>) => {
   const ruleFor = readRules(options.faults, seed)
 
   const solutionOf = ({ task, nth }: { task: protocol.Document; nth: number }) =>
-    solutions[String(task.type)]?.(task) ?? { gRecaptchaResponse: drawToken(seed, nth) }
+    solutions[String(task.type)]?.(task) ?? { gRecaptchaResponse: seededToken(seed, nth) }
 
-  const answer = (res: ServerResponse, right: protocol.Document, fault?: ReadFault) =>
-    actAfter(res, latencyMs, () => (fault ? fault.play({ res, right, clientKey }) : sendJson(res, right)))
+  const answer = (res: ServerResponse, correctReply: protocol.Document, fault?: ReadFault) =>
+    actAfter(res, latencyMs, () => (fault ? fault.play({ res, correctReply, clientKey }) : sendJson(res, correctReply)))
 
   const createTask = (
     res: ServerResponse,
@@ -141,7 +141,7 @@ const openService = (options: ReturnType<typeof resolveOptions>) => {
     if (refusal || (rule && !rule.fault.valid && !rule.billed)) {
       books.totals.refused += 1
       // A fault that hides or spoils an answer still has one to spoil: with the id of no task.
-      return answer(res, refusal ?? protocol.created(drawTaskId(seed, -count)), rule?.fault)
+      return answer(res, refusal ?? protocol.created(seededTaskId(seed, -count)), rule?.fault)
     }
     const end = (nth: number) => ruleFor('task', nth)?.fault
     const task = ledger.accept(books, protocol.taskOf(body), end, rule?.fault.text === 'numeric-id')
@@ -154,10 +154,10 @@ const openService = (options: ReturnType<typeof resolveOptions>) => {
     const task = ledger.findTask(books, body.taskId)
     if (refusal || !task)
       return answer(res, refusal ?? protocol.refusal('ERROR_TASKID_INVALID', 'there is no such task'))
-    ledger.questionArrived(books, task, arrivedAt)
+    ledger.pollArrived(books, task, arrivedAt)
     const isReady = task.readyAt <= ledger.now()
-    const fault = ruleFor('getTaskResult', task.questions, task.nth)?.fault ?? (isReady ? task.end : undefined)
-    onceSettled(res, (complete) => ledger.questionEnded(books, task, complete && isReady && fault?.valid !== false))
+    const fault = ruleFor('getTaskResult', task.polls, task.nth)?.fault ?? (isReady ? task.end : undefined)
+    onceSettled(res, (complete) => ledger.pollEnded(books, task, complete && isReady && fault?.valid !== false))
     answer(res, isReady ? protocol.ready(solutionOf(task)) : protocol.inState('processing'), fault)
   }
 

@@ -1,5 +1,5 @@
 import { performance } from 'node:perf_hooks'
-import { draw, drawTaskId } from './seeded.js'
+import { seeded, seededTaskId } from './seeded.js'
 import type { ReadFault } from './rules.js'
 import type { Call, Document } from './protocol.js'
 
@@ -18,8 +18,8 @@ export interface Counters {
   /** Billed creates whose answer, with the task id in it, was not handed to the client completely. */
   readonly lostCreates: number
   /** Questions by task id. */
-  readonly questions: Readonly<Record<string, number>>
-  /** From the end of one answer to the arrival of the task's next question, the create's answer included; the smallest. */
+  readonly polls: Readonly<Record<string, number>>
+  /** From the end of one answer to the arrival of the task's next poll, the create's answer included; the smallest. */
   readonly smallestGapMs: number | undefined
   /** Questions that arrived while another one of the same task was open. */
   readonly overlaps: number
@@ -40,7 +40,7 @@ export interface TaskRecord {
   readonly readyAt: number
   /** Whether the create's answer was handed to the client completely. */
   readonly answered: boolean
-  readonly questions: number
+  readonly polls: number
   /** When its solution was first handed to a client completely. */
   readonly deliveredAt?: number | undefined
   /** The task as it was sent, its `type` included. */
@@ -54,9 +54,9 @@ export interface OpenTask extends TaskRecord {
   readonly nth: number
   readonly end: ReadFault | undefined
   answered: boolean
-  questions: number
+  polls: number
   deliveredAt?: number
-  open: number
+  openPolls: number
   lastEnd?: number
 }
 
@@ -98,10 +98,10 @@ export const accept = (
     readyAfterMs: [min, max]
   } = options
   const nth = tasks.size + 1
-  const taskId = numericId ? String(7_000_000_000 + nth) : drawTaskId(seed, nth)
+  const taskId = numericId ? String(7_000_000_000 + nth) : seededTaskId(seed, nth)
   const acceptedAt = now()
-  const readyAt = acceptedAt + min + (min === max ? 0 : (max - min) * draw(seed, 'ready', nth))
-  const books = { answered: false, questions: 0, open: 0 }
+  const readyAt = acceptedAt + min + (min === max ? 0 : (max - min) * seeded(seed, 'ready', nth))
+  const books = { answered: false, polls: 0, openPolls: 0 }
   const opened: OpenTask = { nth, end: endOf(nth), taskId, acceptedAt, readyAt, task, ...books }
   tasks.set(taskId, opened)
   return opened
@@ -118,17 +118,17 @@ export const createEnded = ({ totals }: Ledger, task: OpenTask, answered: boolea
   else totals.lostCreates += 1
 }
 
-export const questionArrived = (ledger: Ledger, task: OpenTask, arrivedAt: number): void => {
-  task.questions += 1
-  task.open += 1
+export const pollArrived = (ledger: Ledger, task: OpenTask, arrivedAt: number): void => {
+  task.polls += 1
+  task.openPolls += 1
   const gapMs = arrivedAt - (task.lastEnd ?? -Infinity)
   // Its head may have come in before the answer that ended while its body was on the way.
-  if (task.open > 1 || gapMs < 0) ledger.totals.overlaps += 1
+  if (task.openPolls > 1 || gapMs < 0) ledger.totals.overlaps += 1
   else if (gapMs < (ledger.smallestGapMs ?? Infinity)) ledger.smallestGapMs = gapMs
 }
 
-export const questionEnded = ({ totals }: Ledger, task: OpenTask, delivered: boolean): void => {
-  task.open -= 1
+export const pollEnded = ({ totals }: Ledger, task: OpenTask, delivered: boolean): void => {
+  task.openPolls -= 1
   task.lastEnd = now()
   if (!delivered || task.deliveredAt !== undefined) return
   task.deliveredAt = task.lastEnd
@@ -140,12 +140,12 @@ export const counters = ({ tasks, requests, totals, smallestGapMs }: Ledger): Co
   accepted: tasks.size,
   ...totals,
   smallestGapMs,
-  questions: Object.fromEntries([...tasks].map(([taskId, { questions }]) => [taskId, questions])),
+  polls: Object.fromEntries([...tasks].map(([taskId, { polls: polls }]) => [taskId, polls])),
   neverFetched: [...tasks.values()].filter((task) => task.end?.valid !== false && !task.deliveredAt).length
 })
 
 export const records = ({ tasks }: Ledger): ReadonlyArray<TaskRecord> =>
-  [...tasks.values()].map(({ nth: _nth, open: _open, lastEnd: _lastEnd, end, ...record }) => ({
+  [...tasks.values()].map(({ nth: _nth, openPolls: _open, lastEnd: _lastEnd, end, ...record }) => ({
     ...record,
     fault: end?.text
   }))

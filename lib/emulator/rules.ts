@@ -1,6 +1,6 @@
 import type { OutgoingHttpHeaders } from 'node:http'
-import { draw } from './seeded.js'
-import { LONGEST_TIMER_MS, kinds, sendHtml, sendJson, type Kind, type Turn } from './faults.js'
+import { seeded } from './seeded.js'
+import { MAX_TIMER_MS, faultKinds, sendHtml, sendJson, type FaultKind, type DueReply } from './faults.js'
 import { refusal, type Call } from './protocol.js'
 
 type Code = `${Uppercase<string>}_${Uppercase<string>}`
@@ -15,7 +15,7 @@ type Reply = `${number}` | Code | `${Code}@${number}`
  * @since 0.1.0
  */
 export type Fault =
-  | keyof typeof kinds
+  | keyof typeof faultKinds
   | `${'drip' | 'drip-headers' | 'slow' | 'large' | 'gzip-bomb'}=${number}`
   | `right@${number}`
   | Reply
@@ -35,7 +35,7 @@ export type When = 'always' | { readonly nth: number } | { readonly first: numbe
  */
 export interface FaultRule {
   /**
-   * Counted are the creates of the server, the questions of each task, the accepted tasks (what they end with once
+   * Counted are the creates of the server, the polls of each task, the accepted tasks (what they end with once
    * their time has come, instead of a solution), and the accepted connections (only `reset` and `close`).
    */
   readonly on: 'createTask' | 'getTaskResult' | 'task' | 'connection'
@@ -46,7 +46,7 @@ export interface FaultRule {
 }
 
 /** The names of all faults that have one. @since 0.1.0 */
-export const faultNames: ReadonlyArray<string> = Object.keys(kinds)
+export const faultNames: ReadonlyArray<string> = Object.keys(faultKinds)
 
 /** A fault, ready to answer. */
 export interface ReadFault {
@@ -54,7 +54,7 @@ export interface ReadFault {
   readonly on?: Call
   /** The client can read the right answer out of it. */
   readonly valid: boolean
-  readonly play: (turn: Turn) => void
+  readonly play: (due: DueReply) => void
 }
 
 /** A rule, read and checked. */
@@ -70,12 +70,12 @@ const find = <A>(table: Readonly<Record<string, A>>, name: string): A | undefine
 
 const readNamed = (text: string): ReadFault | undefined => {
   const [, name = '', number] = /^([a-z0-9-]+?)(?:=(\d+))?$/.exec(text) ?? []
-  const kind = find<Kind>(kinds, name)
+  const kind = find<FaultKind>(faultKinds, name)
   if (!kind || (number !== undefined && kind.otherwise === undefined)) return undefined
   const value = Number(number ?? kind.otherwise)
-  if (value > LONGEST_TIMER_MS) return undefined
+  if (value > MAX_TIMER_MS) return undefined
   const { on, valid = false, play } = kind
-  return { text, ...(on && { on }), valid, play: (turn) => play(turn, value) }
+  return { text, ...(on && { on }), valid, play: (due) => play(due, value) }
 }
 
 const readHeader = (part: string): [name: string, value: string] => {
@@ -101,7 +101,8 @@ const readReply = (text: string): ReadFault | undefined => {
   }
   if (page !== undefined)
     return { text, valid: false, play: ({ res }) => sendHtml(res, Number(page), undefined, headers) }
-  if (right !== undefined) return { text, valid: true, play: (turn) => sendJson(turn.res, turn.right, Number(right)) }
+  if (right !== undefined)
+    return { text, valid: true, play: (due) => sendJson(due.res, due.correctReply, Number(right)) }
   if (code === undefined) return undefined
   const answer = refusal(code, `${code}, as ordered by a fault rule`)
   return { text, valid: false, play: ({ res }) => sendJson(res, answer, Number(codeStatus), readHeaders(codeSuffix)) }
@@ -180,5 +181,5 @@ export const readRules = (rules: ReadonlyArray<FaultRule | string>, seed: number
   const read = rules.map(readRule)
   /** The first rule that strikes at this count; `subject` keeps the draws of one task apart from those of another. */
   return (on: FaultRule['on'], count: number, subject = 0): ReadRule | undefined =>
-    read.find((rule, i) => rule.on === on && strikes(rule.when, count, () => draw(seed, 'rule', i, subject, count)))
+    read.find((rule, i) => rule.on === on && strikes(rule.when, count, () => seeded(seed, 'rule', i, subject, count)))
 }

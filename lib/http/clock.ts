@@ -2,7 +2,7 @@ import { asyncScheduler, type SchedulerAction, type SchedulerLike } from 'rxjs'
 
 /**
  * The real clock. Unlike `asyncScheduler` alone it never rings early: Node rounds the beginning of a timer down to the
- * millisecond, so that it rings up to one too soon, and a question would come before its time.
+ * millisecond, so that it rings up to one too soon, and a poll would come before its time.
  */
 export const realClock: SchedulerLike = {
   now: () => asyncScheduler.now(),

@@ -2,18 +2,18 @@ import { Socket } from 'node:net'
 import type { SchedulerLike } from 'rxjs'
 import { Agent, buildConnector, type Dispatcher } from 'undici'
 import {
-  LONGEST_TIMER_MS,
-  callable,
+  MAX_TIMER_MS,
+  isFunction,
   problemsIn,
   problemsOfOptions,
   resolveOptions,
   throwIfAny,
-  whole,
+  integerBetween,
   type SolveOptions
 } from '../core/model/options.js'
 import type { Post } from '../core/model/network.js'
 import type { Solver } from '../core/solver.js'
-import { makeSolver } from '../core/build-solver.js'
+import { buildSolver } from '../core/build-solver.js'
 import { urlOf, type Problems } from '../core/model/task.js'
 import { realClock } from './clock.js'
 import { undiciPost } from './undici-post.js'
@@ -33,11 +33,11 @@ export interface SolverOptions extends SolveOptions {
   readonly maxReplyBytes?: number | undefined
   /**
    * undici's, for proxies and TLS. It must not retry, and is not closed by us. A single one serves both calls, and then a
-   * createTask may ride an idle connection that the service is just closing; with `{ create, ask }` it cannot, as long as
+   * createTask may ride an idle connection that the service is just closing; with `{ create, poll }` it cannot, as long as
    * `create` serves nothing else.
    * @defaultValue two Agents of our own, with at most 1,024 connections each
    */
-  readonly dispatcher?: Dispatcher | { readonly create: Dispatcher; readonly ask: Dispatcher } | undefined
+  readonly dispatcher?: Dispatcher | { readonly create: Dispatcher; readonly poll: Dispatcher } | undefined
   /** Another network instead of undici's; then `baseUrl`, `dispatcher` and `maxReplyBytes` are refused. */
   readonly post?: Post | undefined
   /** The clock of all waits. @defaultValue RxJS's asyncScheduler, kept from ringing early */
@@ -46,11 +46,11 @@ export interface SolverOptions extends SolveOptions {
   readonly random?: (() => number) | undefined
 }
 
-const SERVICE_URL = 'https://api.1captcha.vip'
-const MAX_REPLY_BYTES = 262_144
+const DEFAULT_BASE_URL = 'https://api.1captcha.vip'
+const DEFAULT_MAX_REPLY_BYTES = 262_144
 // For each of the two calls. 10,000 waiting tasks need 900 of them, if an answer takes 300 ms. Without a bound a process that
-// falls behind opens thousands, looks through all of them for each question, and never catches up.
-const connections = 1_024
+// falls behind opens thousands, looks through all of them for each poll, and never catches up.
+const MAX_CONNECTIONS = 1_024
 
 const isLoopback = (hostname: string): boolean =>
   hostname === 'localhost' || hostname === '[::1]' || /^127\.\d+\.\d+\.\d+$/.test(hostname)
@@ -58,7 +58,7 @@ const isLoopback = (hostname: string): boolean =>
 const problemsOfUrl = (name: string, value: unknown): Problems => {
   if (value === undefined) return []
   const url = typeof value === 'string' ? urlOf(value) : undefined
-  if (!url) return [`${name}: expected an address such as ${SERVICE_URL}`]
+  if (!url) return [`${name}: expected an address such as ${DEFAULT_BASE_URL}`]
   const isSafe = url.protocol === 'https:' || (url.protocol === 'http:' && isLoopback(url.hostname))
   return [
     ...(isSafe ? [] : [`${name}: expected https (http only for this machine): the client key travels in every body`]),
@@ -76,11 +76,11 @@ const problemsOfDispatcher = (name: string, value: unknown): Problems =>
   (typeof value === 'object' &&
     value !== null &&
     'create' in value &&
-    'ask' in value &&
+    'poll' in value &&
     dispatches(value.create) &&
-    dispatches(value.ask))
+    dispatches(value.poll))
     ? []
-    : [`${name}: expected a dispatcher of undici, or { create, ask } with two of them`]
+    : [`${name}: expected a dispatcher of undici, or { create, poll } with two of them`]
 
 const problemsOfScheduler = (name: string, value: unknown): Problems =>
   value === undefined || (typeof value === 'object' && value !== null && 'schedule' in value && 'now' in value)
@@ -93,11 +93,11 @@ const problemsOf = (options: SolverOptions): Problems => [
   ...problemsOfOptions(options),
   ...problemsIn(options, {
     baseUrl: problemsOfUrl,
-    maxReplyBytes: whole(1, LONGEST_TIMER_MS, 'bytes'),
+    maxReplyBytes: integerBetween(1, MAX_TIMER_MS, 'bytes'),
     dispatcher: problemsOfDispatcher,
-    post: callable,
+    post: isFunction,
     scheduler: problemsOfScheduler,
-    random: callable
+    random: isFunction
   }),
   ...ofNetwork
     .filter((name) => options.post !== undefined && options[name] !== undefined)
@@ -105,7 +105,7 @@ const problemsOf = (options: SolverOptions): Problems => [
 ]
 
 /** The connections that are being made: they would outlive `destroy` by ten seconds, and keep the process alive. */
-class Connecting {
+class PendingConnections {
   readonly #sockets = new Set<Socket>()
   // It returns the socket, which its type keeps to itself. One AbortSignal for all would keep a listener of each.
   readonly #open: (...args: Parameters<buildConnector.connector>) => unknown = buildConnector({})
@@ -126,21 +126,24 @@ class Connecting {
 /** The network of a solver, and how what is ours of it ends. */
 const openNetwork = (options: SolverOptions): { readonly post: Post; readonly close: () => Promise<void> } => {
   if (options.post) return { post: options.post, close: () => Promise.resolve() }
-  const { baseUrl = SERVICE_URL, maxReplyBytes = MAX_REPLY_BYTES, dispatcher } = options
+  const { baseUrl = DEFAULT_BASE_URL, maxReplyBytes = DEFAULT_MAX_REPLY_BYTES, dispatcher } = options
   const { origin, pathname } = new URL(baseUrl)
   const service = { origin, basePath: pathname.replace(/\/+$/, ''), maxReplyBytes }
   if (dispatcher) {
-    const { create, ask } = 'create' in dispatcher ? dispatcher : { create: dispatcher, ask: dispatcher }
-    return { post: undiciPost({ ...service, create, ask }), close: () => Promise.resolve() }
+    const { create, poll } = 'create' in dispatcher ? dispatcher : { create: dispatcher, poll: dispatcher }
+    return { post: undiciPost({ ...service, create, poll: poll }), close: () => Promise.resolve() }
   }
-  const connecting = new Connecting()
+  const connecting = new PendingConnections()
   const connect = connecting.connect
-  const [create, ask] = [new Agent({ connect, connections }), new Agent({ connect, connections })]
+  const [create, poll] = [
+    new Agent({ connect, connections: MAX_CONNECTIONS }),
+    new Agent({ connect, connections: MAX_CONNECTIONS })
+  ]
   const close = async (): Promise<void> => {
-    await Promise.all([create.destroy(), ask.destroy()])
+    await Promise.all([create.destroy(), poll.destroy()])
     connecting.end()
   }
-  return { post: undiciPost({ ...service, create, ask }), close }
+  return { post: undiciPost({ ...service, create, poll: poll }), close }
 }
 
 /**
@@ -156,5 +159,5 @@ export const createSolver = (options: SolverOptions): Solver => {
   throwIfAny(problemsOf(options))
   const { scheduler = realClock, random = Math.random } = options
   const network = openNetwork(options)
-  return makeSolver({ post: network.post, scheduler, random, end: network.close }, resolveOptions(options))
+  return buildSolver({ post: network.post, scheduler, random, end: network.close }, resolveOptions(options))
 }

@@ -2,7 +2,7 @@ import { brotliDecompressSync, gunzipSync, inflateSync } from 'node:zlib'
 import { Observable, type Subscriber } from 'rxjs'
 import type { Dispatcher } from 'undici'
 import { causeOf } from '../core/solve/call.js'
-import type { Json, Path, Post, Wire } from '../core/model/network.js'
+import type { JsonValue, CallPath, Post, NetworkEvent } from '../core/model/network.js'
 
 /** Where the service is, and how it is reached. */
 export interface Service {
@@ -11,7 +11,7 @@ export interface Service {
   readonly basePath: string
   /** createTask has a dispatcher of its own: it must never ride an idle connection. */
   readonly create: Dispatcher
-  readonly ask: Dispatcher
+  readonly poll: Dispatcher
   /** Counted after decompression. */
   readonly maxReplyBytes: number
 }
@@ -58,7 +58,7 @@ const readBody = (bytes: Buffer, headers: Headers, maxOutputLength: number): str
   }
 }
 
-const SENT: Wire = { _tag: 'Sent' }
+const SENT: NetworkEvent = { _tag: 'Sent' }
 
 const HEADERS = {
   'content-type': 'application/json',
@@ -78,7 +78,7 @@ class Exchange implements Dispatcher.DispatchHandler {
   #chunks: Buffer[] = []
 
   constructor(
-    private readonly subscriber: Subscriber<Wire>,
+    private readonly subscriber: Subscriber<NetworkEvent>,
     private readonly maxReplyBytes: number
   ) {}
 
@@ -128,20 +128,20 @@ class Exchange implements Dispatcher.DispatchHandler {
     this.#end({ _tag: 'Failed', cause: causeOf(error) })
   }
 
-  #end(answer: Wire): void {
+  #end(answer: NetworkEvent): void {
     this.subscriber.next(answer)
     this.subscriber.complete()
   }
 }
 
 /** POSTs JSON through undici's `dispatch`: no retries, no redirects, nothing but the exchange itself. */
-export const undiciPost = ({ origin, basePath, create, ask, maxReplyBytes }: Service): Post => {
+export const undiciPost = ({ origin, basePath, create, poll: poll, maxReplyBytes }: Service): Post => {
   const routes = {
     '/createTask': { dispatcher: create, path: `${basePath}/createTask`, reset: true },
-    '/getTaskResult': { dispatcher: ask, path: `${basePath}/getTaskResult`, reset: false }
+    '/getTaskResult': { dispatcher: poll, path: `${basePath}/getTaskResult`, reset: false }
   }
-  return (call: Path, body: Json) =>
-    new Observable<Wire>((subscriber) => {
+  return (call: CallPath, body: JsonValue) =>
+    new Observable<NetworkEvent>((subscriber) => {
       const exchange = new Exchange(subscriber, maxReplyBytes)
       const { dispatcher, path, reset } = routes[call]
       try {

@@ -1,11 +1,11 @@
 import type { FileHandle } from 'node:fs/promises'
-import { JournalError, failureOf } from './error.js'
+import { JournalError, journalErrorOf } from './error.js'
 
 /** Told once, later than the call: what was written is on the disk, or why it is not. */
 export type Done = (error: JournalError | undefined) => void
 
 /** Appends lines, durably and in order. What is written while the disk is busy shares the next write. */
-export class Pen {
+export class AppendLog {
   #lines: string[] = []
   #waiting: Done[] = []
   #writing: Promise<void> | undefined
@@ -57,7 +57,7 @@ export class Pen {
       const { nlink } = await this.handle.stat()
       return nlink > 0 && this.isOurs() ? undefined : taken(this.path)
     } catch (error) {
-      return failureOf(this.path, 'cannot be written any more', error)
+      return journalErrorOf(this.path, 'cannot be written any more', error)
     }
   }
 }

@@ -1,5 +1,5 @@
 import { causeOf } from '../core/solve/call.js'
-import type { Cause } from '../core/model/network.js'
+import type { ErrorCause } from '../core/model/network.js'
 
 /**
  * A journal cannot be opened, or not be written any more. The message says what happened and what to do. Nothing is created
@@ -15,7 +15,7 @@ export class JournalError extends Error {
     happened: string,
     advice: string,
     /** What the file system said. */
-    override readonly cause?: Cause
+    override readonly cause?: ErrorCause
   ) {
     super(`The journal ${path} ${happened}. ${advice}`)
   }
@@ -38,17 +38,17 @@ const ADVICE: ReadonlyMap<string, string> = new Map([
 ])
 
 /** A failure of the file system, told by what was tried. */
-export const failureOf = (path: string, happened: string, error: unknown): JournalError => {
+export const journalErrorOf = (path: string, happened: string, error: unknown): JournalError => {
   const cause = causeOf(error)
   const advice = ADVICE.get(cause.code) ?? 'Mend that, then start again: what is in it is continued.'
   return new JournalError(path, `${happened} (${cause.code || cause.message})`, advice, cause)
 }
 
 /** Mirrors the work, its failures told as a {@link JournalError}. */
-export const telling = async <A>(path: string, happened: string, work: () => Promise<A>): Promise<A> => {
+export const wrapErrors = async <A>(path: string, happened: string, work: () => Promise<A>): Promise<A> => {
   try {
     return await work()
   } catch (error) {
-    throw error instanceof JournalError ? error : failureOf(path, happened, error)
+    throw error instanceof JournalError ? error : journalErrorOf(path, happened, error)
   }
 }

@@ -2,12 +2,12 @@ import type { FileHandle } from 'node:fs/promises'
 import { StringDecoder } from 'node:string_decoder'
 import * as E from 'fp-ts/lib/Either.js'
 import * as t from 'io-ts'
-import { entryAfter, type Entry } from '../core/batch/journaled.js'
+import { entryAfter, type JournalEntry } from '../core/batch/journaled.js'
 import type { TaskRef } from '../core/model/task.js'
 import { JournalError } from './error.js'
 
 /** What stands about a key. A key that is fresh again is not kept; `Begun` is in doubt if this process dies now. */
-export type State =
+export type KeyState =
   | { readonly _tag: 'Begun' }
   | { readonly _tag: 'InDoubt' }
   | { readonly _tag: 'Known'; readonly ref: TaskRef }
@@ -20,18 +20,18 @@ export type Change =
   | { readonly ended: string }
 
 // One object for all keys in the same state: a journal may hold millions.
-const BEGUN: State = { _tag: 'Begun' }
-const IN_DOUBT: State = { _tag: 'InDoubt' }
-const finished = new Map<string, State>()
+const BEGUN: KeyState = { _tag: 'Begun' }
+const IN_DOUBT: KeyState = { _tag: 'InDoubt' }
+const finished = new Map<string, KeyState>()
 
-const finishedWith = (tag: string): State => {
+const finishedWith = (tag: string): KeyState => {
   const state = finished.get(tag) ?? { _tag: 'Finished', tag }
   finished.set(tag, state)
   return state
 }
 
-const afterEnd = (state: State | undefined, tag: string): State | undefined => {
-  const entry: Entry['_tag'] = entryAfter(tag)
+const afterEnd = (state: KeyState | undefined, tag: string): KeyState | undefined => {
+  const entry: JournalEntry['_tag'] = entryAfter(tag)
   if (entry === 'Finished') return finishedWith(tag)
   // Only what was begun by this process, and brought no id, was surely not created by the end of it.
   if (state?._tag === 'Begun') return entry === 'Fresh' ? undefined : IN_DOUBT
@@ -39,7 +39,7 @@ const afterEnd = (state: State | undefined, tag: string): State | undefined => {
 }
 
 /** What stands about a key after a change of it. A finished key stays finished, and a task is never forgotten before that. */
-export const after = (state: State | undefined, change: Change): State | undefined => {
+export const nextState = (state: KeyState | undefined, change: Change): KeyState | undefined => {
   if (state?._tag === 'Finished') return state
   if ('ended' in change) return afterEnd(state, change.ended)
   if ('taskId' in change) return { _tag: 'Known', ref: { taskId: change.taskId, createdAt: change.createdAt } }
@@ -47,10 +47,10 @@ export const after = (state: State | undefined, change: Change): State | undefin
 }
 
 /** What stands about a key once the process that wrote it is gone. */
-export const afterDeath = (state: State): State => (state._tag === 'Begun' ? IN_DOUBT : state)
+export const afterCrash = (state: KeyState): KeyState => (state._tag === 'Begun' ? IN_DOUBT : state)
 
 /** The change that brings a key from nothing to its state. */
-export const changeTo = (state: State): Change => {
+export const changeTo = (state: KeyState): Change => {
   switch (state._tag) {
     case 'Begun':
       return { begun: true }
@@ -98,8 +98,8 @@ const read = <A>(codec: t.Type<A>, line: string): A | undefined => {
 }
 
 /** What is in a journal: the state of each key, and since when it is so. */
-export class Contents {
-  readonly states = new Map<string, State>()
+export class JournalReader {
+  readonly states = new Map<string, KeyState>()
   readonly since = new Map<string, string>()
   #owner: Owner | undefined
   #rest = ''
@@ -112,7 +112,7 @@ export class Contents {
     return this.#owner
   }
 
-  take(text: string): void {
+  push(text: string): void {
     const lines = (this.#rest + text).split('\n')
     this.#rest = lines.pop() ?? ''
     for (const line of lines) this.#line(line)
@@ -121,7 +121,7 @@ export class Contents {
   }
 
   /** After the last byte. A line that was cut was never answered for, so it is left out. */
-  end(): void {
+  flush(): void {
     if (this.#rest !== '') this.#line(this.#rest)
     if (!this.#owner) throw this.#foreign()
   }
@@ -149,7 +149,7 @@ export class Contents {
       return
     }
     const { at, key } = change
-    const [before, now] = [this.states.get(key), after(this.states.get(key), change)]
+    const [before, now] = [this.states.get(key), nextState(this.states.get(key), change)]
     if (now === before) return
     if (now) {
       this.states.set(key, now)
@@ -175,15 +175,15 @@ export class Contents {
 const CHUNK_BYTES = 65_536
 
 /** Reads a whole journal, a piece at a time: others may have to be told meanwhile that we live. */
-export const readContents = async (path: string, handle: FileHandle): Promise<Contents> => {
-  const contents = new Contents(path)
+export const readJournal = async (path: string, handle: FileHandle): Promise<JournalReader> => {
+  const contents = new JournalReader(path)
   const [buffer, decoder] = [Buffer.allocUnsafe(CHUNK_BYTES), new StringDecoder('utf8')]
   for (;;) {
     const { bytesRead } = await handle.read(buffer, 0, CHUNK_BYTES, null)
     if (bytesRead === 0) break
-    contents.take(decoder.write(buffer.subarray(0, bytesRead)))
+    contents.push(decoder.write(buffer.subarray(0, bytesRead)))
   }
-  contents.take(decoder.end())
-  contents.end()
+  contents.push(decoder.end())
+  contents.flush()
   return contents
 }

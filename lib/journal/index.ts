@@ -1,11 +1,11 @@
 import { Observable } from 'rxjs'
-import type { Entry, Journal } from '../core/batch/journaled.js'
+import type { JournalEntry, Journal } from '../core/batch/journaled.js'
 import type { TaskRef } from '../core/model/task.js'
-import { telling } from './error.js'
-import { after, lineOf, type Change, type State } from './format.js'
-import { takeLock, whileOpening } from './lock.js'
-import { modeOf, openCompacted, ownerOf, placeOf } from './open.js'
-import { Pen, type Done } from './append-log.js'
+import { wrapErrors } from './error.js'
+import { nextState, lineOf, type Change, type KeyState } from './format.js'
+import { acquireLock, withOpeningLock } from './lock.js'
+import { modeOf, openCompacted, ownerOf, resolvePath } from './open.js'
+import { AppendLog, type Done } from './append-log.js'
 
 export { JournalError } from './error.js'
 
@@ -15,16 +15,16 @@ export { JournalError } from './error.js'
  * @since 0.1.0
  */
 export interface FileJournal extends Journal {
-  readonly find: (key: string) => Observable<Entry>
+  readonly find: (key: string) => Observable<JournalEntry>
   /** Writes what is still to be written, and lets the file go. What comes later errors. */
   readonly close: () => Promise<void>
 }
 
-const FRESH: Entry = { _tag: 'Fresh' }
-const IN_DOUBT: Entry = { _tag: 'InDoubt' }
-const FINISHED: Entry = { _tag: 'Finished' }
+const FRESH: JournalEntry = { _tag: 'Fresh' }
+const IN_DOUBT: JournalEntry = { _tag: 'InDoubt' }
+const FINISHED: JournalEntry = { _tag: 'Finished' }
 
-const entryOf = (state: State | undefined): Entry => {
+const entryOf = (state: KeyState | undefined): JournalEntry => {
   switch (state?._tag) {
     case undefined:
       return FRESH
@@ -51,19 +51,19 @@ const durable = <A>(act: (done: Done) => A): Observable<A> =>
   })
 
 /** What stands about each key, changed in memory at once and on the disk soon. */
-class Keys {
+class JournalIndex {
   constructor(
-    private readonly states: Map<string, State>,
-    private readonly pen: Pen
+    private readonly states: Map<string, KeyState>,
+    private readonly pen: AppendLog
   ) {}
 
-  readonly find = (key: string): Observable<Entry> =>
+  readonly find = (key: string): Observable<JournalEntry> =>
     durable((done) => {
       this.pen.settled(done)
       return entryOf(this.states.get(key))
     })
 
-  readonly begin = (key: string): Observable<Entry> =>
+  readonly begin = (key: string): Observable<JournalEntry> =>
     durable((done) => {
       const entry = entryOf(this.states.get(key))
       if (entry._tag === 'Fresh') this.#change(key, { begun: true }, done)
@@ -83,7 +83,7 @@ class Keys {
 
   #change(key: string, change: Change, done: Done): void {
     const before = this.states.get(key)
-    const state = after(before, change)
+    const state = nextState(before, change)
     if (state) this.states.set(key, state)
     else this.states.delete(key)
     // An end that changes nothing is written down for who reads the file, unless all has been said about the key.
@@ -112,16 +112,16 @@ class Keys {
  * @since 0.1.0
  */
 export const fileJournal = async (path: string): Promise<FileJournal> => {
-  const [place, mode] = await telling(path, 'cannot be opened', async () => {
-    const found = await placeOf(path)
+  const [place, mode] = await wrapErrors(path, 'cannot be opened', async () => {
+    const found = await resolvePath(path)
     return [found, await modeOf(found)] as const
   })
-  return whileOpening(place, async () => {
-    const lock = await takeLock(place, () => telling(place, 'cannot be read', () => ownerOf(place)))
+  return withOpeningLock(place, async () => {
+    const lock = await acquireLock(place, () => wrapErrors(place, 'cannot be read', () => ownerOf(place)))
     try {
-      const { states, handle } = await telling(place, 'cannot be written', () => openCompacted(place, mode))
-      const pen = new Pen(place, handle, lock.isOurs)
-      const { find, begin, created, ended } = new Keys(states, pen)
+      const { states, handle } = await wrapErrors(place, 'cannot be written', () => openCompacted(place, mode))
+      const pen = new AppendLog(place, handle, lock.isOurs)
+      const { find, begin, created, ended } = new JournalIndex(states, pen)
       const close = () => pen.close().finally(lock.release)
       return { find, begin, created, ended, close }
     } catch (error) {

@@ -4,7 +4,7 @@ import { hostname } from 'node:os'
 import { setTimeout } from 'node:timers/promises'
 import { lock, type LockOptions } from 'proper-lockfile'
 import { causeOf } from '../core/solve/call.js'
-import { JournalError, failureOf } from './error.js'
+import { JournalError, journalErrorOf } from './error.js'
 import type { Owner } from './format.js'
 
 /** Two containers may share a host name, but not what their process ids mean. */
@@ -16,7 +16,7 @@ const processIds = (): string => {
   }
 }
 
-export const self = (): Owner => ({ pid: process.pid, place: `${hostname()} ${processIds()}` })
+export const currentOwner = (): Owner => ({ pid: process.pid, place: `${hostname()} ${processIds()}` })
 
 const held = new Set<string>()
 
@@ -29,10 +29,10 @@ const isAlive = (pid: number): boolean => {
   }
 }
 
-type Life = 'alive' | 'dead' | 'unknown'
+type OwnerStatus = 'alive' | 'dead' | 'unknown'
 
-const lifeOf = (path: string, owner: Owner | undefined): Life => {
-  const { pid, place } = self()
+const ownerStatus = (path: string, owner: Owner | undefined): OwnerStatus => {
+  const { pid, place } = currentOwner()
   if (held.has(path)) return 'alive'
   if (owner?.place !== place) return 'unknown'
   // Our own id without a lock of ours: we were given the id of one that died.
@@ -62,10 +62,10 @@ const lockWithin = async (ms: number, path: string, options: LockOptions): Promi
 }
 
 /** Opening is done by one process at a time, so that no two of them take over from the same dead one. */
-export const whileOpening = async <A>(path: string, open: () => Promise<A>): Promise<A> => {
+export const withOpeningLock = async <A>(path: string, open: () => Promise<A>): Promise<A> => {
   const options: LockOptions = { stale: OPENING_STALE_MS, update: 1_000, onCompromised: () => undefined }
   const release = await lockWithin(LONGEST_OPENING_MS, `${path}.opening`, options).catch((error: unknown) => {
-    if (!isLocked(error)) throw failureOf(path, 'cannot be locked', error)
+    if (!isLocked(error)) throw journalErrorOf(path, 'cannot be locked', error)
     throw new JournalError(path, 'is just being opened by another process', 'Start again later, or use another path.')
   })
   try {
@@ -93,7 +93,7 @@ export interface Lock {
 // ends the process, would make it the end; it does not where somebody else listens.
 const goOn = (): void => undefined
 
-const hold = async (path: string, withinMs: number): Promise<Lock> => {
+const acquire = async (path: string, withinMs: number): Promise<Lock> => {
   let ours = true
   const onCompromised = () => void (ours = false)
   const unlock = await lockWithin(withinMs, path, { stale: STALE_MS, update: 2_000, onCompromised })
@@ -115,19 +115,19 @@ const hold = async (path: string, withinMs: number): Promise<Lock> => {
  * The lock of a process that died here is taken over at once; where that cannot be known (another machine or container), once
  * it has not been renewed for 10 s.
  */
-export const takeLock = async (path: string, findOwner: () => Promise<Owner | undefined>): Promise<Lock> => {
+export const acquireLock = async (path: string, findOwner: () => Promise<Owner | undefined>): Promise<Lock> => {
   let owner: Owner | undefined
   try {
-    return await hold(path, 0).catch(async (error: unknown) => {
+    return await acquire(path, 0).catch(async (error: unknown) => {
       if (!isLocked(error)) throw error
       owner = await findOwner()
-      const life = lifeOf(path, owner)
+      const life = ownerStatus(path, owner)
       if (life === 'alive') throw error
       if (life === 'dead') await utimes(`${path}.lock`, 0, 0)
-      return hold(path, life === 'dead' ? 0 : STALE_MS + 1_000)
+      return acquire(path, life === 'dead' ? 0 : STALE_MS + 1_000)
     })
   } catch (error) {
     if (error instanceof JournalError) throw error
-    throw isLocked(error) ? inUse(path, owner) : failureOf(path, 'cannot be locked', error)
+    throw isLocked(error) ? inUse(path, owner) : journalErrorOf(path, 'cannot be locked', error)
   }
 }

@@ -2,8 +2,17 @@ import { open, realpath, rename, rm, stat, type FileHandle } from 'node:fs/promi
 import { dirname, resolve } from 'node:path'
 import { causeOf } from '../core/solve/call.js'
 import { JournalError } from './error.js'
-import { Contents, afterDeath, changeTo, headerOf, lineOf, readContents, type Owner, type State } from './format.js'
-import { self } from './lock.js'
+import {
+  JournalReader,
+  afterCrash,
+  changeTo,
+  headerOf,
+  lineOf,
+  readJournal,
+  type Owner,
+  type KeyState
+} from './format.js'
+import { currentOwner } from './lock.js'
 
 const orIfMissing = async <A, B>(found: Promise<A>, missing: B): Promise<A | B> => {
   try {
@@ -15,7 +24,7 @@ const orIfMissing = async <A, B>(found: Promise<A>, missing: B): Promise<A | B> 
 }
 
 /** Where the journal is: a link to it is followed, as a new file is put in its place. */
-export const placeOf = async (path: string): Promise<string> => orIfMissing(realpath(path), resolve(path))
+export const resolvePath = async (path: string): Promise<string> => orIfMissing(realpath(path), resolve(path))
 
 // What is bought for whom concerns nobody else.
 const OWN_MODE = 0o600
@@ -28,10 +37,10 @@ export const modeOf = async (path: string): Promise<number> => {
 }
 
 /** What is in the journal, or nothing where there is none yet. */
-const readAll = async (path: string): Promise<Contents> => {
+const readAll = async (path: string): Promise<JournalReader> => {
   const handle = await orIfMissing(open(path, 'r'), undefined)
-  if (!handle) return new Contents(path)
-  return readContents(path, handle).finally(() => handle.close())
+  if (!handle) return new JournalReader(path)
+  return readJournal(path, handle).finally(() => handle.close())
 }
 
 const LONGEST_HEADER = 4_096
@@ -40,20 +49,20 @@ const LONGEST_HEADER = 4_096
 export const ownerOf = async (path: string): Promise<Owner | undefined> => {
   const handle = await orIfMissing(open(path, 'r'), undefined)
   if (!handle) return undefined
-  const contents = new Contents(path)
+  const contents = new JournalReader(path)
   const { bytesRead, buffer } = await handle
     .read(Buffer.alloc(LONGEST_HEADER), 0, LONGEST_HEADER, 0)
     .finally(() => handle.close())
-  contents.take(buffer.toString('utf8', 0, bytesRead))
+  contents.push(buffer.toString('utf8', 0, bytesRead))
   return contents.owner
 }
 
 // Few enough to hold up nothing else meanwhile.
 const LINES_A_WRITE = 1_000
 
-const writeContents = async (handle: FileHandle, { states, since }: Contents): Promise<void> => {
+const writeContents = async (handle: FileHandle, { states, since }: JournalReader): Promise<void> => {
   const openedAt = new Date().toISOString()
-  let lines = [headerOf(openedAt, self())]
+  let lines = [headerOf(openedAt, currentOwner())]
   for (const [key, state] of states) {
     lines.push(lineOf(since.get(key) ?? openedAt, key, changeTo(state)))
     if (lines.length < LINES_A_WRITE) continue
@@ -72,7 +81,7 @@ const syncFolder = async (path: string): Promise<void> => {
 }
 
 /** A new file with one line a key in the place of the old one, if there is one. */
-const replace = async (path: string, contents: Contents, mode: number): Promise<FileHandle> => {
+const replace = async (path: string, contents: JournalReader, mode: number): Promise<FileHandle> => {
   const beside = `${path}.tmp`
   await rm(beside, { force: true })
   const handle = await open(beside, 'ax', mode)
@@ -92,9 +101,9 @@ const replace = async (path: string, contents: Contents, mode: number): Promise<
 export const openCompacted = async (
   path: string,
   mode: number
-): Promise<{ readonly states: Map<string, State>; readonly handle: FileHandle }> => {
+): Promise<{ readonly states: Map<string, KeyState>; readonly handle: FileHandle }> => {
   const contents = await readAll(path)
   const { states } = contents
-  for (const [key, state] of states) states.set(key, afterDeath(state))
+  for (const [key, state] of states) states.set(key, afterCrash(state))
   return { states, handle: await replace(path, contents, mode) }
 }

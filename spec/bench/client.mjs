@@ -75,7 +75,7 @@ const measureTime = async (contender) => {
   return { cpuMs: (user + system) / 1_000, readyToAnswerMs, failed, reason }
 }
 
-/** Heap of a task that waits for its next question: all are created, each has asked twice, none is ready. */
+/** Heap of a task that waits for its next poll: all are created, each has asked twice, none is ready. */
 const measureHeap = async (contender) => {
   const before = heapUsed()
   await startEvenly(contender, tasks, spreadMs, 'a-site-key', () => {})

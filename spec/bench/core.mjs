@@ -9,14 +9,14 @@ const TASKS = 10_000
 const QUESTIONS = 20
 const LIMIT_MS = 120_000
 
-/** A service whose tasks are ready at the nth question. */
+/** A service whose tasks are ready at the nth poll. */
 const serviceOf = (readyAt) => {
   const asked = new Map()
-  const counted = { questions: 0 }
+  const counted = { polls: 0 }
   let lastId = 0
   const post = inMemory((path, { taskId }) => {
     if (path === '/createTask') return reply({ errorId: 0, taskId: String((lastId += 1)) })
-    counted.questions += 1
+    counted.polls += 1
     const times = (asked.get(taskId) ?? 0) + 1
     asked.set(taskId, times)
     return times < readyAt ? PROCESSING : READY
@@ -36,18 +36,18 @@ const solveMany = (solver, tasks) =>
         })
   })
 
-/** CPU of one question, waits included, as fast as it goes. */
-const timeQuestions = async (tasks, questions) => {
-  const { post, counted } = serviceOf(questions)
+/** CPU of one poll, waits included, as fast as it goes. */
+const timeQuestions = async (tasks, polls) => {
+  const { post, counted } = serviceOf(polls)
   const solver = createSolver({ clientKey: 'a-client-key', post, pollEveryMs: 100 })
   const before = process.cpuUsage()
   await solveMany(solver, tasks)
   const { user, system } = process.cpuUsage(before)
   await solver.close()
-  return (user + system) / counted.questions
+  return (user + system) / counted.polls
 }
 
-/** Heap of a task that waits for its first question. */
+/** Heap of a task that waits for its first poll. */
 const heapOfWaiting = async (tasks) => {
   const { post } = serviceOf(2)
   const solver = createSolver({ clientKey: 'a-client-key', post, pollEveryMs: 600_000, giveUpAfterMs: 1_200_000 })

@@ -1,5 +1,5 @@
 // What is left when everything but the exchanges and the waits is taken away: a promise loop on undici's dispatch, without
-// checks, limits, errors or leaving. Its connections are those of the library: creates on fresh ones, questions on kept ones.
+// checks, limits, errors or leaving. Its connections are those of the library: creates on fresh ones, polls on kept ones.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Agent } from 'undici'
 
@@ -36,7 +36,7 @@ class Exchange {
 
 /** @type {import('./client.mjs').Open} */
 export const openFloor = ({ baseUrl, pollEveryMs }) => {
-  const [create, ask] = [new Agent(), new Agent()]
+  const [create, poll] = [new Agent(), new Agent()]
   const exchange = (dispatcher, path, reset, body) =>
     new Promise((resolve, reject) => {
       const limits = { headersTimeout: 0, bodyTimeout: 0 }
@@ -48,12 +48,12 @@ export const openFloor = ({ baseUrl, pollEveryMs }) => {
     const { taskId } = await exchange(create, '/createTask', true, { clientKey: 'a-client-key', task })
     for (;;) {
       await sleep(pollEveryMs)
-      const { status, solution } = await exchange(ask, '/getTaskResult', false, { clientKey: 'a-client-key', taskId })
+      const { status, solution } = await exchange(poll, '/getTaskResult', false, { clientKey: 'a-client-key', taskId })
       if (status === 'ready') return solution.gRecaptchaResponse
     }
   }
   return {
     start: (websiteURL, websiteKey, done) => void solve(websiteURL, websiteKey).then(done, done),
-    close: () => Promise.all([create.destroy(), ask.destroy()])
+    close: () => Promise.all([create.destroy(), poll.destroy()])
   }
 }

@@ -12,7 +12,7 @@ const add = (totals, name, self) => {
 }
 
 /** Self time by function. */
-const cpu = ({ nodes, samples, timeDeltas }, questions) => {
+const cpu = ({ nodes, samples, timeDeltas }, polls) => {
   const names = new Map(
     nodes.map(({ id, callFrame: { functionName, url, lineNumber } }) => [
       id,
@@ -23,10 +23,10 @@ const cpu = ({ nodes, samples, timeDeltas }, questions) => {
   samples.forEach((id, at) => add(totals, names.get(id), timeDeltas[at]))
   totals.delete('(idle) ')
   const busy = [...totals.values()].reduce((sum, { self }) => sum + self, 0)
-  console.log(`${(busy / 1e6).toFixed(1)} s busy${questions ? `, ${(busy / questions).toFixed(1)} us a question` : ''}`)
+  console.log(`${(busy / 1e6).toFixed(1)} s busy${polls ? `, ${(busy / polls).toFixed(1)} us a poll` : ''}`)
   for (const [name, { self }] of top(totals))
     console.log(
-      `${((100 * self) / busy).toFixed(1).padStart(5)} %  ${questions ? `${(self / questions).toFixed(2).padStart(6)} us  ` : ''}${name}`
+      `${((100 * self) / busy).toFixed(1).padStart(5)} %  ${polls ? `${(self / polls).toFixed(2).padStart(6)} us  ` : ''}${name}`
     )
 }
 

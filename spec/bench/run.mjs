@@ -38,7 +38,7 @@ const READY_TO_MS = 36_000
 // A machine that is too slow stretches the pace; one that hangs is not waited for.
 const LONGEST_RUN_MS = 180_000
 
-/** Everything is created before the first task is ready, and over whole rounds, so that questions come evenly. */
+/** Everything is created before the first task is ready, and over whole rounds, so that polls come evenly. */
 const spreadOf = (tasks) => POLL_EVERY_MS * Math.min(6, Math.max(1, Math.ceil(tasks / 5_000)))
 
 const here = (file) => new URL(file, import.meta.url)

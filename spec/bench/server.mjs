@@ -26,7 +26,7 @@ const tasks = new Map()
 const lateness = []
 let lastId = 0
 let creates = 0
-let questions = 0
+let polls = 0
 let cpuBefore = process.cpuUsage()
 
 const create = (websiteKey) => {
@@ -43,8 +43,8 @@ const answer = (taskId, arrivedAt) => {
   // Its token was sent, and the client was too slow to take it.
   if (!task) return GONE
   if (!task.isWarmUp) {
-    questions += 1
-    // Before the first question a client may wait as it likes.
+    polls += 1
+    // Before the first poll a client may wait as it likes.
     if (task.answeredAt > 0) lateness.push(arrivedAt - task.answeredAt - pollEveryMs)
   }
   if (now() < task.readyAt) {
@@ -69,7 +69,7 @@ const server = createServer((request, response) => {
     response.end(reply)
   })
 })
-// No connection closes under a request: what that costs is not the question here.
+// No connection closes under a request: what that costs is not the poll here.
 Object.assign(server, { keepAliveTimeout: 600_000, headersTimeout: 0, requestTimeout: 0 })
 
 const report = () => {
@@ -78,7 +78,7 @@ const report = () => {
   const at = (share) => lateness[Math.min(lateness.length - 1, Math.floor(lateness.length * share))]
   return {
     creates,
-    exchanges: creates + questions,
+    exchanges: creates + polls,
     serverCpuMs: (user + system) / 1_000,
     early: lateness.filter((ms) => ms < 0).length,
     latenessMs: { min: at(0), p50: at(0.5), p99: at(0.99), max: at(1) }

@@ -44,8 +44,6 @@ export const table = ({ date, machine, contenders, core }) => {
     `${date}, ${machine}`,
     ...(rows.length > 0 ? [line(COLUMNS), ...rows.map(line)] : []),
     ...reasons,
-    ...(core
-      ? [`core alone: ${core.perQuestionUs.toFixed(1)} us a question, ${kilobytes(core.heapPerTask)} a task`]
-      : [])
+    ...(core ? [`core alone: ${core.perQuestionUs.toFixed(1)} us a poll, ${kilobytes(core.heapPerTask)} a task`] : [])
   ].join('\n')
 }

@@ -40,13 +40,13 @@ describe('rx-captcha demo', () => {
         .slice(0, 7)
         .map((line) => line.replace(/ {2,}[\d.]+ {2}(\w+)$/, '  $1'))
     ).toStrictEqual([
-      '#  arranged            outcome            task id    questions  seconds  paid',
-      '1  undisturbed         token 03AbzAJMN-…  ced6255a…          2  yes',
-      '2  told to come later  token 03AAYG2mpw…  53d2eb95…          2  yes',
-      '3  a question is lost  token 03ASriV5hc…  78f3b682…          4  yes',
-      '4  the service fails   TaskFailed         e64258f7…          2  yes',
-      '5  its id is lost      CreateUnknown      -                  0  perhaps',
-      '6  undisturbed         token 03AI23jmS-…  2c1ce209…          1  yes'
+      '#  arranged            outcome            task id    polls  seconds  paid',
+      '1  undisturbed         token 03AbzAJMN-…  ced6255a…      2  yes',
+      '2  told to come later  token 03AAYG2mpw…  53d2eb95…      2  yes',
+      '3  a poll is lost      token 03ASriV5hc…  78f3b682…      4  yes',
+      '4  the service fails   TaskFailed         e64258f7…      2  yes',
+      '5  its id is lost      CreateUnknown      -              0  perhaps',
+      '6  undisturbed         token 03AI23jmS-…  2c1ce209…      1  yes'
     ])
     expect(out).toMatch(/tasks created = paid {5}6 {9}6 {2}5 known, 1 perhaps\n/)
     expect(out).toMatch(/tokens received {10}4 {9}4\n/)
@@ -55,7 +55,7 @@ describe('rx-captcha demo', () => {
       'created',
       'the service asks to come later',
       'no answer came',
-      'question 4',
+      'poll 4',
       'solved'
     ])
       expect(err).toContain(happened)
@@ -90,7 +90,7 @@ describe('rx-captcha demo', () => {
 describe('what is compared with the books', () => {
   const counters = {
     requests: { createTask: 0, getTaskResult: 0, other: 0 },
-    ...{ accepted: 0, refused: 0, lostCreates: 0, questions: {}, smallestGapMs: 3_000, overlaps: 0 },
+    ...{ accepted: 0, refused: 0, lostCreates: 0, polls: {}, smallestGapMs: 3_000, overlaps: 0 },
     ...{ delivered: 0, neverFetched: 0 }
   }
   const found = (rows: ReadonlyArray<Row>, change: Partial<typeof counters> = {}) =>
@@ -110,16 +110,16 @@ describe('what is compared with the books', () => {
       }
     }
     expect(found([solved, solved])).toContain('task 2 met no mishap')
-    expect(found([solved, { ...solved, met: ['later'] }])).not.toContain('task 2 met no mishap')
+    expect(found([solved, { ...solved, met: ['unavailable'] }])).not.toContain('task 2 met no mishap')
   })
 
   it.each([
     [{ accepted: 1 }, 'tasks created = paid: the counts differ'],
     [{ lostCreates: 1 }, 'ids lost on the way: the counts differ'],
     [{ delivered: 1 }, 'tokens received: the counts differ'],
-    [{ questions: { id: 2 } }, 'questions asked: the counts differ'],
-    [{ overlaps: 1 }, 'questions overlapped'],
-    [{ smallestGapMs: 2_800 }, 'questions came too soon']
+    [{ polls: { id: 2 } }, 'polls sent: the counts differ'],
+    [{ overlaps: 1 }, 'polls overlapped'],
+    [{ smallestGapMs: 2_800 }, 'polls came too soon']
   ])('finds %j', (change, problem) => {
     expect(found([])).not.toContain(problem)
     expect(found([], change)).toContain(problem)
@@ -127,7 +127,7 @@ describe('what is compared with the books', () => {
 })
 
 describe('a row and its view', () => {
-  const assumed = { _tag: 'Assumed', at: 0, status: 503 } as const
+  const assumed = { _tag: 'AssumedNotCreated', at: 0, status: 503 } as const
 
   it('takes an assumed 503 for no news', () => {
     expect(next(none, assumed)).toStrictEqual(none)

@@ -115,18 +115,18 @@ describe('the line on a terminal', () => {
     return err.split('\r')
   }
 
-  it('tells the task, the questions and the seconds, and is gone at the end', async () => {
+  it('tells the task, the polls and the seconds, and is gone at the end', async () => {
     const lines = await onTerminal([])
-    expect(lines[1]).toMatch(/^creating a task · 0 questions · \d s/)
-    expect(lines).toContainEqual(expect.stringMatching(new RegExp(`^${uuid} · 0 questions · \\d s`)))
-    expect(lines).toContainEqual(expect.stringMatching(new RegExp(`^${uuid} · 1 question · \\d s`)))
+    expect(lines[1]).toMatch(/^creating a task · 0 polls · \d s/)
+    expect(lines).toContainEqual(expect.stringMatching(new RegExp(`^${uuid} · 0 polls · \\d s`)))
+    expect(lines).toContainEqual(expect.stringMatching(new RegExp(`^${uuid} · 1 poll · \\d s`)))
     expect(lines.at(-1)).toBe('\x1b[K')
   })
 
   it('tells why it waits', async () => {
     const lines = await onTerminal(['getTaskResult:1:reset', 'getTaskResult:2:ERROR_FOO_BAR'])
-    expect(lines).toContainEqual(expect.stringMatching(/ · 1 question · \d s · no answer, wait 1 s/))
-    expect(lines).toContainEqual(expect.stringMatching(/ · 2 questions · \d s · bad answer, wait 1 s/))
+    expect(lines).toContainEqual(expect.stringMatching(/ · 1 poll · \d s · no answer, wait 1 s/))
+    expect(lines).toContainEqual(expect.stringMatching(/ · 2 polls · \d s · bad answer, wait 1 s/))
   })
 
   it('is narrower than the terminal', async () => {

@@ -256,7 +256,7 @@ describe('rx-captcha emulate', () => {
     const { out } = await serving.ended()
     expect(out).toMatch(/# createTask {5}1 calls: 1 tasks, 0 refused, 0 answers lost\n/)
     expect(out).toMatch(/# getTaskResult {2}1 calls: 1 solutions handed over, 0 never fetched\n/)
-    expect(out).toMatch(/# smallest gap {3}\d+ ms, 0 questions overlapped\n/)
+    expect(out).toMatch(/# smallest gap {3}\d+ ms, 0 polls overlapped\n/)
   })
 
   it.each([

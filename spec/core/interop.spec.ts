@@ -8,13 +8,13 @@ import { marbles } from '../support/marbles.js'
 
 type Outcome = E.Either<SolveError, string>
 
-const busy: SolveError = { _tag: 'Refused', paid: 'no', status: 429, kind: 'later' }
+const busy: SolveError = { _tag: 'Refused', paid: 'no', status: 429, kind: 'unavailable' }
 const late: SolveError = {
   _tag: 'TimedOut',
   paid: 'yes',
   ref: { taskId: 'task-1', createdAt: 0 },
   afterMs: 1,
-  asked: 1,
+  polls: 1,
   causes: []
 }
 const doubtful: SolveError = { _tag: 'CreateUnknown', paid: 'unknown', status: 502 }

@@ -6,7 +6,7 @@ import * as rxCaptcha from 'rx-captcha'
 import * as emulating from 'rx-captcha/emulator'
 import * as testing from 'rx-captcha/testing'
 import type { SolveError, Solver, SolverOptions } from 'rx-captcha'
-import { MEANING_OF_CODE } from '../../lib/core/protocol/error-codes.js'
+import { CODE_MEANINGS } from '../../lib/core/protocol/error-codes.js'
 import { ROOT, blocksOf, firstPrint, pages, sources, textOf, typeProblems } from '../support/doc-pages.js'
 
 const examples = pages.flatMap(blocksOf).filter(({ language }) => language === 'ts')
@@ -146,6 +146,6 @@ describe('docs/errors.md', () => {
 describe('docs/protocol.md', () => {
   it('lists the codes that the library knows, each with its meaning', () => {
     const rows = textOf('docs/protocol.md').matchAll(/^\| `([A-Z_]+)` +\| (\w+) +\| [A-Z0-9a].*$/gm)
-    expect(Array.from(rows, ([, code, meaning]) => [code, meaning])).toStrictEqual([...MEANING_OF_CODE])
+    expect(Array.from(rows, ([, code, meaning]) => [code, meaning])).toStrictEqual([...CODE_MEANINGS])
   })
 })

@@ -1,7 +1,7 @@
 import { Agent } from 'node:http'
 import { connect } from 'node:net'
 import { EMULATOR_KEY, startEmulator } from 'rx-captcha/emulator'
-import { aTask, ask, create, createBody, createdId, emulators, post, rawPost, until } from '../support/raw-http.js'
+import { aTask, poll, create, createBody, createdId, emulators, post, rawPost, until } from '../support/raw-http.js'
 
 const start = emulators()
 
@@ -20,15 +20,15 @@ describe('startEmulator', () => {
     })
   })
 
-  it('answers a question too early with nulls and processing', async () => {
+  it('answers a poll too early with nulls and processing', async () => {
     const emulator = await start({ readyAfterMs: 60_000 })
-    const reply = await ask(emulator, await createdId(emulator))
+    const reply = await poll(emulator, await createdId(emulator))
     expect(reply.json()).toStrictEqual({ errorId: 0, errorCode: null, errorDescription: null, status: 'processing' })
   })
 
-  it('answers a question in time like the documented example, with nulls and a long token', async () => {
+  it('answers a poll in time like the documented example, with nulls and a long token', async () => {
     const emulator = await start()
-    const reply = await ask(emulator, await createdId(emulator))
+    const reply = await poll(emulator, await createdId(emulator))
     expect(reply.json()).toStrictEqual({
       errorId: 0,
       errorCode: null,
@@ -87,13 +87,13 @@ describe('startEmulator', () => {
     const emulator = await start({ solutions: { ImageToTextTask: ({ body }) => ({ text: `read ${String(body)}` }) } })
     const reply = await create(emulator, { type: 'ImageToTextTask', body: 'abc' })
     expect(reply.json()).toMatchObject({ errorId: 0 })
-    const answer = await ask(emulator, emulator.tasks()[0]!.taskId)
+    const answer = await poll(emulator, emulator.tasks()[0]!.taskId)
     expect(answer.json()).toMatchObject({ status: 'ready', solution: { text: 'read abc' } })
   })
 
   it('forgets a task when told so', async () => {
     const emulator = await start({ forgetAfterMs: 0 })
-    const reply = await ask(emulator, await createdId(emulator))
+    const reply = await poll(emulator, await createdId(emulator))
     expect(reply.json()).toMatchObject({ errorId: 1, errorCode: 'ERROR_TASKID_INVALID' })
   })
 
@@ -149,7 +149,7 @@ describe('the seed', () => {
     const emulator = await start({ seed, readyAfterMs: [0, 1], faults: ['task:50%:ERROR_CAPTCHA_UNSOLVABLE'] })
     for (let i = 0; i < 8; i += 1) await create(emulator)
     await until(() => emulator.tasks().every(({ readyAt }) => readyAt < performance.timeOrigin + performance.now()))
-    const answers = await Promise.all(emulator.tasks().map(async ({ taskId }) => (await ask(emulator, taskId)).json()))
+    const answers = await Promise.all(emulator.tasks().map(async ({ taskId }) => (await poll(emulator, taskId)).json()))
     const waits = emulator.tasks().map(({ acceptedAt, readyAt }) => (readyAt - acceptedAt).toFixed(2))
     return { seed: emulator.seed, ids: emulator.tasks().map(({ taskId }) => taskId), waits, answers }
   }

@@ -1,7 +1,7 @@
 import { gunzipSync } from 'node:zlib'
 import { EMULATOR_KEY, faultNames, type Emulator } from 'rx-captcha/emulator'
 import {
-  ask,
+  poll,
   askBody,
   create,
   createBody,
@@ -25,7 +25,7 @@ const struck = async (call: Call, fault: string) => {
   const taskId = call === 'getTaskResult' ? await createdId(emulator) : ''
   const path = `/${call}`
   const body = call === 'createTask' ? createBody : askBody(taskId)
-  const right = call === 'createTask' ? await create(reference) : await ask(reference, await createdId(reference))
+  const right = call === 'createTask' ? await create(reference) : await poll(reference, await createdId(reference))
   return { emulator, path, body, right: right.json() as Readonly<Record<string, unknown>> }
 }
 
@@ -180,7 +180,7 @@ describe('the fault', () => {
     const { emulator, path, body } = await struck(call, 'silent')
     const client = rawPost(emulator.url, [path], body)
     await until(() => emulator.counters().requests[call] === 1)
-    await ask(emulator, 'unknown')
+    await poll(emulator, 'unknown')
     expect(client.bytes()).toHaveLength(0)
     client.leave()
   })
@@ -244,7 +244,7 @@ describe('a fault on createTask', () => {
     await until(() => emulator.counters().accepted + emulator.counters().refused === 1)
     if (/silent|drip-headers|large|bomb/.test(fault)) client.leave()
     await client.over
-    await ask(emulator, 'unknown')
+    await poll(emulator, 'unknown')
     return emulator
   }
 
@@ -270,7 +270,7 @@ describe('a fault on createTask', () => {
   it.each([7_000_000_001, '7000000001'])('numeric-id names a task that is known as %p', async (taskId) => {
     const emulator = await start({ faults: ['createTask:1:numeric-id'] })
     await create(emulator)
-    expect((await ask(emulator, taskId)).json()).toMatchObject({ status: 'ready' })
+    expect((await poll(emulator, taskId)).json()).toMatchObject({ status: 'ready' })
   })
 })
 
@@ -279,7 +279,7 @@ describe('a fault on getTaskResult', () => {
     '%s delivers the token',
     async (fault) => {
       const emulator = await start({ faults: [`getTaskResult:1:${fault}`] })
-      await ask(emulator, await createdId(emulator))
+      await poll(emulator, await createdId(emulator))
       expect(emulator.counters().delivered).toBe(1)
     }
   )
@@ -289,9 +289,9 @@ describe('a fault on getTaskResult', () => {
     async (fault) => {
       const emulator = await start({ faults: [`getTaskResult:1:${fault}`] })
       const taskId = await createdId(emulator)
-      await ask(emulator, taskId)
+      await poll(emulator, taskId)
       expect(emulator.counters().delivered).toBe(0)
-      expect((await ask(emulator, taskId)).json()).toMatchObject({ status: 'ready' })
+      expect((await poll(emulator, taskId)).json()).toMatchObject({ status: 'ready' })
     }
   )
 
@@ -301,8 +301,8 @@ describe('a fault on getTaskResult', () => {
       faults: ['getTaskResult:1:gzip', 'getTaskResult:2:no-solution']
     })
     const taskId = await createdId(emulator)
-    expect(gunzipSync((await ask(emulator, taskId)).body).toString()).toContain('processing')
-    expect((await ask(emulator, taskId)).json()).toMatchObject({ status: 'ready' })
+    expect(gunzipSync((await poll(emulator, taskId)).body).toString()).toContain('processing')
+    expect((await poll(emulator, taskId)).json()).toMatchObject({ status: 'ready' })
     expect(emulator.counters().delivered).toBe(0)
   })
 })

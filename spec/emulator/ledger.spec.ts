@@ -1,5 +1,5 @@
 import type { Emulator } from 'rx-captcha/emulator'
-import { ask, askBody, create, createBody, createdId, emulators, post, rawPost, until } from '../support/raw-http.js'
+import { poll, askBody, create, createBody, createdId, emulators, post, rawPost, until } from '../support/raw-http.js'
 
 const start = emulators()
 
@@ -20,7 +20,7 @@ describe('the counters', () => {
       accepted: 0,
       refused: 0,
       lostCreates: 0,
-      questions: {},
+      polls: {},
       smallestGapMs: undefined,
       overlaps: 0,
       delivered: 0,
@@ -31,8 +31,8 @@ describe('the counters', () => {
   it('count requests by call', async () => {
     const emulator = await start()
     const taskId = await createdId(emulator)
-    await ask(emulator, taskId)
-    await ask(emulator, 'unknown')
+    await poll(emulator, taskId)
+    await poll(emulator, 'unknown')
     await post(`${emulator.url}/elsewhere`, {})
     expect(emulator.counters().requests).toStrictEqual({ createTask: 1, getTaskResult: 2, other: 1 })
   })
@@ -47,20 +47,20 @@ describe('the counters', () => {
     expect(emulator.counters()).toMatchObject({ accepted: 2, refused: 3 })
   })
 
-  it('count the questions of each task', async () => {
+  it('count the polls of each task', async () => {
     const emulator = await start({ readyAfterMs: 60_000 })
     const [one, two] = [await createdId(emulator), await createdId(emulator)]
-    await ask(emulator, one)
-    await ask(emulator, one)
-    expect(emulator.counters().questions).toStrictEqual({ [one]: 2, [two]: 0 })
+    await poll(emulator, one)
+    await poll(emulator, one)
+    expect(emulator.counters().polls).toStrictEqual({ [one]: 2, [two]: 0 })
   })
 
   it('count a delivered token once, however often it is asked for', async () => {
     const emulator = await start()
     const taskId = await createdId(emulator)
-    await ask(emulator, taskId)
+    await poll(emulator, taskId)
     const { deliveredAt } = emulator.tasks()[0]!
-    await ask(emulator, taskId)
+    await poll(emulator, taskId)
     expect(emulator.counters()).toMatchObject({ delivered: 1, neverFetched: 0 })
     expect(emulator.tasks()[0]?.deliveredAt).toBe(deliveredAt)
   })
@@ -68,23 +68,23 @@ describe('the counters', () => {
   it('name the tokens nobody fetched, and not the tasks that a rule fails', async () => {
     const emulator = await start({ faults: ['task:1:ERROR_CAPTCHA_UNSOLVABLE', 'task:2:gzip'] })
     const [failing] = [await createdId(emulator), await createdId(emulator), await createdId(emulator)]
-    await ask(emulator, failing)
+    await poll(emulator, failing)
     expect(emulator.counters()).toMatchObject({ delivered: 0, neverFetched: 2 })
   })
 
   it('count no token that was hidden by a fault', async () => {
     const emulator = await start({ faults: ['getTaskResult:1:503', 'getTaskResult:2:gzip'] })
     const taskId = await createdId(emulator)
-    await ask(emulator, taskId)
+    await poll(emulator, taskId)
     expect(emulator.counters()).toMatchObject({ delivered: 0, neverFetched: 1 })
-    await ask(emulator, taskId)
+    await poll(emulator, taskId)
     expect(emulator.counters()).toMatchObject({ delivered: 1, neverFetched: 0 })
   })
 
   it('count no token when the client leaves before the answer', async () => {
     const emulator = await start({ faults: ['getTaskResult:1:slow=60000'] })
     await leaveEarly(emulator, '/getTaskResult', askBody(await createdId(emulator)))
-    await ask(emulator, 'unknown')
+    await poll(emulator, 'unknown')
     expect(emulator.counters()).toMatchObject({ delivered: 0, neverFetched: 1 })
   })
 
@@ -116,16 +116,16 @@ describe('the smallest gap', () => {
     const taskId = await createdId(emulator)
     const answeredAt = performance.now()
     await until(() => performance.now() - answeredAt > 5)
-    await ask(emulator, taskId)
+    await poll(emulator, taskId)
     expect(emulator.counters().smallestGapMs).toBeGreaterThan(5)
     expect(emulator.counters().smallestGapMs).toBeLessThan(1_000)
   })
 
-  it('counts from the end of an answer, not from the arrival of its question', async () => {
+  it('counts from the end of an answer, not from the arrival of its poll', async () => {
     const emulator = await start({ faults: ['getTaskResult:1:slow=40'] })
     const taskId = await createdId(emulator)
-    await ask(emulator, taskId)
-    await ask(emulator, taskId)
+    await poll(emulator, taskId)
+    await poll(emulator, taskId)
     expect(emulator.counters().smallestGapMs).toBeLessThan(40)
   })
 
@@ -135,37 +135,37 @@ describe('the smallest gap', () => {
     const answeredAt = performance.now()
     await until(() => performance.now() - answeredAt > 5)
     await createdId(emulator)
-    await ask(emulator, taskId)
+    await poll(emulator, taskId)
     expect(emulator.counters().smallestGapMs).toBeGreaterThan(5)
   })
 
-  it('takes the leaving of a client for the end of its question', async () => {
+  it('takes the leaving of a client for the end of its poll', async () => {
     const emulator = await start({ faults: ['getTaskResult:1:silent'] })
     const taskId = await createdId(emulator)
     await leaveEarly(emulator, '/getTaskResult', askBody(taskId))
-    await ask(emulator, taskId)
+    await poll(emulator, taskId)
     expect(emulator.counters()).toMatchObject({ overlaps: 0, smallestGapMs: expect.any(Number) as number })
   })
 
   it('does not start at an answer that was lost', async () => {
     const emulator = await start({ faults: ['createTask:1:billed+503'] })
-    await ask(emulator, await createdId(emulator))
+    await poll(emulator, await createdId(emulator))
     expect(emulator.counters().smallestGapMs).toBeUndefined()
   })
 })
 
 describe('an overlap', () => {
-  it('is a question that arrives while another one of its task is open', async () => {
+  it('is a poll that arrives while another one of its task is open', async () => {
     const emulator = await start({ faults: ['getTaskResult:1:silent'] })
     const taskId = await createdId(emulator)
     const client = rawPost(emulator.url, ['/getTaskResult'], askBody(taskId))
     await until(() => emulator.counters().requests.getTaskResult === 1)
-    await ask(emulator, taskId)
+    await poll(emulator, taskId)
     expect(emulator.counters().overlaps).toBe(1)
     client.leave()
   })
 
-  it('is not there between questions of two tasks', async () => {
+  it('is not there between polls of two tasks', async () => {
     const emulator = await start({ faults: ['getTaskResult:1:silent'] })
     const [one, two] = [await createdId(emulator), await createdId(emulator)]
     const clients = [one, two].map((taskId) => rawPost(emulator.url, ['/getTaskResult'], askBody(taskId)))
@@ -174,32 +174,32 @@ describe('an overlap', () => {
     clients.forEach(({ leave }) => leave())
   })
 
-  it('is also a question whose head came in before the answer that ended while its body was on the way', async () => {
+  it('is also a poll whose head came in before the answer that ended while its body was on the way', async () => {
     const emulator = await start({ faults: ['getTaskResult:1:silent'] })
     const taskId = await createdId(emulator)
     const first = rawPost(emulator.url, ['/getTaskResult'], askBody(taskId))
-    await until(() => emulator.tasks()[0]?.questions === 1)
+    await until(() => emulator.tasks()[0]?.polls === 1)
     const second = rawPost(emulator.url, ['/getTaskResult'], askBody(taskId), 'close', 5)
     await until(() => emulator.counters().requests.getTaskResult === 2)
     first.leave()
     await first.over
-    await ask(emulator, 'unknown')
+    await poll(emulator, 'unknown')
     second.finish()
     await second.over
     expect(emulator.counters()).toMatchObject({ overlaps: 1 })
     expect(emulator.counters().smallestGapMs).toBeGreaterThan(0)
   })
 
-  it('ends with the connection for every question that was pipelined on it', async () => {
+  it('ends with the connection for every poll that was pipelined on it', async () => {
     const emulator = await start({ faults: ['getTaskResult:first3:silent'] })
     const taskId = await createdId(emulator)
     const client = rawPost(emulator.url, Array(3).fill('/getTaskResult'), askBody(taskId), 'keep-alive')
-    await until(() => emulator.tasks()[0]?.questions === 3)
+    await until(() => emulator.tasks()[0]?.polls === 3)
     client.leave()
     await client.over
-    await ask(emulator, 'unknown')
+    await poll(emulator, 'unknown')
     const { overlaps } = emulator.counters()
-    await ask(emulator, taskId)
+    await poll(emulator, taskId)
     expect([overlaps, emulator.counters().overlaps]).toStrictEqual([2, 2])
   })
 })

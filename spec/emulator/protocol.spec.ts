@@ -1,5 +1,5 @@
 import { EMULATOR_KEY } from 'rx-captcha/emulator'
-import { aTask, ask, create, createBody, createdId, emulators, post } from '../support/raw-http.js'
+import { aTask, poll, create, createBody, createdId, emulators, post } from '../support/raw-http.js'
 
 const start = emulators()
 
@@ -121,17 +121,17 @@ describe('a create', () => {
   })
 })
 
-describe('a question', () => {
-  it('with a wrong key is refused, and is no question of its task', async () => {
+describe('a poll', () => {
+  it('with a wrong key is refused, and is no poll of its task', async () => {
     const emulator = await start()
     const taskId = await createdId(emulator)
     const reply = await post(`${emulator.url}/getTaskResult`, { clientKey: 'wrong', taskId })
     expect(reply.json()).toMatchObject({ errorId: 1, errorCode: 'ERROR_KEY_DOES_NOT_EXIST' })
-    expect(emulator.tasks()[0]?.questions).toBe(0)
+    expect(emulator.tasks()[0]?.polls).toBe(0)
   })
 
   it.each([['no-such-task'], [undefined], [null], [{}], [17]])('for the task %j is refused', async (taskId) => {
-    const reply = await ask(await start(), taskId)
+    const reply = await poll(await start(), taskId)
     expect(reply.json()).toMatchObject({ errorId: 1, errorCode: 'ERROR_TASKID_INVALID' })
   })
 })

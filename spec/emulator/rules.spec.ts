@@ -1,5 +1,5 @@
 import { faultNames, startEmulator, type Fault, type FaultRule } from 'rx-captcha/emulator'
-import { aTask, ask, create, createBody, createdId, emulators, post, rawPost } from '../support/raw-http.js'
+import { aTask, poll, create, createBody, createdId, emulators, post, rawPost } from '../support/raw-http.js'
 
 const start = emulators()
 
@@ -36,10 +36,10 @@ describe('a fault rule', () => {
     expect(await statuses(['getTaskResult:1:503', 'createTask:50%:503'], 30)).not.toStrictEqual(struck)
   })
 
-  it('strikes at other questions of one task than of another', async () => {
+  it('strikes at other polls of one task than of another', async () => {
     const emulator = await start({ faults: ['getTaskResult:50%:503'] })
     const ids = await Promise.all(Array.from({ length: 12 }, () => create(emulator)))
-    const first = await Promise.all(emulator.tasks().map(({ taskId }) => ask(emulator, taskId)))
+    const first = await Promise.all(emulator.tasks().map(({ taskId }) => poll(emulator, taskId)))
     expect([ids.length, new Set(first.map(({ status }) => status))]).toStrictEqual([12, new Set([200, 503])])
   })
 
@@ -49,21 +49,21 @@ describe('a fault rule', () => {
     ])
   })
 
-  it('counts the questions of each task apart', async () => {
+  it('counts the polls of each task apart', async () => {
     const emulator = await start({ faults: ['getTaskResult:2:503'] })
     const [one, two] = [await createdId(emulator), await createdId(emulator)]
     const seen = [
-      await ask(emulator, one),
-      await ask(emulator, two),
-      await ask(emulator, two),
-      await ask(emulator, one)
+      await poll(emulator, one),
+      await poll(emulator, two),
+      await poll(emulator, two),
+      await poll(emulator, one)
     ]
     expect(seen.map(({ status }) => status)).toStrictEqual([200, 200, 503, 503])
   })
 
-  it('does not strike questions that are refused', async () => {
+  it('does not strike polls that are refused', async () => {
     const emulator = await start({ faults: ['getTaskResult:always:503'] })
-    expect((await ask(emulator, 'unknown')).status).toBe(200)
+    expect((await poll(emulator, 'unknown')).status).toBe(200)
   })
 
   it('strikes creates that the service would refuse as well, and leaves the refusal in readable answers', async () => {
@@ -77,22 +77,22 @@ describe('a fault rule', () => {
     const faults = ['task:2:ERROR_CAPTCHA_UNSOLVABLE']
     const early = await start({ faults, readyAfterMs: 60_000 })
     await createdId(early)
-    expect((await ask(early, await createdId(early))).json()).toMatchObject({ errorId: 0, status: 'processing' })
+    expect((await poll(early, await createdId(early))).json()).toMatchObject({ errorId: 0, status: 'processing' })
     const late = await start({ faults })
     const [one, two] = [await createdId(late), await createdId(late)]
-    expect((await ask(late, one)).json()).toMatchObject({ status: 'ready' })
-    expect((await ask(late, two)).json()).toMatchObject({ errorId: 1, errorCode: 'ERROR_CAPTCHA_UNSOLVABLE' })
+    expect((await poll(late, one)).json()).toMatchObject({ status: 'ready' })
+    expect((await poll(late, two)).json()).toMatchObject({ errorId: 1, errorCode: 'ERROR_CAPTCHA_UNSOLVABLE' })
     expect(late.tasks().map(({ fault }) => fault)).toStrictEqual([undefined, 'ERROR_CAPTCHA_UNSOLVABLE'])
   })
 
   it('keeps a task processing for ever', async () => {
     const emulator = await start({ faults: ['task:1:never'] })
-    expect((await ask(emulator, await createdId(emulator))).json()).toMatchObject({ errorId: 0, status: 'processing' })
+    expect((await poll(emulator, await createdId(emulator))).json()).toMatchObject({ errorId: 0, status: 'processing' })
   })
 
-  it('ends the task of a question that is struck by its own rule with that one', async () => {
+  it('ends the task of a poll that is struck by its own rule with that one', async () => {
     const emulator = await start({ faults: ['task:1:ERROR_CAPTCHA_UNSOLVABLE', 'getTaskResult:1:503'] })
-    expect((await ask(emulator, await createdId(emulator))).status).toBe(503)
+    expect((await poll(emulator, await createdId(emulator))).status).toBe(503)
   })
 
   it.each(['reset', 'close'] as const)(
@@ -115,7 +115,7 @@ describe('a billed fault', () => {
       const emulator = await start({ faults: [rule] })
       expect((await create(emulator)).status).toBe(503)
       expect(emulator.counters()).toMatchObject({ accepted: 1, lostCreates: 1 })
-      expect((await ask(emulator, emulator.tasks()[0]?.taskId)).json()).toMatchObject({ status: 'ready' })
+      expect((await poll(emulator, emulator.tasks()[0]?.taskId)).json()).toMatchObject({ status: 'ready' })
     }
   )
 
@@ -130,7 +130,7 @@ describe('a billed fault', () => {
     const [{ taskId }] = (await create(emulator)).json() as [{ taskId: string }]
     expect((await create(emulator)).json()).toMatchObject([{ taskId: emulator.tasks()[0]?.taskId }])
     expect(taskId).toMatch(/^[0-9a-f-]{36}$/)
-    expect((await ask(emulator, taskId)).json()).toMatchObject({ errorCode: 'ERROR_TASKID_INVALID' })
+    expect((await poll(emulator, taskId)).json()).toMatchObject({ errorCode: 'ERROR_TASKID_INVALID' })
   })
 
   it('reads the request before a reset-unread', async () => {

@@ -177,7 +177,7 @@ describe('trouble on createTask', () => {
     const later = 'Fri, 01 Jan 2100 00:00:20 GMT'
     const server = await serve(says(reply('', { date, 'retry-after': later }, 429)))
     const told = await outcome(solverOf({ baseUrl: server.origin }).solveWithProgress(aSpec))
-    expect(told).toStrictEqual({ at: aNumber, _tag: 'Delayed', reason: 'later', waitMs: aNumber })
+    expect(told).toStrictEqual({ at: aNumber, _tag: 'Delayed', reason: 'unavailable', waitMs: aNumber })
     expect(told).toHaveProperty('waitMs', expect.closeTo(20_000, -3))
   })
 })
@@ -185,7 +185,7 @@ describe('trouble on createTask', () => {
 describe('trouble on getTaskResult', () => {
   const faults = ['reset', 'close', 'close-headers', 'cut', 'cut-gzip', 'bad-gzip', 'not-http', 'bad-chunk']
   it.each([...faults, 'large', 'gzip-bomb', '302', 'html', '503', '429;retry-after=0'])(
-    'with %s costs the question, and the next one is asked',
+    'with %s costs the poll, and the next one is asked',
     async (fault) => {
       const emulator = await start({ faults: [`getTaskResult:1:${fault}`] })
       const result = await outcome(solverOf({ baseUrl: emulator.url }).solve(aSpec))
@@ -194,7 +194,7 @@ describe('trouble on getTaskResult', () => {
     }
   )
 
-  it('with silence ends at its limit, and costs the question', async () => {
+  it('with silence ends at its limit, and costs the poll', async () => {
     const emulator = await start({ faults: ['getTaskResult:1:silent'] })
     const result = await outcome(solverOf({ baseUrl: emulator.url, resultTimeoutMs: 20 }).solve(aSpec))
     expect(result).toMatchObject({ _tag: 'Right' })
@@ -212,7 +212,7 @@ describe('trouble on getTaskResult', () => {
         paid: 'yes',
         ref,
         afterMs: 300,
-        asked: aNumber,
+        polls: aNumber,
         causes: expect.arrayContaining([{ cause }]) as unknown
       })
     )
@@ -258,7 +258,7 @@ describe('createSolver', () => {
   const A_URL = 'baseUrl: expected an address such as https://api.1captcha.vip'
   const HTTPS = 'baseUrl: expected https (http only for this machine): the client key travels in every body'
   const MS = 'expected a whole number of milliseconds from 1 to 2147483647'
-  const DISPATCHER = 'dispatcher: expected a dispatcher of undici, or { create, ask } with two of them'
+  const DISPATCHER = 'dispatcher: expected a dispatcher of undici, or { create, poll } with two of them'
 
   it.each<[string, Readonly<Record<string, unknown>>, string]>([
     ['no key', { clientKey: undefined }, 'clientKey: expected a string of at least 8 characters'],
@@ -287,14 +287,14 @@ describe('createSolver', () => {
     ['null for a dispatcher', { dispatcher: null }, DISPATCHER],
     ['a function for a dispatcher', { dispatcher: () => {} }, DISPATCHER],
     ['a dispatcher for creates alone', { dispatcher: { create: new Agent() } }, DISPATCHER],
-    ['no dispatcher for questions', { dispatcher: { create: new Agent(), ask: {} } }, DISPATCHER],
-    ['no dispatcher for creates', { dispatcher: { create: {}, ask: new Agent() } }, DISPATCHER],
+    ['no dispatcher for polls', { dispatcher: { create: new Agent(), poll: {} } }, DISPATCHER],
+    ['no dispatcher for creates', { dispatcher: { create: {}, poll: new Agent() } }, DISPATCHER],
     ['a post that is no function', { post: {} }, 'post: expected a function'],
     ['a scheduler that is a function', { scheduler: () => {} }, 'scheduler: expected a scheduler of RxJS'],
     ['a scheduler without a clock', { scheduler: {} }, 'scheduler: expected a scheduler of RxJS'],
     ['null for a scheduler', { scheduler: null }, 'scheduler: expected a scheduler of RxJS'],
     ['a random number', { random: 0.5 }, 'random: expected a function'],
-    ['a table of meanings', { kindOf: { ERROR_X: 'later' } }, 'kindOf: expected a function'],
+    ['a table of meanings', { meaningOf: { ERROR_X: 'later' } }, 'meaningOf: expected a function'],
     ['a rate of nothing', { createsPerSecond: 0 }, 'createsPerSecond: expected a number from 0.001 to 1000']
   ])('throws for %s', (_, options, problem) => {
     expect(problemsOf({ clientKey, ...options })).toStrictEqual([problem])
@@ -355,7 +355,7 @@ describe('createSolver', () => {
       resultTimeoutMs: undefined,
       createsPerSecond: undefined,
       maxReplyBytes: undefined,
-      kindOf: undefined,
+      meaningOf: undefined,
       dispatcher: undefined,
       post: undefined,
       scheduler: undefined,
@@ -396,16 +396,16 @@ describe('createSolver', () => {
 describe('a dispatcher of the caller', () => {
   it.each(['two', 'one'])('serves both calls and is not closed by us (%s)', async (count) => {
     const emulator = await start()
-    const [create, ask] = [agentOf(), agentOf()]
-    const dispatcher = count === 'two' ? { create, ask } : create
+    const [create, poll] = [agentOf(), agentOf()]
+    const dispatcher = count === 'two' ? { create, poll } : create
     const solver = createSolver({ clientKey: EMULATOR_KEY, pollEveryMs: 1, baseUrl: emulator.url, dispatcher })
     expect(await outcome(solver.solve(aSpec))).toMatchObject({ _tag: 'Right' })
     await solver.close()
-    expect([create.destroyed, create.closed, ask.destroyed, ask.closed]).toStrictEqual([false, false, false, false])
+    expect([create.destroyed, create.closed, poll.destroyed, poll.closed]).toStrictEqual([false, false, false, false])
     expect((await create.request({ origin: emulator.url, path: '/', method: 'GET' })).statusCode).toBe(404)
   })
 
-  it('sees createTask on the one for creates, and questions on the other', async () => {
+  it('sees createTask on the one for creates, and polls on the other', async () => {
     const emulator = await start()
     const seen: string[] = []
     const noting = (name: string) =>
@@ -413,9 +413,9 @@ describe('a dispatcher of the caller', () => {
         seen.push(`${name} ${options.path}`)
         return dispatch(options, handler)
       })
-    const dispatcher = { create: noting('create'), ask: noting('ask') }
+    const dispatcher = { create: noting('create'), poll: noting('poll') }
     expect(await outcome(solverOf({ baseUrl: emulator.url, dispatcher }).solve(aSpec))).toMatchObject({ _tag: 'Right' })
-    expect(seen).toStrictEqual(['create /createTask', 'ask /getTaskResult'])
+    expect(seen).toStrictEqual(['create /createTask', 'poll /getTaskResult'])
   })
 })
 
@@ -456,7 +456,7 @@ describe('what a solver leaves behind', () => {
     expect(handles().length).toBeLessThanOrEqual(before)
   })
 
-  it('is nothing of a question whose caller has left, but the orphan', async () => {
+  it('is nothing of a poll whose caller has left, but the orphan', async () => {
     const server = await serve([CREATED, silent])
     const before = handles().length
     const solver = solverOf({ baseUrl: server.origin })

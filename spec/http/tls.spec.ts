@@ -11,11 +11,11 @@ const solverOf = solvers()
 const agents: Agent[] = []
 afterEach(() => Promise.all(agents.splice(0).map((agent) => agent.destroy())))
 
-/** The way of a caller to trust a certificate: a dispatcher each for creates and questions. */
+/** The way of a caller to trust a certificate: a dispatcher each for creates and polls. */
 const trusting = (ca: string): Pick<SolverOptions, 'dispatcher'> => {
-  const [create, ask] = [new Agent({ connect: { ca } }), new Agent({ connect: { ca } })]
-  agents.push(create, ask)
-  return { dispatcher: { create, ask } }
+  const [create, poll] = [new Agent({ connect: { ca } }), new Agent({ connect: { ca } })]
+  agents.push(create, poll)
+  return { dispatcher: { create, poll } }
 }
 
 const service = ({ cert, private: key }: Certificate) =>
@@ -76,7 +76,7 @@ describe('a certificate', () => {
     expect(server.requests()).toStrictEqual([])
   })
 
-  it('that is not accepted costs a question, and nothing but that', async () => {
+  it('that is not accepted costs a poll, and nothing but that', async () => {
     const server = await service(await certificate())
     const solver = solverOf({ baseUrl: server.origin })
     const state = await outcome(solver.getTaskResult(aSpec, { taskId: 'id-1', createdAt: Date.now() }))

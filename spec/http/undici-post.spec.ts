@@ -2,7 +2,7 @@ import { inspect } from 'node:util'
 import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib'
 import { lastValueFrom, toArray } from 'rxjs'
 import { Agent, Dispatcher } from 'undici'
-import type { Cause, Json, Path, Post, Wire } from 'rx-captcha'
+import type { ErrorCause, JsonValue, CallPath, Post, NetworkEvent } from 'rx-captcha'
 import { retryAfterOf, undiciPost, type Service } from '../../lib/http/undici-post.js'
 import {
   byteServers,
@@ -32,22 +32,25 @@ const agentOf = (options: Agent.Options = {}): Agent => {
 }
 
 const postTo = (origin: string, service: Partial<Service> = {}): Post =>
-  undiciPost({ origin, basePath: '', create: agentOf(), ask: agentOf(), maxReplyBytes: LIMIT, ...service })
+  undiciPost({ origin, basePath: '', create: agentOf(), poll: agentOf(), maxReplyBytes: LIMIT, ...service })
 
-const taskBody: Json = { clientKey: KEY, task: { type: 'T', websiteURL: 'https://example.com/ü' } }
+const taskBody: JsonValue = { clientKey: KEY, task: { type: 'T', websiteURL: 'https://example.com/ü' } }
 
-const wires = (post: Post, path: Path = '/createTask', body: Json = taskBody): Promise<ReadonlyArray<Wire>> =>
-  lastValueFrom(post(path, body).pipe(toArray()))
+const wires = (
+  post: Post,
+  path: CallPath = '/createTask',
+  body: JsonValue = taskBody
+): Promise<ReadonlyArray<NetworkEvent>> => lastValueFrom(post(path, body).pipe(toArray()))
 
 /** What one call to a server that acts like this tells. */
 const toldBy = async (act: Act, service: Partial<Service> = {}) => wires(postTo((await serve(act)).origin, service))
 
-const sent: Wire = { _tag: 'Sent' }
-const failed = (name: string, code: string, message: string): Wire => ({
+const sent: NetworkEvent = { _tag: 'Sent' }
+const failed = (name: string, code: string, message: string): NetworkEvent => ({
   _tag: 'Failed',
   cause: { name, code, message }
 })
-const replied = (body: string, status = 200): Wire => ({ _tag: 'Reply', status, body })
+const replied = (body: string, status = 200): NetworkEvent => ({ _tag: 'Reply', status, body })
 const otherSideClosed = failed('SocketError', 'UND_ERR_SOCKET', 'other side closed')
 const tooLarge = failed('ReplyTooLarge', 'TOO_LARGE', 'the reply is larger than maxReplyBytes, 1000 bytes')
 const noHttp = (why: string) => failed('HTTPParserError', '', `Response does not match the HTTP/1.1 protocol (${why})`)
@@ -255,7 +258,7 @@ describe('a call that left', () => {
     expect(await toldBy(compressed('', 'gzip'))).toStrictEqual([sent, replied('')])
   })
 
-  it.each<[string, Act, Wire]>([
+  it.each<[string, Act, NetworkEvent]>([
     ['a reset', resets, failed('Error', 'ECONNRESET', 'read ECONNRESET')],
     ['a close without an answer', closes, otherSideClosed],
     ['a close inside the headers', saysAndCloses('HTTP/1.1 200 OK\r\ncontent-ty'), otherSideClosed],
@@ -333,7 +336,7 @@ describe('the cause of a failure', () => {
     const acts = [resets, closes, saysAndCloses('no http'), saysAndCloses(`HTTP/1.1 200 OK\r\n${KEY}`)]
     for (const act of acts) {
       const last = (await toldBy(act)).at(-1)
-      const { cause }: { cause?: Cause } = last?._tag === 'Failed' ? last : {}
+      const { cause }: { cause?: ErrorCause } = last?._tag === 'Failed' ? last : {}
       expect(Object.entries(cause ?? {}).map(([name, value]) => [name, typeof value])).toStrictEqual([
         ['name', 'string'],
         ['code', 'string'],
@@ -353,7 +356,7 @@ describe('a caller that leaves', () => {
     ['dripping headers', drips('HTTP/1.1 200 OK\r\nx-drip: ', 1)]
   ])('closes the socket of a server that is %s', async (_, act) => {
     const server = await serve(act)
-    const told: Wire[] = []
+    const told: NetworkEvent[] = []
     const call = postTo(server.origin)('/createTask', taskBody).subscribe((wire) => told.push(wire))
     await served(server)
     await new Promise((resolve) => setTimeout(resolve, 5))
@@ -366,7 +369,7 @@ describe('a caller that leaves', () => {
     const server = await serve(says(reply('{}')))
     const create = agentOf({ connections: 1 })
     const post = postTo(server.origin, { create })
-    const told: Wire[] = []
+    const told: NetworkEvent[] = []
     post('/createTask', { clientKey: KEY, first: true })
       .subscribe((wire) => told.push(wire))
       .unsubscribe()
@@ -379,7 +382,7 @@ describe('a caller that leaves', () => {
     let answer = () => {}
     const held: Act = (socket) => (answer = () => socket.write(reply('{}')))
     const server = await serve([held, says(reply('{}'))])
-    const post = postTo(server.origin, { ask: agentOf({ connections: 1 }) })
+    const post = postTo(server.origin, { poll: agentOf({ connections: 1 }) })
     const first = wires(post, '/getTaskResult', { nth: 1 })
     const queued = post('/getTaskResult', { nth: 2 }).subscribe()
     await served(server)
@@ -393,7 +396,7 @@ describe('a caller that leaves', () => {
   it('as soon as it is told of the sending, lets nothing reach the server', async () => {
     const server = await serve(says(reply('{}')))
     const post = postTo(server.origin, { create: agentOf({ connections: 1 }) })
-    const told: Wire[] = []
+    const told: NetworkEvent[] = []
     const call = post('/createTask', { nth: 1 }).subscribe((wire) => {
       told.push(wire)
       call.unsubscribe()
@@ -408,7 +411,7 @@ describe('the connections', () => {
   // undici frees a connection just after it has told the end of the answer.
   const aTurn = () => new Promise((resolve) => setImmediate(resolve))
 
-  const connectionsOf = async (path: Path, service: Partial<Service> = {}) => {
+  const connectionsOf = async (path: CallPath, service: Partial<Service> = {}) => {
     const server = await serve(says(reply('{}')))
     const post = postTo(server.origin, service)
     for (let i = 0; i < 3; i += 1) {
@@ -428,7 +431,7 @@ describe('the connections', () => {
     await until(() => server.open() === 0)
   })
 
-  it('of questions are one, kept alive', async () => {
+  it('of polls are one, kept alive', async () => {
     const { server, used } = await connectionsOf('/getTaskResult')
     expect(used).toStrictEqual([
       [1, 'keep-alive'],
@@ -438,7 +441,7 @@ describe('the connections', () => {
     expect(server.open()).toBe(1)
   })
 
-  it('of creates never are idle ones of questions', async () => {
+  it('of creates never are idle ones of polls', async () => {
     const server = await serve(says(reply('{}')))
     const post = postTo(server.origin)
     for (const path of ['/getTaskResult', '/createTask', '/getTaskResult'] as const) {

@@ -3,7 +3,7 @@ import { open, readFile, rename, writeFile, type FileHandle } from 'node:fs/prom
 import { dirname } from 'node:path'
 import { lastValueFrom, type Observable } from 'rxjs'
 import { JournalError } from 'rx-captcha/journal'
-import { Pen } from '../../lib/journal/append-log.js'
+import { AppendLog } from '../../lib/journal/append-log.js'
 import { journals, stateOf } from '../support/journals.js'
 import { until } from '../support/raw-http.js'
 
@@ -334,7 +334,7 @@ describe('the pen', () => {
   const penOn = async (path: string, isOurs = () => true) => {
     const handle = await open(path, 'a')
     pens.push(handle)
-    const pen = new Pen(path, handle, isOurs)
+    const pen = new AppendLog(path, handle, isOurs)
     const write = (text: string) =>
       new Promise<JournalError | undefined>((resolve) => {
         pen.write(text, resolve)

@@ -170,16 +170,16 @@ const asDocumented = (fields: Fields): FuzzedReply => ({
   retryAfterMs: undefined
 })
 
-/** What a service says to the creates, and to the questions, of one solve; the last one again and again. */
+/** What a service says to the creates, and to the polls, of one solve; the last one again and again. */
 export interface Story {
   readonly creates: ReadonlyArray<FuzzedReply>
-  readonly questions: ReadonlyArray<FuzzedReply>
+  readonly polls: ReadonlyArray<FuzzedReply>
 }
 
 export const stories: fc.Arbitrary<Story> = fc.record({
   creates: fc.oneof(
     fc.array(fuzzed, { minLength: 1, maxLength: 2 }),
-    fc.constant(VALID.slice(0, 1).map(asDocumented)) // so that there are questions
+    fc.constant(VALID.slice(0, 1).map(asDocumented)) // so that there are polls
   ),
-  questions: fc.array(fuzzed, { minLength: 1, maxLength: 5 })
+  polls: fc.array(fuzzed, { minLength: 1, maxLength: 5 })
 })

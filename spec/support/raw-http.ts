@@ -90,7 +90,7 @@ export const askBody = (taskId: unknown) => ({ clientKey: EMULATOR_KEY, taskId }
 
 export const create = (emulator: Emulator, task: unknown = aTask): Promise<Reply> =>
   post(`${emulator.url}/createTask`, { clientKey: EMULATOR_KEY, task })
-export const ask = (emulator: Emulator, taskId: unknown): Promise<Reply> =>
+export const poll = (emulator: Emulator, taskId: unknown): Promise<Reply> =>
   post(`${emulator.url}/getTaskResult`, askBody(taskId))
 
 /** Creates a task and hands out the id in the emulator's books, whatever the answer said. */

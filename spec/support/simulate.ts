@@ -2,9 +2,9 @@ import { Observable, type SchedulerLike, type Subscription } from 'rxjs'
 import { TestScheduler } from 'rxjs/testing'
 import type { SolverEvent } from '../../lib/core/model/event.js'
 import { resolveOptions, type SolveOptions } from '../../lib/core/model/options.js'
-import type { Path, Post } from '../../lib/core/model/network.js'
+import type { CallPath, Post } from '../../lib/core/model/network.js'
 import type { Solver } from '../../lib/core/solver.js'
-import { makeSolver } from '../../lib/core/build-solver.js'
+import { buildSolver } from '../../lib/core/build-solver.js'
 import { recaptchaV2 } from '../../lib/core/model/task.js'
 import { answers, scriptedPost, type Scripted } from '../../lib/testing.js'
 
@@ -66,7 +66,7 @@ export const storyOver = (
   scheduler.run(() => {
     const post = watched(network(scheduler), scheduler, calls)
     const ports = { post, scheduler, random, end: () => Promise.resolve() }
-    const solver = makeSolver(ports, resolveOptions({ clientKey: KEY, ...options }))
+    const solver = buildSolver(ports, resolveOptions({ clientKey: KEY, ...options }))
     solver.events.subscribe((event) => events.push(event))
     act({
       solver,
@@ -87,20 +87,20 @@ export const storyOver = (
 
 /** Runs a solver over one script for all tasks. */
 export const story = (
-  script: Partial<Record<'create' | 'ask', ReadonlyArray<Scripted>>>,
+  script: Partial<Record<'create' | 'poll', ReadonlyArray<Scripted>>>,
   act: (story: Story) => void,
   options: Partial<SolveOptions> = {},
   random: () => number = () => 0.5
 ): Told => {
-  const paths: Record<Path, ReadonlyArray<Scripted>> = {
+  const paths: Record<CallPath, ReadonlyArray<Scripted>> = {
     '/createTask': script.create ?? [],
-    '/getTaskResult': script.ask ?? []
+    '/getTaskResult': script.poll ?? []
   }
   return storyOver((scheduler) => scriptedPost(paths, scheduler).post, act, options, random)
 }
 
-/** What each item meets, by its site key: created at once and ready at the first question, unless its plan says otherwise. */
-export type Plan = Readonly<Record<string, Partial<Record<'create' | 'ask', ReadonlyArray<Scripted>>>>>
+/** What each item meets, by its site key: created at once and ready at the first poll, unless its plan says otherwise. */
+export type Plan = Readonly<Record<string, Partial<Record<'create' | 'poll', ReadonlyArray<Scripted>>>>>
 
 const idOf = (key: string): string => `id-${key}`
 
@@ -110,8 +110,8 @@ export const planned =
   (scheduler: SchedulerLike): Post => {
     const posts = new Map<string, Post>()
     const postOf = (key: string): Post => {
-      const { create = [answers.created(idOf(key))], ask = [answers.ready(`token-${key}`)] } = plan[key] ?? {}
-      const post = posts.get(key) ?? scriptedPost({ '/createTask': create, '/getTaskResult': ask }, scheduler).post
+      const { create = [answers.created(idOf(key))], poll = [answers.ready(`token-${key}`)] } = plan[key] ?? {}
+      const post = posts.get(key) ?? scriptedPost({ '/createTask': create, '/getTaskResult': poll }, scheduler).post
       posts.set(key, post)
       return post
     }

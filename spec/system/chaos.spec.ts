@@ -10,7 +10,7 @@ const AT_A_TIME = 200
 const start = emulators()
 const { seed } = soakOf('CHAOS', 0)
 
-/** Every tenth call goes wrong, and an idle connection is closed just when the next question comes. */
+/** Every tenth call goes wrong, and an idle connection is closed just when the next poll comes. */
 const busyService = () =>
   start({
     seed,

@@ -7,12 +7,12 @@ import {
   advise,
   createSolver,
   explain,
-  type Path,
+  type CallPath,
   type RecaptchaV2Solution,
   type SolveError,
   type Solved,
   type SolverOptions,
-  type Wire
+  type NetworkEvent
 } from 'rx-captcha'
 import { stories, type FuzzedReply, type Story } from '../support/fuzzed-replies.js'
 import { progressOf, soakOf } from '../support/long-run.js'
@@ -30,10 +30,10 @@ const TAGS: ReadonlySet<SolveError['_tag']> = new Set([
 
 /** Hands the replies to the solver as a Post would. */
 const throughPost = (say: Say): Partial<SolverOptions> => ({
-  post: (path: Path) => {
+  post: (path: CallPath) => {
     const { status, bytes, retryAfterMs } = say(path)
     const body = bytes.toString()
-    return of<Wire[]>(
+    return of<NetworkEvent[]>(
       { _tag: 'Sent' },
       { _tag: 'Reply', status, body, ...(retryAfterMs !== undefined && { retryAfterMs }) }
     )
@@ -81,7 +81,7 @@ const solveWith = (story: Story, network: (say: Say) => Partial<SolverOptions>) 
   const clock = new VirtualClock()
   const heard: { readonly path: string; readonly reply: FuzzedReply }[] = []
   const say: Say = (path) => {
-    const replies = path === '/createTask' ? story.creates : story.questions
+    const replies = path === '/createTask' ? story.creates : story.polls
     const before = heard.filter((each) => each.path === path).length
     const reply = replies[Math.min(before, replies.length - 1)] ?? replies[0]!
     heard.push({ path, reply })

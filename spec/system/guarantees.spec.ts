@@ -39,11 +39,11 @@ const LONGEST_MS = 40_000
 describe('a service that recovers gives the token, for one price, within 40 s, after', () => {
   it.each<[string, EmulatorOptions]>([
     ['503 to two creates', { faults: ['createTask:first2:503'] }],
-    ['503 to two questions', { faults: ['getTaskResult:first2:503'] }],
+    ['503 to two polls', { faults: ['getTaskResult:first2:503'] }],
     ['429 with Retry-After to two creates', { faults: ['createTask:first2:429;retry-after=7'] }],
-    ['429 with Retry-After to two questions', { faults: ['getTaskResult:first2:429;retry-after=7'] }],
+    ['429 with Retry-After to two polls', { faults: ['getTaskResult:first2:429;retry-after=7'] }],
     ['no free slot for two creates', { faults: ['createTask:first2:ERROR_NO_SLOT_AVAILABLE'] }],
-    ['a question that is never answered', { faults: ['getTaskResult:1:silent'] }],
+    ['a poll that is never answered', { faults: ['getTaskResult:1:silent'] }],
     ['an answer that drips', { faults: ['getTaskResult:1:drip'] }],
     ['idle connections that are closed', { faults: ['getTaskResult:first3:never'], idleMs: 1 }]
   ])('%s', async (_, service) => {
@@ -75,11 +75,11 @@ describe('giveUpAfterMs of 10 s ends', () => {
 
   it.each<[string, EmulatorOptions]>([
     ['is never ready', { readyAfterMs: 600_000 }],
-    ['never answers questions', { faults: ['getTaskResult:always:silent'] }],
-    ['drips its answers to questions', { faults: ['getTaskResult:always:drip'] }]
+    ['never answers polls', { faults: ['getTaskResult:always:silent'] }],
+    ['drips its answers to polls', { faults: ['getTaskResult:always:drip'] }]
   ])('with the task when a service %s', async (_, service) => {
-    const { result, tookMs, questions } = await solved(service, { giveUpAfterMs })
-    const [taskId] = Object.keys(questions)
+    const { result, tookMs, polls: polls } = await solved(service, { giveUpAfterMs })
+    const [taskId] = Object.keys(polls)
     expect(result).toMatchObject({ left: { _tag: 'TimedOut', paid: 'yes', ref: { taskId }, afterMs: 10_000 } })
     expect(tookMs).toBeGreaterThanOrEqual(giveUpAfterMs)
     expect(tookMs).toBeLessThan(giveUpAfterMs + 1_000)

@@ -76,17 +76,17 @@ describe('the service counts', () => {
     const expected = {
       creates: plus(cell.expected.creates, others.length),
       accepted: plus(cell.expected.accepted, others.length),
-      questions: plus(cell.expected.questions, others.length)
+      polls: plus(cell.expected.polls, others.length)
     }
     expect({
       creates: bounded(requests.createTask, expected.creates),
       accepted: bounded(accepted, expected.accepted),
-      questions: bounded(requests.getTaskResult, expected.questions)
+      polls: bounded(requests.getTaskResult, expected.polls)
     }).toStrictEqual(expected)
   })
 })
 
-describe('questions keep their distance in', () => {
+describe('polls keep their distance in', () => {
   it.each(CELLS)('$title', (cell) => {
     const { counters, smallestWaitMs } = toldBy(cell)
     const { pace, hangsUp } = cell.expected
@@ -99,7 +99,11 @@ describe('questions keep their distance in', () => {
 
 describe('a 503 that is taken for a no is told in', () => {
   it.each(CELLS.filter(({ expected }) => expected.assumes))('$title', (cell) => {
-    expect(toldBy(cell).events).toContainEqual({ at: expect.any(Number) as unknown, _tag: 'Assumed', status: 503 })
+    expect(toldBy(cell).events).toContainEqual({
+      at: expect.any(Number) as unknown,
+      _tag: 'AssumedNotCreated',
+      status: 503
+    })
   })
 })
 

@@ -112,7 +112,7 @@ describe('a key that JSON and addresses write in another way', () => {
 
   const both = (act: Act) => [
     [act],
-    [says(reply('{"errorId":0,"taskId":"id-1"}')), act] // created, and then each question
+    [says(reply('{"errorId":0,"taskId":"id-1"}')), act] // created, and then each poll
   ]
 
   it.each(texts)('is taken out of an error document that holds it %s', async (_, form) => {

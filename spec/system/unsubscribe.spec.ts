@@ -57,7 +57,7 @@ const atRandom = (draw: Draw) => (events: Observable<TaskEvent<unknown>>) => {
       [0.6, 'begun'],
       [0.2, 'Created']
     ],
-    'Asked'
+    'Polled'
   )
   const from: Observable<unknown> =
     stage === 'begun'

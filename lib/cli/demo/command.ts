@@ -20,7 +20,7 @@ const REAL: Pace = { scheduler: realClock, speed: 1 }
 const AT_ONCE = 3
 const POLL_EVERY_MS = 3_000
 
-// Of this seed the third task takes between 6 and 9 s and all others less than 6: it alone comes to a third question.
+// Of this seed the third task takes between 6 and 9 s and all others less than 6: it alone comes to a third poll.
 const SEED = 27_298
 const READY_AFTER_MS = [1_500, 9_000] as const
 
@@ -66,7 +66,7 @@ const performed = async (world: World, pace: Pace, solver: Solver): Promise<Read
   }
 }
 
-const opening = `Six tasks, ${AT_ONCE} at a time, one question to each every ${POLL_EVERY_MS / 1_000} s, with arranged mishaps.
+const opening = `Six tasks, ${AT_ONCE} at a time, one poll to each every ${POLL_EVERY_MS / 1_000} s, with arranged mishaps.
 Against the embedded emulator, over real HTTP: nothing is paid. About 20 s.
 `
 

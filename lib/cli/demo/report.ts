@@ -23,7 +23,7 @@ export const compare = (rows: ReadonlyArray<Row>, counters: Counters, speed: num
   const known = count(rows, ({ taskId }) => taskId !== undefined)
   const perhaps = count(rows, (row) => paidOf(row) === 'perhaps')
   const asked = rows.reduce((sum, row) => sum + row.asked, 0)
-  const questions = Object.values(counters.questions).reduce((sum, n) => sum + n, 0)
+  const polls = Object.values(counters.polls).reduce((sum, n) => sum + n, 0)
   return {
     pairs: [
       {
@@ -34,7 +34,7 @@ export const compare = (rows: ReadonlyArray<Row>, counters: Counters, speed: num
       },
       { what: 'ids lost on the way', ours: perhaps, theirs: counters.lostCreates },
       { what: 'tokens received', ours: count(rows, (row) => tagOf(row) === 'Solved'), theirs: counters.delivered },
-      { what: 'questions asked', ours: asked, theirs: questions }
+      { what: 'polls sent', ours: asked, theirs: polls }
     ],
     overlaps: counters.overlaps,
     smallestGapMs: (counters.smallestGapMs ?? 0) * speed
@@ -56,7 +56,7 @@ const lines = (rows: ReadonlyArray<Row>) =>
 /** What happened to each task, and both counts. At most 80 columns wide. */
 export const summary = (rows: ReadonlyArray<Row>, { pairs, overlaps, smallestGapMs }: Compared): string =>
   [
-    columns([['#  arranged', 'outcome', 'task id', 'questions', 'seconds', 'paid'], ...lines(rows)], [3, 4]),
+    columns([['#  arranged', 'outcome', 'task id', 'polls', 'seconds', 'paid'], ...lines(rows)], [3, 4]),
     columns(
       [
         ['', 'here', 'emulator', ''],
@@ -64,7 +64,7 @@ export const summary = (rows: ReadonlyArray<Row>, { pairs, overlaps, smallestGap
       ],
       [1, 2]
     ),
-    `Between an answer and the next question at least ${seconds(smallestGapMs)} s passed; ${overlaps} overlapped.`
+    `Between an answer and the next poll at least ${seconds(smallestGapMs)} s passed; ${overlaps} overlapped.`
   ].join('\n\n')
 
 // A timer may fire a little early by another clock.
@@ -82,6 +82,6 @@ export const wrongs = (
     return meets === undefined || row?.met.includes(meets) === true ? [] : [`task ${at + 1} met no mishap`]
   }),
   ...pairs.filter(({ ours, theirs }) => ours !== theirs).map(({ what }) => `${what}: the counts differ`),
-  ...(overlaps > 0 ? ['questions overlapped'] : []),
-  ...(smallestGapMs < SHORTEST_GAP_MS ? ['questions came too soon'] : [])
+  ...(overlaps > 0 ? ['polls overlapped'] : []),
+  ...(smallestGapMs < SHORTEST_GAP_MS ? ['polls came too soon'] : [])
 ]

@@ -8,13 +8,13 @@ export interface Scene {
   readonly about: string
   readonly ends: 'Solved' | SolveError['_tag']
   /** What else has to be seen on the way. */
-  readonly meets?: 'later' | 'network'
+  readonly meets?: 'unavailable' | 'network'
 }
 
 export const SCENES: ReadonlyArray<Scene> = [
   { about: 'undisturbed', ends: 'Solved' },
-  { about: 'told to come later', ends: 'Solved', meets: 'later' },
-  { about: 'a question is lost', ends: 'Solved', meets: 'network' },
+  { about: 'told to come later', ends: 'Solved', meets: 'unavailable' },
+  { about: 'a poll is lost', ends: 'Solved', meets: 'network' },
   { about: 'the service fails', ends: 'TaskFailed' },
   { about: 'its id is lost', ends: 'CreateUnknown' },
   { about: 'undisturbed', ends: 'Solved' }
@@ -46,11 +46,11 @@ export const next = (row: Row, event: Happened): Row => {
       return { ...row, beganAt: event.at }
     case 'Created':
       return { ...row, taskId: event.ref.taskId }
-    case 'Asked':
-      return { ...row, asked: event.asked }
+    case 'Polled':
+      return { ...row, asked: event.polls }
     case 'Delayed':
       return { ...row, met: [...row.met, event.reason] }
-    case 'Assumed':
+    case 'AssumedNotCreated':
       return row
     case 'Settled':
       return { ...row, endedAt: event.at, result: event.result }

@@ -12,7 +12,7 @@ export interface View {
 /** Why a task waits longer than usual, in words. */
 const REASONS = {
   rate: 'waits for its turn',
-  later: 'the service asks to come later',
+  unavailable: 'the service asks to come later',
   network: 'no answer came',
   reply: 'an answer outside the protocol'
 } as const
@@ -26,11 +26,11 @@ const textOf = (row: Row, event: Happened): string => {
       return 'begins'
     case 'Created':
       return 'created'
-    case 'Asked':
-      return `question ${event.asked}`
+    case 'Polled':
+      return `poll ${event.polls}`
     case 'Delayed':
       return `${REASONS[event.reason]} (${seconds(event.waitMs)} s)`
-    case 'Assumed':
+    case 'AssumedNotCreated':
       return 'taken for "come later"'
     case 'Settled':
       return settledText(row)
@@ -49,7 +49,7 @@ const openLines = (output: Output, scheduler: SchedulerLike): View => {
   }
 }
 
-// Nobody knows how long a task takes: a bar shows steps, create and questions, and is full at the end.
+// Nobody knows how long a task takes: a bar shows steps, create and polls, and is full at the end.
 const STEPS = 5
 
 const stepsOf = ({ taskId, asked, endedAt }: Row): number =>

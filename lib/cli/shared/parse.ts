@@ -1,4 +1,4 @@
-import { LONGEST_TIMER_MS } from '../../core/model/options.js'
+import { MAX_TIMER_MS } from '../../core/model/options.js'
 import { WrongUsage } from './context.js'
 
 /** Reads one option or variable; `name` is what the user wrote it as. */
@@ -19,7 +19,7 @@ export const rate: Read<number> = (name, text) => {
   throw new WrongUsage(`${name}: expected a number such as 20 or 0.5, not ${JSON.stringify(text)}`)
 }
 
-export const duration = whole(1, LONGEST_TIMER_MS, 'milliseconds')
+export const duration = whole(1, MAX_TIMER_MS, 'milliseconds')
 
 const LATEST_INSTANT = 8_640_000_000_000_000
 
@@ -30,7 +30,7 @@ export const port = whole(0, 65_535, 'a port')
 
 export const seed = whole(0, 2 ** 32 - 1, 'a seed')
 
-const wait = whole(0, LONGEST_TIMER_MS, 'milliseconds or MIN-MAX')
+const wait = whole(0, MAX_TIMER_MS, 'milliseconds or MIN-MAX')
 
 /** `N` or `MIN-MAX`. */
 export const range: Read<number | readonly [min: number, max: number]> = (name, text) => {

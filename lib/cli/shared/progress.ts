@@ -19,17 +19,17 @@ interface Shown {
 }
 
 // Shorter than REASONS: the id of the task takes half of a line.
-const NOTES = { rate: 'in its turn', later: 'come later', network: 'no answer', reply: 'bad answer' } as const
+const NOTES = { rate: 'in its turn', unavailable: 'come later', network: 'no answer', reply: 'bad answer' } as const
 
 const next = (shown: Shown, event: TaskEvent<unknown>): Shown => {
   switch (event._tag) {
     case 'Created':
       return { ...shown, task: event.ref.taskId, note: '' }
-    case 'Asked':
-      return { task: event.ref.taskId, asked: event.asked, note: '' }
+    case 'Polled':
+      return { task: event.ref.taskId, asked: event.polls, note: '' }
     case 'Delayed':
       return { ...shown, note: `${NOTES[event.reason]}, wait ${Math.ceil(event.waitMs / 1_000)} s` }
-    case 'Assumed':
+    case 'AssumedNotCreated':
       return { ...shown, note: `HTTP ${event.status}, comes later` }
     case 'Settled':
       return shown
@@ -42,7 +42,7 @@ export const openLine = (output: Output): Line => {
   let shown: Shown = { task: 'creating a task', asked: 0, note: '' }
   const draw = () => {
     const elapsed = `${Math.round((Date.now() - startedAt) / 1_000)} s`
-    const parts = [shown.task, plural(shown.asked, 'question'), elapsed, shown.note]
+    const parts = [shown.task, plural(shown.asked, 'poll'), elapsed, shown.note]
     const text = printable(parts.filter((part) => part !== '').join(' · '))
     // A line as wide as the terminal would wrap, and the next one be drawn below it.
     output.write(`\r${text.slice(0, (output.columns ?? 80) - 1)}\x1b[K`)

@@ -75,7 +75,7 @@ const embedded = async (
 ): Promise<Service> => {
   const { EMULATOR_KEY, startEmulator } = await load()
   const everyMs = pace.pollEveryMs ?? 3_000
-  // Ready at the second or third question, whatever the pace.
+  // Ready at the second or third poll, whatever the pace.
   const readyAfterMs = [everyMs * 1.2, everyMs * 2.8] as const
   const { url, close } = await startEmulator({ faults, readyAfterMs }).catch((error: unknown) => {
     throw new WrongUsage(`--fault: ${messageOf(error)}`)

@@ -24,7 +24,7 @@ import type { Resumable, Solved, TaskRef, TaskSpec } from '../model/task.js'
  *
  * @since 0.1.0
  */
-export type Entry =
+export type JournalEntry =
   | { readonly _tag: 'Fresh' }
   | { readonly _tag: 'Known'; readonly ref: TaskRef }
   | { readonly _tag: 'InDoubt' }
@@ -42,10 +42,10 @@ export interface Journal {
    * What is known of the key; writes nothing. Where it is left out, `begin` is asked at once, and an item that waits for its
    * turn when the process dies is in doubt afterwards, though nothing of it had left.
    */
-  readonly find?: ((key: string) => Observable<Entry>) | undefined
+  readonly find?: ((key: string) => Observable<JournalEntry>) | undefined
   /** As `find`, and of a fresh key it makes one in doubt: atomic, and durable when it emits, which is before createTask. */
-  readonly begin: (key: string) => Observable<Entry>
-  /** The task of the key: durable before its first question. Also told of ids that come late. */
+  readonly begin: (key: string) => Observable<JournalEntry>
+  /** The task of the key: durable before its first poll. Also told of ids that come late. */
   readonly created: (key: string, ref: TaskRef) => Observable<void>
   /** The outcome of the key was handed on; {@link entryAfter} says what the key is then. */
   readonly ended: (key: string, tag: string) => Observable<void>
@@ -58,7 +58,7 @@ export interface Journal {
  *
  * @since 0.1.0
  */
-export const entryAfter = (tag: string): Entry['_tag'] => {
+export const entryAfter = (tag: string): JournalEntry['_tag'] => {
   switch (tag) {
     case 'InvalidTask':
     case 'NotCreated':
@@ -78,27 +78,31 @@ export const entryAfter = (tag: string): Entry['_tag'] => {
 }
 
 /** The tag that a journal hears of for an error, which may have been read from a file. */
-export const tagOfError = (error: { readonly _tag: string; readonly paid: string; readonly kind?: string }): string => {
+export const journalTagOf = (error: {
+  readonly _tag: string
+  readonly paid: string
+  readonly kind?: string
+}): string => {
   if (error._tag === 'TaskFailed' && error.kind === 'account') return 'TaskFailed{account}'
   return error._tag === 'Refused' && error.paid === 'unknown' ? 'Refused{unknown}' : error._tag
 }
 
 const tagFor = (result: E.Either<SolveError, unknown>): string =>
-  E.isRight(result) ? 'Solved' : tagOfError(result.left)
+  E.isRight(result) ? 'Solved' : journalTagOf(result.left)
 
 /** What is written down on the way of one solve. */
-export interface Notes {
+export interface JournalHooks {
   /** Durable before createTask leaves; a `Left` says that it must not leave. */
-  readonly intend?: (() => OE.ObservableEither<SolveError, unknown>) | undefined
-  /** Durable before the first question; emits nothing, completes, never errors. */
-  readonly record: (ref: TaskRef) => Observable<never>
+  readonly beforeCreate?: (() => OE.ObservableEither<SolveError, unknown>) | undefined
+  /** Durable before the first poll; emits nothing, completes, never errors. */
+  readonly afterCreate: (ref: TaskRef) => Observable<never>
 }
 
 type Observed<A> = OE.ObservableEither<SolveError, Solved<A>>
 
 /** How a task is bought or gone on with, and who hears what the journal brings about. */
-export interface Means {
-  readonly solve: <A>(task: TaskSpec<A>, notes: Notes) => Observed<A>
+export interface JournaledDeps {
+  readonly solve: <A>(task: TaskSpec<A>, notes: JournalHooks) => Observed<A>
   readonly resume: <A>(task: Resumable<A>, ref: TaskRef) => Observed<A>
   readonly skipped: (key: string) => void
   /** The journal failed: nothing more may be created. Gives what a task ends as that is not created yet. */
@@ -117,12 +121,12 @@ const NO_ENTRY = () => new Error('the journal ended without an entry')
  * Solves tasks by key: each is bought once, whatever became of earlier runs. The outcome is handed on before the journal hears
  * of it, so after a crash it may come twice, but never not at all.
  */
-export class Keyed {
+export class JournaledSolver {
   readonly #underWay = new Set<string>()
 
   constructor(
     private readonly journal: Journal,
-    private readonly means: Means
+    private readonly means: JournaledDeps
   ) {}
 
   /** Completes without an outcome where the key is finished, or under way already. */
@@ -145,7 +149,7 @@ export class Keyed {
     })
   }
 
-  #goOn<A>(entry: Entry, key: string, task: TaskSpec<A>): Observed<A> {
+  #goOn<A>(entry: JournalEntry, key: string, task: TaskSpec<A>): Observed<A> {
     switch (entry._tag) {
       case 'Fresh':
         return this.means.solve(task, this.#notes(key))
@@ -158,10 +162,10 @@ export class Keyed {
     }
   }
 
-  #notes(key: string): Notes {
+  #notes(key: string): JournalHooks {
     return {
-      intend: this.journal.find && (() => this.#begin(key)),
-      record: (ref) => {
+      beforeCreate: this.journal.find && (() => this.#begin(key)),
+      afterCreate: (ref) => {
         // Written to its end whoever leaves.
         const written = new ReplaySubject<never>(1)
         this.#write(() => this.journal.created(key, ref)).subscribe(written)
@@ -170,12 +174,12 @@ export class Keyed {
     }
   }
 
-  #find(key: string): OE.ObservableEither<SolveError, Entry> {
+  #find(key: string): OE.ObservableEither<SolveError, JournalEntry> {
     return this.#read(() => this.journal.find?.(key) ?? this.journal.begin(key))
   }
 
   /** Somebody else may have begun it since it was found fresh: then it is not ours to buy. */
-  #begin(key: string): OE.ObservableEither<SolveError, Entry> {
+  #begin(key: string): OE.ObservableEither<SolveError, JournalEntry> {
     return this.#read(() => this.journal.begin(key)).pipe(
       map(
         E.filterOrElseW(
@@ -186,7 +190,7 @@ export class Keyed {
     )
   }
 
-  #read(entry: () => Observable<Entry>): OE.ObservableEither<SolveError, Entry> {
+  #read(entry: () => Observable<JournalEntry>): OE.ObservableEither<SolveError, JournalEntry> {
     return defer(entry).pipe(
       take(1),
       throwIfEmpty(NO_ENTRY),

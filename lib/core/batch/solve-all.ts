@@ -1,15 +1,15 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { NEVER, Subject, defer, from, map, merge, of, type Observable, type ObservableInput } from 'rxjs'
-import { causeOf, scrubbedCause } from '../solve/call.js'
+import { causeOf, redactedCause } from '../solve/call.js'
 import type { SolveError } from '../model/error.js'
-import { Keyed, type Journal, type Means, type Notes } from './journaled.js'
+import { JournaledSolver, type Journal, type JournaledDeps, type JournalHooks } from './journaled.js'
 import type { Batch } from '../solve/active-task.js'
-import type { Lives } from '../solve/in-flight.js'
+import type { InFlight } from '../solve/in-flight.js'
 import type * as OE from '../rx/observable-either.js'
-import { callable, problemsIn, throwIfAny, whole, type Check } from '../model/options.js'
-import { workThrough } from '../rx/pull-merge-map.js'
+import { isFunction, problemsIn, throwIfAny, integerBetween, type Check } from '../model/options.js'
+import { pullMergeMap } from '../rx/pull-merge-map.js'
 import type { Scrub } from '../protocol/redact.js'
-import type { Halt } from '../solve/phase.js'
+import type { StopReason } from '../solve/phase.js'
 import { isSource } from '../rx/pull-source.js'
 import type { Problems, Resumable, Solved, TaskRef, TaskSpec } from '../model/task.js'
 
@@ -49,7 +49,7 @@ export type BatchOptions<T> = {
   | { readonly journal?: undefined; readonly keyOf?: undefined }
 )
 
-const flag: Check = (name, value) =>
+const booleanCheck: Check = (name, value) =>
   value === undefined || typeof value === 'boolean' ? [] : [`${name}: expected true or false`]
 
 const source: Check = (name, value) =>
@@ -60,9 +60,10 @@ const journal: Check = (name, value) =>
     ? []
     : [`${name}: expected a journal, such as that of fileJournal`]
 
-const needed: Check = (name, value) => (value === undefined ? [`${name}: expected a function`] : callable(name, value))
+const requiredFunction: Check = (name, value) =>
+  value === undefined ? [`${name}: expected a function`] : isFunction(name, value)
 
-const MOST_AT_ONCE = 1_000_000
+const MAX_CONCURRENCY = 1_000_000
 
 /** All that is wrong with what `solveAll` was given. */
 export const problemsOfBatch = <T>(items: unknown, toTask: unknown, options: BatchOptions<T>): Problems =>
@@ -70,28 +71,28 @@ export const problemsOfBatch = <T>(items: unknown, toTask: unknown, options: Bat
     { items, toTask, ...options },
     {
       items: source,
-      toTask: needed,
-      concurrency: whole(1, MOST_AT_ONCE, 'tasks'),
-      stopOnAccountError: flag,
+      toTask: requiredFunction,
+      concurrency: integerBetween(1, MAX_CONCURRENCY, 'tasks'),
+      stopOnAccountError: booleanCheck,
       until: (name, value) => (value === undefined ? [] : source(name, value)),
       journal,
-      keyOf: options.journal === undefined ? callable : needed
+      keyOf: options.journal === undefined ? isFunction : requiredFunction
     }
   )
 
 type Observed<A> = OE.ObservableEither<SolveError, Solved<A>>
 
 /** What a batch needs of its solver. */
-export interface Solving {
-  readonly lives: Lives
+export interface BatchDeps {
+  readonly lives: InFlight
   readonly scrub: Scrub
-  readonly solve: <A>(task: TaskSpec<A>, batch: Batch, notes?: Notes) => Observed<A>
+  readonly solve: <A>(task: TaskSpec<A>, batch: Batch, notes?: JournalHooks) => Observed<A>
   readonly resume: <A>(task: Resumable<A>, ref: TaskRef, batch: Batch) => Observed<A>
   readonly skipped: (key: string) => void
 }
 
 /** What a function of the caller gives, or, if it throws, what that says of its item. */
-const asked = <A>(name: string, scrub: Scrub, call: () => A): E.Either<SolveError, A> => {
+const safely = <A>(name: string, scrub: Scrub, call: () => A): E.Either<SolveError, A> => {
   try {
     return E.right(call())
   } catch (error) {
@@ -104,19 +105,19 @@ const isOfAccount = (result: E.Either<SolveError, unknown>): boolean =>
 
 /** The tasks of one run. Whatever stops one from being created stops all. */
 class Tasks<T> {
-  readonly #batch: Batch = { halted: undefined }
+  readonly #batch: Batch = { stopReason: undefined }
   readonly #stopped = new Subject<void>()
-  readonly #keyed: { readonly by: Keyed; readonly keyOf: (item: T) => string } | undefined
+  readonly #keyed: { readonly by: JournaledSolver; readonly keyOf: (item: T) => string } | undefined
 
   /** Emits when no more may be taken, and errors when the journal failed. */
   readonly stopped: Observable<void> = this.#stopped.asObservable()
 
   constructor(
-    private readonly solving: Solving,
+    private readonly solving: BatchDeps,
     private readonly options: BatchOptions<T>
   ) {
     const { journal, keyOf } = options
-    this.#keyed = journal && { by: new Keyed(journal, this.#means()), keyOf }
+    this.#keyed = journal && { by: new JournaledSolver(journal, this.#means()), keyOf }
   }
 
   /** Hears what became of each task, before anybody else does. */
@@ -128,11 +129,11 @@ class Tasks<T> {
     const { solving } = this
     if (!this.#keyed) return solving.solve(task, this.#batch)
     const { by, keyOf } = this.#keyed
-    const key = asked('keyOf', solving.scrub, () => keyOf(item))
+    const key = safely('keyOf', solving.scrub, () => keyOf(item))
     return E.isLeft(key) ? of(key) : by.solve(key.right, task)
   }
 
-  #means(): Means {
+  #means(): JournaledDeps {
     const { solve, resume, skipped, scrub } = this.solving
     return {
       solve: (task, notes) => solve(task, this.#batch, notes),
@@ -141,22 +142,22 @@ class Tasks<T> {
       failed: (error) => {
         this.#halt('journal')
         this.#stopped.error(error)
-        const cause = scrubbedCause(scrub, error)
+        const cause = redactedCause(scrub, error)
         return { _tag: 'NotCreated', paid: 'no', reason: 'journal', attempts: 0, cause }
       }
     }
   }
 
-  #halt(why: Halt): void {
+  #halt(why: StopReason): void {
     // First of all nothing more is taken: the tasks that end now make room.
     this.#stopped.next()
-    this.solving.lives.halt(this.#batch, why)
+    this.solving.lives.stop(this.#batch, why)
   }
 }
 
 /** Solves all items of a source, so many at a time; {@link Solver.solveAll} says what it promises. */
 export const solveAll =
-  (solving: Solving) =>
+  (solving: BatchDeps) =>
   <T, A>(
     items: ObservableInput<T>,
     toTask: (item: T) => TaskSpec<A>,
@@ -166,12 +167,12 @@ export const solveAll =
     const { concurrency = 10, until = NEVER } = options
     return defer(() => {
       const tasks = new Tasks(solving, options)
-      return workThrough({
+      return pullMergeMap({
         items,
         concurrency,
-        until: merge(from(until), solving.lives.closing, tasks.stopped),
-        work: (item, index) => {
-          const task = asked('toTask', solving.scrub, () => toTask(item))
+        takeUntil: merge(from(until), solving.lives.closing, tasks.stopped),
+        project: (item, index) => {
+          const task = safely('toTask', solving.scrub, () => toTask(item))
           const solved = E.isLeft(task) ? of(task) : tasks.solve(item, task.right)
           return solved.pipe(
             map((result) => {

@@ -1,4 +1,4 @@
-import type { Cause } from './network.js'
+import type { ErrorCause } from './network.js'
 import type { Problems, TaskRef } from './task.js'
 
 /**
@@ -8,15 +8,15 @@ import type { Problems, TaskRef } from './task.js'
  *
  * @since 0.1.0
  */
-export type Kind = 'account' | 'request' | 'later' | 'task' | 'unknown'
+export type ErrorKind = 'account' | 'request' | 'unavailable' | 'task' | 'unknown'
 
 /**
- * Why one question brought no state of the task: no answer (`cause`), or one that says too little (`status` and beside).
+ * Why one poll brought no state of the task: no answer (`cause`), or one that says too little (`status` and beside).
  *
  * @since 0.1.0
  */
-export interface Doubt {
-  readonly cause?: Cause
+export interface ReplyProblem {
+  readonly cause?: ErrorCause
   readonly status?: number
   readonly errorCode?: string
   readonly problems?: Problems
@@ -45,7 +45,7 @@ export interface NotCreated {
   readonly reason: 'dns' | 'connect' | 'tls' | 'deadline' | 'account' | 'closed' | 'journal'
   /** How many times createTask was tried. */
   readonly attempts: number
-  readonly cause?: Cause
+  readonly cause?: ErrorCause
 }
 
 /**
@@ -61,7 +61,7 @@ export interface Refused {
   readonly errorId?: number
   readonly errorCode?: string
   readonly errorDescription?: string
-  readonly kind: Kind
+  readonly kind: ErrorKind
 }
 
 /**
@@ -73,7 +73,7 @@ export interface CreateUnknown {
   readonly _tag: 'CreateUnknown'
   readonly paid: 'unknown'
   readonly status?: number
-  readonly cause?: Cause
+  readonly cause?: ErrorCause
   readonly problems?: Problems
 }
 
@@ -89,7 +89,7 @@ export interface TaskFailed {
   readonly errorId: number
   readonly errorCode: string
   readonly errorDescription: string
-  readonly kind: Kind
+  readonly kind: ErrorKind
 }
 
 /**
@@ -117,10 +117,10 @@ export interface TimedOut {
   readonly paid: 'yes'
   readonly ref: TaskRef
   readonly afterMs: number
-  /** How many questions were asked. */
-  readonly asked: number
-  /** Why the last questions without a state had none, at most three; empty if the task was simply not ready. */
-  readonly causes: ReadonlyArray<Doubt>
+  /** How many polls were asked. */
+  readonly polls: number
+  /** Why the last polls without a state had none, at most three; empty if the task was simply not ready. */
+  readonly causes: ReadonlyArray<ReplyProblem>
 }
 
 /**

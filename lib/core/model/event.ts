@@ -3,7 +3,7 @@ import type { SolveError } from './error.js'
 import type { Resumable, Solved, TaskRef } from './task.js'
 
 /** When it happened, in epoch milliseconds of the scheduler, and the label of `withOptions`. */
-export interface Stamp {
+export interface EventMeta {
   readonly at: number
   readonly label?: string
 }
@@ -20,32 +20,32 @@ export interface Orphan {
 }
 
 /** What happens on the way of one task. `Delayed` tells of a wait beyond the usual pace, and why. */
-export type Step =
+export type TaskStep =
   | { readonly _tag: 'Created'; readonly ref: TaskRef }
-  | { readonly _tag: 'Asked'; readonly ref: TaskRef; readonly asked: number }
+  | { readonly _tag: 'Polled'; readonly ref: TaskRef; readonly polls: number }
   | {
       readonly _tag: 'Delayed'
-      readonly reason: 'rate' | 'later' | 'network' | 'reply'
+      readonly reason: 'rate' | 'unavailable' | 'network' | 'reply'
       readonly waitMs: number
       readonly ref?: TaskRef
     }
-  | { readonly _tag: 'Assumed'; readonly status: number }
+  | { readonly _tag: 'AssumedNotCreated'; readonly status: number }
 
 /**
  * What `solveWithProgress` emits; the last one is `Settled`.
  *
- * `Created`: the task exists and is paid for. `Asked`: a question leaves. `Delayed`: a wait beyond the pace: the rate
+ * `Created`: the task exists and is paid for. `Asked`: a poll leaves. `Delayed`: a wait beyond the pace: the rate
  * limit, a service that asked to come later, a network failure, a reply outside the protocol. `Assumed`: a 503 without a
  * document was taken for "nothing was created", and createTask is repeated.
  *
  * @since 0.1.0
  */
-export type TaskEvent<A> = Stamp &
-  (Step | { readonly _tag: 'Settled'; readonly result: E.Either<SolveError, Solved<A>> })
+export type TaskEvent<A> = EventMeta &
+  (TaskStep | { readonly _tag: 'Settled'; readonly result: E.Either<SolveError, Solved<A>> })
 
 /** What happens to a solver's tasks, without its stamp. */
-export type Happening =
-  | Step
+export type SolverEventBody =
+  | TaskStep
   | { readonly _tag: 'Ended'; readonly tag: 'Solved' | SolveError['_tag']; readonly ref?: TaskRef }
   | { readonly _tag: 'Orphaned'; readonly orphan: Orphan }
   | { readonly _tag: 'Lost'; readonly error: SolveError }
@@ -60,4 +60,4 @@ export type Happening =
  *
  * @since 0.1.0
  */
-export type SolverEvent = Stamp & Happening
+export type SolverEvent = EventMeta & SolverEventBody

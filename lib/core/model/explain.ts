@@ -1,5 +1,5 @@
-import type { Doubt, NotCreated, Refused, SolveError, TaskFailed } from './error.js'
-import type { Cause } from './network.js'
+import type { ReplyProblem, NotCreated, Refused, SolveError, TaskFailed } from './error.js'
+import type { ErrorCause } from './network.js'
 
 /**
  * What can be done about an error: `repeat` (the same task again; nothing was paid), `resume` (with `error.ref`; nothing more
@@ -58,7 +58,7 @@ export const advise = (error: SolveError): Advice => {
   }
 }
 
-const causeText = ({ name, code, message }: Cause): string => {
+const causeText = ({ name, code, message }: ErrorCause): string => {
   const kind = message.includes(code) ? name : code
   return message === '' ? kind : `${message} (${kind})`
 }
@@ -80,7 +80,7 @@ const said = ({
     .filter((part) => part !== '')
     .join(', ')
 
-const doubtText = ({ cause, problems = [], ...rest }: Doubt): string =>
+const doubtText = ({ cause, problems = [], ...rest }: ReplyProblem): string =>
   [cause ? causeText(cause) : '', said(rest), ...problems].filter((part) => part !== '').join('; ')
 
 const NOT_SENT = {
@@ -135,11 +135,11 @@ export const explain = (error: SolveError): string => {
       return `The answers about task ${ref.taskId} fell outside the protocol: ${doubtText({ status, problems })}. It was paid for. ${end}`
     }
     case 'TimedOut': {
-      const { ref, afterMs, asked, causes } = error
+      const { ref, afterMs, polls: asked, causes } = error
       const last = causes[causes.length - 1]
-      const quiet = asked === 0 ? 'there was no time for a question' : 'the service was still processing it'
+      const quiet = asked === 0 ? 'there was no time for a poll' : 'the service was still processing it'
       const why = last ? `the last trouble was: ${doubtText(last)}` : quiet
-      return `Task ${ref.taskId} timed out: not ready within ${String(afterMs)} ms and ${String(asked)} questions; ${why}. It was paid for. ${end}`
+      return `Task ${ref.taskId} timed out: not ready within ${String(afterMs)} ms and ${String(asked)} polls; ${why}. It was paid for. ${end}`
     }
     case 'Interrupted':
       return `The solver was closed before task ${error.ref.taskId} was ready. It was paid for. ${end}`

@@ -5,7 +5,8 @@ import type { Observable, SchedulerLike } from 'rxjs'
  *
  * @since 0.1.0
  */
-export type Json = null | boolean | number | string | ReadonlyArray<Json> | { readonly [name: string]: Json }
+export type JsonValue =
+  null | boolean | number | string | ReadonlyArray<JsonValue> | { readonly [name: string]: JsonValue }
 
 /**
  * A foreign failure, reduced to three strings: errors of sockets and HTTP clients carry sockets and request bodies,
@@ -13,7 +14,7 @@ export type Json = null | boolean | number | string | ReadonlyArray<Json> | { re
  *
  * @since 0.1.0
  */
-export interface Cause {
+export interface ErrorCause {
   readonly name: string
   readonly code: string
   readonly message: string
@@ -24,7 +25,7 @@ export interface Cause {
  *
  * @since 0.1.0
  */
-export type Path = '/createTask' | '/getTaskResult'
+export type CallPath = '/createTask' | '/getTaskResult'
 
 /**
  * What a network tells about one call: `Sent` at most once, as soon as a byte may have gone out, then exactly one
@@ -32,24 +33,24 @@ export type Path = '/createTask' | '/getTaskResult'
  *
  * @since 0.1.0
  */
-export type Wire =
+export type NetworkEvent =
   | { readonly _tag: 'Sent' }
   | { readonly _tag: 'Reply'; readonly status: number; readonly body: string; readonly retryAfterMs?: number }
-  | { readonly _tag: 'Failed'; readonly cause: Cause }
+  | { readonly _tag: 'Failed'; readonly cause: ErrorCause }
 
 /**
  * The answer to one call, or why none came.
  *
  * @since 0.1.0
  */
-export type Answer = Exclude<Wire, { readonly _tag: 'Sent' }>
+export type CallResult = Exclude<NetworkEvent, { readonly _tag: 'Sent' }>
 
 /**
  * All we ask of a network. Cold; completes after its `Reply` or `Failed`; never errors; unsubscribing aborts the call.
  *
  * @since 0.1.0
  */
-export type Post = (path: Path, body: Json) => Observable<Wire>
+export type Post = (path: CallPath, body: JsonValue) => Observable<NetworkEvent>
 
 /** All the core asks of the world. */
 export interface Ports {

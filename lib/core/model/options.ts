@@ -1,4 +1,4 @@
-import type { Meaning } from '../protocol/error-codes.js'
+import type { CodeMeaning } from '../protocol/error-codes.js'
 import type { Problems } from './task.js'
 
 /**
@@ -10,7 +10,7 @@ import type { Problems } from './task.js'
 export interface SolveOptions {
   /** The key of the account, at least 8 characters, so that it can be taken out of errors and logs by its value. */
   readonly clientKey: string
-  /** The wait between an answer and the next question, and before the first one. @defaultValue 3_000 */
+  /** The wait between an answer and the next poll, and before the first one. @defaultValue 3_000 */
   readonly pollEveryMs?: number | undefined
   /**
    * When to give up, counted from the moment the task may be created (waiting for a turn is not counted), in `resume` from
@@ -24,7 +24,7 @@ export interface SolveOptions {
   /** How many createTask calls may leave in a second, at even distances; fractions are fine. @defaultValue no limit */
   readonly createsPerSecond?: number | undefined
   /** What an error code means; asked before the built-in table, never for an empty code. `undefined` leaves it to that. */
-  readonly kindOf?: ((errorCode: string) => Meaning | undefined) | undefined
+  readonly meaningOf?: ((errorCode: string) => CodeMeaning | undefined) | undefined
 }
 
 /**
@@ -47,7 +47,7 @@ export interface Settings {
   readonly createTimeoutMs: number
   readonly resultTimeoutMs: number
   readonly createsPerSecond: number | undefined
-  readonly kindOf: (errorCode: string) => Meaning | undefined
+  readonly meaningOf: (errorCode: string) => CodeMeaning | undefined
 }
 
 /**
@@ -65,22 +65,22 @@ export class InvalidOptions extends Error {
 }
 
 /** Node runs a longer timer after 1 ms, which would turn a long wait into a busy loop. */
-export const LONGEST_TIMER_MS = 2 ** 31 - 1
+export const MAX_TIMER_MS = 2 ** 31 - 1
 
-const SHORTEST_KEY = 8
+const MIN_KEY_LENGTH = 8
 
 /** What is wrong with a field, or nothing. */
 export type Check = (name: string, value: unknown) => ReadonlyArray<string>
 
 /** `value` is a whole number within bounds, or left out. */
-export const whole =
+export const integerBetween =
   (from: number, to: number, unit: string): Check =>
   (name, value) =>
     value === undefined || (Number.isInteger(value) && Number(value) >= from && Number(value) <= to)
       ? []
       : [`${name}: expected a whole number of ${unit} from ${String(from)} to ${String(to)}`]
 
-const duration = whole(1, LONGEST_TIMER_MS, 'milliseconds')
+const duration = integerBetween(1, MAX_TIMER_MS, 'milliseconds')
 
 const rate: Check = (name, value) =>
   value === undefined || (typeof value === 'number' && value >= 0.001 && value <= 1_000)
@@ -88,13 +88,13 @@ const rate: Check = (name, value) =>
     : [`${name}: expected a number from 0.001 to 1000`]
 
 const key: Check = (name, value) => {
-  if (typeof value !== 'string' || value.trim().length < SHORTEST_KEY)
-    return [`${name}: expected a string of at least ${String(SHORTEST_KEY)} characters`]
+  if (typeof value !== 'string' || value.trim().length < MIN_KEY_LENGTH)
+    return [`${name}: expected a string of at least ${String(MIN_KEY_LENGTH)} characters`]
   return value === value.trim() ? [] : [`${name}: expected no white space at its beginning or end`]
 }
 
 /** `value` is a function, or left out. */
-export const callable: Check = (name, value) =>
+export const isFunction: Check = (name, value) =>
   value === undefined || typeof value === 'function' ? [] : [`${name}: expected a function`]
 
 const text: Check = (name, value) =>
@@ -115,33 +115,33 @@ export const problemsOfOptions = (options: SolveOptions): Problems =>
     createTimeoutMs: duration,
     resultTimeoutMs: duration,
     createsPerSecond: rate,
-    kindOf: callable
+    meaningOf: isFunction
   })
 
 export const problemsOfScope = (options: ScopeOptions): Problems =>
   problemsIn(options, { label: text, giveUpAfterMs: duration })
 
 export const problemsOfClose = (options: { readonly graceMs?: number | undefined }): Problems =>
-  problemsIn(options, { graceMs: whole(0, LONGEST_TIMER_MS, 'milliseconds') })
+  problemsIn(options, { graceMs: integerBetween(0, MAX_TIMER_MS, 'milliseconds') })
 
 export const throwIfAny = (problems: Problems): void => {
   if (problems.length > 0) throw new InvalidOptions(problems)
 }
 
-const MEANINGS: ReadonlySet<unknown> = new Set<Meaning>([
+const MEANINGS: ReadonlySet<unknown> = new Set<CodeMeaning>([
   'account',
   'request',
-  'later',
+  'unavailable',
   'task',
   'unknown',
-  'gone',
+  'notFound',
   'pending'
 ])
 
 /** A table of the caller that throws or answers nonsense must not break a solve: ours is asked then. */
-const guarded =
-  (kindOf: (errorCode: string) => Meaning | undefined) =>
-  (errorCode: string): Meaning | undefined => {
+const safely =
+  (kindOf: (errorCode: string) => CodeMeaning | undefined) =>
+  (errorCode: string): CodeMeaning | undefined => {
     try {
       const meaning = kindOf(errorCode)
       return MEANINGS.has(meaning) ? meaning : undefined
@@ -158,7 +158,7 @@ export const resolveOptions = ({
   createTimeoutMs = 25_000,
   resultTimeoutMs = 10_000,
   createsPerSecond,
-  kindOf = () => undefined
+  meaningOf: kindOf = () => undefined
 }: SolveOptions): Settings => ({
   clientKey,
   pollEveryMs,
@@ -166,5 +166,5 @@ export const resolveOptions = ({
   createTimeoutMs,
   resultTimeoutMs,
   createsPerSecond,
-  kindOf: guarded(kindOf)
+  meaningOf: safely(kindOf)
 })

@@ -1,6 +1,6 @@
 import * as E from 'fp-ts/lib/Either.js'
 import * as t from 'io-ts'
-import type { Json } from './network.js'
+import type { JsonValue } from './network.js'
 
 /**
  * What did not fit: paths and expected types, never values.
@@ -38,7 +38,7 @@ export interface Resumable<A> {
  */
 export interface TaskSpec<A> extends Resumable<A> {
   readonly type: string
-  readonly payload: E.Either<Problems, Json>
+  readonly payload: E.Either<Problems, JsonValue>
 }
 
 /**
@@ -72,7 +72,7 @@ export interface Solved<A> {
   readonly expiresAt?: number
 }
 
-const MOST_PROBLEMS = 8
+const MAX_PROBLEMS = 8
 
 /** Members of unions and intersections stand numbered in an io-ts context, beside the same value; that says nothing. */
 const isNumber = ({ actual }: t.ContextEntry, parent: t.ContextEntry | undefined): boolean =>
@@ -87,7 +87,7 @@ const problemOf = ({ context }: t.ValidationError): string => {
 }
 
 /** Paths and expected types of what did not decode; values stay out, they may be tokens. */
-export const problemsOf = (errors: t.Errors): Problems => [...new Set(errors.map(problemOf))].slice(0, MOST_PROBLEMS)
+export const problemsOf = (errors: t.Errors): Problems => [...new Set(errors.map(problemOf))].slice(0, MAX_PROBLEMS)
 
 /** Foreign codecs may throw; that is one more way for a value not to fit. */
 const decoded = <A>(path: string, decode: () => t.Validation<A>): E.Either<Problems, A> => {
@@ -102,10 +102,10 @@ const decoded = <A>(path: string, decode: () => t.Validation<A>): E.Either<Probl
 export const readSolution = <A>(solution: t.Decoder<unknown, A>, value: unknown): E.Either<Problems, A> =>
   decoded('solution', () => solution.validate(value, [{ key: 'solution', type: solution, actual: value }]))
 
-const isRecord = (value: unknown): value is { readonly [name: string]: Json } =>
+const isRecord = (value: unknown): value is { readonly [name: string]: JsonValue } =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
 
-const payloadOf = <F>(type: string, codec: t.Type<F, Json>, fields: F): E.Either<Problems, Json> => {
+const payloadOf = <F>(type: string, codec: t.Type<F, JsonValue>, fields: F): E.Either<Problems, JsonValue> => {
   const payload = decoded('the fields', () => E.map((f: F) => codec.encode(f))(codec.decode(fields)))
   if (E.isLeft(payload)) return payload
   // The type comes last, so that no field can replace it.
@@ -130,7 +130,7 @@ const payloadOf = <F>(type: string, codec: t.Type<F, Json>, fields: F): E.Either
  */
 export const defineTask = <F, A>(kind: {
   readonly type: string
-  readonly fields: t.Type<F, Json>
+  readonly fields: t.Type<F, JsonValue>
   readonly solution: t.Decoder<unknown, A>
   readonly bestWithinMs?: number | undefined
   readonly validForMs?: number | undefined
@@ -173,7 +173,7 @@ const Flag = refined(
 const Instant = refined('a number of milliseconds', (value): value is number => Number.isFinite(value))
 
 /** What createTask sends of a task; not everybody makes tasks with a kind. */
-export const readPayload = ({ payload }: Partial<TaskSpec<unknown>>): E.Either<Problems, Json> =>
+export const readPayload = ({ payload }: Partial<TaskSpec<unknown>>): E.Either<Problems, JsonValue> =>
   payload && '_tag' in payload
     ? payload
     : E.left(['the task: expected what recaptchaV2({ … }) or another kind returns'])
@@ -203,7 +203,7 @@ export interface RecaptchaV2Fields {
 
 const FieldsShape = t.type({ websiteURL: WebAddress, websiteKey: NonEmpty, isInvisible: Flag })
 
-const Fields = new t.Type<RecaptchaV2Fields, Json>(
+const Fields = new t.Type<RecaptchaV2Fields, JsonValue>(
   'the fields of a reCAPTCHA v2 task',
   FieldsShape.is,
   FieldsShape.validate,

@@ -1,13 +1,13 @@
 import * as E from 'fp-ts/lib/Either.js'
 import * as t from 'io-ts'
-import type { Json } from '../model/network.js'
+import type { JsonValue } from '../model/network.js'
 import { problemsOf, readSolution, type Problems } from '../model/task.js'
 
 /** The body of createTask. */
-export const createTaskBody = (clientKey: string, task: Json): Json => ({ clientKey, task })
+export const createTaskBody = (clientKey: string, task: JsonValue): JsonValue => ({ clientKey, task })
 
 /** The body of getTaskResult. */
-export const getTaskResultBody = (clientKey: string, taskId: string): Json => ({ clientKey, taskId })
+export const getTaskResultBody = (clientKey: string, taskId: string): JsonValue => ({ clientKey, taskId })
 
 /** A JSON object that the service sent, with the three fields that both calls share; `''` where a text is absent. */
 export interface Document {

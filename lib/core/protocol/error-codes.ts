@@ -1,14 +1,14 @@
-import type { Kind } from '../model/error.js'
+import type { ErrorKind } from '../model/error.js'
 
 /**
- * What an error code means: a {@link Kind}, or `gone` (no such task) or `pending` (not ready, keep asking).
+ * What an error code means: a {@link ErrorKind}, or `gone` (no such task) or `pending` (not ready, keep asking).
  *
  * @since 0.1.0
  */
-export type Meaning = Kind | 'gone' | 'pending'
+export type CodeMeaning = ErrorKind | 'notFound' | 'pending'
 
 /** The codes that a reCAPTCHA v2 task can meet. None is documented here; docs/protocol.md says where each was seen. */
-const CODES: Readonly<Record<Meaning | 'broken', ReadonlyArray<string>>> = {
+const CODES: Readonly<Record<CodeMeaning | 'serverError', ReadonlyArray<string>>> = {
   account: [
     'ERROR_KEY_DOES_NOT_EXIST',
     'ERROR_WRONG_USER_KEY',
@@ -45,7 +45,7 @@ const CODES: Readonly<Record<Meaning | 'broken', ReadonlyArray<string>>> = {
     'ERROR_INVISIBLE_RECAPTCHA',
     'ERROR_VISIBLE_RECAPTCHA'
   ],
-  later: [
+  unavailable: [
     'ERROR_NO_SLOT_AVAILABLE',
     'ERROR_ALL_WORKERS_FILTERED',
     'ERROR_SERVICE_UNAVALIABLE',
@@ -64,7 +64,7 @@ const CODES: Readonly<Record<Meaning | 'broken', ReadonlyArray<string>>> = {
     'ERROR_TASK_TIMEOUT'
   ],
   unknown: [],
-  gone: [
+  notFound: [
     'ERROR_NO_SUCH_CAPCHA_ID',
     'WRONG_CAPTCHA_ID',
     'ERROR_WRONG_CAPTCHA_ID',
@@ -73,14 +73,14 @@ const CODES: Readonly<Record<Meaning | 'broken', ReadonlyArray<string>>> = {
     'ERROR_CAPTCHA_ID'
   ],
   pending: ['CAPTCHA_NOT_READY', 'CAPCHA_NOT_READY'],
-  broken: ['ERROR_INTERNAL_SERVER_ERROR']
+  serverError: ['ERROR_INTERNAL_SERVER_ERROR']
 }
 
 const isMeaning = (name: string): name is keyof typeof CODES => name in CODES
 
 /** What each known code means; `broken` is an internal error of the service. */
-export const MEANING_OF_CODE: ReadonlyMap<string, Meaning | 'broken'> = new Map(
+export const CODE_MEANINGS: ReadonlyMap<string, CodeMeaning | 'serverError'> = new Map(
   Object.keys(CODES)
     .filter(isMeaning)
-    .flatMap((meaning) => CODES[meaning].map((code): [string, Meaning | 'broken'] => [code, meaning]))
+    .flatMap((meaning) => CODES[meaning].map((code): [string, CodeMeaning | 'serverError'] => [code, meaning]))
 )

@@ -1,15 +1,15 @@
 import { Observable, Subscription, filter, takeWhile } from 'rxjs'
 import type { Observer, SchedulerLike, Subscriber, Unsubscribable } from 'rxjs'
 
-/** One wait, one question, and so on. A class, and not five operators: this is what a waiting task costs. */
-class Interval<S> implements Observer<S>, Unsubscribable {
-  #current = Subscription.EMPTY // the wait, or the question
+/** One wait, one poll, and so on. A class, and not five operators: this is what a waiting task costs. */
+class PollLoop<S> implements Observer<S>, Unsubscribable {
+  #current = Subscription.EMPTY // the wait, or the poll
 
   constructor(
     private readonly subscriber: Subscriber<S>,
     private readonly waitMs: () => number,
     private readonly scheduler: SchedulerLike,
-    private readonly ask: Observable<S>
+    private readonly poll: Observable<S>
   ) {}
 
   wait(): void {
@@ -17,10 +17,10 @@ class Interval<S> implements Observer<S>, Unsubscribable {
   }
 
   tick(): void {
-    // Known before it begins: whoever hears of the question may leave there and then, and it must not go out.
-    new Observable<S>((question) => {
-      this.#current = question
-      return this.ask.subscribe(question)
+    // Known before it begins: whoever hears of the poll may leave there and then, and it must not go out.
+    new Observable<S>((poll) => {
+      this.#current = poll
+      return this.poll.subscribe(poll)
     }).subscribe(this)
   }
 
@@ -41,22 +41,22 @@ class Interval<S> implements Observer<S>, Unsubscribable {
   }
 }
 
-const tick = (interval?: Pick<Interval<unknown>, 'tick'>): void => interval?.tick()
+const tick = (interval?: Pick<PollLoop<unknown>, 'tick'>): void => interval?.tick()
 
 /**
  * RxJS's `interval` into `exhaustMap`, but each wait begins when the answer before it has ended. The bare one would ask again
  * 10 ms after an answer that took 2,990 ms.
  */
-const intervalInto = <S>(waitMs: () => number, scheduler: SchedulerLike, ask: Observable<S>): Observable<S> =>
+const restartingInterval = <S>(waitMs: () => number, scheduler: SchedulerLike, ask: Observable<S>): Observable<S> =>
   new Observable((subscriber) => {
-    const interval = new Interval(subscriber, waitMs, scheduler, ask)
+    const interval = new PollLoop(subscriber, waitMs, scheduler, ask)
     interval.wait()
     return interval
   })
 
 /**
  * Waits, asks, and repeats until an answer is final; emits that one. Never less than the wait lies between an answer and the
- * next question, and two questions never overlap.
+ * next poll, and two polls never overlap.
  *
  * ```
  * wait 3   ---|        ---|
@@ -67,7 +67,7 @@ const intervalInto = <S>(waitMs: () => number, scheduler: SchedulerLike, ask: Ob
 export const pollUntilFinal =
   (waitMs: () => number, scheduler: SchedulerLike) =>
   <S, F extends S>(ask: Observable<S>, isFinal: (state: S) => state is F): Observable<F> =>
-    intervalInto(waitMs, scheduler, ask).pipe(
+    restartingInterval(waitMs, scheduler, ask).pipe(
       takeWhile((state) => !isFinal(state), true),
       filter(isFinal)
     )

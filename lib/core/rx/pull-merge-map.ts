@@ -1,19 +1,19 @@
 import { Observable, type ObservableInput, type Subscriber, type Subscription } from 'rxjs'
-import { openSupply, type Supply } from './pull-source.js'
+import { pullFrom, type PullSource } from './pull-source.js'
 
 /** How a run goes through its items. */
-export interface Course<T, R> {
+export interface PullOptions<T, R> {
   readonly items: ObservableInput<T>
   readonly concurrency: number
   /** What is done with one item: gives at most one value, then completes. */
-  readonly work: (item: T, index: number) => Observable<R>
+  readonly project: (item: T, index: number) => Observable<R>
   /** When it emits or errors, no more is taken; what is open is finished before an error is passed on. */
-  readonly until: Observable<unknown>
+  readonly takeUntil: Observable<unknown>
 }
 
 /** One run: takes an item whenever fewer than `concurrency` are under way, and never more. */
 class Run<T, R> {
-  readonly #supply: Supply<T>
+  readonly #supply: PullSource<T>
   // Not one Subscription for all: it looks through its list for each one that ends.
   readonly #open = new Set<Subscription>()
   #taking: Subscription | undefined
@@ -25,10 +25,10 @@ class Run<T, R> {
   #failure: { readonly error: unknown } | undefined
 
   constructor(
-    private readonly course: Course<T, R>,
+    private readonly course: PullOptions<T, R>,
     private readonly subscriber: Subscriber<R>
   ) {
-    this.#supply = openSupply(course.items)
+    this.#supply = pullFrom(course.items)
   }
 
   start(): void {
@@ -38,7 +38,7 @@ class Run<T, R> {
       for (const working of this.#open) working.unsubscribe()
     })
     subscriber.add(
-      course.until.subscribe({
+      course.takeUntil.subscribe({
         next: () => {
           this.#stop()
           this.#pump()
@@ -90,7 +90,7 @@ class Run<T, R> {
   #begin(item: T): void {
     const { course, subscriber } = this
     this.#underWay += 1
-    const working = course.work(item, this.#taken++).subscribe({
+    const working = course.project(item, this.#taken++).subscribe({
       next: (result) => {
         subscriber.next(result)
       },
@@ -117,7 +117,7 @@ class Run<T, R> {
     this.#isOver = true
     this.#taking?.unsubscribe()
     try {
-      this.#supply.leave()
+      this.#supply.close()
     } catch {
       // An iterator that fails to end has nothing left to tell: its items are no longer wanted.
     }
@@ -128,7 +128,7 @@ class Run<T, R> {
  * Works through items, so many at a time, and emits what comes of each as it ends. Items are asked for one by one, when there
  * is room for them.
  */
-export const workThrough = <T, R>(course: Course<T, R>): Observable<R> =>
+export const pullMergeMap = <T, R>(course: PullOptions<T, R>): Observable<R> =>
   new Observable((subscriber) => {
     new Run(course, subscriber).start()
   })

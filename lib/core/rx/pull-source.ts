@@ -1,11 +1,11 @@
 import { Observable, Subject, map, take, zip, type ObservableInput, type Subscriber } from 'rxjs'
 
 /** Items that are handed out one at a time. RxJS's `from` would read a whole file before the first task is solved. */
-export interface Supply<T> {
+export interface PullSource<T> {
   /** Emits the next item, or completes without one when there is none. Subscribed to again once it has completed. */
   readonly next: Observable<T>
   /** No more is wanted. */
-  readonly leave: () => void
+  readonly close: () => void
 }
 
 const give = <T>(taker: Subscriber<T>, { done, value }: IteratorResult<T, unknown>): void => {
@@ -13,19 +13,19 @@ const give = <T>(taker: Subscriber<T>, { done, value }: IteratorResult<T, unknow
   taker.complete()
 }
 
-const ofIterable = <T>(items: Iterable<T>): Supply<T> => {
+const ofIterable = <T>(items: Iterable<T>): PullSource<T> => {
   const iterator = items[Symbol.iterator]()
   return {
     next: new Observable((taker) => {
       give(taker, iterator.next())
     }),
-    leave: () => {
+    close: () => {
       iterator.return?.()
     }
   }
 }
 
-const ofAsyncIterable = <T>(items: AsyncIterable<T>): Supply<T> => {
+const ofAsyncIterable = <T>(items: AsyncIterable<T>): PullSource<T> => {
   const iterator = items[Symbol.asyncIterator]()
   return {
     next: new Observable((taker) => {
@@ -39,12 +39,12 @@ const ofAsyncIterable = <T>(items: AsyncIterable<T>): Supply<T> => {
       )
     }),
     // Nobody waits for it, and nobody could hear of its failure.
-    leave: () => void iterator.return?.().then(undefined, () => undefined)
+    close: () => void iterator.return?.().then(undefined, () => undefined)
   }
 }
 
 /** A source that cannot be asked to wait: what is not taken yet is kept, as `mergeMap` does. */
-const ofPushed = <T>(items: ObservableInput<T>): Supply<T> => {
+const ofPushed = <T>(items: ObservableInput<T>): PullSource<T> => {
   const wanted = new Subject<void>()
   const given = new Subject<T>()
   const pairing = zip(items, wanted)
@@ -56,7 +56,7 @@ const ofPushed = <T>(items: ObservableInput<T>): Supply<T> => {
       wanted.next()
       return taking
     }),
-    leave: () => {
+    close: () => {
       pairing.unsubscribe()
     }
   }
@@ -76,5 +76,5 @@ export const isSource = (items: unknown): boolean =>
   )
 
 /** Opens a source: whatever can be asked for one item at a time is. */
-export const openSupply = <T>(items: ObservableInput<T>): Supply<T> =>
+export const pullFrom = <T>(items: ObservableInput<T>): PullSource<T> =>
   isAsyncIterable(items) ? ofAsyncIterable(items) : isIterable(items) ? ofIterable(items) : ofPushed(items)

@@ -1,26 +1,26 @@
 import { Observable, Subscription, type SchedulerLike, type Subscriber } from 'rxjs'
 
 /** Leave for one createTask. It ends once, by what came of the call; later words are ignored. */
-export interface Turn {
+export interface Permit {
   /** The service took the task. */
-  readonly accepted: () => void
+  readonly succeeded: () => void
   /** The service asked for a wait. Tells for how many milliseconds the gate is shut now. */
-  readonly later: (retryAfterMs: number | undefined) => number
+  readonly backOff: (retryAfterMs: number | undefined) => number
   /** The call ended in any other way. */
-  readonly ended: () => void
+  readonly release: () => void
 }
 
 /** A wait at the gate, and whether our own rate or the service asks for it. */
 export interface Delay {
-  readonly reason: 'rate' | 'later'
+  readonly reason: 'rate' | 'unavailable'
   readonly waitMs: number
 }
 
-const FIRST_WAIT_MS = 5_000
-const SHORTEST_WAIT_MS = 3_000
-const LONGEST_WAIT_MS = 60_000
+const FIRST_PAUSE_MS = 5_000
+const MIN_PAUSE_MS = 3_000
+const MAX_PAUSE_MS = 60_000
 
-const held = (ms: number): number => Math.min(Math.max(ms, SHORTEST_WAIT_MS), LONGEST_WAIT_MS)
+const clampWait = (ms: number): number => Math.min(Math.max(ms, MIN_PAUSE_MS), MAX_PAUSE_MS)
 
 const isWait = (ms: number | undefined): ms is number => ms !== undefined && Number.isFinite(ms) && ms >= 0
 
@@ -31,14 +31,14 @@ const isWait = (ms: number | undefined): ms is number => ms !== undefined && Num
  * Open, it lets `createsPerSecond` through at even distances. A "later" shuts it for as long as the service said, else for
  * a while that doubles; then one probe at a time goes through, until the service takes one, which opens it.
  */
-export class Gate {
-  readonly #queues = { repeat: new Set<Subscriber<Turn>>(), newcomer: new Set<Subscriber<Turn>>() }
+export class RateLimiter {
+  readonly #queues = { repeat: new Set<Subscriber<Permit>>(), newcomer: new Set<Subscriber<Permit>>() }
   readonly #gapMs: number
   #nextAt = 0 // by the rate
   #shutUntil: number | undefined // undefined: open
   #era = 0 // how often it shut; a turn belongs to the era that it was given in
   #refusals = 0 // in a row
-  #probe: Turn | undefined
+  #probe: Permit | undefined
   #alarm = Subscription.EMPTY
   #admitting = false
 
@@ -51,7 +51,7 @@ export class Gate {
   }
 
   /** Emits one turn, then completes; unsubscribing before leaves the queue. `onDelay` hears at once of a wait. */
-  turn(who: 'newcomer' | 'repeat', onDelay?: (delay: Delay) => void): Observable<Turn> {
+  acquire(who: 'newcomer' | 'repeat', onDelay?: (delay: Delay) => void): Observable<Permit> {
     return new Observable((subscriber) => {
       if (this.#isFree) {
         this.#pass(subscriber)
@@ -83,7 +83,7 @@ export class Gate {
 
   #delay(): Delay {
     const inTurnMs = this.#mayPassAt + (this.#waiting - 1) * this.#gapMs - this.scheduler.now()
-    return { reason: this.#shutUntil === undefined ? 'rate' : 'later', waitMs: Math.max(0, Math.ceil(inTurnMs)) }
+    return { reason: this.#shutUntil === undefined ? 'rate' : 'unavailable', waitMs: Math.max(0, Math.ceil(inTurnMs)) }
   }
 
   // A turn may end while it is handed out, which comes here again: one loop serves both.
@@ -112,7 +112,7 @@ export class Gate {
     return true
   }
 
-  #pass(subscriber: Subscriber<Turn>): void {
+  #pass(subscriber: Subscriber<Permit>): void {
     this.#nextAt = this.scheduler.now() + this.#gapMs
     const turn = this.#grant()
     if (this.#shutUntil !== undefined) this.#probe = turn
@@ -120,7 +120,7 @@ export class Gate {
     subscriber.complete()
   }
 
-  #grant(): Turn {
+  #grant(): Permit {
     const era = this.#era
     let open = true
     const end = (act?: () => void): void => {
@@ -130,20 +130,20 @@ export class Gate {
       if (this.#probe === turn) this.#probe = undefined
       this.#admit()
     }
-    const turn: Turn = {
-      accepted: () => {
+    const turn: Permit = {
+      succeeded: () => {
         end(() => {
           if (this.#probe === turn) this.#open()
         })
       },
-      later: (retryAfterMs) => {
+      backOff: (retryAfterMs) => {
         end(() => {
           // Whoever was let through before it shut has no news, unless the service names a time.
           if (era === this.#era || isWait(retryAfterMs)) this.#shut(retryAfterMs)
         })
         return Math.max(0, this.#mayPassAt - this.scheduler.now())
       },
-      ended: () => {
+      release: () => {
         end()
       }
     }
@@ -156,8 +156,8 @@ export class Gate {
   }
 
   #shut(retryAfterMs: number | undefined): void {
-    const grownMs = FIRST_WAIT_MS * 2 ** this.#refusals * (0.75 + this.random() * 0.5)
-    const waitMs = Math.ceil(held(isWait(retryAfterMs) ? retryAfterMs : grownMs))
+    const grownMs = FIRST_PAUSE_MS * 2 ** this.#refusals * (0.75 + this.random() * 0.5)
+    const waitMs = Math.ceil(clampWait(isWait(retryAfterMs) ? retryAfterMs : grownMs))
     this.#shutUntil = Math.max(this.#shutUntil ?? 0, this.scheduler.now() + waitMs)
     this.#refusals += 1
     this.#era += 1

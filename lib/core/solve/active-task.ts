@@ -1,99 +1,99 @@
 import * as E from 'fp-ts/lib/Either.js'
 import type { Observer, Subscriber } from 'rxjs'
 import type { SolveError } from '../model/error.js'
-import type { Orphan, Stamp, Step } from '../model/event.js'
-import type { Notes } from '../batch/journaled.js'
-import type { News } from './event-bus.js'
-import { UNSENT, endedNow, known, type Halt, type Stand, type Why } from './phase.js'
+import type { Orphan, EventMeta, TaskStep } from '../model/event.js'
+import type { JournalHooks } from '../batch/journaled.js'
+import type { EventBus } from './event-bus.js'
+import { UNSENT, errorIfEnded, createdPhase, type StopReason, type Phase, type EndReason } from './phase.js'
 import type { Resumable, TaskRef } from '../model/task.js'
 
 /** Many subscriptions that end together, if anything stops them. */
 export interface Batch {
-  halted: Halt | undefined
+  stopReason: StopReason | undefined
 }
 
 /** What a subscription is about. */
-export interface Intent<R> {
+export interface TrackOptions<R> {
   readonly task: Resumable<unknown>
   readonly label: string | undefined
   readonly giveUpAfterMs: number
   /** The task, where it exists already. */
   readonly ref: TaskRef | undefined
   /** A whole solve: leaving it makes an orphan, and its success is an end. One call alone does neither. */
-  readonly whole: boolean
+  readonly isSolve: boolean
   /** Hears every step. */
-  readonly onStep?: ((event: Stamp & Step) => void) | undefined
+  readonly onStep?: ((event: EventMeta & TaskStep) => void) | undefined
   /** Hears the outcome before the subscriber does. */
   readonly onSettled?: ((result: E.Either<SolveError, R>) => void) | undefined
   /** The batch that it is part of. */
   readonly batch?: Batch | undefined
   /** Where it is written down. */
-  readonly notes?: Notes | undefined
+  readonly journal?: JournalHooks | undefined
 }
 
 /** One subscription under way. It is settled once, or left. */
-export interface Life {
-  stand: Stand
+export interface ActiveTask {
+  phase: Phase
   readonly giveUpAfterMs: number
   /** Where it is written down, if a journal is kept. */
-  readonly notes: Notes | undefined
+  readonly journal: JournalHooks | undefined
   /** Why its batch creates nothing more. */
-  readonly halted: Halt | undefined
-  readonly tell: (step: Step) => void
+  readonly stopReason: StopReason | undefined
+  readonly emit: (step: TaskStep) => void
   /** What it would be if it ended now. */
-  readonly endedNow: (why: Why) => SolveError
+  readonly errorIfEnded: (why: EndReason) => SolveError
   readonly asOrphan: (ref: TaskRef) => Orphan
   /** Tells that a createTask ended without an id after its caller had gone. */
-  readonly lost: (error: SolveError) => void
+  readonly emitLost: (error: SolveError) => void
 }
 
-/** A {@link Life} as `Lives` keeps it. */
-export class Member<R> implements Life, Observer<E.Either<SolveError, R>> {
-  stand: Stand
+/** A {@link ActiveTask} as `Lives` keeps it. */
+export class TrackedTask<R> implements ActiveTask, Observer<E.Either<SolveError, R>> {
+  phase: Phase
   readonly giveUpAfterMs: number
   #settled = false
 
   constructor(
-    private readonly intent: Intent<R>,
-    private readonly news: News,
+    private readonly intent: TrackOptions<R>,
+    private readonly news: EventBus,
     private readonly subscriber: Subscriber<E.Either<SolveError, R>>
   ) {
-    this.stand = intent.ref ? known(intent.ref) : UNSENT
+    this.phase = intent.ref ? createdPhase(intent.ref) : UNSENT
     this.giveUpAfterMs = intent.giveUpAfterMs
   }
 
-  tell(step: Step): void {
+  emit(step: TaskStep): void {
     const { label, onStep } = this.intent
     // A hundred steps a task, and mostly nobody listens.
-    if (!onStep && !this.news.isHeard) return
-    const event = this.news.tell(label, step)
+    if (!onStep && !this.news.observed) return
+    const event = this.news.emit(label, step)
     onStep?.(event)
   }
 
-  get notes(): Notes | undefined {
-    return this.intent.notes
+  get journal(): JournalHooks | undefined {
+    return this.intent.journal
   }
 
-  get halted(): Halt | undefined {
-    return this.intent.batch?.halted
+  get stopReason(): StopReason | undefined {
+    return this.intent.batch?.stopReason
   }
 
   isOf(batch: Batch): boolean {
     return this.intent.batch === batch
   }
 
-  endedNow(why: Why): SolveError {
-    return endedNow(this.stand, why, this.giveUpAfterMs)
+  errorIfEnded(why: EndReason): SolveError {
+    return errorIfEnded(this.phase, why, this.giveUpAfterMs)
   }
 
   /** Settles it, unless it is settled already. */
   next(result: E.Either<SolveError, R>): void {
     if (this.#settled) return
     this.#settled = true
-    const { whole, label, onSettled } = this.intent
+    const { isSolve: whole, label, onSettled } = this.intent
     const tag = E.isLeft(result) ? result.left._tag : 'Solved'
-    const ref = this.stand._tag === 'Known' && { ref: this.stand.ref }
-    if (whole || E.isLeft(result)) this.news.tell(label, { _tag: 'Ended', tag, ...ref })
+    const ref = this.phase._tag === 'Created' && { ref: this.phase.ref }
+    if (whole || E.isLeft(result)) this.news.emit(label, { _tag: 'Ended', tag, ...ref })
     onSettled?.(result)
     this.subscriber.next(result)
     this.subscriber.complete()
@@ -107,8 +107,8 @@ export class Member<R> implements Life, Observer<E.Either<SolveError, R>> {
     this.subscriber.complete()
   }
 
-  lost(error: SolveError): void {
-    this.news.tell(this.intent.label, { _tag: 'Lost', error })
+  emitLost(error: SolveError): void {
+    this.news.emit(this.intent.label, { _tag: 'Lost', error })
   }
 
   asOrphan(ref: TaskRef): Orphan {
@@ -117,8 +117,8 @@ export class Member<R> implements Life, Observer<E.Either<SolveError, R>> {
   }
 
   /** The paid task that would be forgotten if nobody were told, now that the subscriber is gone. */
-  get forgotten(): Orphan | undefined {
-    const { stand } = this
-    return stand._tag === 'Known' && this.intent.whole && !this.#settled ? this.asOrphan(stand.ref) : undefined
+  get orphan(): Orphan | undefined {
+    const { phase: stand } = this
+    return stand._tag === 'Created' && this.intent.isSolve && !this.#settled ? this.asOrphan(stand.ref) : undefined
   }
 }

@@ -1,41 +1,45 @@
 import { Observable, defer, type Observer, type Subscriber } from 'rxjs'
-import type { Answer, Cause, Json, Path, Ports, Wire } from '../model/network.js'
+import type { CallResult, ErrorCause, JsonValue, CallPath, Ports, NetworkEvent } from '../model/network.js'
 import type { Scrub } from '../protocol/redact.js'
 
 /** One call, ended by its limit: `Sent` at most once or more, then exactly one answer. Never errors. */
-export type Call = (path: Path, body: Json, limitMs: number) => Observable<Wire>
+export type CallService = (path: CallPath, body: JsonValue, limitMs: number) => Observable<NetworkEvent>
 
 const textOf = (value: unknown): string => (typeof value === 'string' || typeof value === 'number' ? String(value) : '')
 
 /**
  * Reduces a foreign failure to its name, code and message. The message of an error that only collects others is theirs.
  */
-export const causeOf = (error: unknown): Cause => {
+export const causeOf = (error: unknown): ErrorCause => {
   if (typeof error !== 'object' || error === null) return { name: 'Error', code: '', message: textOf(error) }
   const { name, code, message, errors }: { name?: unknown; code?: unknown; message?: unknown; errors?: unknown } = error
   const inner = Array.isArray(errors) ? errors.map((one) => causeOf(one).message).join('; ') : ''
   return { name: textOf(name), code: textOf(code), message: textOf(message) || inner }
 }
 
-const SENT: Wire = { _tag: 'Sent' }
+const SENT: NetworkEvent = { _tag: 'Sent' }
 
-const NO_ANSWER: Cause = { name: 'Error', code: 'NO_ANSWER', message: 'the network ended the call without an answer' }
+const NO_ANSWER: ErrorCause = {
+  name: 'Error',
+  code: 'NO_ANSWER',
+  message: 'the network ended the call without an answer'
+}
 
 /** A limit of ours that passed. */
-export const timedOut = (afterMs: number): Cause => ({
+export const timeoutCause = (afterMs: number): ErrorCause => ({
   name: 'TimeoutError',
   code: 'TIMED_OUT',
   message: `timed out: no answer within ${String(afterMs)} ms`
 })
 
-export const isAnswer = (wire: Wire): wire is Answer => wire._tag !== 'Sent'
+export const isResult = (wire: NetworkEvent): wire is CallResult => wire._tag !== 'Sent'
 
 /** Makes a value of the answer to a call, and completes; `onSent` hears that it may have left. */
-export const readAnswer = <A>(calling: Observable<Wire>, read: (answer: Answer) => A, onSent?: () => void) =>
+export const mapResult = <A>(calling: Observable<NetworkEvent>, read: (answer: CallResult) => A, onSent?: () => void) =>
   new Observable<A>((subscriber) =>
     calling.subscribe((wire) => {
       try {
-        if (isAnswer(wire)) {
+        if (isResult(wire)) {
           subscriber.next(read(wire))
           subscriber.complete()
         } else onSent?.()
@@ -46,20 +50,20 @@ export const readAnswer = <A>(calling: Observable<Wire>, read: (answer: Answer) 
   )
 
 /** A foreign failure, fit for what leaves the library. */
-export const scrubbedCause = (scrub: Scrub, error: unknown): Cause => {
+export const redactedCause = (scrub: Scrub, error: unknown): ErrorCause => {
   const { name, code, message } = causeOf(error)
   return { name: scrub(name), code: scrub(code), message: scrub(message) }
 }
 
 /** One call under way. A class, as a solve makes a hundred: operators would make ten times the objects. */
-class UnderWay implements Observer<Wire> {
+class TimedCall implements Observer<NetworkEvent> {
   constructor(
-    private readonly subscriber: Subscriber<Wire>,
+    private readonly subscriber: Subscriber<NetworkEvent>,
     private readonly scrub: Scrub,
     private readonly limitMs: number
   ) {}
 
-  next(wire: Wire): void {
+  next(wire: NetworkEvent): void {
     if (wire._tag === 'Sent') this.subscriber.next(wire)
     else if (wire._tag === 'Reply') this.#end(wire)
     else this.#failed(wire.cause) // A foreign Post may put more into a cause than it should.
@@ -75,27 +79,27 @@ class UnderWay implements Observer<Wire> {
   }
 
   tooLate(): void {
-    this.#failed(timedOut(this.limitMs))
+    this.#failed(timeoutCause(this.limitMs))
   }
 
   #failed(error: unknown): void {
-    this.#end({ _tag: 'Failed', cause: scrubbedCause(this.scrub, error) })
+    this.#end({ _tag: 'Failed', cause: redactedCause(this.scrub, error) })
   }
 
-  #end(answer: Answer): void {
+  #end(answer: CallResult): void {
     this.subscriber.next(answer)
     this.subscriber.complete()
   }
 }
 
-const tooLate = (call?: UnderWay): void => call?.tooLate()
+const tooLate = (call?: TimedCall): void => call?.tooLate()
 
 /** Calls through `post` under a limit. A Post that breaks its contract ends as `Failed`, and may have sent. */
-export const caller =
-  ({ post, scheduler }: Ports, scrub: Scrub): Call =>
+export const makeCall =
+  ({ post, scheduler }: Ports, scrub: Scrub): CallService =>
   (path, body, limitMs) =>
     new Observable((subscriber) => {
-      const call = new UnderWay(subscriber, scrub, limitMs)
+      const call = new TimedCall(subscriber, scrub, limitMs)
       subscriber.add(defer(() => post(path, body)).subscribe(call))
       if (!subscriber.closed) subscriber.add(scheduler.schedule(tooLate, limitMs, call))
     })

@@ -1,11 +1,11 @@
 import type { Observable, SchedulerLike } from 'rxjs'
 import { Subject, defer, merge } from 'rxjs'
-import type { Happening, Orphan, SolverEvent, Stamp } from '../model/event.js'
+import type { SolverEventBody, Orphan, SolverEvent, EventMeta } from '../model/event.js'
 
-const MOST_UNHEARD = 1_000
+const MAX_UNDELIVERED = 1_000
 
 /** What a solver tells beside its outcomes: events to whoever listens, orphans to the first who ever does. */
-export class News {
+export class EventBus {
   readonly #events = new Subject<SolverEvent>()
   readonly #heard = new Subject<Orphan>()
   readonly #unheard: Orphan[] = []
@@ -16,21 +16,21 @@ export class News {
 
   constructor(private readonly scheduler: SchedulerLike) {}
 
-  get isHeard(): boolean {
+  get observed(): boolean {
     return this.#events.observed
   }
 
-  tell<H extends Happening>(label: string | undefined, what: H): Stamp & H {
+  emit<H extends SolverEventBody>(label: string | undefined, what: H): EventMeta & H {
     const event = { at: this.scheduler.now(), ...(label !== undefined && { label }), ...what }
-    if (this.isHeard) this.#events.next(event)
+    if (this.observed) this.#events.next(event)
     return event
   }
 
   /** Of more than 1,000 orphans that nobody hears of, the oldest go. */
   orphan(orphan: Orphan): void {
-    this.tell(orphan.label, { _tag: 'Orphaned', orphan })
+    this.emit(orphan.label, { _tag: 'Orphaned', orphan })
     if (this.#heard.observed) this.#heard.next(orphan)
-    else if (this.#unheard.push(orphan) > MOST_UNHEARD) this.#unheard.shift()
+    else if (this.#unheard.push(orphan) > MAX_UNDELIVERED) this.#unheard.shift()
   }
 
   // One at a time: who leaves after the first leaves the others to the next.
@@ -38,11 +38,11 @@ export class News {
     for (let next = this.#unheard.shift(); next; next = this.#unheard.shift()) yield next
   }
 
-  takeUnheard(): ReadonlyArray<Orphan> {
+  takeUndelivered(): ReadonlyArray<Orphan> {
     return this.#unheard.splice(0)
   }
 
-  end(): void {
+  complete(): void {
     this.#events.complete()
     this.#heard.complete()
   }

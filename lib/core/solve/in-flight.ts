@@ -15,24 +15,24 @@ import {
 } from 'rxjs'
 import type { SolveError } from '../model/error.js'
 import type { Orphan } from '../model/event.js'
-import { Member, type Batch, type Intent, type Life } from './active-task.js'
-import type { News } from './event-bus.js'
-import type { Halt, Stand } from './phase.js'
+import { TrackedTask, type Batch, type TrackOptions, type ActiveTask } from './active-task.js'
+import type { EventBus } from './event-bus.js'
+import type { StopReason, Phase } from './phase.js'
 
 /** Nothing of it is at the service, or under way to it. */
-const isUncreated = ({ _tag }: Stand): boolean => _tag === 'Unsent' || _tag === 'Later'
+const isUncreated = ({ _tag }: Phase): boolean => _tag === 'Unsent' || _tag === 'Deferred'
 
 /** How a createTask is read. */
-interface Reading<R> {
-  readonly hasLeft: () => boolean
+interface UninterruptibleOptions<R> {
+  readonly isSent: () => boolean
   /** Hears the answer when whoever asked has gone. */
-  readonly late: (answer: R) => void
-  readonly ended: () => void
+  readonly onLate: (answer: R) => void
+  readonly onEnd: () => void
 }
 
 /** All subscriptions of a solver that are under way: how each ends or is left, and how all are closed. */
-export class Lives {
-  readonly #members = new Set<Member<never>>()
+export class InFlight {
+  readonly #members = new Set<TrackedTask<never>>()
   readonly #leftOpen: Orphan[] = []
   readonly #ended = new Subject<void>()
   readonly #closed = new Subject<void>()
@@ -41,7 +41,7 @@ export class Lives {
 
   constructor(
     private readonly scheduler: SchedulerLike,
-    private readonly news: News
+    private readonly news: EventBus
   ) {}
 
   /** Emits once `close` has been called. */
@@ -50,25 +50,25 @@ export class Lives {
   }
 
   /** Why nothing more may be created for it. */
-  mustEnd({ halted }: Life): 'closed' | Halt | undefined {
+  reasonToEnd({ stopReason: halted }: ActiveTask): 'closed' | StopReason | undefined {
     return this.#closing ? 'closed' : halted
   }
 
   /** Runs one subscription: emits one `Either`, completes, and accounts for the task however it ends. */
-  live<R>(
-    intent: Intent<R>,
-    run: (life: Life) => Observable<E.Either<SolveError, R>>
+  track<R>(
+    intent: TrackOptions<R>,
+    run: (life: ActiveTask) => Observable<E.Either<SolveError, R>>
   ): Observable<E.Either<SolveError, R>> {
     return new Observable((subscriber) => {
-      const member = new Member(intent, this.news, subscriber)
+      const member = new TrackedTask(intent, this.news, subscriber)
       this.#members.add(member)
       subscriber.add(() => {
         this.#members.delete(member)
-        if (member.forgotten) this.orphan(member.forgotten)
+        if (member.orphan) this.orphan(member.orphan)
         this.#noteEnd()
       })
-      const why = this.mustEnd(member)
-      if (why === 'closed' || (why && member.stand._tag !== 'Known')) member.next(E.left(member.endedNow(why)))
+      const why = this.reasonToEnd(member)
+      if (why === 'closed' || (why && member.phase._tag !== 'Created')) member.next(E.left(member.errorIfEnded(why)))
       else subscriber.add(run(member).subscribe(member))
     })
   }
@@ -81,7 +81,10 @@ export class Lives {
   }
 
   /** Mirrors the answer to a createTask; once that has left, it is read to its end whoever leaves. */
-  readToEnd<R>(answer: Observable<R>, { hasLeft, late, ended }: Reading<R>): Observable<R> {
+  uninterruptible<R>(
+    answer: Observable<R>,
+    { isSent: hasLeft, onLate: late, onEnd: ended }: UninterruptibleOptions<R>
+  ): Observable<R> {
     return new Observable((subscriber) => {
       this.#creates += 1
       const reading = answer.subscribe({
@@ -110,7 +113,7 @@ export class Lives {
   /** Ends what only waits, asks on for what is paid until the grace is over, and reads creates that have left to their end. */
   async close(graceMs: number): Promise<ReadonlyArray<Orphan>> {
     this.#closing = true
-    this.#endAll('closed', ({ stand }) => isUncreated(stand))
+    this.#endAll('closed', ({ phase: stand }) => isUncreated(stand))
     this.#closed.next()
     const grace = race(
       timer(graceMs, this.scheduler),
@@ -121,26 +124,26 @@ export class Lives {
       return this.#until(() => this.#creates === 0)
     })
     await lastValueFrom(concat(grace, reading))
-    this.news.end()
-    return [...new Set([...this.#leftOpen, ...this.news.takeUnheard()])]
+    this.news.complete()
+    return [...new Set([...this.#leftOpen, ...this.news.takeUndelivered()])]
   }
 
   /** Nothing more is created for a batch; what is open goes on. */
-  halt(batch: Batch, why: Halt): void {
-    batch.halted ??= why
-    this.#endAll(batch.halted, (member) => member.isOf(batch) && isUncreated(member.stand))
+  stop(batch: Batch, why: StopReason): void {
+    batch.stopReason ??= why
+    this.#endAll(batch.stopReason, (member) => member.isOf(batch) && isUncreated(member.phase))
   }
 
-  // Mostly nobody waits for it, and to tell nobody costs as much as a question.
+  // Mostly nobody waits for it, and to tell nobody costs as much as a poll.
   #noteEnd(): void {
     if (this.#ended.observed) this.#ended.next()
   }
 
-  #endAll(why: 'closed' | Halt, ends: (member: Member<never>) => boolean): void {
+  #endAll(why: 'closed' | StopReason, ends: (member: TrackedTask<never>) => boolean): void {
     for (const member of this.#members) {
       if (!ends(member)) continue
-      if (member.forgotten) this.#leftOpen.push(member.forgotten)
-      member.next(E.left(member.endedNow(why)))
+      if (member.orphan) this.#leftOpen.push(member.orphan)
+      member.next(E.left(member.errorIfEnded(why)))
     }
   }
 

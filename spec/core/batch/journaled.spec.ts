@@ -1,6 +1,6 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { EMPTY, Observable, concat, defer, ignoreElements, map, of, throwError, timer } from 'rxjs'
-import { entryAfter, tagOfError, type Entry, type Journal } from '../../../lib/core/batch/journaled.js'
+import { entryAfter, journalTagOf, type JournalEntry, type Journal } from '../../../lib/core/batch/journaled.js'
 import type { Outcome } from '../../../lib/core/batch/solve-all.js'
 import type { RecaptchaV2Solution } from '../../../lib/core/model/task.js'
 import { answers } from '../../../lib/testing.js'
@@ -8,8 +8,8 @@ import { planned, storyOver, taskOf, type Plan, type Story, type Told } from '..
 
 type Ended = Outcome<string, RecaptchaV2Solution>
 
-const FRESH: Entry = { _tag: 'Fresh' }
-const known = (taskId: string): Entry => ({ _tag: 'Known', ref: { taskId, createdAt: -60_000 } })
+const FRESH: JournalEntry = { _tag: 'Fresh' }
+const known = (taskId: string): JournalEntry => ({ _tag: 'Known', ref: { taskId, createdAt: -60_000 } })
 
 const DISK_FULL = Object.assign(new Error('no space left on device'), { code: 'ENOSPC' })
 const fails = () => throwError(() => DISK_FULL)
@@ -27,7 +27,7 @@ interface Setting {
   readonly plan?: Plan
   readonly concurrency?: number
   readonly journal?: Partial<Journal>
-  readonly entries?: Readonly<Record<string, Entry>>
+  readonly entries?: Readonly<Record<string, JournalEntry>>
   readonly createsPerSecond?: number
   readonly act?: (story: Story, leave: () => void) => void
 }
@@ -64,7 +64,7 @@ const run = ({ items = ['a'], plan = {}, concurrency = 10, journal = {}, entries
 }
 
 describe('a key that is fresh', () => {
-  it('is written down before createTask, its id before the first question, its outcome after it was handed on', () => {
+  it('is written down before createTask, its id before the first poll, its outcome after it was handed on', () => {
     const { calls, written, heard } = run({})
     expect(calls).toStrictEqual(['100 createTask', '3200 getTaskResult'])
     expect(written).toStrictEqual(['0 begin a', '100 created a id-a', '3200 ended a Solved'])
@@ -82,8 +82,8 @@ describe('a key that is fresh', () => {
   })
 
   it.each<readonly [string, string, Plan[string]]>([
-    ['TaskFailed{account}', 'an account that fails', { ask: [answers.refused('ERROR_ZERO_BALANCE')] }],
-    ['TaskFailed', 'a task that fails', { ask: [answers.refused('ERROR_CAPTCHA_UNSOLVABLE')] }],
+    ['TaskFailed{account}', 'an account that fails', { poll: [answers.refused('ERROR_ZERO_BALANCE')] }],
+    ['TaskFailed', 'a task that fails', { poll: [answers.refused('ERROR_CAPTCHA_UNSOLVABLE')] }],
     ['CreateUnknown', 'an answer that is lost', { create: [{ failed: {} }] }],
     [
       'Refused{unknown}',
@@ -149,7 +149,7 @@ describe('a key that makes no sense', () => {
 })
 
 describe('a journal that can look', () => {
-  const looking = (entry: Entry): Partial<Journal> => ({ find: () => of(entry) })
+  const looking = (entry: JournalEntry): Partial<Journal> => ({ find: () => of(entry) })
 
   it('does not write down what waits for its turn', () => {
     const { written, calls } = run({ items: ['a', 'b'], journal: looking(FRESH), createsPerSecond: 1 })
@@ -212,10 +212,10 @@ describe('a journal that can look', () => {
   it('is asked by its own name', () => {
     class Mine implements Journal {
       readonly #entry = FRESH
-      find(): Observable<Entry> {
+      find(): Observable<JournalEntry> {
         return of(this.#entry)
       }
-      begin(): Observable<Entry> {
+      begin(): Observable<JournalEntry> {
         return of(this.#entry)
       }
       created(): Observable<void> {
@@ -234,7 +234,7 @@ describe('a journal that can look', () => {
 
 describe('a journal that is still asked when the account fails', () => {
   const broke = { create: [{ ...answers.refused('ERROR_ZERO_BALANCE'), afterMs: 10 }] }
-  const asked = (entry: Entry) =>
+  const asked = (entry: JournalEntry) =>
     run({
       items: ['a', 'b'],
       plan: { b: broke },
@@ -356,6 +356,6 @@ describe('tagOfError', () => {
     ['Refused', { _tag: 'Refused', paid: 'no', kind: 'account' }],
     ['Refused{unknown}', { _tag: 'Refused', paid: 'unknown', kind: 'account' }]
   ])('is %s of %j', (tag, error) => {
-    expect(tagOfError(error)).toBe(tag)
+    expect(journalTagOf(error)).toBe(tag)
   })
 })

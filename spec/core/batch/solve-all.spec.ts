@@ -18,8 +18,8 @@ import * as E from 'fp-ts/lib/Either.js'
 import type { BatchOptions, Outcome } from '../../../lib/core/batch/solve-all.js'
 import { InvalidOptions, resolveOptions, type SolveOptions } from '../../../lib/core/model/options.js'
 import type { Post } from '../../../lib/core/model/network.js'
-import { workThrough } from '../../../lib/core/rx/pull-merge-map.js'
-import { makeSolver } from '../../../lib/core/build-solver.js'
+import { pullMergeMap } from '../../../lib/core/rx/pull-merge-map.js'
+import { buildSolver } from '../../../lib/core/build-solver.js'
 import type { RecaptchaV2Solution } from '../../../lib/core/model/task.js'
 import { answers, type Scripted } from '../../../lib/testing.js'
 import { marbles } from '../../support/marbles.js'
@@ -83,8 +83,8 @@ const endless = function* () {
 
 const processing = (times: number): ReadonlyArray<Scripted> => Array.from({ length: times }, answers.processing)
 
-const readyAfter = (questions: number, key: string) => ({
-  ask: [...processing(questions - 1), answers.ready(`token-${key}`)]
+const readyAfter = (polls: number, key: string) => ({
+  poll: [...processing(polls - 1), answers.ready(`token-${key}`)]
 })
 
 describe('solveAll', () => {
@@ -162,7 +162,7 @@ describe('the items', () => {
     marbles(({ cold, expectSubscriptions }, scheduler) => {
       const items = cold('--a--')
       const ports = { post: planned()(scheduler), scheduler, random: () => 0.5, end: () => Promise.resolve() }
-      const solver = makeSolver(ports, resolveOptions({ clientKey: KEY }))
+      const solver = buildSolver(ports, resolveOptions({ clientKey: KEY }))
       solver.solveAll(items, taskOf).pipe(take(1)).subscribe()
       expectSubscriptions(items.subscriptions).toBe('^ 2999ms --!')
     })
@@ -177,7 +177,7 @@ describe('the items', () => {
   const hasty = () => {
     const settings = resolveOptions({ clientKey: KEY, pollEveryMs: 1 })
     const ports = { post: atOnce, scheduler: asyncScheduler, random: () => 0.5, end: () => Promise.resolve() }
-    return makeSolver(ports, settings)
+    return buildSolver(ports, settings)
   }
 
   it('of an async iterable are asked for only when there is room', async () => {
@@ -455,7 +455,7 @@ describe('an account that cannot be used', () => {
 
   it('leaves in doubt what met a 503 that was only assumed to be a no', () => {
     const told = batchOf(['a', 'b'], { a: { create: [{ body: '', status: 503, afterMs: 10 }] }, b: broke })
-    expect(heard(told)[0]).toBe('1000 a Refused later')
+    expect(heard(told)[0]).toBe('1000 a Refused unavailable')
     expect(told.results[0]?.[2]).toMatchObject({ result: { left: { paid: 'unknown' } } })
   })
 
@@ -483,7 +483,7 @@ describe('an account that cannot be used', () => {
   })
 
   it('stops nothing where it ends a task that was paid for', () => {
-    const gone = { ask: [answers.refused('ERROR_ZERO_BALANCE')] }
+    const gone = { poll: [answers.refused('ERROR_ZERO_BALANCE')] }
     const told = batchOf(['b', 'a'], { b: gone }, { concurrency: 1 })
     expect(heard(told)).toStrictEqual(['3000 b TaskFailed account', '6000 a token-a', '6000 "complete"'])
   })
@@ -523,11 +523,11 @@ describe('close', () => {
 describe('over any source', () => {
   const fate = fc.constantFrom<Plan[string]>(
     {},
-    { ask: [...processing(2), answers.ready('t')] },
+    { poll: [...processing(2), answers.ready('t')] },
     { create: [answers.refused('ERROR_SITEKEY')] },
     { create: [{ ...answers.created('id-x'), afterMs: 700 }] },
     { create: [{ failed: {} }] },
-    { ask: [{ body: '<html>' }] }
+    { poll: [{ body: '<html>' }] }
   )
 
   it('each item taken has one outcome, and taken minus emitted is never more than concurrency', () => {
@@ -574,7 +574,7 @@ describe('over any source', () => {
     const told = storyOver(planned(), ({ scheduler, follow }) => {
       const work = (item: string) =>
         item === 'b' ? throwError(() => error) : timer(10, scheduler).pipe(map(() => item))
-      follow(workThrough({ items: ['a', 'b', 'c'], concurrency: 2, work, until: NEVER }))
+      follow(pullMergeMap({ items: ['a', 'b', 'c'], concurrency: 2, project: work, takeUntil: NEVER }))
     })
     expect(told.results).toStrictEqual([
       [10, 'solve', 'a'],

@@ -1,16 +1,16 @@
 import * as fc from 'fast-check'
 import { advise, explain, type Advice } from '../../../lib/core/model/explain.js'
-import type { Kind, SolveError } from '../../../lib/core/model/error.js'
-import type { Cause } from '../../../lib/core/model/network.js'
+import type { ErrorKind, SolveError } from '../../../lib/core/model/error.js'
+import type { ErrorCause } from '../../../lib/core/model/network.js'
 
 type Of<Tag extends SolveError['_tag']> = Omit<Extract<SolveError, { readonly _tag: Tag }>, '_tag' | 'paid' | 'ref'>
 
 const ref = { taskId: 'task-17', createdAt: 0 }
-const cause: Cause = { name: 'Error', code: 'ECONNRESET', message: 'read ECONNRESET' }
-const limit: Cause = { name: 'TimeoutError', code: 'TIMED_OUT', message: 'timed out: no answer within 25000 ms' }
+const cause: ErrorCause = { name: 'Error', code: 'ECONNRESET', message: 'read ECONNRESET' }
+const limit: ErrorCause = { name: 'TimeoutError', code: 'TIMED_OUT', message: 'timed out: no answer within 25000 ms' }
 
 const invalid: SolveError = { _tag: 'InvalidTask', paid: 'no', problems: ['websiteURL: expected an address'] }
-const notCreated = (reason: Of<'NotCreated'>['reason'], attempts = 4, why?: Cause): SolveError => ({
+const notCreated = (reason: Of<'NotCreated'>['reason'], attempts = 4, why?: ErrorCause): SolveError => ({
   _tag: 'NotCreated',
   paid: 'no',
   reason,
@@ -36,7 +36,7 @@ const timedOut = (causes: Of<'TimedOut'>['causes'], asked = 99): SolveError => (
   paid: 'yes',
   ref,
   afterMs: 300_000,
-  asked,
+  polls: asked,
   causes
 })
 const interrupted: SolveError = { _tag: 'Interrupted', paid: 'yes', ref }
@@ -107,7 +107,7 @@ const cases: ReadonlyArray<readonly [what: string, SolveError, Advice, paid: str
     NOTHING,
     ['HTTP 307', 'redirect is not followed']
   ],
-  ['later', refused({ status: 503, kind: 'later' }), 'repeat', NOTHING, ['HTTP 503']],
+  ['unavailable', refused({ status: 503, kind: 'unavailable' }), 'repeat', NOTHING, ['HTTP 503']],
   ['a task refused', refused({ status: 200, errorCode: 'ERROR_X', kind: 'task' }), 'repeat', NOTHING, ['ERROR_X']],
   [
     'an unknown code',
@@ -116,7 +116,7 @@ const cases: ReadonlyArray<readonly [what: string, SolveError, Advice, paid: str
     NOTHING,
     ['ERROR_NEW']
   ],
-  ['later in doubt', refused({ status: 503, kind: 'later' }, 'unknown'), 'decide', 'Perhaps', ['HTTP 503']],
+  ['later in doubt', refused({ status: 503, kind: 'unavailable' }, 'unknown'), 'decide', 'Perhaps', ['HTTP 503']],
   ['a task in doubt', refused({ status: 200, kind: 'task' }, 'unknown'), 'decide', 'Perhaps', ['HTTP 200']],
   ['a request in doubt', refused({ status: 400, kind: 'request' }, 'unknown'), 'decide', 'Perhaps', ['HTTP 400']],
   ['an account in doubt', refused({ status: 200, kind: 'account' }, 'unknown'), 'fix-account', 'Perhaps', ['HTTP 200']],
@@ -136,8 +136,8 @@ const cases: ReadonlyArray<readonly [what: string, SolveError, Advice, paid: str
   ['a failed request', failed({ kind: 'request', errorDescription: 'bad' }), 'fix-task', PAID, ['ERROR_X, "bad"']],
   ['an unknown end', failed({ kind: 'unknown', errorCode: '' }), 'decide', PAID, ['without a reason']],
   ['answers outside the protocol', badReply, 'resume', PAID, ['task-17', 'HTTP 502; the reply: expected JSON']],
-  ['a deadline', timedOut([]), 'resume', PAID, ['timed out', '300000 ms', '99 questions', 'still processing']],
-  ['a deadline at once', timedOut([], 0), 'resume', PAID, ['timed out', '0 questions', 'no time for a question']],
+  ['a deadline', timedOut([]), 'resume', PAID, ['timed out', '300000 ms', '99 polls', 'still processing']],
+  ['a deadline at once', timedOut([], 0), 'resume', PAID, ['timed out', '0 polls', 'no time for a poll']],
   ['a deadline in trouble', timedOut([{ status: 500 }, { cause }]), 'resume', PAID, ['trouble was: read ECONNRESET']],
   [
     'a deadline after a code',
@@ -154,7 +154,7 @@ describe('advise', () => {
     expect(advise(error)).toBe(advice)
   })
 
-  const kinds = fc.constantFrom<Kind>('account', 'request', 'later', 'task', 'unknown')
+  const kinds = fc.constantFrom<ErrorKind>('account', 'request', 'unavailable', 'task', 'unknown')
   const texts = fc.option(fc.constantFrom('', 'ERROR_X'), { nil: undefined })
   const statuses = fc.constantFrom(200, 301, 400, 404, 408, 422, 429, 500, 503)
   const reasons = fc.constantFrom<Of<'NotCreated'>['reason']>(

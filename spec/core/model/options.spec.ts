@@ -1,14 +1,14 @@
-import type { Meaning } from '../../../lib/core/protocol/error-codes.js'
+import type { CodeMeaning } from '../../../lib/core/protocol/error-codes.js'
 import {
   InvalidOptions,
-  callable,
+  isFunction,
   problemsIn,
   problemsOfClose,
   problemsOfOptions,
   problemsOfScope,
   resolveOptions,
   throwIfAny,
-  whole,
+  integerBetween,
   type SolveOptions
 } from '../../../lib/core/model/options.js'
 
@@ -43,13 +43,13 @@ describe('createsPerSecond', () => {
   })
 })
 
-describe('kindOf', () => {
+describe('meaningOf', () => {
   it.each([undefined, () => undefined])('takes %p', (value) => {
-    expect(problemsWith('kindOf', value)).toStrictEqual([])
+    expect(problemsWith('meaningOf', value)).toStrictEqual([])
   })
 
   it.each([null, 'account', {}, new Map()])('refuses %p', (value) => {
-    expect(problemsWith('kindOf', value)).toStrictEqual(['kindOf: expected a function'])
+    expect(problemsWith('meaningOf', value)).toStrictEqual(['meaningOf: expected a function'])
   })
 })
 
@@ -101,7 +101,7 @@ describe('problemsIn', () => {
   it('names every problem, and a field that is not there as undefined', () => {
     const options: { readonly a?: unknown; readonly b?: unknown } = { a: 0 }
     const isThere = (name: string, value: unknown) => (value === undefined ? [`${name} is missing`] : [])
-    expect(problemsIn(options, { a: whole(1, 2, 'things'), b: isThere })).toStrictEqual([
+    expect(problemsIn(options, { a: integerBetween(1, 2, 'things'), b: isThere })).toStrictEqual([
       'a: expected a whole number of things from 1 to 2',
       'b is missing'
     ])
@@ -112,7 +112,7 @@ describe('problemsIn', () => {
   })
 
   it('takes no value from a prototype', () => {
-    expect(problemsIn(Object.create({ a: 'no function' }) as { a?: unknown }, { a: callable })).toStrictEqual([])
+    expect(problemsIn(Object.create({ a: 'no function' }) as { a?: unknown }, { a: isFunction })).toStrictEqual([])
   })
 })
 
@@ -165,7 +165,7 @@ describe('resolveOptions', () => {
     createTimeoutMs: 25_000,
     resultTimeoutMs: 10_000,
     createsPerSecond: undefined,
-    kindOf: expect.any(Function) as () => undefined
+    meaningOf: expect.any(Function) as () => undefined
   }
 
   it('fills in the documented defaults', () => {
@@ -173,7 +173,7 @@ describe('resolveOptions', () => {
   })
 
   it('fills in the defaults of fields that are undefined', () => {
-    const none = Object.fromEntries([...durations, 'createsPerSecond', 'kindOf'].map((name) => [name, undefined]))
+    const none = Object.fromEntries([...durations, 'createsPerSecond', 'meaningOf'].map((name) => [name, undefined]))
     expect(resolveOptions({ clientKey: KEY, ...none })).toStrictEqual(defaults)
   })
 
@@ -183,23 +183,29 @@ describe('resolveOptions', () => {
     expect(resolveOptions({ clientKey: KEY, ...given, ...more })).toStrictEqual({ ...defaults, ...given })
   })
 
-  const kindOf = (kind: SolveOptions['kindOf']) => resolveOptions({ clientKey: KEY, kindOf: kind }).kindOf('ERROR_X')
+  const kindOf = (kind: SolveOptions['meaningOf']) =>
+    resolveOptions({ clientKey: KEY, meaningOf: kind }).meaningOf('ERROR_X')
 
   it('gives a code no meaning by default', () => {
     expect(kindOf(undefined)).toBeUndefined()
   })
 
-  it.each<readonly [Meaning]>([['account'], ['request'], ['later'], ['task'], ['unknown'], ['gone'], ['pending']])(
-    'lets kindOf answer %s',
-    (meaning) => {
-      expect(kindOf(() => meaning)).toBe(meaning)
-    }
-  )
+  it.each<readonly [CodeMeaning]>([
+    ['account'],
+    ['request'],
+    ['unavailable'],
+    ['task'],
+    ['unknown'],
+    ['notFound'],
+    ['pending']
+  ])('lets kindOf answer %s', (meaning) => {
+    expect(kindOf(() => meaning)).toBe(meaning)
+  })
 
   it.each(['broken', 'Account', '', null, 7, {}, Promise.resolve('account')])(
     'takes %p of kindOf for nothing',
     (nonsense) => {
-      expect(kindOf(() => nonsense as Meaning)).toBeUndefined()
+      expect(kindOf(() => nonsense as CodeMeaning)).toBeUndefined()
     }
   )
 

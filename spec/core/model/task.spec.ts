@@ -1,7 +1,7 @@
 import * as E from 'fp-ts/lib/Either.js'
 import * as fc from 'fast-check'
 import * as t from 'io-ts'
-import type { Json } from '../../../lib/core/model/network.js'
+import type { JsonValue } from '../../../lib/core/model/network.js'
 import {
   defineTask,
   problemsOf,
@@ -104,13 +104,14 @@ describe('recaptchaV2', () => {
 })
 
 describe('defineTask', () => {
-  const defined = <F>(codec: t.Type<F, Json>) => defineTask({ type: 'OtherTask', fields: codec, solution: t.string })
+  const defined = <F>(codec: t.Type<F, JsonValue>) =>
+    defineTask({ type: 'OtherTask', fields: codec, solution: t.string })
   const thrower = (): never => {
     throw new Error('a-value-not-to-be-told')
   }
 
   it('sends what the codec encodes, and its type', () => {
-    const codec = new t.Type<Date, Json>(
+    const codec = new t.Type<Date, JsonValue>(
       'a date',
       (value): value is Date => value instanceof Date,
       (value) => t.success(value as Date),
@@ -120,19 +121,19 @@ describe('defineTask', () => {
   })
 
   it('makes an invalid task of a codec that throws when it decodes', () => {
-    const codec = new t.Type<string, Json>('thrower', t.string.is, thrower, t.identity)
+    const codec = new t.Type<string, JsonValue>('thrower', t.string.is, thrower, t.identity)
     expect(defined(codec)('x').payload).toStrictEqual(E.left(['the fields: its codec threw']))
   })
 
   it('makes an invalid task of a codec that throws when it encodes', () => {
-    const codec = new t.Type<string, Json>('thrower', t.string.is, t.string.validate, thrower)
+    const codec = new t.Type<string, JsonValue>('thrower', t.string.is, t.string.validate, thrower)
     expect(defined(codec)('x').payload).toStrictEqual(E.left(['the fields: its codec threw']))
   })
 
-  it.each<readonly [Json]>([['text'], [7], [null], [true], [[1]]])(
+  it.each<readonly [JsonValue]>([['text'], [7], [null], [true], [[1]]])(
     'makes an invalid task of fields sent as %j',
     (sent) => {
-      const codec = new t.Type<string, Json>('odd', t.string.is, t.string.validate, () => sent)
+      const codec = new t.Type<string, JsonValue>('odd', t.string.is, t.string.validate, () => sent)
       expect(defined(codec)('x').payload).toStrictEqual(E.left(['the fields: expected an object']))
     }
   )

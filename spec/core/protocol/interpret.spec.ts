@@ -1,33 +1,36 @@
 import * as fc from 'fast-check'
-import { readAsk, readCreate, type Reading } from '../../../lib/core/protocol/interpret.js'
-import { MEANING_OF_CODE, type Meaning } from '../../../lib/core/protocol/error-codes.js'
-import type { Answer, Cause } from '../../../lib/core/model/network.js'
+import { interpretPoll, interpretCreate, type ReadOptions } from '../../../lib/core/protocol/interpret.js'
+import { CODE_MEANINGS, type CodeMeaning } from '../../../lib/core/protocol/error-codes.js'
+import type { CallResult, ErrorCause } from '../../../lib/core/model/network.js'
 import { recaptchaV2 } from '../../../lib/core/model/task.js'
 
-const reading: Reading = { kindOf: () => undefined, scrub: (text) => text.replaceAll('the-client-key', '[client key]') }
-const knowing = (meaning: Meaning | undefined): Reading => ({ ...reading, kindOf: () => meaning })
+const reading: ReadOptions = {
+  kindOf: () => undefined,
+  scrub: (text) => text.replaceAll('the-client-key', '[client key]')
+}
+const knowing = (meaning: CodeMeaning | undefined): ReadOptions => ({ ...reading, kindOf: () => meaning })
 
-const reply = (body: unknown, status = 200, retryAfterMs?: number): Answer => ({
+const reply = (body: unknown, status = 200, retryAfterMs?: number): CallResult => ({
   _tag: 'Reply',
   status,
   body: typeof body === 'string' ? body : JSON.stringify(body),
   ...(retryAfterMs !== undefined && { retryAfterMs })
 })
-const failed = (code: string): Answer => ({ _tag: 'Failed', cause: { name: 'Error', code, message: 'it failed' } })
+const failed = (code: string): CallResult => ({ _tag: 'Failed', cause: { name: 'Error', code, message: 'it failed' } })
 const refusal = (errorCode: string | null, errorId: unknown = 1) => ({
   errorId,
   errorCode,
   errorDescription: 'a reason'
 })
 
-const create = (answer: Answer, by = reading) => readCreate(by, answer, true)
-const ask = (answer: Answer, by = reading, young = false) => readAsk(by, recaptchaV2.solution, answer, young)
+const create = (answer: CallResult, by = reading) => interpretCreate(by, answer, true)
+const poll = (answer: CallResult, by = reading, young = false) => interpretPoll(by, recaptchaV2.solution, answer, young)
 
 const created = { errorId: 0, errorCode: '', errorDescription: '', taskId: 'id-1' }
 const processing = { errorId: 0, errorCode: null, errorDescription: null, status: 'processing' }
 const ready = { ...processing, status: 'ready', solution: { gRecaptchaResponse: 'token' } }
 
-type Sense = Meaning | 'broken'
+type Sense = CodeMeaning | 'serverError'
 
 // Written from the list of codes that the family of services is known to use, those that a reCAPTCHA task can meet.
 const codes: Readonly<Record<Sense, ReadonlyArray<string>>> = {
@@ -37,7 +40,7 @@ const codes: Readonly<Record<Sense, ReadonlyArray<string>>> = {
     ...['ERROR_ACCOUNT_SUSPENDED', 'ERROR_IP_NOT_ALLOWED', 'ERROR_IP_BLOCKED', 'ERROR_IP_BANNED', 'IP_BANNED'],
     'MAX_USER_TURN'
   ],
-  later: [
+  unavailable: [
     ...['ERROR_NO_SLOT_AVAILABLE', 'ERROR_ALL_WORKERS_FILTERED', 'ERROR_SERVICE_UNAVALIABLE'],
     ...['ERROR_SERVICE_UNAVAILABLE', 'ERROR_SERVICE_NOT_AVAILABLE', 'ERROR_RATE_LIMIT', 'ERROR_TOO_MUCH_REQUESTS'],
     'ERROR_THREADS_MAXIMUM'
@@ -54,52 +57,59 @@ const codes: Readonly<Record<Sense, ReadonlyArray<string>>> = {
     ...['ERROR_BAD_DUPLICATES', 'ERROR_TASK_CANCELED', 'ERROR_TASK_TIMEOUT']
   ],
   unknown: [],
-  gone: [
+  notFound: [
     ...['ERROR_NO_SUCH_CAPCHA_ID', 'WRONG_CAPTCHA_ID', 'ERROR_WRONG_CAPTCHA_ID', 'ERROR_TASKID_INVALID'],
     ...['ERROR_WRONG_ID_FORMAT', 'ERROR_CAPTCHA_ID']
   ],
   pending: ['CAPTCHA_NOT_READY', 'CAPCHA_NOT_READY'],
-  broken: ['ERROR_INTERNAL_SERVER_ERROR']
+  serverError: ['ERROR_INTERNAL_SERVER_ERROR']
 }
 
 /** A tag, and beside it a kind: one cell of the tables in the contract. */
-const cell = (read: ReturnType<typeof create> | ReturnType<typeof ask>): string => {
+const cell = (read: ReturnType<typeof create> | ReturnType<typeof poll>): string => {
   const kind = 'refused' in read ? read.refused.kind : 'kind' in read ? read.kind : ''
   return kind === '' ? read._tag : `${read._tag} ${kind}`
 }
 
 describe('the table of codes', () => {
-  const cells: Readonly<Record<Sense, readonly [create: string, ask: string, young: string]>> = {
+  const cells: Readonly<Record<Sense, readonly [create: string, poll: string, young: string]>> = {
     account: ['Refused account', 'Failed account', 'Failed account'],
     request: ['Refused request', 'Failed request', 'Failed request'],
-    later: ['Later later', 'Later', 'Later'],
+    unavailable: ['Unavailable unavailable', 'Unavailable', 'Unavailable'],
     task: ['Refused task', 'Failed task', 'Failed task'],
     unknown: ['Refused unknown', 'Unknown unknown', 'Unknown unknown'],
-    gone: ['Refused unknown', 'Failed task', 'Lagging'],
+    notFound: ['Refused unknown', 'Failed task', 'NotYetKnown'],
     pending: ['Refused unknown', 'Processing', 'Processing'],
-    broken: ['Unknown', 'Outside', 'Outside']
+    serverError: ['Unknown', 'BadReply', 'BadReply']
   }
 
   it.each(Object.entries(codes).flatMap(([meaning, of]) => of.map((code) => [code, meaning as Sense] as const)))(
     'gives %s the meaning %s in both calls',
     (code, meaning) => {
       const answer = reply(refusal(code))
-      expect([cell(create(answer)), cell(ask(answer)), cell(ask(answer, reading, true))]).toStrictEqual(cells[meaning])
+      expect([cell(create(answer)), cell(poll(answer)), cell(poll(answer, reading, true))]).toStrictEqual(
+        cells[meaning]
+      )
     }
   )
 
-  it.each<readonly [Meaning]>([['account'], ['request'], ['later'], ['task'], ['unknown'], ['gone'], ['pending']])(
-    'gives way to a meaning of the caller: %s',
-    (meaning) => {
-      const answer = reply(refusal('ERROR_ZERO_BALANCE'))
-      const [by, read] = [knowing(meaning), cells[meaning]]
-      expect([cell(create(answer, by)), cell(ask(answer, by)), cell(ask(answer, by, true))]).toStrictEqual(read)
-    }
-  )
+  it.each<readonly [CodeMeaning]>([
+    ['account'],
+    ['request'],
+    ['unavailable'],
+    ['task'],
+    ['unknown'],
+    ['notFound'],
+    ['pending']
+  ])('gives way to a meaning of the caller: %s', (meaning) => {
+    const answer = reply(refusal('ERROR_ZERO_BALANCE'))
+    const [by, read] = [knowing(meaning), cells[meaning]]
+    expect([cell(create(answer, by)), cell(poll(answer, by)), cell(poll(answer, by, true))]).toStrictEqual(read)
+  })
 
   it('holds these codes and no others', () => {
     const expected = Object.entries(codes).flatMap(([meaning, of]) => of.map((code) => `${code} ${meaning}`))
-    expect([...MEANING_OF_CODE].map((entry) => entry.join(' ')).sort()).toStrictEqual(expected.sort())
+    expect([...CODE_MEANINGS].map((entry) => entry.join(' ')).sort()).toStrictEqual(expected.sort())
   })
 
   it('is asked when the caller has no meaning', () => {
@@ -120,49 +130,49 @@ describe('the table of codes', () => {
 
   it.each([0, 1, '1', null, undefined, 'x'])('holds under errorId %j as well', (errorId) => {
     const answer = reply({ ...refusal('ERROR_ZERO_BALANCE'), errorId })
-    expect([cell(create(answer)), cell(ask(answer))]).toStrictEqual(['Refused account', 'Failed account'])
+    expect([cell(create(answer)), cell(poll(answer))]).toStrictEqual(['Refused account', 'Failed account'])
   })
 })
 
 describe('an answer without a known code', () => {
-  it.each<readonly [what: string, Answer, create: string, ask: string]>([
-    ['408', reply('', 408), 'Later later', 'Later'],
-    ['429', reply('', 429), 'Later later', 'Later'],
-    ['503', reply('', 503), 'Later later', 'Later'],
-    ['408 with a document', reply(refusal('ERROR_NEW'), 408), 'Later later', 'Later'],
-    ['429 with a document', reply(refusal(null), 429), 'Later later', 'Later'],
-    ['503 with a document', reply(refusal('ERROR_NEW'), 503), 'Later later', 'Later'],
+  it.each<readonly [what: string, CallResult, create: string, poll: string]>([
+    ['408', reply('', 408), 'Unavailable unavailable', 'Unavailable'],
+    ['429', reply('', 429), 'Unavailable unavailable', 'Unavailable'],
+    ['503', reply('', 503), 'Unavailable unavailable', 'Unavailable'],
+    ['408 with a document', reply(refusal('ERROR_NEW'), 408), 'Unavailable unavailable', 'Unavailable'],
+    ['429 with a document', reply(refusal(null), 429), 'Unavailable unavailable', 'Unavailable'],
+    ['503 with a document', reply(refusal('ERROR_NEW'), 503), 'Unavailable unavailable', 'Unavailable'],
     ['a new code', reply(refusal('ERROR_NEW')), 'Refused unknown', 'Unknown unknown'],
     ['errorId 1 and no code', reply(refusal(null)), 'Refused unknown', 'Unknown unknown'],
     ['errorId "17"', reply(refusal(null, '17')), 'Refused unknown', 'Unknown unknown'],
     ['a new code under 400', reply(refusal('ERROR_NEW'), 400), 'Refused unknown', 'Unknown unknown'],
     ['a new code under 500', reply(refusal('ERROR_NEW'), 500), 'Refused unknown', 'Unknown unknown'],
-    ['errorId 0 and a new code', reply(refusal('ERROR_NEW', 0)), 'Unknown', 'Outside'],
-    ['errorId -1', reply(refusal(null, -1)), 'Unknown', 'Outside'],
-    ['errorId true', reply(refusal(null, true)), 'Unknown', 'Outside'],
-    ['200 and no body', reply(''), 'Unknown', 'Outside'],
-    ['204', reply('', 204), 'Unknown', 'Outside'],
-    ['200 and a page', reply('<html>'), 'Unknown', 'Outside'],
-    ['200, cut', reply('{"errorId":0,"taskId":"id'), 'Unknown', 'Outside'],
-    ['200 and an array', reply([]), 'Unknown', 'Outside'],
-    ['200 and an empty object', reply({}), 'Unknown', 'Outside'],
-    ['301', reply('', 301), 'Refused request', 'Outside'],
-    ['307', reply('<html>', 307), 'Refused request', 'Outside'],
-    ['400', reply('', 400), 'Refused request', 'Outside'],
-    ['401 with errorId 0', reply({ errorId: 0 }, 401), 'Refused request', 'Outside'],
-    ['404', reply('<html>', 404), 'Refused request', 'Outside'],
-    ['499', reply('{}', 499), 'Refused request', 'Outside'],
-    ['500', reply('', 500), 'Unknown', 'Outside'],
-    ['502', reply('<html>', 502), 'Unknown', 'Outside'],
-    ['504', reply('{}', 504), 'Unknown', 'Outside'],
-    ['599', reply('', 599), 'Unknown', 'Outside']
+    ['errorId 0 and a new code', reply(refusal('ERROR_NEW', 0)), 'Unknown', 'BadReply'],
+    ['errorId -1', reply(refusal(null, -1)), 'Unknown', 'BadReply'],
+    ['errorId true', reply(refusal(null, true)), 'Unknown', 'BadReply'],
+    ['200 and no body', reply(''), 'Unknown', 'BadReply'],
+    ['204', reply('', 204), 'Unknown', 'BadReply'],
+    ['200 and a page', reply('<html>'), 'Unknown', 'BadReply'],
+    ['200, cut', reply('{"errorId":0,"taskId":"id'), 'Unknown', 'BadReply'],
+    ['200 and an array', reply([]), 'Unknown', 'BadReply'],
+    ['200 and an empty object', reply({}), 'Unknown', 'BadReply'],
+    ['301', reply('', 301), 'Refused request', 'BadReply'],
+    ['307', reply('<html>', 307), 'Refused request', 'BadReply'],
+    ['400', reply('', 400), 'Refused request', 'BadReply'],
+    ['401 with errorId 0', reply({ errorId: 0 }, 401), 'Refused request', 'BadReply'],
+    ['404', reply('<html>', 404), 'Refused request', 'BadReply'],
+    ['499', reply('{}', 499), 'Refused request', 'BadReply'],
+    ['500', reply('', 500), 'Unknown', 'BadReply'],
+    ['502', reply('<html>', 502), 'Unknown', 'BadReply'],
+    ['504', reply('{}', 504), 'Unknown', 'BadReply'],
+    ['599', reply('', 599), 'Unknown', 'BadReply']
   ])('%s is read by its status, then its errorId', (_, answer, onCreate, onAsk) => {
-    expect([cell(create(answer)), cell(ask(answer))]).toStrictEqual([onCreate, onAsk])
+    expect([cell(create(answer)), cell(poll(answer))]).toStrictEqual([onCreate, onAsk])
   })
 
   it('is read by its known code before its status', () => {
     expect(cell(create(reply(refusal('ERROR_ZERO_BALANCE'), 429)))).toBe('Refused account')
-    expect(cell(ask(reply(refusal('CAPTCHA_NOT_READY'), 503)))).toBe('Processing')
+    expect(cell(poll(reply(refusal('CAPTCHA_NOT_READY'), 503)))).toBe('Processing')
   })
 })
 
@@ -184,16 +194,16 @@ describe('a good answer', () => {
   })
 
   it.each([200, 307, 400, 429, 500, 503])('to getTaskResult is its state under HTTP %d', (status) => {
-    expect(ask(reply(processing, status))).toStrictEqual({ _tag: 'Processing' })
-    expect(ask(reply(ready, status))).toStrictEqual({ _tag: 'Ready', solution: { gRecaptchaResponse: 'token' } })
+    expect(poll(reply(processing, status))).toStrictEqual({ _tag: 'Processing' })
+    expect(poll(reply(ready, status))).toStrictEqual({ _tag: 'Ready', solution: { gRecaptchaResponse: 'token' } })
   })
 
   it('to getTaskResult counts before a known code', () => {
-    expect(cell(ask(reply({ ...processing, errorCode: 'ERROR_ZERO_BALANCE' })))).toBe('Processing')
+    expect(cell(poll(reply({ ...processing, errorCode: 'ERROR_ZERO_BALANCE' })))).toBe('Processing')
   })
 
   it('to getTaskResult is none under another errorId', () => {
-    expect(cell(ask(reply({ ...ready, errorId: 1 })))).toBe('Unknown unknown')
+    expect(cell(poll(reply({ ...ready, errorId: 1 })))).toBe('Unknown unknown')
   })
 
   it.each([
@@ -203,15 +213,15 @@ describe('a good answer', () => {
     ['an unknown status', { ...ready, status: 'idle' }],
     ['no status', { ...ready, status: undefined }]
   ])('to getTaskResult is none with %s', (_, fields) => {
-    expect(cell(ask(reply(fields)))).toBe('Outside')
+    expect(cell(poll(reply(fields)))).toBe('BadReply')
   })
 })
 
 describe('a failure of the network', () => {
   it('to createTask that has left is unknown, with its cause', () => {
     const answer = failed('ECONNRESET')
-    const cause: Cause = { name: 'Error', code: 'ECONNRESET', message: 'it failed' }
-    expect(readCreate(reading, answer, true)).toStrictEqual({ _tag: 'Unknown', doubt: { cause } })
+    const cause: ErrorCause = { name: 'Error', code: 'ECONNRESET', message: 'it failed' }
+    expect(interpretCreate(reading, answer, true)).toStrictEqual({ _tag: 'Unknown', doubt: { cause } })
   })
 
   it.each([
@@ -222,18 +232,18 @@ describe('a failure of the network', () => {
     ['tls', ['HOSTNAME_MISMATCH', 'INVALID_CA', 'EPROTO']]
   ])('to createTask that never left is named %s', (reason, codes) => {
     for (const code of codes) {
-      expect([code, readCreate(reading, failed(code), false)]).toMatchObject([code, { _tag: 'NeverLeft', reason }])
+      expect([code, interpretCreate(reading, failed(code), false)]).toMatchObject([code, { _tag: 'NotSent', reason }])
     }
   })
 
   it('to createTask that never left keeps its cause', () => {
-    const cause: Cause = { name: 'Error', code: 'ENOTFOUND', message: 'it failed' }
-    expect(readCreate(reading, failed('ENOTFOUND'), false)).toMatchObject({ doubt: { cause } })
+    const cause: ErrorCause = { name: 'Error', code: 'ENOTFOUND', message: 'it failed' }
+    expect(interpretCreate(reading, failed('ENOTFOUND'), false)).toMatchObject({ doubt: { cause } })
   })
 
   it('to getTaskResult is silence, with its cause', () => {
-    const cause: Cause = { name: 'Error', code: 'ECONNRESET', message: 'it failed' }
-    expect(ask(failed('ECONNRESET'))).toStrictEqual({ _tag: 'Silent', cause })
+    const cause: ErrorCause = { name: 'Error', code: 'ECONNRESET', message: 'it failed' }
+    expect(poll(failed('ECONNRESET'))).toStrictEqual({ _tag: 'NoReply', cause })
   })
 })
 
@@ -259,7 +269,7 @@ describe('what is told beside the meaning', () => {
   })
 
   it('of a task that failed is what the service said', () => {
-    expect(ask(reply(refusal('ERROR_CAPTCHA_UNSOLVABLE', 12)))).toStrictEqual({
+    expect(poll(reply(refusal('ERROR_CAPTCHA_UNSOLVABLE', 12)))).toStrictEqual({
       _tag: 'Failed',
       kind: 'task',
       status: 200,
@@ -276,8 +286,8 @@ describe('what is told beside the meaning', () => {
   })
 
   it('of an answer outside the protocol is its status, what did not fit, and its beginning', () => {
-    expect(ask(reply('{"errorId":0,"status":"idle"}', 502))).toStrictEqual({
-      _tag: 'Outside',
+    expect(poll(reply('{"errorId":0,"status":"idle"}', 502))).toStrictEqual({
+      _tag: 'BadReply',
       status: 502,
       problems: ['status: expected "processing" or "ready"'],
       excerpt: '{"errorId":0,"status":"idle"}'
@@ -286,15 +296,15 @@ describe('what is told beside the meaning', () => {
 
   it.each([0, 7_000, NaN])('of "later" is the wait asked for: %d ms', (retryAfterMs) => {
     expect(create(reply('', 429, retryAfterMs))).toMatchObject({ retryAfterMs })
-    expect(ask(reply('', 429, retryAfterMs))).toMatchObject({ retryAfterMs })
+    expect(poll(reply('', 429, retryAfterMs))).toMatchObject({ retryAfterMs })
   })
 
   it('of "later" is no wait where none was asked for', () => {
     expect(create(reply('', 429))).not.toHaveProperty('retryAfterMs')
-    expect(ask(reply('', 429))).not.toHaveProperty('retryAfterMs')
+    expect(poll(reply('', 429))).not.toHaveProperty('retryAfterMs')
   })
 
-  it.each<readonly [what: string, Answer, assumed: boolean]>([
+  it.each<readonly [what: string, CallResult, assumed: boolean]>([
     ['503 without a document', reply('', 503), true],
     ['503 and a page', reply('<html>', 503), true],
     ['503 and a foreign object', reply({ message: 'Service Unavailable' }, 503), true],
@@ -302,23 +312,23 @@ describe('what is told beside the meaning', () => {
     ['429 without a document', reply('', 429), false],
     ['408 without a document', reply('', 408), false]
   ])('of "later" is whether nothing created is an assumption: %s', (_, answer, assumed) => {
-    expect(create(answer)).toMatchObject({ _tag: 'Later', assumed })
+    expect(create(answer)).toMatchObject({ _tag: 'Unavailable', assumed })
   })
 
-  it('of "later" to a question is its code, and that it could be read', () => {
-    expect(ask(reply(refusal('ERROR_RATE_LIMIT')))).toStrictEqual({
-      _tag: 'Later',
+  it('of "later" to a poll is its code, and that it could be read', () => {
+    expect(poll(reply(refusal('ERROR_RATE_LIMIT')))).toStrictEqual({
+      _tag: 'Unavailable',
       doubt: { status: 200, errorCode: 'ERROR_RATE_LIMIT' },
       readable: true
     })
-    expect(ask(reply('', 503))).toStrictEqual({ _tag: 'Later', doubt: { status: 503 }, readable: false })
+    expect(poll(reply('', 503))).toStrictEqual({ _tag: 'Unavailable', doubt: { status: 503 }, readable: false })
   })
 
   it('holds no client key', () => {
     const echo = { errorId: 1, errorCode: 'BAD the-client-key', errorDescription: 'no account the-client-key' }
     const broken = { ...echo, errorId: 0 }
-    const read = [create(reply(echo)), ask(reply(echo)), create(reply(broken)), ask(reply(broken))]
-    expect(read.map(({ _tag }) => _tag)).toStrictEqual(['Refused', 'Unknown', 'Unknown', 'Outside'])
+    const read = [create(reply(echo)), poll(reply(echo)), create(reply(broken)), poll(reply(broken))]
+    expect(read.map(({ _tag }) => _tag)).toStrictEqual(['Refused', 'Unknown', 'Unknown', 'BadReply'])
     expect(JSON.stringify(read)).not.toContain('the-client-key')
     expect(JSON.stringify(read)).toContain('[client key]')
   })
@@ -329,7 +339,7 @@ describe('what is told beside the meaning', () => {
       refused: { errorCode: 'C'.repeat(500), errorDescription: 'D'.repeat(500) }
     })
     const problem = `errorCode: ${'C'.repeat(489)}`
-    expect(ask(reply({ ...long, errorId: 0 }))).toMatchObject({ problems: [problem, expect.anything()] })
+    expect(poll(reply({ ...long, errorId: 0 }))).toMatchObject({ problems: [problem, expect.anything()] })
   })
 })
 
@@ -337,7 +347,7 @@ describe('whatever comes back', () => {
   const TOKEN = '03AGdBq25SxXT-pmSeBXjzScW-EiocHwwpwqtk1QXlJnGnU-a-token-of-the-service'
   const texts = fc.oneof(
     fc.constantFrom(TOKEN, '', ' ', '0', '1', 'processing', 'ready', 'idle', '__proto__', 'constructor'),
-    fc.constantFrom(...MEANING_OF_CODE.keys()),
+    fc.constantFrom(...CODE_MEANINGS.keys()),
     fc.string({ unit: 'binary' })
   )
   const values = fc.oneof(texts, fc.constantFrom(0, 1, -1, 1.5, 2 ** 53, null, true), fc.jsonValue())
@@ -363,31 +373,31 @@ describe('whatever comes back', () => {
   const cuts = fc.tuple(replies, fc.nat(200)).map(([body, at]) => body.slice(0, at))
   const bodies = fc.oneof(replies, nearlyReady, cuts, fc.json(), fc.string({ unit: 'binary' }))
   const statuses = fc.oneof(fc.constantFrom(200, 301, 400, 408, 429, 500, 503), fc.integer())
-  const answers: fc.Arbitrary<Answer> = fc.record({ _tag: fc.constant('Reply'), status: statuses, body: bodies })
+  const answers: fc.Arbitrary<CallResult> = fc.record({ _tag: fc.constant('Reply'), status: statuses, body: bodies })
 
-  const createTags = ['Created', 'Later', 'Refused', 'Unknown']
-  const askTags = ['Processing', 'Lagging', 'Ready', 'Later', 'Failed', 'Unknown', 'Outside']
+  const createTags = ['Created', 'Unavailable', 'Refused', 'Unknown']
+  const askTags = ['Processing', 'NotYetKnown', 'Ready', 'Unavailable', 'Failed', 'Unknown', 'BadReply']
 
   it('is read, and never throws', () => {
-    const isRead = (answer: Answer, young: boolean): boolean =>
-      createTags.includes(create(answer)._tag) && askTags.includes(ask(answer, reading, young)._tag)
+    const isRead = (answer: CallResult, young: boolean): boolean =>
+      createTags.includes(create(answer)._tag) && askTags.includes(poll(answer, reading, young)._tag)
     fc.assert(fc.property(answers, fc.boolean(), isRead), { numRuns: 2_000 })
   })
 
   it('never puts a token among the problems', () => {
-    const keepsQuiet = (answer: Answer): boolean => {
-      const [bought, asked] = [create(answer), ask(answer)]
+    const keepsQuiet = (answer: CallResult): boolean => {
+      const [bought, asked] = [create(answer), poll(answer)]
       const doubt = bought._tag === 'Unknown' ? (bought.doubt.problems ?? []) : []
-      const problems = [...doubt, ...(asked._tag === 'Outside' ? asked.problems : [])]
+      const problems = [...doubt, ...(asked._tag === 'BadReply' ? asked.problems : [])]
       return !problems.some((problem) => !problem.startsWith('errorCode: ') && problem.includes(TOKEN.slice(0, 10)))
     }
     fc.assert(fc.property(answers, keepsQuiet), { numRuns: 1_000 })
   })
 
   it('never gives an excerpt with a whole token', () => {
-    const keepsQuiet = (answer: Answer): boolean => {
-      const asked = ask(answer)
-      return asked._tag !== 'Outside' || !asked.excerpt.includes(TOKEN)
+    const keepsQuiet = (answer: CallResult): boolean => {
+      const asked = poll(answer)
+      return asked._tag !== 'BadReply' || !asked.excerpt.includes(TOKEN)
     }
     fc.assert(fc.property(answers, keepsQuiet), { numRuns: 1_000 })
   })
@@ -412,10 +422,10 @@ describe('whatever comes back', () => {
       return said && typeof token === 'string' && /\S/.test(token)
     }
     let seen = 0
-    const agrees = (answer: Answer): boolean => {
+    const agrees = (answer: CallResult): boolean => {
       const expected = isReady(answer._tag === 'Reply' ? answer.body : '')
       if (expected) seen += 1
-      return (ask(answer)._tag === 'Ready') === expected
+      return (poll(answer)._tag === 'Ready') === expected
     }
     fc.assert(fc.property(answers, agrees), { numRuns: 1_000, seed: 7 })
     expect(seen).toBeGreaterThan(20)
@@ -428,13 +438,13 @@ describe('whatever comes back', () => {
     const deep = `${opening.repeat(100_000)}0${closing.repeat(100_000)}`
     for (const name of ['errorId', 'errorCode', 'taskId', 'status', 'solution']) {
       const answer = reply(`{"errorId":0,"status":"ready","${name}":${deep}}`)
-      expect([create(answer)._tag, ask(answer)._tag]).toStrictEqual(['Unknown', 'Outside'])
+      expect([create(answer)._tag, poll(answer)._tag]).toStrictEqual(['Unknown', 'BadReply'])
     }
-    expect([create(reply(deep))._tag, ask(reply(deep))._tag]).toStrictEqual(['Unknown', 'Outside'])
+    expect([create(reply(deep))._tag, poll(reply(deep))._tag]).toStrictEqual(['Unknown', 'BadReply'])
   })
 
   it('takes the last of two members of one name', () => {
     expect(create(reply('{"taskId":"id-1","taskId":"id-2"}'))).toStrictEqual({ _tag: 'Created', taskId: 'id-2' })
-    expect(cell(ask(reply('{"errorId":0,"status":"ready","status":"processing"}')))).toBe('Processing')
+    expect(cell(poll(reply('{"errorId":0,"status":"ready","status":"processing"}')))).toBe('Processing')
   })
 })

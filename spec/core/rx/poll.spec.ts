@@ -8,17 +8,17 @@ describe('pollUntilFinal', () => {
   it(
     'waits, asks once, and emits a final answer',
     marbles(({ cold, expectObservable, expectSubscriptions }, scheduler) => {
-      const ask = cold('    -(f|)')
+      const poll = cold('    -(f|)')
       const asked = '    ---^!'
       const expected = ' ----(f|)'
 
-      expectObservable(pollUntilFinal(() => 3, scheduler)(ask, isFinal)).toBe(expected)
-      expectSubscriptions(ask.subscriptions).toBe(asked)
+      expectObservable(pollUntilFinal(() => 3, scheduler)(poll, isFinal)).toBe(expected)
+      expectSubscriptions(poll.subscriptions).toBe(asked)
     })
   )
 
   it(
-    'lets a whole wait pass between an answer and the next question, however slow the answer was',
+    'lets a whole wait pass between an answer and the next poll, however slow the answer was',
     marbles(({ cold, expectObservable, expectSubscriptions }, scheduler) => {
       const slow = cold('      ----(p|)')
       const quick = cold('             -(p|)')
@@ -29,8 +29,8 @@ describe('pollUntilFinal', () => {
       const expected = '    --------------(f|)'
 
       const answers = [slow, quick, last]
-      const ask = defer(() => answers.shift() ?? last)
-      expectObservable(pollUntilFinal(() => 3, scheduler)(ask, isFinal)).toBe(expected)
+      const poll = defer(() => answers.shift() ?? last)
+      expectObservable(pollUntilFinal(() => 3, scheduler)(poll, isFinal)).toBe(expected)
       expectSubscriptions(slow.subscriptions).toBe(subs1)
       expectSubscriptions(quick.subscriptions).toBe(subs2)
       expectSubscriptions(last.subscriptions).toBe(subs3)
@@ -38,7 +38,7 @@ describe('pollUntilFinal', () => {
   )
 
   it(
-    'reads the wait anew before every question',
+    'reads the wait anew before every poll',
     marbles(({ cold, expectObservable, expectSubscriptions }, scheduler) => {
       const first = cold('   (p|)')
       const second = cold('        (f|)')
@@ -48,52 +48,52 @@ describe('pollUntilFinal', () => {
 
       const waits = [1, 5]
       const answers = [first, second]
-      const ask = defer(() => answers.shift() ?? second)
-      expectObservable(pollUntilFinal(() => waits.shift() ?? 1, scheduler)(ask, isFinal)).toBe(expected)
+      const poll = defer(() => answers.shift() ?? second)
+      expectObservable(pollUntilFinal(() => waits.shift() ?? 1, scheduler)(poll, isFinal)).toBe(expected)
       expectSubscriptions(first.subscriptions).toBe(subs1)
       expectSubscriptions(second.subscriptions).toBe(subs2)
     })
   )
 
   it(
-    'aborts the question in flight when the subscriber leaves',
+    'aborts the poll in flight when the subscriber leaves',
     marbles(({ cold, expectObservable, expectSubscriptions }, scheduler) => {
-      const ask = cold('    -----(f|)')
+      const poll = cold('    -----(f|)')
       const unsub = '    -----!'
       const asked = '    ---^-!'
       const expected = ' ------'
 
-      expectObservable(pollUntilFinal(() => 3, scheduler)(ask, isFinal), unsub).toBe(expected)
-      expectSubscriptions(ask.subscriptions).toBe(asked)
+      expectObservable(pollUntilFinal(() => 3, scheduler)(poll, isFinal), unsub).toBe(expected)
+      expectSubscriptions(poll.subscriptions).toBe(asked)
     })
   )
 
   it(
     'asks nothing when the subscriber leaves during the wait',
     marbles(({ cold, expectObservable, expectSubscriptions }, scheduler) => {
-      const ask = cold('    (f|)')
+      const poll = cold('    (f|)')
       const unsub = '    --!'
       const expected = ' ---'
 
-      expectObservable(pollUntilFinal(() => 3, scheduler)(ask, isFinal), unsub).toBe(expected)
-      expectSubscriptions(ask.subscriptions).toBe([])
+      expectObservable(pollUntilFinal(() => 3, scheduler)(poll, isFinal), unsub).toBe(expected)
+      expectSubscriptions(poll.subscriptions).toBe([])
     })
   )
 
   it(
     'passes on a defect and asks no more',
     marbles(({ cold, expectObservable, expectSubscriptions }, scheduler) => {
-      const ask = cold('    -#')
+      const poll = cold('    -#')
       const asked = '    ---^!'
       const expected = ' ----#'
 
-      expectObservable(pollUntilFinal(() => 3, scheduler)(ask, isFinal)).toBe(expected)
-      expectSubscriptions(ask.subscriptions).toBe(asked)
+      expectObservable(pollUntilFinal(() => 3, scheduler)(poll, isFinal)).toBe(expected)
+      expectSubscriptions(poll.subscriptions).toBe(asked)
     })
   )
 
   it(
-    'asks again after a question without an answer',
+    'asks again after a poll without an answer',
     marbles(({ cold, expectObservable, expectSubscriptions }, scheduler) => {
       const none = cold('      -|')
       const last = cold('           (f|)')
@@ -101,8 +101,8 @@ describe('pollUntilFinal', () => {
       const expected = '    -------(f|)'
 
       const answers = [none, last]
-      const ask = defer(() => answers.shift() ?? last)
-      expectObservable(pollUntilFinal(() => 3, scheduler)(ask, isFinal)).toBe(expected)
+      const poll = defer(() => answers.shift() ?? last)
+      expectObservable(pollUntilFinal(() => 3, scheduler)(poll, isFinal)).toBe(expected)
       expectSubscriptions(none.subscriptions).toBe(subs)
     })
   )

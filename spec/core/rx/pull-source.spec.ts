@@ -1,5 +1,5 @@
 import { firstValueFrom, of } from 'rxjs'
-import { isSource, openSupply } from '../../../lib/core/rx/pull-source.js'
+import { isSource, pullFrom } from '../../../lib/core/rx/pull-source.js'
 
 const item = { done: false, value: 'a' }
 
@@ -8,10 +8,10 @@ describe('a supply', () => {
     ['an iterable', { [Symbol.iterator]: () => ({ next: () => item }) }],
     ['an async iterable', { [Symbol.asyncIterator]: () => ({ next: () => Promise.resolve(item) }) }]
   ])('of %s that cannot be left early is left all the same', async (_, items) => {
-    const supply = openSupply(items)
+    const supply = pullFrom(items)
 
     expect(await firstValueFrom(supply.next)).toBe('a')
-    expect(supply.leave).not.toThrow()
+    expect(supply.close).not.toThrow()
   })
 })
 

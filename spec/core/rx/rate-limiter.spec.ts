@@ -1,11 +1,11 @@
 import { TestScheduler } from 'rxjs/testing'
 import { VirtualTimeScheduler, type Subscription } from 'rxjs'
-import { Gate, type Turn } from '../../../lib/core/rx/rate-limiter.js'
+import { RateLimiter, type Permit } from '../../../lib/core/rx/rate-limiter.js'
 
 /** A gate in virtual time; `log` tells who passed, and when. */
 const atGate = (
   act: (tools: {
-    readonly come: (name: string, then?: (turn: Turn) => void, who?: 'newcomer' | 'repeat') => Subscription
+    readonly come: (name: string, then?: (turn: Permit) => void, who?: 'newcomer' | 'repeat') => Subscription
     readonly at: (ms: number, what: () => void) => void
     readonly log: string[]
   }) => void,
@@ -14,15 +14,15 @@ const atGate = (
   const log: string[] = []
   const scheduler = new TestScheduler(() => undefined)
   scheduler.run(() => {
-    const gate = new Gate(scheduler, random, createsPerSecond)
+    const gate = new RateLimiter(scheduler, random, createsPerSecond)
     act({
       log,
       at: (ms, what) => {
         scheduler.schedule(what, ms)
       },
-      come: (name, then = (turn) => turn.accepted(), who = 'newcomer') =>
+      come: (name, then = (turn) => turn.succeeded(), who = 'newcomer') =>
         gate
-          .turn(who, ({ reason, waitMs }) => log.push(`${scheduler.now()} ${name} waits ${waitMs} (${reason})`))
+          .acquire(who, ({ reason, waitMs }) => log.push(`${scheduler.now()} ${name} waits ${waitMs} (${reason})`))
           .subscribe((turn) => {
             log.push(`${scheduler.now()} ${name}`)
             then(turn)
@@ -34,8 +34,8 @@ const atGate = (
 
 const later =
   (retryAfterMs?: number, tell: (shutMs: number) => void = () => undefined) =>
-  (turn: Turn): void => {
-    tell(turn.later(retryAfterMs))
+  (turn: Permit): void => {
+    tell(turn.backOff(retryAfterMs))
   }
 
 describe('an open gate', () => {
@@ -101,9 +101,9 @@ describe('an open gate', () => {
 
   it('keeps no timer when the last one leaves', () => {
     const scheduler = new VirtualTimeScheduler()
-    const gate = new Gate(scheduler, () => 0.5, 1)
-    gate.turn('newcomer').subscribe()
-    gate.turn('newcomer').subscribe().unsubscribe()
+    const gate = new RateLimiter(scheduler, () => 0.5, 1)
+    gate.acquire('newcomer').subscribe()
+    gate.acquire('newcomer').subscribe().unsubscribe()
 
     scheduler.flush()
 
@@ -128,16 +128,16 @@ describe('a gate that was told "later"', () => {
   it('is shut for 5 s, then lets one probe through, and all others once that is taken', () => {
     const log = atGate(({ come, at }) => {
       come('a', later())
-      come('b', (turn) => at(700, turn.accepted))
+      come('b', (turn) => at(700, turn.succeeded))
       come('c')
       come('d')
     })
 
     expect(log).toStrictEqual([
       '0 a',
-      '0 b waits 5000 (later)',
-      '0 c waits 5000 (later)',
-      '0 d waits 5000 (later)',
+      '0 b waits 5000 (unavailable)',
+      '0 c waits 5000 (unavailable)',
+      '0 d waits 5000 (unavailable)',
       '5000 b',
       '5700 c',
       '5700 d'
@@ -170,7 +170,7 @@ describe('a gate that was told "later"', () => {
     })
 
     expect(log).toContain('15000 c')
-    expect(log).toContain('20000 e waits 5000 (later)')
+    expect(log).toContain('20000 e waits 5000 (unavailable)')
   })
 
   it.each([
@@ -214,9 +214,9 @@ describe('a gate that was told "later"', () => {
 
   it('lets no second probe through when one ends that it had let through before it shut', () => {
     const log = atGate(({ come, at }) => {
-      come('a', (turn) => at(6_000, turn.ended))
+      come('a', (turn) => at(6_000, turn.release))
       come('b', later())
-      come('c', (turn) => at(9_000, turn.accepted))
+      come('c', (turn) => at(9_000, turn.succeeded))
       come('d')
     })
 
@@ -230,7 +230,7 @@ describe('a gate that was told "later"', () => {
         come(
           `after ${ms}`,
           (turn) => {
-            at(ms, () => waits.push(turn.later(undefined)))
+            at(ms, () => waits.push(turn.backOff(undefined)))
           },
           'newcomer'
         )
@@ -248,10 +248,10 @@ describe('a gate that was told "later"', () => {
     })
     atGate(({ come, at }) => {
       come('a', (turn) => {
-        at(100, () => waits.push(turn.later(undefined)))
+        at(100, () => waits.push(turn.backOff(undefined)))
       })
       come('b', (turn) => {
-        at(200, () => waits.push(turn.later(30_000)))
+        at(200, () => waits.push(turn.backOff(30_000)))
       })
     })
 
@@ -261,7 +261,7 @@ describe('a gate that was told "later"', () => {
   it('lets the next probe through when one ends in another way', () => {
     const log = atGate(({ come, at }) => {
       come('a', later())
-      come('b', (turn) => at(400, turn.ended))
+      come('b', (turn) => at(400, turn.release))
       come('c')
       come('d')
     })
@@ -271,7 +271,7 @@ describe('a gate that was told "later"', () => {
 
   it('stays shut when one is taken that it had let through before it shut', () => {
     const log = atGate(({ come, at }) => {
-      come('a', (turn) => at(1_000, turn.accepted))
+      come('a', (turn) => at(1_000, turn.succeeded))
       come('b', later())
       at(2_000, () => {
         come('c')
@@ -284,9 +284,9 @@ describe('a gate that was told "later"', () => {
   it('hears the first word of a turn only', () => {
     const log = atGate(({ come }) => {
       come('a', (turn) => {
-        turn.accepted()
-        turn.later(undefined)
-        turn.ended()
+        turn.succeeded()
+        turn.backOff(undefined)
+        turn.release()
       })
       come('b')
     })

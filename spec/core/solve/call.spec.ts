@@ -1,26 +1,26 @@
 import { EMPTY, NEVER, Observable, VirtualTimeScheduler, concat, of, throwError } from 'rxjs'
-import { caller, causeOf, isAnswer, timedOut } from '../../../lib/core/solve/call.js'
-import type { Cause, Post, Wire } from '../../../lib/core/model/network.js'
+import { makeCall, causeOf, isResult, timeoutCause } from '../../../lib/core/solve/call.js'
+import type { ErrorCause, Post, NetworkEvent } from '../../../lib/core/model/network.js'
 import { scrubber } from '../../../lib/core/protocol/redact.js'
 import { marbles } from '../../support/marbles.js'
 
 const KEY = 'the-client-key'
 const scrub = scrubber(KEY)
-const cause: Cause = { name: 'Error', code: 'ECONNRESET', message: 'read ECONNRESET' }
-const values: Readonly<Record<string, Wire>> = {
+const cause: ErrorCause = { name: 'Error', code: 'ECONNRESET', message: 'read ECONNRESET' }
+const values: Readonly<Record<string, NetworkEvent>> = {
   s: { _tag: 'Sent' },
   r: { _tag: 'Reply', status: 200, body: '{}', retryAfterMs: 1 },
   R: { _tag: 'Reply', status: 500, body: '' },
   f: { _tag: 'Failed', cause },
-  t: { _tag: 'Failed', cause: timedOut(5) }
+  t: { _tag: 'Failed', cause: timeoutCause(5) }
 }
 
 const calling = (post: Post, scheduler: VirtualTimeScheduler, limitMs = 5) =>
-  caller({ post, scheduler, random: () => 0, end: () => Promise.resolve() }, scrub)('/createTask', { a: 1 }, limitMs)
+  makeCall({ post, scheduler, random: () => 0, end: () => Promise.resolve() }, scrub)('/createTask', { a: 1 }, limitMs)
 
 /** All that a call emits, with no time at all for it. */
-const wiresOf = (post: Post): ReadonlyArray<Wire> => {
-  const [scheduler, seen] = [new VirtualTimeScheduler(), [] as Wire[]]
+const wiresOf = (post: Post): ReadonlyArray<NetworkEvent> => {
+  const [scheduler, seen] = [new VirtualTimeScheduler(), [] as NetworkEvent[]]
   calling(post, scheduler).subscribe((wire) => seen.push(wire))
   scheduler.flush()
   return seen
@@ -167,7 +167,7 @@ describe('a call', () => {
     ['never answers', () => NEVER],
     ['never answers what it sent', () => concat(of(values.s!), NEVER)]
   ])('ends as failed once when its network %s', (_, post) => {
-    expect(wiresOf(post).filter(isAnswer)).toMatchObject([{ _tag: 'Failed' }])
+    expect(wiresOf(post).filter(isResult)).toMatchObject([{ _tag: 'Failed' }])
   })
 
   it('takes the key out of every failure', () => {

@@ -1,8 +1,8 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { Subject, Subscription, VirtualTimeScheduler, concat, of, take } from 'rxjs'
 import { InvalidOptions, resolveOptions } from '../../../lib/core/model/options.js'
-import type { Wire } from '../../../lib/core/model/network.js'
-import { makeSolver } from '../../../lib/core/build-solver.js'
+import type { NetworkEvent } from '../../../lib/core/model/network.js'
+import { buildSolver } from '../../../lib/core/build-solver.js'
 import { recaptchaV2 } from '../../../lib/core/model/task.js'
 import { answers, type Scripted } from '../../../lib/testing.js'
 import { KEY, aTask, story, type Story } from '../../support/simulate.js'
@@ -29,7 +29,7 @@ const tags = (events: ReadonlyArray<{ readonly _tag: string }>) => events.map(({
 describe('a caller who leaves', () => {
   it('leaves nothing behind while the task waits for its turn', () => {
     const { calls, events } = story(
-      { create: [created('first')], ask: [ready()] },
+      { create: [created('first')], poll: [ready()] },
       ({ solver, follow, at }) => {
         follow(solver.solve(aTask))
         const waiting = follow(solver.solve(aTask))
@@ -44,10 +44,10 @@ describe('a caller who leaves', () => {
     expect(tags(events)).not.toContain('Orphaned')
   })
 
-  it('asks no more if it leaves in hearing of the question', () => {
-    const { calls } = story({ create: [created()], ask: [processing()] }, ({ solver }) => {
+  it('asks no more if it leaves in hearing of the poll', () => {
+    const { calls } = story({ create: [created()], poll: [processing()] }, ({ solver }) => {
       const solving = solver.solveWithProgress(aTask).subscribe(({ _tag }) => {
-        if (_tag === 'Asked') solving.unsubscribe()
+        if (_tag === 'Polled') solving.unsubscribe()
       })
     })
 
@@ -80,8 +80,8 @@ describe('a caller who leaves', () => {
     expect(events).toMatchObject([{ at, _tag: 'Lost', error: { _tag: tag } }])
   })
 
-  it('has a paid task put on orphans, and its question aborted', () => {
-    const { calls, results, end } = story({ create: [created()], ask: [{ silent: true }] }, leavingAfter(4_000))
+  it('has a paid task put on orphans, and its poll aborted', () => {
+    const { calls, results, end } = story({ create: [created()], poll: [{ silent: true }] }, leavingAfter(4_000))
 
     expect(calls).toStrictEqual(['0 createTask', '3000 getTaskResult', '4000 getTaskResult aborted'])
     expect(results).toStrictEqual([[4_000, 'orphans', orphan]])
@@ -89,11 +89,11 @@ describe('a caller who leaves', () => {
   })
 
   it('makes no orphan of a task whose outcome was emitted', () => {
-    const { events } = story({ create: [created()], ask: [ready()] }, ({ solver, follow }) => {
+    const { events } = story({ create: [created()], poll: [ready()] }, ({ solver, follow }) => {
       follow(solver.solve(aTask).pipe(take(1)))
     })
 
-    expect(tags(events)).toStrictEqual(['Created', 'Asked', 'Ended'])
+    expect(tags(events)).toStrictEqual(['Created', 'Polled', 'Ended'])
   })
 
   it('has the label of its scope on the orphan', () => {
@@ -109,7 +109,7 @@ describe('a caller who leaves', () => {
   })
 
   it('has a resumed task put on orphans as well', () => {
-    const { results } = story({ ask: [processing()] }, ({ solver, follow, at }) => {
+    const { results } = story({ poll: [processing()] }, ({ solver, follow, at }) => {
       follow(solver.orphans, 'orphans')
       const resuming = follow(solver.resume(recaptchaV2, ref))
       at(1_000, () => {
@@ -169,10 +169,10 @@ describe('orphans', () => {
 
   it('are waited for by close while a createTask is still to be answered', async () => {
     const scheduler = new VirtualTimeScheduler(undefined, 1_000) // time goes on to 1 s, and no further
-    const answer = new Subject<Wire>()
-    const post = () => concat(of<Wire>({ _tag: 'Sent' }), answer.pipe(take(1)))
+    const answer = new Subject<NetworkEvent>()
+    const post = () => concat(of<NetworkEvent>({ _tag: 'Sent' }), answer.pipe(take(1)))
     const ports = { post, scheduler, random: () => 0.5, end: () => Promise.resolve() }
-    const solver = makeSolver(ports, resolveOptions({ clientKey: KEY }))
+    const solver = buildSolver(ports, resolveOptions({ clientKey: KEY }))
     solver.solve(aTask).subscribe()
     const given: unknown[] = []
     const closing = solver.close().then((orphans) => given.push(orphans))
@@ -259,7 +259,7 @@ describe('close', () => {
     [
       'was told to come later',
       { create: [refused('ERROR_RATE_LIMIT')] },
-      { _tag: 'Refused', kind: 'later', paid: 'no' }
+      { _tag: 'Refused', kind: 'unavailable', paid: 'no' }
     ]
   ])('ends a task at once that %s', async (_, script, left) => {
     const { act, closed } = closingAfter(100, 60_000)
@@ -271,19 +271,19 @@ describe('close', () => {
 
   it('ends a paid task as Interrupted and gives it back', async () => {
     const { act, closed } = closingAfter(4_000)
-    const { results, events } = story({ create: [created()], ask: [processing()] }, act)
+    const { results, events } = story({ create: [created()], poll: [processing()] }, act)
 
     expect(results).toStrictEqual([
       [4_000, 'solve', E.left({ _tag: 'Interrupted', paid: 'yes', ref })],
       [4_000, 'solve', 'complete']
     ])
-    expect(tags(events)).toStrictEqual(['Created', 'Asked', 'Ended'])
+    expect(tags(events)).toStrictEqual(['Created', 'Polled', 'Ended'])
     await expect(closed()).resolves.toStrictEqual([orphan])
   })
 
   it('asks on for a paid task until the grace is over', async () => {
     const { act, closed } = closingAfter(4_000, 3_500)
-    const { calls, results } = story({ create: [created()], ask: [processing()] }, act)
+    const { calls, results } = story({ create: [created()], poll: [processing()] }, act)
 
     expect(calls).toStrictEqual(['0 createTask', '3000 getTaskResult', '6000 getTaskResult'])
     expect(results[0]).toMatchObject([7_500, 'solve', { left: { _tag: 'Interrupted' } }])
@@ -292,7 +292,7 @@ describe('close', () => {
 
   it('lets a paid task end well within the grace, and does not wait for the rest of it', async () => {
     const { act, closed } = closingAfter(4_000, 60_000)
-    const { results, end } = story({ create: [created()], ask: [processing(), ready()] }, act)
+    const { results, end } = story({ create: [created()], poll: [processing(), ready()] }, act)
 
     expect(results[0]).toMatchObject([6_000, 'solve', { _tag: 'Right' }])
     expect(end).toBe(6_000)
@@ -311,7 +311,7 @@ describe('close', () => {
 
   it('asks for a task that is created within the grace', async () => {
     const { act, closed } = closingAfter(1_000, 60_000)
-    const { results } = story({ create: [slowly], ask: [ready()] }, act)
+    const { results } = story({ create: [slowly], poll: [ready()] }, act)
 
     expect(results[0]).toMatchObject([11_000, 'solve', { _tag: 'Right' }])
     await expect(closed()).resolves.toStrictEqual([])
@@ -322,7 +322,7 @@ describe('close', () => {
     const { calls, results } = story({ create: [{ ...refused('ERROR_RATE_LIMIT'), afterMs: 2_000 }, created()] }, act)
 
     expect(calls).toStrictEqual(['0 createTask'])
-    expect(results[0]).toMatchObject([2_000, 'solve', { left: { _tag: 'Refused', kind: 'later' } }])
+    expect(results[0]).toMatchObject([2_000, 'solve', { left: { _tag: 'Refused', kind: 'unavailable' } }])
     await expect(closed()).resolves.toStrictEqual([])
   })
 
@@ -341,7 +341,7 @@ describe('close', () => {
 
   it('gives back a task whose caller left, even if the solver is closed in hearing of that', async () => {
     let closed: Promise<unknown> = Promise.resolve()
-    story({ create: [created()], ask: [processing()] }, (told) => {
+    story({ create: [created()], poll: [processing()] }, (told) => {
       told.solver.events.subscribe((event) => {
         if (event._tag === 'Orphaned') closed = told.solver.close()
       })
@@ -394,7 +394,7 @@ describe('close', () => {
 
   it('orphans a task that another caller leaves in hearing of an outcome, and does not end it as well', () => {
     const { events } = story(
-      { create: [created('a'), created('b')], ask: [processing()] },
+      { create: [created('a'), created('b')], poll: [processing()] },
       ({ solver, follow, at }) => {
         const second = new Subscription()
         solver.solve(aTask).subscribe(() => {

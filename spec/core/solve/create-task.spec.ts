@@ -32,7 +32,7 @@ describe('a createTask that never left', () => {
   })
 
   it('is forgotten once a try gets through', () => {
-    const { results } = solveOnce({ create: [neverLeft, neverLeft, created()], ask: [ready()] })
+    const { results } = solveOnce({ create: [neverLeft, neverLeft, created()], poll: [ready()] })
 
     expect(results[0]?.[2]).toMatchObject({ _tag: 'Right', right: { ref: { taskId: 'task-1', createdAt: 2_125 } } })
   })
@@ -48,7 +48,7 @@ describe('a createTask that never left', () => {
       neverLeft,
       created()
     ]
-    const { results } = solveOnce({ create: script, ask: [ready()] })
+    const { results } = solveOnce({ create: script, poll: [ready()] })
 
     expect(results[0]?.[2]).toMatchObject({ _tag: 'Right' })
   })
@@ -64,7 +64,7 @@ describe('a createTask that never left', () => {
   )
 
   it('is aborted by its own limit while it connects, and tried again', () => {
-    const { calls } = solveOnce({ create: [{ failed: {}, sent: false, afterMs: 40_000 }, created()], ask: [ready()] })
+    const { calls } = solveOnce({ create: [{ failed: {}, sent: false, afterMs: 40_000 }, created()], poll: [ready()] })
 
     expect(calls.slice(0, 3)).toStrictEqual(['0 createTask', '25000 createTask aborted', '25750 createTask'])
   })
@@ -123,7 +123,7 @@ describe('a createTask that was answered "later"', () => {
     ['408', { body: '', status: 408 }],
     ['503', unavailable]
   ])('is repeated once the gate opens: %s', (_, answer) => {
-    const { calls, results } = solveOnce({ create: [answer, answer, created()], ask: [ready()] })
+    const { calls, results } = solveOnce({ create: [answer, answer, created()], poll: [ready()] })
 
     expect(creates(calls)).toStrictEqual(['0 createTask', '5000 createTask', '15000 createTask'])
     expect(results[0]?.[2]).toMatchObject({ _tag: 'Right', right: { ref: { createdAt: 15_000 } } })
@@ -132,11 +132,11 @@ describe('a createTask that was answered "later"', () => {
   it('waits for as long as the service says', () => {
     const { calls, events } = solveOnce({
       create: [{ body: '', status: 429, retryAfterMs: 7_000 }, created()],
-      ask: [ready()]
+      poll: [ready()]
     })
 
     expect(creates(calls)).toStrictEqual(['0 createTask', '7000 createTask'])
-    expect(events).toContainEqual({ at: 0, _tag: 'Delayed', reason: 'later', waitMs: 7_000 })
+    expect(events).toContainEqual({ at: 0, _tag: 'Delayed', reason: 'unavailable', waitMs: 7_000 })
   })
 
   it('ends as that refusal at the deadline', () => {
@@ -149,7 +149,7 @@ describe('a createTask that was answered "later"', () => {
         left: {
           _tag: 'Refused',
           paid: 'no',
-          kind: 'later',
+          kind: 'unavailable',
           errorCode: 'ERROR_NO_SLOT_AVAILABLE',
           errorDescription: 'busy'
         }
@@ -158,16 +158,16 @@ describe('a createTask that was answered "later"', () => {
   })
 
   it('tells that a 503 without a document is an assumption', () => {
-    const { events } = solveOnce({ create: [unavailable, created()], ask: [ready()] })
+    const { events } = solveOnce({ create: [unavailable, created()], poll: [ready()] })
 
-    expect(events[0]).toStrictEqual({ at: 0, _tag: 'Assumed', status: 503 })
+    expect(events[0]).toStrictEqual({ at: 0, _tag: 'AssumedNotCreated', status: 503 })
   })
 
   it('assumes nothing of a 503 with a document', () => {
     const answer = { document: { errorId: 1, errorCode: 'ERROR_NEW' }, status: 503 }
-    const { events } = solveOnce({ create: [answer, created()], ask: [ready()] })
+    const { events } = solveOnce({ create: [answer, created()], poll: [ready()] })
 
-    expect(events[0]).toMatchObject({ _tag: 'Delayed', reason: 'later' })
+    expect(events[0]).toMatchObject({ _tag: 'Delayed', reason: 'unavailable' })
   })
 
   it('leaves it open after an assumed 503 whether a later refusal cost nothing', () => {
@@ -179,7 +179,9 @@ describe('a createTask that was answered "later"', () => {
   it('does not say NotCreated after an assumed 503', () => {
     const { results } = solveOnce({ create: [unavailable, neverLeft] })
 
-    expect(results[0]?.[2]).toMatchObject({ left: { _tag: 'Refused', kind: 'later', status: 503, paid: 'unknown' } })
+    expect(results[0]?.[2]).toMatchObject({
+      left: { _tag: 'Refused', kind: 'unavailable', status: 503, paid: 'unknown' }
+    })
   })
 
   it.each<readonly [string, Scripted, number]>([
@@ -188,7 +190,7 @@ describe('a createTask that was answered "later"', () => {
   ])('does not say NotCreated after an assumed 503 at the deadline %s', (_, answer, giveUpAfterMs) => {
     const { results } = solveOnce({ create: [unavailable, answer] }, { giveUpAfterMs })
 
-    const left = { _tag: 'Refused', kind: 'later', status: 503, paid: 'unknown' }
+    const left = { _tag: 'Refused', kind: 'unavailable', status: 503, paid: 'unknown' }
     expect(results[0]).toMatchObject([giveUpAfterMs, 'solve', { left }])
   })
 
@@ -201,7 +203,7 @@ describe('a createTask that was answered "later"', () => {
   it('lets all others go at once when one is taken', () => {
     const script = {
       create: [refused('ERROR_RATE_LIMIT'), { ...created(), afterMs: 2_000 }],
-      ask: [ready()]
+      poll: [ready()]
     }
     const { calls } = story(script, ({ solver, follow }) => {
       for (const name of ['first', 'second', 'third', 'fourth']) follow(solver.solve(aTask), name)
@@ -219,7 +221,7 @@ describe('a createTask that was answered "later"', () => {
   it('lets another task probe when the one that probes leaves', () => {
     const script = {
       create: [refused('ERROR_RATE_LIMIT'), { failed: {}, sent: false, afterMs: 20_000 }, created()],
-      ask: [ready()]
+      poll: [ready()]
     }
     const { calls } = story(script, ({ solver, follow, at }) => {
       const first = follow(solver.solve(aTask), 'first')
@@ -252,8 +254,11 @@ describe('a createTask that was refused', () => {
   })
 
   it('is read by the table of the caller first', () => {
-    const kindOf = (code: string) => (code === 'ERROR_SITEKEY' ? ('later' as const) : undefined)
-    const { calls } = solveOnce({ create: [refused('ERROR_SITEKEY'), created()], ask: [ready()] }, { kindOf })
+    const kindOf = (code: string) => (code === 'ERROR_SITEKEY' ? ('unavailable' as const) : undefined)
+    const { calls } = solveOnce(
+      { create: [refused('ERROR_SITEKEY'), created()], poll: [ready()] },
+      { meaningOf: kindOf }
+    )
 
     expect(creates(calls)).toHaveLength(2)
   })
@@ -261,7 +266,7 @@ describe('a createTask that was refused', () => {
 
 describe('a createTask that was taken', () => {
   it('counts from when it left, not from its answer', () => {
-    const { results } = solveOnce({ create: [{ ...created(), afterMs: 4_000 }], ask: [processing(), ready()] })
+    const { results } = solveOnce({ create: [{ ...created(), afterMs: 4_000 }], poll: [processing(), ready()] })
 
     expect(results[0]).toMatchObject([10_000, 'solve', { right: { ref: { createdAt: 0 }, useBefore: 67_000 } }])
   })
@@ -277,7 +282,7 @@ describe('a createTask that was taken', () => {
   })
 
   it('is one even under an error status', () => {
-    const { results } = solveOnce({ create: [{ ...created(), status: 500 }], ask: [ready()] })
+    const { results } = solveOnce({ create: [{ ...created(), status: 500 }], poll: [ready()] })
 
     expect(results[0]?.[2]).toMatchObject({ _tag: 'Right' })
   })

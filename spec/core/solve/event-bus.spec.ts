@@ -1,6 +1,6 @@
 import { VirtualTimeScheduler } from 'rxjs'
 import type { Orphan } from '../../../lib/core/model/event.js'
-import { News } from '../../../lib/core/solve/event-bus.js'
+import { EventBus } from '../../../lib/core/solve/event-bus.js'
 import { recaptchaV2 } from '../../../lib/core/model/task.js'
 
 const orphan = (nth: number, label?: string): Orphan => ({
@@ -11,7 +11,7 @@ const orphan = (nth: number, label?: string): Orphan => ({
 
 const opened = () => {
   const scheduler = new VirtualTimeScheduler()
-  const news = new News(scheduler)
+  const news = new EventBus(scheduler)
   const listen = () => {
     const heard: string[] = []
     news.orphans.subscribe({ next: ({ ref }) => heard.push(ref.taskId), complete: () => heard.push('end') })
@@ -25,17 +25,17 @@ describe('events', () => {
     const { scheduler, news } = opened()
     const seen: unknown[] = []
     news.events.subscribe((event) => seen.push(event))
-    scheduler.schedule(() => news.tell(undefined, { _tag: 'Assumed', status: 503 }), 70)
+    scheduler.schedule(() => news.emit(undefined, { _tag: 'AssumedNotCreated', status: 503 }), 70)
     scheduler.flush()
-    expect(seen).toStrictEqual([{ at: 70, _tag: 'Assumed', status: 503 }])
+    expect(seen).toStrictEqual([{ at: 70, _tag: 'AssumedNotCreated', status: 503 }])
   })
 
   it('carry a label where there is one, an empty one too', () => {
     const { news } = opened()
-    expect(news.tell('', { _tag: 'Assumed', status: 503 })).toStrictEqual({
+    expect(news.emit('', { _tag: 'AssumedNotCreated', status: 503 })).toStrictEqual({
       at: 0,
       label: '',
-      _tag: 'Assumed',
+      _tag: 'AssumedNotCreated',
       status: 503
     })
   })
@@ -43,10 +43,10 @@ describe('events', () => {
   it('go to everybody who listens, and are not kept', () => {
     const { news } = opened()
     const seen: string[] = []
-    news.tell(undefined, { _tag: 'Assumed', status: 503 })
+    news.emit(undefined, { _tag: 'AssumedNotCreated', status: 503 })
     news.events.subscribe(({ _tag }) => seen.push(`1 ${_tag}`))
     news.events.subscribe(({ _tag }) => seen.push(`2 ${_tag}`))
-    news.tell(undefined, { _tag: 'Created', ref: orphan(1).ref })
+    news.emit(undefined, { _tag: 'Created', ref: orphan(1).ref })
     expect(seen).toStrictEqual(['1 Created', '2 Created'])
   })
 
@@ -62,7 +62,7 @@ describe('events', () => {
     const { news } = opened()
     const complete = jest.fn()
     news.events.subscribe({ complete })
-    news.end()
+    news.complete()
     expect(complete).toHaveBeenCalledTimes(1)
   })
 })
@@ -106,14 +106,14 @@ describe('orphans', () => {
   it('can be taken once', () => {
     const { news, listen } = opened()
     news.orphan(orphan(1))
-    expect(news.takeUnheard()).toStrictEqual([orphan(1)])
-    expect([news.takeUnheard(), listen()]).toStrictEqual([[], []])
+    expect(news.takeUndelivered()).toStrictEqual([orphan(1)])
+    expect([news.takeUndelivered(), listen()]).toStrictEqual([[], []])
   })
 
   it('complete at the end, after those that nobody has heard of', () => {
     const { news, listen } = opened()
     const early = listen()
-    news.end()
+    news.complete()
     expect([early, listen()]).toStrictEqual([['end'], ['end']])
   })
 })

@@ -9,13 +9,13 @@ const html = { body: '<html>oops</html>' }
 const reset = { failed: { code: 'ECONNRESET', message: 'read ECONNRESET' } }
 const ref = { taskId: 'task-1', createdAt: 0 }
 
-const solveOnce = (ask: ReadonlyArray<Scripted>, options?: Parameters<typeof story>[2]) =>
-  story({ create: [created()], ask }, ({ solver, follow }) => follow(solver.solve(aTask)), options)
+const solveOnce = (poll: ReadonlyArray<Scripted>, options?: Parameters<typeof story>[2]) =>
+  story({ create: [created()], poll }, ({ solver, follow }) => follow(solver.solve(aTask)), options)
 
-const questions = (calls: ReadonlyArray<string>) =>
+const polls = (calls: ReadonlyArray<string>) =>
   calls.filter((call) => call.endsWith('getTaskResult')).map((call) => Number(call.split(' ')[0]))
 
-describe('one bad question', () => {
+describe('one bad poll', () => {
   it.each<readonly [string, Scripted]>([
     ['reset', reset],
     ['never left', { failed: { code: 'ECONNREFUSED' }, sent: false }],
@@ -32,10 +32,10 @@ describe('one bad question', () => {
     ['an unknown status', { document: { errorId: 0, status: 'idle' } }],
     ['not ready as a code', refused('CAPTCHA_NOT_READY')],
     ['a task that is not known yet', refused('ERROR_TASKID_INVALID')]
-  ])('costs one question and no more: %s', (_, answer) => {
+  ])('costs one poll and no more: %s', (_, answer) => {
     const { calls, results } = solveOnce([answer, ready()])
 
-    expect(questions(calls)).toStrictEqual([3_000, 6_000])
+    expect(polls(calls)).toStrictEqual([3_000, 6_000])
     expect(results[0]?.[2]).toMatchObject({ _tag: 'Right', right: { ref } })
   })
 
@@ -52,8 +52,8 @@ describe('one bad question', () => {
 
   it.each<readonly [string, Scripted, string]>([
     ['network', reset, 'network'],
-    ['later', refused('ERROR_RATE_LIMIT'), 'later'],
-    ['a bare 503', { body: '', status: 503 }, 'later'],
+    ['unavailable', refused('ERROR_RATE_LIMIT'), 'unavailable'],
+    ['a bare 503', { body: '', status: 503 }, 'unavailable'],
     ['reply', html, 'reply'],
     ['reply', refused('ERROR_NEW'), 'reply']
   ])('is told as a delay: %s', (_, answer, reason) => {
@@ -63,29 +63,29 @@ describe('one bad question', () => {
   })
 })
 
-describe('Retry-After on a question', () => {
-  it('holds the next question back until then', () => {
+describe('Retry-After on a poll', () => {
+  it('holds the next poll back until then', () => {
     const { calls } = solveOnce([{ body: '', status: 429, retryAfterMs: 20_000 }, ready()])
 
-    expect(questions(calls)).toStrictEqual([3_000, 23_000])
+    expect(polls(calls)).toStrictEqual([3_000, 23_000])
   })
 
   it('never brings it forward', () => {
     const { calls } = solveOnce([{ ...refused('ERROR_RATE_LIMIT'), retryAfterMs: 1_000 }, ready()])
 
-    expect(questions(calls)).toStrictEqual([3_000, 6_000])
+    expect(polls(calls)).toStrictEqual([3_000, 6_000])
   })
 
   it('beyond what a timer can hold leaves the end to the deadline', () => {
     const { results } = solveOnce([{ body: '', status: 429, retryAfterMs: 1e15 }, ready()])
 
-    expect(results[0]).toMatchObject([300_000, 'solve', { left: { _tag: 'TimedOut', asked: 1 } }])
+    expect(results[0]).toMatchObject([300_000, 'solve', { left: { _tag: 'TimedOut', polls: 1 } }])
   })
 
   it('is ignored where it is no number', () => {
     const { calls } = solveOnce([{ body: '', status: 429, retryAfterMs: Number.NaN }, ready()])
 
-    expect(questions(calls)).toStrictEqual([3_000, 6_000])
+    expect(polls(calls)).toStrictEqual([3_000, 6_000])
   })
 })
 
@@ -164,40 +164,40 @@ describe('the end that the service tells', () => {
   it('is TaskFailed for a task that is gone 10 s after its creation', () => {
     const { calls, results } = solveOnce([refused('ERROR_TASKID_INVALID')])
 
-    expect(questions(calls)).toStrictEqual([3_000, 6_000, 9_000, 12_000])
+    expect(polls(calls)).toStrictEqual([3_000, 6_000, 9_000, 12_000])
     expect(results[0]?.[2]).toMatchObject({ left: { _tag: 'TaskFailed', kind: 'task' } })
   })
 
   it('is TaskFailed for a task that is gone to the very second 10 s after its creation', () => {
     const { calls } = solveOnce([refused('ERROR_TASKID_INVALID')], { pollEveryMs: 5_000 })
 
-    expect(questions(calls)).toStrictEqual([5_000, 10_000])
+    expect(polls(calls)).toStrictEqual([5_000, 10_000])
   })
 
   it('counts the 10 s from the creation, whenever that was', () => {
     const { calls } = story(
-      { create: [created()], ask: [refused('ERROR_TASKID_INVALID')] },
+      { create: [created()], poll: [refused('ERROR_TASKID_INVALID')] },
       ({ solver, follow, at }) => {
         at(20_000, () => follow(solver.solve(aTask)))
       }
     )
 
-    expect(questions(calls)).toStrictEqual([23_000, 26_000, 29_000, 32_000])
+    expect(polls(calls)).toStrictEqual([23_000, 26_000, 29_000, 32_000])
   })
 })
 
 describe('the deadline', () => {
-  it('aborts the question in flight', () => {
+  it('aborts the poll in flight', () => {
     const { calls, results } = solveOnce([{ silent: true }], { giveUpAfterMs: 5_000 })
 
     expect(calls).toStrictEqual(['0 createTask', '3000 getTaskResult', '5000 getTaskResult aborted'])
-    expect(results[0]).toMatchObject([5_000, 'solve', { left: { _tag: 'TimedOut', asked: 1 } }])
+    expect(results[0]).toMatchObject([5_000, 'solve', { left: { _tag: 'TimedOut', polls: 1 } }])
   })
 
-  it('tells a cause where no question was answered by then', () => {
+  it('tells a cause where no poll was answered by then', () => {
     const { results } = solveOnce([{ silent: true }], { giveUpAfterMs: 5_000 })
 
-    const cause = { name: 'TimeoutError', code: 'TIMED_OUT', message: 'timed out: no question was answered by then' }
+    const cause = { name: 'TimeoutError', code: 'TIMED_OUT', message: 'timed out: no poll was answered by then' }
     expect(results[0]?.[2]).toHaveProperty('left.causes', [{ cause }])
   })
 
@@ -205,10 +205,10 @@ describe('the deadline', () => {
     const { results } = solveOnce([processing(), { silent: true }], { giveUpAfterMs: 8_000 })
 
     expect(results[0]?.[2]).toHaveProperty('left.causes', [])
-    expect(results[0]?.[2]).toHaveProperty('left.asked', 2)
+    expect(results[0]?.[2]).toHaveProperty('left.polls', 2)
   })
 
-  it('tells none where no question was asked by then', () => {
+  it('tells none where no poll was asked by then', () => {
     const { results } = solveOnce([{ silent: true }], { giveUpAfterMs: 2_000 })
 
     expect(results[0]?.[2]).toHaveProperty('left.causes', [])
@@ -223,28 +223,28 @@ describe('the deadline', () => {
       { status: 200, errorCode: 'ERROR_NEW' },
       { status: 200, problems: ['the reply: expected JSON'] }
     ]
-    expect(results[0]?.[2]).toMatchObject({ left: { _tag: 'TimedOut', asked: 5, causes } })
+    expect(results[0]?.[2]).toMatchObject({ left: { _tag: 'TimedOut', polls: 5, causes } })
   })
 })
 
 describe('the pace', () => {
-  it('doubles its wait from the 110th question on', () => {
+  it('doubles its wait from the 110th poll on', () => {
     const { calls } = solveOnce([processing()], { pollEveryMs: 1_000 })
 
-    const asked = questions(calls)
+    const asked = polls(calls)
     expect(asked.slice(107, 113)).toStrictEqual([108_000, 109_000, 110_000, 112_000, 116_000, 124_000])
     expect(asked.length).toBeLessThanOrEqual(120)
   })
 })
 
 describe('the times of a solution', () => {
-  it('count from the last question that was answered "processing"', () => {
+  it('count from the last poll that was answered "processing"', () => {
     const { results } = solveOnce([processing(), reset, { ...ready(), afterMs: 2_000 }])
 
     expect(results[0]?.[2]).toMatchObject({ right: { readyAt: 11_000, useBefore: 63_000, expiresAt: 123_000 } })
   })
 
-  it('count from the creation where no question was, even if the service did not know the task yet', () => {
+  it('count from the creation where no poll was, even if the service did not know the task yet', () => {
     const { results } = solveOnce([refused('ERROR_TASKID_INVALID'), ready()])
 
     expect(results[0]?.[2]).toMatchObject({ right: { useBefore: 60_000, expiresAt: 120_000 } })
@@ -253,7 +253,7 @@ describe('the times of a solution', () => {
   it('are left out for a kind of task without such times', () => {
     const kind = defineTask({ type: 'X', fields: t.type({ a: t.string }), solution: t.type({ b: t.number }) })
     const answer = { document: { errorId: 0, status: 'ready', solution: { b: 1 } } }
-    const { results } = story({ create: [created()], ask: [answer] }, ({ solver, follow }) => {
+    const { results } = story({ create: [created()], poll: [answer] }, ({ solver, follow }) => {
       follow(solver.solve(kind({ a: '' })))
     })
 

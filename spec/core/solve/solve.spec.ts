@@ -1,7 +1,7 @@
 import { VirtualTimeScheduler, concat, mergeMap, of, NEVER, type SchedulerLike } from 'rxjs'
 import { resolveOptions } from '../../../lib/core/model/options.js'
-import type { Post, Wire } from '../../../lib/core/model/network.js'
-import { makeSolver } from '../../../lib/core/build-solver.js'
+import type { Post, NetworkEvent } from '../../../lib/core/model/network.js'
+import { buildSolver } from '../../../lib/core/build-solver.js'
 import { recaptchaV2 } from '../../../lib/core/model/task.js'
 import { answers, scriptedPost } from '../../../lib/testing.js'
 import { marbles } from '../../support/marbles.js'
@@ -21,14 +21,14 @@ const solved = (ref: object, readyAt: number, from: number) => ({
 const ref = { taskId: 'task-1', createdAt: 0 }
 
 const marbled = (post: Post, scheduler: SchedulerLike) =>
-  makeSolver({ post, scheduler, random: () => 0.5, end: () => Promise.resolve() }, resolveOptions({ clientKey: KEY }))
+  buildSolver({ post, scheduler, random: () => 0.5, end: () => Promise.resolve() }, resolveOptions({ clientKey: KEY }))
 
 describe('solve', () => {
   it(
     'creates, asks every 3 s until the task is ready, emits one Right and completes',
     marbles(({ cold, expectObservable, expectSubscriptions }, scheduler) => {
-      const sent: Wire = { _tag: 'Sent' }
-      const reply = (document: object): Wire => ({ _tag: 'Reply', status: 200, body: JSON.stringify(document) })
+      const sent: NetworkEvent = { _tag: 'Sent' }
+      const reply = (document: object): NetworkEvent => ({ _tag: 'Reply', status: 200, body: JSON.stringify(document) })
       const values = {
         s: sent,
         c: reply({ errorId: 0, taskId: 'task-1' }),
@@ -43,8 +43,8 @@ describe('solve', () => {
       const asking2 = '      3ms 6s ^!'
       const expected = '     4ms 6s (R|)'
 
-      const questions = [first, second]
-      const post: Post = (path) => (path === '/createTask' ? create : (questions.shift() ?? NEVER))
+      const polls = [first, second]
+      const post: Post = (path) => (path === '/createTask' ? create : (polls.shift() ?? NEVER))
       expectObservable(marbled(post, scheduler).solve(aTask)).toBe(expected, { R: solved(ref, 6_004, 3_002) })
       expectSubscriptions(create.subscriptions).toBe(creating)
       expectSubscriptions(first.subscriptions).toBe(asking1)
@@ -59,7 +59,7 @@ describe('solve', () => {
       const expected = '300s (t|)'
 
       expectObservable(marbled(post, scheduler).solve(aTask)).toBe(expected, {
-        t: { _tag: 'Left', left: { _tag: 'TimedOut', paid: 'yes', ref, afterMs: 300_000, asked: 99, causes: [] } }
+        t: { _tag: 'Left', left: { _tag: 'TimedOut', paid: 'yes', ref, afterMs: 300_000, polls: 99, causes: [] } }
       })
     })
   )
@@ -70,18 +70,18 @@ describe('solve', () => {
     const ports = { post, scheduler, random: () => 0.5, end: () => Promise.resolve() }
     const seen: unknown[] = []
 
-    makeSolver(ports, resolveOptions({ clientKey: KEY }))
+    buildSolver(ports, resolveOptions({ clientKey: KEY }))
       .solve(aTask)
       .subscribe((result) => seen.push([scheduler.now(), result]))
     scheduler.flush()
 
     expect(seen).toStrictEqual([
-      [300_000, { _tag: 'Left', left: expect.objectContaining({ _tag: 'TimedOut', asked: 23 }) as unknown }]
+      [300_000, { _tag: 'Left', left: expect.objectContaining({ _tag: 'TimedOut', polls: 23 }) as unknown }]
     ])
   })
 
   it('is cold: every subscription creates a task of its own', () => {
-    const { calls } = story({ create: [created('a'), created('b')], ask: [ready()] }, ({ solver, follow, at }) => {
+    const { calls } = story({ create: [created('a'), created('b')], poll: [ready()] }, ({ solver, follow, at }) => {
       const solve = solver.solve(aTask)
       at(1_000, () => follow(solve))
       at(2_000, () => follow(solve))
@@ -94,7 +94,7 @@ describe('solve', () => {
     const seen: unknown[] = []
     const post: Post = (path, body) => {
       seen.push([path, body])
-      return of<Wire>({
+      return of<NetworkEvent>({
         _tag: 'Reply',
         status: 200,
         body: '{"errorId":0,"taskId":"t","status":"ready","solution":{"gRecaptchaResponse":"x"}}'
@@ -102,7 +102,7 @@ describe('solve', () => {
     }
     const scheduler = new VirtualTimeScheduler()
     const ports = { post, scheduler, random: () => 0.5, end: () => Promise.resolve() }
-    makeSolver(ports, resolveOptions({ clientKey: KEY }))
+    buildSolver(ports, resolveOptions({ clientKey: KEY }))
       .solve(aTask)
       .subscribe()
     scheduler.flush()
@@ -127,7 +127,7 @@ describe('solve', () => {
   })
 
   it('never ends another task by the failure of one, in a batch of mergeMap', () => {
-    const script = { create: [created('a'), refused('ERROR_SITEKEY'), created('c')], ask: [ready()] }
+    const script = { create: [created('a'), refused('ERROR_SITEKEY'), created('c')], poll: [ready()] }
     const { results } = story(script, ({ solver, follow }) => {
       follow(of(aTask, aTask, aTask).pipe(mergeMap(solver.solve, 2)))
     })
@@ -141,7 +141,7 @@ describe('solve', () => {
   })
 
   it('does not count the wait for its turn against the deadline', () => {
-    const script = { create: [created('a'), created('b')], ask: [processing()] }
+    const script = { create: [created('a'), created('b')], poll: [processing()] }
     const { results } = story(
       script,
       ({ solver, follow }) => {
@@ -161,7 +161,7 @@ describe('solve', () => {
 
   it('tells a wait for its turn', () => {
     const { events } = story(
-      { create: [created('a'), created('b')], ask: [ready()] },
+      { create: [created('a'), created('b')], poll: [ready()] },
       ({ solver, follow }) => {
         follow(solver.solve(aTask))
         follow(solver.solve(aTask))
@@ -173,7 +173,7 @@ describe('solve', () => {
   })
 
   it('tells how it ended, and of a reference only where there is one', () => {
-    const { events } = story({ create: [created()], ask: [ready()] }, ({ solver, follow }) => {
+    const { events } = story({ create: [created()], poll: [ready()] }, ({ solver, follow }) => {
       follow(solver.solve(aTask))
       follow(solver.solve(recaptchaV2({ websiteURL: '', websiteKey: '' })))
     })
@@ -194,18 +194,18 @@ describe('solveWithProgress', () => {
     solving.subscribe(({ _tag }) => told.push(_tag))
     scheduler.flush()
 
-    expect(told).toStrictEqual(['Created', 'Asked', 'Settled'])
+    expect(told).toStrictEqual(['Created', 'Polled', 'Settled'])
   })
 
   it('tells every step and ends with Settled', () => {
-    const { results } = story({ create: [created()], ask: [processing(), ready()] }, ({ solver, follow }) => {
+    const { results } = story({ create: [created()], poll: [processing(), ready()] }, ({ solver, follow }) => {
       follow(solver.solveWithProgress(aTask))
     })
 
     expect(results.map(([, , value]) => value)).toStrictEqual([
       { at: 0, _tag: 'Created', ref },
-      { at: 3_000, _tag: 'Asked', ref, asked: 1 },
-      { at: 6_000, _tag: 'Asked', ref, asked: 2 },
+      { at: 3_000, _tag: 'Polled', ref, polls: 1 },
+      { at: 6_000, _tag: 'Polled', ref, polls: 2 },
       { at: 6_000, _tag: 'Settled', result: solved(ref, 6_000, 3_000) },
       'complete'
     ])
@@ -225,7 +225,7 @@ describe('solveWithProgress', () => {
 
 describe('resume', () => {
   it('asks at once, creates nothing, and keeps its times from the creation of the task', () => {
-    const { calls, results } = story({ ask: [ready()] }, ({ solver, follow, at }) => {
+    const { calls, results } = story({ poll: [ready()] }, ({ solver, follow, at }) => {
       at(50_000, () => follow(solver.resume(recaptchaV2, ref)))
     })
 
@@ -235,14 +235,14 @@ describe('resume', () => {
 
   it('gives up by a deadline that begins with the subscription', () => {
     const { results } = story(
-      { ask: [processing()] },
+      { poll: [processing()] },
       ({ solver, follow, at }) => {
         at(50_000, () => follow(solver.resume(recaptchaV2, ref)))
       },
       { giveUpAfterMs: 7_000 }
     )
 
-    expect(results[0]).toMatchObject([57_000, 'solve', { left: { _tag: 'TimedOut', ref, asked: 3 } }])
+    expect(results[0]).toMatchObject([57_000, 'solve', { left: { _tag: 'TimedOut', ref, polls: 3 } }])
   })
 
   it('refuses what is no reference, and asks nothing', () => {
@@ -266,12 +266,12 @@ describe('resume', () => {
   })
 
   it('tells its steps with progress', () => {
-    const { results } = story({ ask: [ready()] }, ({ solver, follow }) => {
+    const { results } = story({ poll: [ready()] }, ({ solver, follow }) => {
       follow(solver.resumeWithProgress(recaptchaV2, ref))
     })
 
     expect(results.map(([, , value]) => (value as { _tag?: string })._tag)).toStrictEqual([
-      'Asked',
+      'Polled',
       'Settled',
       undefined
     ])
@@ -339,7 +339,7 @@ describe('getTaskResult', () => {
       { left: { _tag: 'TaskFailed', kind: 'task' } }
     ]
   ])('asks once and emits %s', (_, answer, expected) => {
-    const { calls, results } = story({ ask: [answer] }, ({ solver, follow }) => {
+    const { calls, results } = story({ poll: [answer] }, ({ solver, follow }) => {
       follow(solver.getTaskResult(recaptchaV2, ref))
     })
 
@@ -348,7 +348,7 @@ describe('getTaskResult', () => {
   })
 
   it('emits Unanswered for a silent service, after its limit', () => {
-    const { results } = story({ ask: [{ silent: true }] }, ({ solver, follow }) => {
+    const { results } = story({ poll: [{ silent: true }] }, ({ solver, follow }) => {
       follow(solver.getTaskResult(recaptchaV2, ref))
     })
 
@@ -356,7 +356,7 @@ describe('getTaskResult', () => {
   })
 
   it('tells of the end of a task, with the label of its scope', () => {
-    const { events } = story({ ask: [refused('ERROR_CAPTCHA_UNSOLVABLE')] }, ({ solver, follow }) => {
+    const { events } = story({ poll: [refused('ERROR_CAPTCHA_UNSOLVABLE')] }, ({ solver, follow }) => {
       follow(solver.withOptions({ label: 'shop' }).getTaskResult(recaptchaV2, ref))
     })
 
@@ -364,7 +364,7 @@ describe('getTaskResult', () => {
   })
 
   it('makes no orphan when its caller leaves: the caller has the reference', () => {
-    const { events, calls } = story({ ask: [{ silent: true }] }, ({ solver, follow, at }) => {
+    const { events, calls } = story({ poll: [{ silent: true }] }, ({ solver, follow, at }) => {
       const asking = follow(solver.getTaskResult(recaptchaV2, ref))
       at(5, () => {
         asking.unsubscribe()
@@ -378,7 +378,7 @@ describe('getTaskResult', () => {
 
 describe('withOptions', () => {
   it('gives up by its own time, and keeps what it does not name', () => {
-    const { results } = story({ create: [created()], ask: [processing()] }, ({ solver, follow }) => {
+    const { results } = story({ create: [created()], poll: [processing()] }, ({ solver, follow }) => {
       const labelled = solver.withOptions({ giveUpAfterMs: 4_000 }).withOptions({ label: 'x' })
       follow(concat(labelled.solve(aTask)))
     })
@@ -387,13 +387,13 @@ describe('withOptions', () => {
   })
 
   it('stamps its label on every event', () => {
-    const { events } = story({ create: [created()], ask: [ready()] }, ({ solver, follow }) => {
+    const { events } = story({ create: [created()], poll: [ready()] }, ({ solver, follow }) => {
       follow(solver.withOptions({ label: 'x' }).solve(aTask))
     })
 
     expect(events.map(({ _tag, label }) => [_tag, label])).toStrictEqual([
       ['Created', 'x'],
-      ['Asked', 'x'],
+      ['Polled', 'x'],
       ['Ended', 'x']
     ])
   })

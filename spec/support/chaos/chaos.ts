@@ -4,7 +4,7 @@ import type { Solver } from '../../../lib/core/solver.js'
 import type { SolveError } from '../../../lib/core/model/error.js'
 import type { TaskEvent } from '../../../lib/core/model/event.js'
 import { resolveOptions } from '../../../lib/core/model/options.js'
-import { makeSolver } from '../../../lib/core/build-solver.js'
+import { buildSolver } from '../../../lib/core/build-solver.js'
 import { recaptchaV2, type RecaptchaV2Solution, type Solved, type TaskRef } from '../../../lib/core/model/task.js'
 import { Ledger, type Caller, type Heard, type Task } from './ledger.js'
 import { chaosService, type Network } from './service.js'
@@ -86,7 +86,7 @@ class Round {
     })
     const network = this.#network(settings)
     const end = () => Promise.resolve()
-    const solver = makeSolver({ post: network.post, scheduler: this.#clock, random: draw, end }, settings)
+    const solver = buildSolver({ post: network.post, scheduler: this.#clock, random: draw, end }, settings)
     const client: Client = { solver, network, stand: 'open' }
     solver.events.subscribe((event) => {
       this.#ledger.hearEvent(event)
@@ -162,7 +162,7 @@ class Round {
 
   /** Leaves at a time, or with the first event of a kind, in the middle of what happens then. */
   #followEvents(caller: Caller, events: Observable<TaskEvent<RecaptchaV2Solution>>): void {
-    const last = this.#draw() < 0.2 ? (this.#draw() < 0.5 ? 'Created' : 'Asked') : 'Settled'
+    const last = this.#draw() < 0.2 ? (this.#draw() < 0.5 ? 'Created' : 'Polled') : 'Settled'
     const following: Subscription = events.subscribe({
       next: (event) => {
         if (event._tag === 'Settled') this.#hear(caller, solved(event.result))

@@ -119,7 +119,7 @@ export class Ledger {
   hearEvent(event: SolverEvent): void {
     const caller = this.callers.get(event.label ?? '')
     if (!caller) return this.breach(`${event._tag} of nobody`)
-    if (event._tag === 'Assumed') caller.assumed += 1
+    if (event._tag === 'AssumedNotCreated') caller.assumed += 1
     if (event._tag === 'Ended' && (caller.ends += 1) > 1) this.breach(`${caller.name}: told twice that it ended`)
     const tells = 'ref' in event || event._tag === 'Orphaned'
     if (caller.task && !tells) this.breach(`${caller.name}: the event ${event._tag} lacks the known ${caller.task.id}`)

@@ -1,34 +1,34 @@
 import { EMPTY, NEVER, Observable, concat, defer, map, of, throwError, timer, type SchedulerLike } from 'rxjs'
 import type { Settings } from '../../../lib/core/model/options.js'
-import type { Json, Post, Wire } from '../../../lib/core/model/network.js'
+import type { JsonValue, Post, NetworkEvent } from '../../../lib/core/model/network.js'
 import { tokenOf, type Caller, type Ledger, type Task } from './ledger.js'
 import { between, pick, type Draw } from './seeded.js'
 import { KEY } from '../simulate.js'
 
-const sent: Wire = { _tag: 'Sent' }
-const failed = (code: string): Wire => {
+const sent: NetworkEvent = { _tag: 'Sent' }
+const failed = (code: string): NetworkEvent => {
   const message = `${code} while sending {"clientKey":"${KEY}"}`
   return { _tag: 'Failed', cause: { name: 'Error', code, message } }
 }
-const text = (body: string, status = 200, retryAfterMs?: number): Wire => ({
+const text = (body: string, status = 200, retryAfterMs?: number): NetworkEvent => ({
   _tag: 'Reply',
   status,
   body,
   ...(retryAfterMs !== undefined && { retryAfterMs })
 })
-const reply = (document: Json, status?: number, retryAfterMs?: number) =>
+const reply = (document: JsonValue, status?: number, retryAfterMs?: number) =>
   text(JSON.stringify(document), status, retryAfterMs)
 const page = (status: number, retryAfterMs?: number) => text(`<html>${KEY}</html>`, status, retryAfterMs)
 const refusal = (errorCode: string, status?: number, retryAfterMs?: number) =>
   reply({ errorId: 1, errorCode, errorDescription: `refused to ${KEY}` }, status, retryAfterMs)
 
-const textIn = (document: Json | undefined, name: 'taskId' | 'websiteKey'): string => {
+const textIn = (document: JsonValue | undefined, name: 'taskId' | 'websiteKey'): string => {
   const found =
     typeof document === 'object' && document !== null && new Map(Object.entries<unknown>(document)).get(name)
   return typeof found === 'string' ? found : ''
 }
 
-const buyerIn = (body: Json): string =>
+const buyerIn = (body: JsonValue): string =>
   typeof body === 'object' && body !== null && 'task' in body ? textIn(body.task, 'websiteKey') : ''
 
 /** How the service names its tasks, and writes the names: text, a number, a number that JavaScript would round. */
@@ -57,7 +57,7 @@ const retryAfter = (draw: Draw): number | undefined =>
 interface Fate {
   readonly billed?: true
   readonly leaves?: false
-  readonly answer: (created: Wire) => Wire | 'silence' | 'breach'
+  readonly answer: (created: NetworkEvent) => NetworkEvent | 'silence' | 'breach'
 }
 
 const createFates = (draw: Draw): ReadonlyArray<readonly [number, Fate]> => [
@@ -77,7 +77,11 @@ const createFates = (draw: Draw): ReadonlyArray<readonly [number, Fate]> => [
   [0.005, { billed: true, answer: () => 'breach' }]
 ]
 
-const askFates = (draw: Draw, right: Wire, { id, spoiled }: Task): ReadonlyArray<readonly [number, Fate['answer']]> => [
+const askFates = (
+  draw: Draw,
+  right: NetworkEvent,
+  { id, spoiled }: Task
+): ReadonlyArray<readonly [number, Fate['answer']]> => [
   [spoiled ? 0.4 : 0.03, () => page(pick(draw, [[0.5, 200]], draw() < 0.5 ? 502 : 404))],
   [spoiled ? 0.4 : 0.01, () => reply({ errorId: 0, status: 'idle', solution: { gRecaptchaResponse: tokenOf(id) } })],
   [0.02, () => reply({ errorId: 0, status: 'ready', solution: { gRecaptchaResponse: '' } })],
@@ -103,7 +107,7 @@ export interface Network {
 export const chaosService = (draw: Draw, scheduler: SchedulerLike, ledger: Ledger) => {
   const LATE = 0.03
 
-  const answering = (answer: Wire | 'silence' | 'breach', limitMs: number): Observable<Wire> => {
+  const answering = (answer: NetworkEvent | 'silence' | 'breach', limitMs: number): Observable<NetworkEvent> => {
     if (answer === 'silence') return NEVER
     const afterMs = between(draw, 0, draw() < LATE ? limitMs * 2 : Math.min(limitMs, 4_000))
     const due = timer(afterMs, scheduler)
@@ -112,7 +116,7 @@ export const chaosService = (draw: Draw, scheduler: SchedulerLike, ledger: Ledge
       : due.pipe(map(() => answer))
   }
 
-  const accept = (buyer: Caller): readonly [Task, Wire] => {
+  const accept = (buyer: Caller): readonly [Task, NetworkEvent] => {
     const now = scheduler.now()
     const [id, json] = nextName(draw, ledger.tasks.size + 1)
     const readyAt = now + draw() * 40_000
@@ -128,11 +132,11 @@ export const chaosService = (draw: Draw, scheduler: SchedulerLike, ledger: Ledge
   /** Passes on what comes, and checks how long the call is open. */
   const watched = (
     network: Network,
-    wires: Observable<Wire>,
+    wires: Observable<NetworkEvent>,
     limitMs: number,
-    note: (wire: Wire) => void,
+    note: (wire: NetworkEvent) => void,
     over: (openMs: number) => void
-  ): Observable<Wire> =>
+  ): Observable<NetworkEvent> =>
     new Observable((subscriber) => {
       const begunAt = scheduler.now()
       ledger.openCalls += 1
@@ -160,7 +164,7 @@ export const chaosService = (draw: Draw, scheduler: SchedulerLike, ledger: Ledge
       )
     })
 
-  const create = (network: Network, body: Json): Observable<Wire> => {
+  const create = (network: Network, body: JsonValue): Observable<NetworkEvent> => {
     const { createTimeoutMs, pollEveryMs } = network.settings
     const buyer = ledger.callers.get(buyerIn(body))
     if (buyer?.state !== 'open' || buyer.late) {
@@ -172,7 +176,7 @@ export const chaosService = (draw: Draw, scheduler: SchedulerLike, ledger: Ledge
     const [task, created] = fate.billed ? accept(buyer) : [undefined, sent]
     const answer = fate.answer(created)
     let stand: 'connecting' | 'left' | 'answered' = 'connecting'
-    const note = (wire: Wire): void => {
+    const note = (wire: NetworkEvent): void => {
       if (stand === 'connecting' && buyer.state !== 'open')
         ledger.breach(`${buyer.name} is ${buyer.state}, and its createTask went on connecting`)
       stand = wire._tag === 'Sent' ? 'left' : 'answered'
@@ -189,25 +193,25 @@ export const chaosService = (draw: Draw, scheduler: SchedulerLike, ledger: Ledge
     return watched(network, wires, createTimeoutMs, note, over)
   }
 
-  const question = (network: Network, body: Json): Observable<Wire> => {
+  const poll = (network: Network, body: JsonValue): Observable<NetworkEvent> => {
     const { resultTimeoutMs, pollEveryMs } = network.settings
     const now = scheduler.now()
     const task = ledger.tasks.get(textIn(body, 'taskId'))
     if (!task?.reached) {
-      ledger.breach(`a question for ${textIn(body, 'taskId')}, which nobody was told of`)
+      ledger.breach(`a poll for ${textIn(body, 'taskId')}, which nobody was told of`)
       return NEVER
     }
     const { id, asker } = task
     if (asker.state !== 'open' || asker.late)
       ledger.breach(`${asker.name} asks for ${id}, and is ${asker.state}, or came after the close`)
-    if (asker.asking) ledger.breach(`${asker.name}: two questions at once`)
+    if (asker.asking) ledger.breach(`${asker.name}: two polls at once`)
     if (now < asker.mayAskAt) ledger.breach(`${asker.name} asks ${asker.mayAskAt - now} ms too early`)
     const state = task.readyAt <= now ? { status: 'ready', solution: { gRecaptchaResponse: tokenOf(id) } } : undefined
     const right = reply({ errorId: 0, ...(state ?? { status: 'processing' }) })
     const answer = pick<Fate['answer']>(draw, askFates(draw, right, task), (wire) => wire)(right)
     asker.asking = true
     let retryAfterMs = 0
-    const note = (wire: Wire): void => {
+    const note = (wire: NetworkEvent): void => {
       if (wire._tag === 'Reply' && Number.isFinite(wire.retryAfterMs)) retryAfterMs = wire.retryAfterMs ?? 0
     }
     const over = (): void => {
@@ -228,7 +232,7 @@ export const chaosService = (draw: Draw, scheduler: SchedulerLike, ledger: Ledge
     }
     const post: Post = (path, body) =>
       defer(() => {
-        if (path === '/getTaskResult') return question(network, body)
+        if (path === '/getTaskResult') return poll(network, body)
         atRate()
         return create(network, body)
       })

@@ -179,7 +179,7 @@ export const CELLS: ReadonlyArray<Cell> = FAULTS.flatMap((row) =>
 )
 
 /**
- * The emulator's rules. The n-th create is the second of three solves; the n-th question comes after others that were
+ * The emulator's rules. The n-th create is the second of three solves; the n-th poll comes after others that were
  * answered "processing". A lost create was paid for.
  */
 export const rulesOf = ({ kind, call, when, fault, expected }: Cell): ReadonlyArray<string> => {

@@ -38,12 +38,12 @@ export interface Told {
   readonly words: string
 }
 
-/** The shortest time from the creation, or from a question that brought no state, to the next question. */
+/** The shortest time from the creation, or from a poll that brought no state, to the next poll. */
 const smallestWaitMs = (events: ReadonlyArray<SolverEvent>): number =>
   Math.min(
     ...events.map(({ _tag, at }, i) => {
       const before = events[i - 1]
-      return _tag === 'Asked' && before && before._tag !== 'Asked' ? at - before.at : Infinity
+      return _tag === 'Polled' && before && before._tag !== 'Polled' ? at - before.at : Infinity
     })
   )
 
@@ -61,12 +61,12 @@ const leading = (detour: buildConnector.connector, when: When, nth: number): bui
 }
 
 const dispatcherOf = ({ call, when }: Cell, detour: buildConnector.connector) => {
-  const [create, ask] =
+  const [create, poll] =
     call === 'createTask'
       ? [new Agent({ connect: leading(detour, when, 2) }), new Agent()]
-      : // Without keep-alive, so that every question connects.
+      : // Without keep-alive, so that every poll connects.
         [new Agent(), new Agent({ connect: leading(detour, when, STRUCK[when]), pipelining: 0 })]
-  return { create, ask }
+  return { create, poll }
 }
 
 const wordsOf = async (solver: Solver, outcomes: ReadonlyArray<Outcome>, told: ReadonlyArray<unknown>) => {
@@ -110,6 +110,6 @@ export const runCell = async (
     return { struck, others: outcomes, events, counters, smallestWaitMs: smallestWaitMs(events), tasks, words }
   } finally {
     stop()
-    await Promise.all([dispatcher?.create.destroy(), dispatcher?.ask.destroy(), emulator.close()])
+    await Promise.all([dispatcher?.create.destroy(), dispatcher?.poll.destroy(), emulator.close()])
   }
 }

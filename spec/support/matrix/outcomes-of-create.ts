@@ -1,6 +1,6 @@
 import { hurried, hurriedToDeadline, impatient, right, unlimited, type Expected, type Follows } from './outcomes.js'
 
-// What follows from a fault on createTask, class by class. One task needs one question here.
+// What follows from a fault on createTask, class by class. One task needs one poll here.
 
 /** The right answer can be read all the same. */
 export const harmless: Follows = () => right
@@ -10,7 +10,7 @@ const notCreated: Expected = {
   paid: 'no',
   creates: 0,
   accepted: 0,
-  questions: 0,
+  polls: 0,
   pace: unlimited
 }
 
@@ -29,7 +29,7 @@ export const lost: Follows = () => ({
   paid: 'unknown',
   creates: 1,
   accepted: 1,
-  questions: 0,
+  polls: 0,
   pace: unlimited
 })
 
@@ -39,7 +39,7 @@ export const lostUnread: Follows = (when) => ({ ...lost(when), accepted: 0 })
 /** As `lost`, and the client has to end it. */
 export const tooSlow: Follows = (when) => ({ ...lost(when), pace: impatient, hangsUp: true })
 
-const refusal: Expected = { tag: 'Refused', paid: 'no', creates: 1, accepted: 0, questions: 0, pace: unlimited }
+const refusal: Expected = { tag: 'Refused', paid: 'no', creates: 1, accepted: 0, polls: 0, pace: unlimited }
 
 /** The service said no. */
 export const refused =
@@ -49,7 +49,7 @@ export const refused =
 /** Nothing was created, the service asks for a wait. */
 export const later: Follows = (when) =>
   when === 'always'
-    ? { ...refusal, beside: { kind: 'later' }, creates: { atLeast: 2 }, pace: hurriedToDeadline }
+    ? { ...refusal, beside: { kind: 'unavailable' }, creates: { atLeast: 2 }, pace: hurriedToDeadline }
     : { ...right, creates: 2, pace: hurried }
 
 /** A 503 without a document is taken for that, and told as an assumption. */

@@ -21,7 +21,7 @@ export interface Expected {
   readonly creates: Count
   /** Creates that made a task, and so were paid for. */
   readonly accepted: Count
-  readonly questions: Count
+  readonly polls: Count
   readonly pace: Pace
   /** The client hangs up first, so that the service sees the end of the exchange later than the client. */
   readonly hangsUp?: true
@@ -32,7 +32,7 @@ export interface Expected {
 /** What follows from a fault. */
 export type Follows = (when: When) => Expected
 
-/** The smallest gap between an answer and the next question, in real milliseconds. */
+/** The smallest gap between an answer and the next poll, in real milliseconds. */
 export const GAP_MS = 10
 
 const LONG_MS = 30_000
@@ -45,7 +45,7 @@ const pace = (limits: Partial<Pace['limits']> = {}, speed = 1): Pace => {
 
 /** No limit comes near. */
 export const unlimited = pace()
-/** Ends at the deadline, which leaves time for a good many questions. */
+/** Ends at the deadline, which leaves time for a good many polls. */
 export const toDeadline = pace({ giveUpAfterMs: 300 })
 export const toLateDeadline = pace({ giveUpAfterMs: 3_000 })
 /** Gives up a silent call long before that. */
@@ -56,7 +56,7 @@ export const hurried = pace({}, 100)
 export const hurriedToDeadline = pace({ giveUpAfterMs: 26_000 }, 100)
 
 /** The service took one task, and was asked once. */
-export const right: Expected = { tag: 'Right', creates: 1, accepted: 1, questions: 1, pace: unlimited }
+export const right: Expected = { tag: 'Right', creates: 1, accepted: 1, polls: 1, pace: unlimited }
 
 /** The same, where the client hangs up on the answer. */
 export const hangingUp =
