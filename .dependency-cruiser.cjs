@@ -1,32 +1,87 @@
 const inModule = (...names) => `(^|/)node_modules/(${names.join('|')})(/|$)`
 
+const PURE = inModule('rxjs', 'fp-ts', 'io-ts')
+
+/** A folder, and all that it may import of lib and of packages. */
+const mayImport = (folder, allowed, comment) => ({
+  name: `${folder.replaceAll('/', '-')}-imports`,
+  comment,
+  severity: 'error',
+  from: { path: `^lib/${folder}/` },
+  to: { pathNot: [`^lib/${folder}/`, ...allowed] }
+})
+
+const onlyFor = (name, modules, importers, comment) => ({
+  name,
+  comment,
+  severity: 'error',
+  from: { pathNot: importers },
+  to: { path: inModule(...modules) }
+})
+
+// What the folders outside of core may import of it: the words that callers see.
+const PUBLIC_CORE = ['^lib/core/model/', '^lib/core/solver\\.ts$']
+const outsideLib = '^(?!lib/)'
+
 /** @type {import('dependency-cruiser').IConfiguration} */
 module.exports = {
   forbidden: [
+    mayImport('core', [PURE], 'core is pure: what it needs of the world is a field of its ports'),
+    mayImport('core/rx', [inModule('rxjs', 'fp-ts')], 'operators know no task'),
+    mayImport('core/model', ['^lib/core/rx/', PURE], 'the words that callers see stand on nothing else'),
+    mayImport('core/protocol', ['^lib/core/model/', inModule('fp-ts', 'io-ts')], 'no time and no subscription'),
+    mayImport('core/solve', ['^lib/core/(model|protocol|rx)/', PURE], 'one task knows nothing of batches'),
+    mayImport('core/batch', ['^lib/core/(solve|protocol|model|rx)/', PURE], 'a batch stands on single tasks'),
+    mayImport(
+      'http',
+      [...PUBLIC_CORE, '^lib/core/build-solver\\.ts$', outsideLib],
+      'the network is a port; only this folder builds a solver'
+    ),
+    mayImport('journal', [...PUBLIC_CORE, outsideLib], 'the file journal is a port'),
+    mayImport('emulator', [outsideLib], 'the emulator shares no line with the client that it tests'),
+    mayImport(
+      'cli',
+      [...PUBLIC_CORE, '^lib/(http|emulator|journal)/', outsideLib],
+      'the command uses the library as a user does'
+    ),
     {
-      name: 'core-is-pure',
-      comment: 'core imports only rxjs, fp-ts, io-ts and itself; what it needs of the world is a field of its ports',
+      name: 'cli-loads-lazily',
+      comment: 'the command loads the emulator and the journal by import(), as most runs need neither',
       severity: 'error',
-      from: { path: '^lib/core/' },
-      to: { pathNot: ['^lib/core/', inModule('rxjs', 'fp-ts', 'io-ts')] }
+      from: { path: '^lib/cli/' },
+      to: {
+        path: '^lib/(emulator|journal)/',
+        dependencyTypesNot: ['dynamic-import', 'type-only', 'type-import']
+      }
     },
     {
-      name: 'command-only',
-      comment: 'argument parsing and the progress bar are loaded by the command alone',
+      name: 'nothing-imports-cli',
       severity: 'error',
       from: { pathNot: '^lib/cli/' },
-      to: { path: inModule('commander', 'cli-progress', '@types/cli-progress') }
+      to: { path: '^lib/cli/' }
     },
     {
-      name: 'journal-only',
-      comment: 'the locks are loaded by the journal alone, as they change functions of node and listen to signals',
+      name: 'index-imports',
+      comment: 'the entry point lists names, and loads neither the command nor the emulator nor the journal',
       severity: 'error',
-      from: { pathNot: '^lib/journal/lock\\.ts$' },
-      to: { path: inModule('proper-lockfile', '@types/proper-lockfile') }
+      from: { path: '^lib/index\\.ts$' },
+      to: { pathNot: [...PUBLIC_CORE, '^lib/core/interop\\.ts$', '^lib/http/create-solver\\.ts$'] }
+    },
+    {
+      name: 'testing-imports',
+      severity: 'error',
+      from: { path: '^lib/testing\\.ts$' },
+      to: { pathNot: [...PUBLIC_CORE, PURE] }
+    },
+    {
+      name: 'interop-imports',
+      severity: 'error',
+      from: { path: '^lib/core/interop\\.ts$' },
+      to: { pathNot: ['^lib/core/(model|rx)/', PURE] }
     },
     {
       name: 'light-entry',
-      comment: "require('rx-captcha') loads neither the command nor the emulator nor the journal",
+      comment: "require('rx-captcha') loads neither the command nor the emulator nor the journal, by any path",
       severity: 'error',
       from: { path: '^lib/(index|testing)\\.ts$' },
       to: {
@@ -34,6 +89,19 @@ module.exports = {
         reachable: true
       }
     },
+    onlyFor(
+      'command-only',
+      ['commander', 'cli-progress', '@types/cli-progress', 'csv-parse'],
+      '^lib/cli/',
+      'argument parsing, CSV and the progress bar are loaded by the command alone'
+    ),
+    onlyFor(
+      'journal-only',
+      ['proper-lockfile', '@types/proper-lockfile'],
+      '^lib/journal/lock\\.ts$',
+      'the locks change functions of node and listen to signals, so the journal alone loads them'
+    ),
+    onlyFor('http-only', ['undici'], '^lib/http/', 'undici is loaded where the network is'),
     {
       name: 'rxjs-entries',
       comment: "only 'rxjs' and 'rxjs/testing'",

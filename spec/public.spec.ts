@@ -57,10 +57,10 @@ describe('the names of', () => {
       main,
       'index.ts',
       'createSolver recaptchaV2 defineTask advise explain entryAfter orThrow retryLeft toTaskEither InvalidOptions SolveFailure',
-      `Solver SolverOptions SolveOptions ScopeOptions RetryOptions
+      `Solver SolverOptions UndiciDispatcher ScopeOptions RetryOptions SolveResult
        Problems RecaptchaV2Fields RecaptchaV2Solution Resumable SolutionOf Solved TaskKind TaskRef TaskSpec TaskState
        BadReply CreateUnknown ReplyProblem Interrupted InvalidTask ErrorKind NotCreated Refused SolveError TaskFailed TimedOut
-       Advice BatchOptions JournalEntry Journal CodeMeaning Orphan Outcome SolverEvent TaskEvent CallResult ErrorCause JsonValue CallPath Post NetworkEvent`
+       Advice BatchOptions JournalEntry Journal CodeMeaning Orphan Outcome EventMeta SolverEvent SolverEventBody TaskEvent TaskStep CallResult ErrorCause JsonValue CallPath Post NetworkEvent`
     ],
     ['rx-captcha/testing', testing, 'testing.ts', 'answers outcomes scriptedPost stubSolver', 'Scripted SeenCall'],
     [

@@ -1,6 +1,6 @@
 import { CommanderError, type Command } from 'commander'
 import { InvalidOptions } from '../core/model/options.js'
-import { recaptchaV2 } from '../core/model/task.js'
+import { recaptchaV2 } from '../core/model/recaptcha-v2.js'
 import { EXIT } from './shared/exit-code.js'
 import { batch, checkBatch, type BatchGiven } from './batch/command.js'
 import { demo } from './demo/command.js'

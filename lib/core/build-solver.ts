@@ -1,44 +1,138 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { Observable, type ObservableInput } from 'rxjs'
-import { pollOnce } from './solve/poll-result.js'
-import { solveAll, type BatchOptions } from './batch/solve-all.js'
-import { makeCall } from './solve/call.js'
-import type { Context } from './solve/context.js'
-import type { Solver } from './solver.js'
+import { solveAll } from './batch/solve-all.js'
+import type { BatchOptions } from './model/batch.js'
 import type { SolveError } from './model/error.js'
 import type { Orphan, TaskEvent } from './model/event.js'
-import { RateLimiter } from './rx/rate-limiter.js'
-import type { TrackOptions } from './solve/active-task.js'
-import { InFlight } from './solve/in-flight.js'
-import { EventBus } from './solve/event-bus.js'
-import * as OE from './rx/observable-either.js'
-import { problemsOfClose, problemsOfScope, throwIfAny, type Settings } from './model/options.js'
 import type { Ports } from './model/network.js'
-import { scrubber } from './protocol/redact.js'
-import { create, resume, solve } from './solve/solve.js'
+import { MAX_TIMER_MS, checkOptions, durationFrom, scopeOptionCodecs, type Settings } from './model/options.js'
+import { optional, type Problems } from './model/problems.js'
+import type { SolveResult } from './model/result.js'
 import {
   readPayload,
   readRef,
-  type Problems,
   type Resumable,
   type SolutionOf,
   type Solved,
   type TaskRef,
   type TaskSpec
 } from './model/task.js'
+import { scrubber } from './protocol/redact.js'
+import { exponential } from './rx/backoff.js'
+import * as OE from './rx/observable-either.js'
+import { RateLimiter } from './rx/rate-limiter.js'
+import type { TrackOptions } from './solve/active-task.js'
+import { makeCall } from './solve/call.js'
+import type { Context } from './solve/context.js'
+import { EventBus } from './solve/event-bus.js'
+import { InFlight } from './solve/in-flight.js'
+import { pollOnce } from './solve/poll-result.js'
+import { create, resume, solve } from './solve/solve.js'
+import type { Solver } from './solver.js'
 
-type Observed<A> = Observable<E.Either<SolveError, A>>
-
-interface Scope {
-  readonly label: string | undefined
-  readonly giveUpAfterMs: number
+/** Builds a solver over the ports. The settings are checked already. */
+export const buildSolver = (ports: Ports, settings: Settings): Solver => {
+  const { scheduler, random } = ports
+  const scrub = scrubber(settings.clientKey)
+  const events = new EventBus(scheduler)
+  const context: Context = {
+    scheduler,
+    random,
+    settings,
+    events,
+    readOptions: { meaningOf: settings.meaningOf, scrub },
+    call: makeCall(ports, scrub),
+    pollBackoff: exponential({ firstMs: settings.pollEveryMs, maxMs: MAX_TIMER_MS }),
+    limiter: new RateLimiter(scheduler, random, settings.createsPerSecond),
+    inFlight: new InFlight(scheduler, events)
+  }
+  return scopedSolver(context, closeOnce(context, ports), { label: undefined, giveUpAfterMs: settings.giveUpAfterMs })
 }
 
-/** Who hears of a subscription beside its subscriber, and what it is part of. */
-type Aside<A> = Pick<TrackOptions<Solved<A>>, 'onStep' | 'onSettled' | 'batch' | 'journal'>
+const closeOnce = ({ inFlight }: Context, ports: Ports): Solver['close'] => {
+  let closed: Promise<ReadonlyArray<Orphan>> | undefined
+  return (options = {}) => {
+    checkOptions({ graceMs: optional(durationFrom(0)) }, options)
+    return (closed ??= inFlight.close(options.graceMs ?? 0).finally(ports.close))
+  }
+}
 
-/** Runs a solve and passes on what it tells; the outcome comes as the last event. */
-const withProgress = <A>({ scheduler }: Context, { label }: Scope, run: (aside: Aside<A>) => Observed<Solved<A>>) =>
+/** What `withOptions` can change. */
+type Scope = Pick<TrackOptions<unknown>, 'label' | 'giveUpAfterMs'>
+
+const scopedSolver = (context: Context, close: Solver['close'], scope: Scope): Solver => {
+  const { events, inFlight } = context
+  const { solveTask, resumeTask } = trackedSolves(context, scope)
+  const batch = solveAll({
+    inFlight,
+    scrub: context.readOptions.scrub,
+    solve: (task, run, journal) => solveTask(task, { batch: run, journal }),
+    resume: (kind, ref, run) => resumeTask(kind, ref, { batch: run }),
+    skip: (key) => {
+      events.emit(scope.label, { _tag: 'Skipped', key })
+    }
+  })
+
+  return {
+    solve: (task) => solveTask(task),
+    solveWithProgress: (task) => withProgress(context, scope, (observers) => solveTask(task, observers)),
+    resume: (task, ref) => resumeTask(task, ref),
+    resumeWithProgress: (task, ref) => withProgress(context, scope, (observers) => resumeTask(task, ref, observers)),
+    ...trackedCalls(context, scope),
+    // S is a TaskSpec of its own solution, which the compiler cannot infer for a type parameter.
+    solveAll: <T, S extends TaskSpec<unknown>>(
+      items: ObservableInput<T>,
+      toTask: (item: T) => S,
+      options?: BatchOptions<T>
+    ) => batch(items, toTask as (item: T) => TaskSpec<SolutionOf<S>>, options),
+    withOptions: (options) => {
+      checkOptions(scopeOptionCodecs, options)
+      const { label = scope.label, giveUpAfterMs = scope.giveUpAfterMs } = options
+      return scopedSolver(context, close, { label, giveUpAfterMs })
+    },
+    orphans: events.orphans,
+    events: events.events,
+    close
+  }
+}
+
+/** The options of a solve beyond its task and scope. */
+type SolveExtras<A> = Pick<TrackOptions<Solved<A>>, 'onStep' | 'onSettled' | 'batch' | 'journal'>
+
+const trackedSolves = (context: Context, scope: Scope) => ({
+  solveTask: <A>(task: TaskSpec<A>, extras?: SolveExtras<A>): Observable<SolveResult<A>> =>
+    context.inFlight.track({ task, ref: undefined, isSolve: true, ...scope, ...extras }, (active) =>
+      fromEither(readPayload(task), (payload) => solve(context, task, payload, active))
+    ),
+  resumeTask: <A>(kind: Resumable<A>, given: TaskRef, extras?: SolveExtras<A>): Observable<SolveResult<A>> => {
+    const ref = readRef(kind, given)
+    return context.inFlight.track(
+      { task: kind, ref: rightOrNothing(ref), isSolve: true, ...scope, ...extras },
+      (active) => fromEither(ref, (valid) => resume(context, kind, valid, active))
+    )
+  }
+})
+
+/** The two halves of a solve, as single calls. */
+const trackedCalls = (context: Context, scope: Scope): Pick<Solver, 'createTask' | 'getTaskResult'> => ({
+  createTask: (task) =>
+    context.inFlight.track({ task, ref: undefined, isSolve: false, ...scope }, (active) =>
+      fromEither(readPayload(task), (payload) => create(context, payload, active))
+    ),
+  getTaskResult: (kind, given) => {
+    const ref = readRef(kind, given)
+    return context.inFlight.track({ task: kind, ref: rightOrNothing(ref), isSolve: false, ...scope }, () =>
+      fromEither(ref, (valid) => pollOnce(context, kind, valid))
+    )
+  }
+})
+
+/** Runs a solve and emits its steps; the last event is its outcome. */
+const withProgress = <A>(
+  { scheduler }: Context,
+  { label }: Scope,
+  run: (observers: SolveExtras<A>) => Observable<SolveResult<A>>
+) =>
   new Observable<TaskEvent<A>>((subscriber) =>
     run({
       onStep: (step) => {
@@ -58,102 +152,11 @@ const withProgress = <A>({ scheduler }: Context, { label }: Scope, run: (aside: 
     })
   )
 
-const invalid = (problems: Problems) => OE.left<SolveError>({ _tag: 'InvalidTask', paid: 'no', problems })
+/** Continues with valid input, or ends as `InvalidTask`. */
+const fromEither = <T, A>(
+  input: E.Either<Problems, T>,
+  next: (input: T) => OE.ObservableEither<SolveError, A>
+): OE.ObservableEither<SolveError, A> =>
+  E.isLeft(input) ? OE.left({ _tag: 'InvalidTask', paid: 'no', problems: input.left }) : next(input.right)
 
-const refOf: (read: E.Either<Problems, TaskRef>) => TaskRef | undefined = E.getOrElseW(() => undefined)
-
-/** Goes on with what could be read, or ends as `InvalidTask`. */
-const fromEither = <T, A>(input: E.Either<Problems, T>, next: (input: T) => Observed<A>): Observed<A> =>
-  E.isLeft(input) ? invalid(input.left) : next(input.right)
-
-/** A solve and a resume, each one subscription of its own. */
-const subscriptions = (context: Context, scope: Scope) => ({
-  solving: <A>(task: TaskSpec<A>, aside?: Aside<A>): Observed<Solved<A>> =>
-    context.inFlight.track({ task, ref: undefined, isSolve: true, ...scope, ...aside }, (life) =>
-      fromEither(readPayload(task), (payload) => solve(context)(task, payload, life))
-    ),
-  resuming: <A>(task: Resumable<A>, given: TaskRef, aside?: Aside<A>): Observed<Solved<A>> => {
-    const read = readRef(task, given)
-    return context.inFlight.track({ task, ref: refOf(read), isSolve: true, ...scope, ...aside }, (life) =>
-      fromEither(read, (ref) => resume(context)(task, ref, life))
-    )
-  }
-})
-
-const batches = (
-  { inFlight: lives, readOptions: reading }: Context,
-  news: EventBus,
-  { label }: Scope,
-  by: ReturnType<typeof subscriptions>
-) =>
-  solveAll({
-    lives,
-    scrub: reading.scrub,
-    solve: (task, batch, notes) => by.solving(task, { batch, journal: notes }),
-    resume: (task, ref, batch) => by.resuming(task, ref, { batch }),
-    skipped: (key) => {
-      news.emit(label, { _tag: 'Skipped', key })
-    }
-  })
-
-/** What one solver hands out for one scope. */
-const scopedSolver = (context: Context, news: EventBus, close: Solver['close'], scope: Scope): Solver => {
-  const { inFlight: lives } = context
-  const by = subscriptions(context, scope)
-  const { solving, resuming } = by
-  const all = batches(context, news, scope, by)
-
-  return {
-    solve: (task) => solving(task),
-    solveWithProgress: (task) => withProgress(context, scope, (aside) => solving(task, aside)),
-    resume: (task, ref) => resuming(task, ref),
-    resumeWithProgress: (task, ref) => withProgress(context, scope, (aside) => resuming(task, ref, aside)),
-    createTask: (task) =>
-      lives.track({ task, ref: undefined, isSolve: false, ...scope }, (life) =>
-        fromEither(readPayload(task), (payload) => create(context)(payload, life))
-      ),
-    getTaskResult: (task, given) => {
-      const read = readRef(task, given)
-      return lives.track({ task, ref: refOf(read), isSolve: false, ...scope }, () =>
-        fromEither(read, (ref) => pollOnce(context)(task, ref))
-      )
-    },
-    // S is a TaskSpec of its own solution, which the compiler cannot see of a type parameter.
-    solveAll: <T, S extends TaskSpec<unknown>>(
-      items: ObservableInput<T>,
-      toTask: (item: T) => S,
-      options?: BatchOptions<T>
-    ) => all(items, toTask as (item: T) => TaskSpec<SolutionOf<S>>, options),
-    withOptions: (options) => {
-      throwIfAny(problemsOfScope(options))
-      const { label = scope.label, giveUpAfterMs = scope.giveUpAfterMs } = options
-      return scopedSolver(context, news, close, { label, giveUpAfterMs })
-    },
-    orphans: news.orphans,
-    events: news.events,
-    close
-  }
-}
-
-/** Builds a solver over the ports; options are checked already. */
-export const buildSolver = (ports: Ports, settings: Settings): Solver => {
-  const { scheduler, random } = ports
-  const scrub = scrubber(settings.clientKey)
-  const news = new EventBus(scheduler)
-  const lives = new InFlight(scheduler, news)
-  const context: Context = {
-    scheduler,
-    random,
-    settings,
-    call: makeCall(ports, scrub),
-    limiter: new RateLimiter(scheduler, random, settings.createsPerSecond),
-    inFlight: lives,
-    readOptions: { kindOf: settings.meaningOf, scrub }
-  }
-  let closed: Promise<ReadonlyArray<Orphan>> | undefined
-  const close: Solver['close'] = (options = {}) => {
-    throwIfAny(problemsOfClose(options))
-    return (closed ??= lives.close(options.graceMs ?? 0).finally(ports.end))
-  }
-  return scopedSolver(context, news, close, { label: undefined, giveUpAfterMs: settings.giveUpAfterMs })
-}
+const rightOrNothing: <A>(either: E.Either<unknown, A>) => A | undefined = E.getOrElseW(() => undefined)

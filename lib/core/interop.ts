@@ -1,14 +1,11 @@
 import * as E from 'fp-ts/lib/Either.js'
-import type * as TE from 'fp-ts/lib/TaskEither.js'
+import type { TaskEither } from 'fp-ts/lib/TaskEither.js'
 import {
   asyncScheduler,
-  catchError,
   exhaustMap,
   firstValueFrom,
   map,
   of,
-  retry,
-  throwError,
   timer,
   type MonoTypeOperatorFunction,
   type Observable,
@@ -17,13 +14,78 @@ import {
 } from 'rxjs'
 import type { SolveError } from './model/error.js'
 import { advise, explain } from './model/explain.js'
-import { MAX_TIMER_MS, problemsIn, throwIfAny, integerBetween } from './model/options.js'
-
-const isSolveError = (error: unknown): error is SolveError =>
-  typeof error === 'object' && error !== null && '_tag' in error && 'paid' in error
+import { checkOptions, durationFrom } from './model/options.js'
+import { optional } from './model/problems.js'
 
 /**
- * Thrown by {@link orThrow}. `error` is the `Left`; the message is what `explain` says of it.
+ * How {@link retryLeft} retries.
+ *
+ * @since 0.1.0
+ */
+export interface RetryOptions {
+  /** How many times it resubscribes at most. */
+  readonly count: number
+  /** The delay before each retry, in milliseconds. @defaultValue 0 */
+  readonly delayMs?: number | undefined
+  /** Which errors are retried. @defaultValue those with the advice `repeat`, after which nothing is ever paid twice */
+  readonly when?: ((error: SolveError) => boolean) | undefined
+  /** @defaultValue asyncScheduler */
+  readonly scheduler?: SchedulerLike | undefined
+}
+
+/**
+ * Resubscribes to the source when it ends with a `Left` that is worth a retry; the last `Left` is emitted.
+ *
+ * ```
+ * source   --(L|)  --(R|)
+ * result   ---------(R|)
+ * ```
+ *
+ * By default it never pays twice. In a `when` of your own, look at `error.paid`.
+ *
+ * @throws InvalidOptions for a `delayMs` that no timer can hold
+ * @since 0.1.0
+ */
+export const retryLeft = <A>({
+  count,
+  delayMs = 0,
+  when = (error) => advise(error) === 'repeat',
+  scheduler = asyncScheduler
+}: RetryOptions): MonoTypeOperatorFunction<E.Either<SolveError, A>> => {
+  checkOptions({ delayMs: optional(durationFrom(0)) }, { delayMs })
+  return (source) => {
+    const subscribeWith = (retriesLeft: number): Observable<E.Either<SolveError, A>> =>
+      source.pipe(
+        exhaustMap((result) =>
+          E.isLeft(result) && retriesLeft > 0 && when(result.left)
+            ? timer(delayMs, scheduler).pipe(exhaustMap(() => subscribeWith(retriesLeft - 1)))
+            : of(result)
+        )
+      )
+    return subscribeWith(count)
+  }
+}
+
+/**
+ * Emits the value of a `Right`, and errors with a {@link SolveFailure} on a `Left`, for code that wants exceptions.
+ *
+ * ```
+ * source   ---(R|)      source   ---(L|)
+ * result   ---(r|)      result   ---#
+ * ```
+ *
+ * Never put `retry()` behind it: after every failure it would pay for a new task. Use {@link retryLeft} before it.
+ *
+ * @since 0.1.0
+ */
+export const orThrow = <Failure, A>(): OperatorFunction<E.Either<Failure, A>, A> =>
+  map((either) => {
+    if (E.isLeft(either)) throw new SolveFailure(either.left)
+    return either.right
+  })
+
+/**
+ * The error of {@link orThrow}. `error` is the `Left`; the message is what `explain` says about it.
  *
  * @since 0.1.0
  */
@@ -35,89 +97,15 @@ export class SolveFailure<Failure = SolveError> extends Error {
   }
 }
 
-/**
- * Emits the `Right`, and errors with a {@link SolveFailure} on a `Left`, for code that wants exceptions.
- *
- * ```
- * source   ---(R|)      source   ---(L|)
- * result   ---(r|)      result   ---#
- * ```
- *
- * Never put `retry()` behind it: it would pay for a new task after every failure. Use {@link retryLeft} before it.
- *
- * @since 0.1.0
- */
-export const orThrow = <Failure, A>(): OperatorFunction<E.Either<Failure, A>, A> =>
-  map((either) => {
-    if (E.isLeft(either)) throw new SolveFailure(either.left)
-    return either.right
-  })
+const isSolveError = (error: unknown): error is SolveError =>
+  typeof error === 'object' && error !== null && '_tag' in error && 'paid' in error
 
 /**
- * The first `Either` of an Observable as an fp-ts TaskEither. Every run subscribes, and so buys a task of its own.
+ * The first `Either` of an Observable as an fp-ts TaskEither. Every run subscribes, and so pays for a task of its own.
  *
  * @since 0.1.0
  */
 export const toTaskEither =
-  <Failure, A>(source: Observable<E.Either<Failure, A>>): TE.TaskEither<Failure, A> =>
+  <Failure, A>(source: Observable<E.Either<Failure, A>>): TaskEither<Failure, A> =>
   () =>
     firstValueFrom(source)
-
-/**
- * How {@link retryLeft} repeats.
- *
- * @since 0.1.0
- */
-export interface RetryOptions {
-  /** How many times at most it subscribes again. */
-  readonly count: number
-  /** The wait before each, in milliseconds. @defaultValue 0 */
-  readonly delayMs?: number | undefined
-  /** Which errors are worth it. @defaultValue those with the advice `repeat`, after which nothing is ever paid twice */
-  readonly when?: ((error: SolveError) => boolean) | undefined
-  /** @defaultValue asyncScheduler */
-  readonly scheduler?: SchedulerLike | undefined
-}
-
-class Again<A> extends Error {
-  constructor(readonly either: E.Either<SolveError, A>) {
-    super()
-  }
-}
-
-/**
- * Subscribes to the source again when it ends with a `Left` that is worth repeating; the last `Left` passes.
- *
- * ```
- * source   --(L|)  --(R|)
- * result   ---------(R|)
- * ```
- *
- * By default it never pays twice. With a `when` of your own, look at `error.paid`.
- *
- * @throws InvalidOptions for a `delayMs` that no timer can hold
- * @since 0.1.0
- */
-export const retryLeft = <A>({
-  count,
-  delayMs = 0,
-  when,
-  scheduler = asyncScheduler
-}: RetryOptions): MonoTypeOperatorFunction<E.Either<SolveError, A>> => {
-  throwIfAny(problemsIn({ delayMs }, { delayMs: integerBetween(0, MAX_TIMER_MS, 'milliseconds') }))
-  const isWorthIt = when ?? ((error: SolveError): boolean => advise(error) === 'repeat')
-  return (source) =>
-    source.pipe(
-      exhaustMap((either) =>
-        E.isLeft(either) && isWorthIt(either.left) ? throwError(() => new Again(either)) : of(either)
-      ),
-      // Only our own signal is repeated; a defect passes.
-      retry({
-        count,
-        delay: (error: unknown) => (error instanceof Again ? timer(delayMs, scheduler) : throwError(() => error))
-      }),
-      catchError((error: unknown) =>
-        error instanceof Again ? of((error as Again<A>).either) : throwError(() => error)
-      )
-    )
-}

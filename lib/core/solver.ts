@@ -1,85 +1,87 @@
-import type * as E from 'fp-ts/lib/Either.js'
+import type { Either } from 'fp-ts/lib/Either.js'
 import type { Observable, ObservableInput } from 'rxjs'
-import type { TaskState } from './solve/poll-result.js'
-import type { BatchOptions, Outcome } from './batch/solve-all.js'
+import type { BatchOptions, Outcome } from './model/batch.js'
 import type { SolveError } from './model/error.js'
 import type { Orphan, SolverEvent, TaskEvent } from './model/event.js'
 import type { ScopeOptions } from './model/options.js'
-import type { Resumable, SolutionOf, Solved, TaskRef, TaskSpec } from './model/task.js'
-
-type Observed<A> = Observable<E.Either<SolveError, A>>
+import type { SolveResult, TaskState } from './model/result.js'
+import type { Resumable, SolutionOf, TaskRef, TaskSpec } from './model/task.js'
 
 /**
- * The client of one account. Members are functions that can be passed unbound: `tasks$.pipe(mergeMap(solver.solve, 20))`.
+ * The client of one account. Its members are function properties and can be passed unbound:
+ * `tasks$.pipe(mergeMap(solver.solve, 20))`.
  *
  * @since 0.1.0
  */
 export interface Solver {
   /**
-   * Creates one task at the service, asks until it is final, and emits its outcome.
+   * Creates one task at the service, polls it until it is final, and emits its outcome.
    *
-   * Cold: every subscription creates, and pays for, a task of its own. Emits one `Either`, completes, never errors: a
-   * failure of one task never ends another. At least `pollEveryMs` lie between an answer and the next poll.
-   * Unsubscribing stops asking; a createTask that has left is read to its end, and its task appears on `orphans`, as does
-   * a task that was known already.
+   * Cold: every subscription creates, and pays for, a task of its own. Emits one `Either`, completes, never errors, so the
+   * failure of one task never ends another. At least `pollEveryMs` pass between a reply and the next poll. Unsubscribing
+   * stops polling. A createTask that was sent is not aborted; its task is emitted on `orphans`, and so is a task that had
+   * been created before.
    *
    * ```
    * solve   ---c---p---p---(R|)    c createTask, p "processing", R Right(Solved)
    * ```
    *
    * @param task - what to solve; see {@link recaptchaV2}
-   * @returns `Right(Solved)`, or `Left` with `InvalidTask` (the fields do not fit), `NotCreated` (it never left),
-   *  `Refused` (the service said no): nothing was paid; `CreateUnknown` (no readable answer to createTask): perhaps;
-   *  `TaskFailed` (the service ended it), `BadReply` (answers outside the protocol), `TimedOut` (after `giveUpAfterMs`),
+   * @returns `Right(Solved)`, or `Left` with `InvalidTask` (the fields do not fit), `NotCreated` (createTask was never sent),
+   *  `Refused` (the service refused it): nothing was paid; `CreateUnknown` (no readable reply to createTask): perhaps paid;
+   *  `TaskFailed` (the service ended it), `BadReply` (replies violated the protocol), `TimedOut` (after `giveUpAfterMs`),
    *  `Interrupted` (the solver was closed): paid, `error.ref` goes to `resume`
-   * @see docs/errors.md for each error and what to do, docs/protocol.md for the wire and its sources
+   * @see docs/errors.md for each error and what to do, docs/protocol.md for the requests, the replies and their sources
    * @since 0.1.0
    */
-  readonly solve: <A>(task: TaskSpec<A>) => Observed<Solved<A>>
+  readonly solve: <A>(task: TaskSpec<A>) => Observable<SolveResult<A>>
   /**
-   * As {@link Solver.solve}, and tells what happens on the way. The last event is `Settled` with the outcome; then it
-   * completes. Every subscription buys a task.
+   * As {@link Solver.solve}, and emits every step on the way. The last event is `Settled` with the outcome; then it completes.
+   * Every subscription pays for a task of its own.
    *
    * @since 0.1.0
    */
   readonly solveWithProgress: <A>(task: TaskSpec<A>) => Observable<TaskEvent<A>>
   /**
-   * Goes on with a task that is paid for already: asks at once, then as {@link Solver.solve} does, for `giveUpAfterMs` from
-   * the subscription. Creates nothing.
+   * Continues a task that is paid for: polls at once, then as {@link Solver.solve} does, for `giveUpAfterMs` from the
+   * subscription. Creates nothing.
    *
    * @param task - the kind of the task, or the task itself: `resume(recaptchaV2, ref)`
-   * @param ref - the task's id and the instant of its creation, from an error, an orphan, an event or `createTask`
-   * @returns as `solve`, without what only creating can meet; `InvalidTask` if the reference is not one
+   * @param ref - the id of the task and when it was created, from an error, an orphan, an event or `createTask`
+   * @returns as `solve`, without the errors of creating; `InvalidTask` if `ref` is not a reference
    * @since 0.1.0
    */
-  readonly resume: <A>(task: Resumable<A>, ref: TaskRef) => Observed<Solved<A>>
+  readonly resume: <A>(task: Resumable<A>, ref: TaskRef) => Observable<SolveResult<A>>
   /**
-   * As {@link Solver.resume}, and tells what happens on the way. The last event is `Settled`.
+   * As {@link Solver.resume}, and emits every step on the way. The last event is `Settled`.
    *
    * @since 0.1.0
    */
   readonly resumeWithProgress: <A>(task: Resumable<A>, ref: TaskRef) => Observable<TaskEvent<A>>
   /**
-   * The create half of {@link Solver.solve}, by the same rules. The task that it emits is the caller's from then on.
+   * The create half of {@link Solver.solve}, by the same rules. The solver does not follow the task any further: to keep its
+   * reference is up to the caller.
    *
    * @returns `Right(TaskRef)`, or `Left` with `InvalidTask`, `NotCreated`, `Refused` or `CreateUnknown`
    * @since 0.1.0
    */
-  readonly createTask: <A>(task: TaskSpec<A>) => Observed<TaskRef>
+  readonly createTask: <A>(task: TaskSpec<A>) => Observable<Either<SolveError, TaskRef>>
   /**
-   * Asks one poll, not repeated. A `Left` is only the task's own end: `TaskFailed`; beside it `InvalidTask` for a
-   * reference that is not one, and `Interrupted` for a solver that was closed.
+   * Polls once and does not repeat it.
    *
+   * @returns `Right(TaskState)`, or `Left` only if the task has ended: `TaskFailed`; or with `InvalidTask` if `ref` is not a
+   *  reference, and `Interrupted` if the solver was closed
    * @since 0.1.0
    */
-  readonly getTaskResult: <A>(task: Resumable<A>, ref: TaskRef) => Observed<TaskState<A>>
+  readonly getTaskResult: <A>(task: Resumable<A>, ref: TaskRef) => Observable<Either<SolveError, TaskState<A>>>
   /**
-   * Solves all items of a source, `concurrency` at a time, and emits one {@link Outcome} for every item that it takes, as they
-   * end; then completes. A failure ends no other task. Cold: every subscription goes through the source, and buys, anew.
+   * Solves all items of a source, `concurrency` at a time, and emits one {@link Outcome} for every item that it pulls, in the
+   * order in which they end; then it completes. A failure ends no other task. Cold: every subscription reads the source from
+   * the start, and pays for its tasks again.
    *
-   * Arrays, iterables and async iterables are asked for an item only when there is room for it, so a file of any length does;
-   * memory does not grow with their length. An Observable and a promise cannot be asked to wait: what is not taken yet is
-   * kept, as `mergeMap` does.
+   * Arrays, iterables and async iterables are asked for the next item only when there is room for it, so a file may have any
+   * length, and memory does not grow with it. Observables and promises cannot be asked to wait: their items are buffered, as
+   * `mergeMap` does.
    *
    * ```
    * items, 2 at a time   ab      c
@@ -88,14 +90,14 @@ export interface Solver {
    * result               -----R--L-…    { index, item, result }
    * ```
    *
-   * A `toTask` or `keyOf` that throws is its item's `InvalidTask`. An error of the source ends the taking; what is open is
-   * finished, and then it is passed on. After `close` nothing is taken. Leaving puts open tasks on `orphans`, and calls the
-   * iterator's `return`.
+   * If `toTask` or `keyOf` throws, the outcome of that item is `InvalidTask`. An error of the source stops the pulling; the
+   * error is passed on when the active tasks have ended. After `close` nothing is pulled. Unsubscribing emits the active tasks
+   * on `orphans` and calls the iterator's `return`.
    *
-   * With a `journal` each key is bought once over all runs: a task of an earlier run is gone on with, a key that is finished is
-   * skipped without an outcome (event `Skipped`), one whose createTask may have left is a `CreateUnknown`. The journal hears
-   * of an outcome after your `next` has returned, so do there what must not be lost. If it fails nothing more is created, what
-   * is open is finished, and then its error is passed on.
+   * With a `journal`, each key is paid for once over all runs: a task of an earlier run is resumed, a finished key is skipped
+   * without an outcome (event `Skipped`), and a key whose createTask may have been sent ends as `CreateUnknown`. The journal
+   * records an outcome after your `next` has returned, so save there what must not be lost. If the journal fails, nothing
+   * more is created; its error is passed on when the active tasks have ended.
    *
    * @throws InvalidOptions at once, for a source that is none (a string, for example), or options out of bounds
    * @since 0.1.0
@@ -106,7 +108,7 @@ export interface Solver {
     options?: BatchOptions<T>
   ) => Observable<Outcome<T, SolutionOf<S>>>
   /**
-   * The same solver (network, gate, orphans, events and `close`) with a label, or another deadline, for what is begun with
+   * The same solver (network, limiter, orphans, events and `close`) with a label or another deadline for what is solved with
    * it.
    *
    * @throws InvalidOptions
@@ -114,24 +116,25 @@ export interface Solver {
    */
   readonly withOptions: (options: ScopeOptions) => Solver
   /**
-   * Tasks whose caller left before an outcome, for `resume`. Up to 1,000 that nobody listened to are kept for the first
-   * subscriber, the newest ones. Completes when the solver is closed.
+   * Paid tasks whose subscriber left before an outcome, for `resume`. Without a subscriber they are buffered for the first
+   * one, the newest 1,000. Completes when the solver is closed.
    *
    * @since 0.1.0
    */
   readonly orphans: Observable<Orphan>
   /**
-   * Everything that happens, for logs and metrics; no client key, no token. Completes when the solver is closed.
+   * Everything that happens, for logs and metrics; holds no client key and no token. Completes when the solver is closed.
    *
    * @since 0.1.0
    */
   readonly events: Observable<SolverEvent>
   /**
-   * Ends the solver. What is not created yet ends at once as `NotCreated`; paid tasks are asked for until `graceMs`
-   * (default 0) have passed and then end as `Interrupted`; a createTask that has left is read to its end. Later solves end
-   * as `NotCreated`. A second call gives the first one's promise.
+   * Closes the solver. A task that is not created ends at once as `NotCreated`; a paid task is polled until `graceMs`
+   * (default 0) have passed, and then ends as `Interrupted`; a createTask that was sent is awaited, at most for
+   * `createTimeoutMs`. Later solves end as `NotCreated`. A second call returns the promise of the first.
    *
-   * @returns what was left open, to store and to resume; once the grace is over and no createTask is under way
+   * @returns the paid tasks that were still open, to store and to resume; resolves when the grace is over, or all tasks have
+   *  ended, and no createTask is in flight
    * @throws InvalidOptions
    * @since 0.1.0
    */

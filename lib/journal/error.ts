@@ -1,4 +1,4 @@
-import { causeOf } from '../core/solve/call.js'
+import { causeOf } from '../core/model/network.js'
 import type { ErrorCause } from '../core/model/network.js'
 
 /**

@@ -2,7 +2,7 @@ import type { FileHandle } from 'node:fs/promises'
 import { StringDecoder } from 'node:string_decoder'
 import * as E from 'fp-ts/lib/Either.js'
 import * as t from 'io-ts'
-import { entryAfter, type JournalEntry } from '../core/batch/journaled.js'
+import { entryAfter, type JournalEntry } from '../core/model/journal.js'
 import type { TaskRef } from '../core/model/task.js'
 import { JournalError } from './error.js'
 

@@ -1,5 +1,5 @@
 import { Observable } from 'rxjs'
-import type { JournalEntry, Journal } from '../core/batch/journaled.js'
+import type { JournalEntry, Journal } from '../core/model/journal.js'
 import type { TaskRef } from '../core/model/task.js'
 import { wrapErrors } from './error.js'
 import { nextState, lineOf, type Change, type KeyState } from './format.js'

@@ -3,7 +3,7 @@ import { utimes } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { setTimeout } from 'node:timers/promises'
 import { lock, type LockOptions } from 'proper-lockfile'
-import { causeOf } from '../core/solve/call.js'
+import { causeOf } from '../core/model/network.js'
 import { JournalError, journalErrorOf } from './error.js'
 import type { Owner } from './format.js'
 

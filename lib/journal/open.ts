@@ -1,6 +1,6 @@
 import { open, realpath, rename, rm, stat, type FileHandle } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
-import { causeOf } from '../core/solve/call.js'
+import { causeOf } from '../core/model/network.js'
 import { JournalError } from './error.js'
 import {
   JournalReader,

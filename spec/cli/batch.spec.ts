@@ -166,7 +166,7 @@ describe('the input of a batch', () => {
     expect(code).toBe(1)
     expect(lines.map(({ line, error }) => [line, error?.problems?.[0]])).toStrictEqual([
       [1, 'line 1: expected JSON'],
-      [3, 'line 3: the whole: expected { websiteURL: string, websiteKey: string }'],
+      [3, 'line 3: the value: expected { websiteURL: string, websiteKey: string }'],
       [4, 'line 4: websiteKey: expected string'],
       [5, 'line 5: websiteURL: expected an address that begins with http:// or https://'],
       [6, expect.stringContaining('line 6: websiteKey: this is the client key')],
@@ -354,7 +354,7 @@ describe('an account that cannot be used', () => {
     const input = file('.ndjson', ndjson(...Array.from({ length: 9 }, (_, nth) => task(nth))))
     const { code, err, lines } = await batch(emulator, [input, '--concurrency', '1', '--journal', file('.journal')])
     expect([code, lines.length, emulator.counters().accepted]).toStrictEqual([1, 2, 1])
-    expect(err).toMatch(/ERROR_ZERO_BALANCE.*Correct the account.*\nNot taken: 7 items\.\nTo go on/)
+    expect(err).toMatch(/ERROR_ZERO_BALANCE.*Check the key.*\nNot taken: 7 items\.\nTo go on/)
   })
 })
 

@@ -283,7 +283,7 @@ describe('a call that left', () => {
     [
       'an encoding nobody asked for',
       compressed('{"a":1}', 'zstd'),
-      failed('UnknownEncoding', 'CONTENT_ENCODING', 'the reply has a content-encoding we cannot read')
+      failed('UnknownEncoding', 'CONTENT_ENCODING', 'the reply has an unknown content-encoding')
     ]
   ])('tells %s', async (_, act, last) => {
     expect(await toldBy(act)).toStrictEqual([sent, last])

@@ -1,11 +1,11 @@
 import { Observable, type SchedulerLike, type Subscription } from 'rxjs'
 import { TestScheduler } from 'rxjs/testing'
 import type { SolverEvent } from '../../lib/core/model/event.js'
-import { resolveOptions, type SolveOptions } from '../../lib/core/model/options.js'
+import { resolveOptions, type CoreOptions } from '../../lib/core/model/options.js'
 import type { CallPath, Post } from '../../lib/core/model/network.js'
 import type { Solver } from '../../lib/core/solver.js'
 import { buildSolver } from '../../lib/core/build-solver.js'
-import { recaptchaV2 } from '../../lib/core/model/task.js'
+import { recaptchaV2 } from '../../lib/core/model/recaptcha-v2.js'
 import { answers, scriptedPost, type Scripted } from '../../lib/testing.js'
 
 export const KEY = 'canary-key-9f8e7d6c'
@@ -58,14 +58,14 @@ const watched =
 export const storyOver = (
   network: (scheduler: TestScheduler) => Post,
   act: (story: Story) => void,
-  options: Partial<SolveOptions> = {},
+  options: Partial<CoreOptions> = {},
   random: () => number = () => 0.5
 ): Told => {
   const scheduler = new TestScheduler(() => undefined)
   const [calls, results, events]: [string[], [number, string, unknown][], SolverEvent[]] = [[], [], []]
   scheduler.run(() => {
     const post = watched(network(scheduler), scheduler, calls)
-    const ports = { post, scheduler, random, end: () => Promise.resolve() }
+    const ports = { post, scheduler, random, close: () => Promise.resolve() }
     const solver = buildSolver(ports, resolveOptions({ clientKey: KEY, ...options }))
     solver.events.subscribe((event) => events.push(event))
     act({
@@ -89,7 +89,7 @@ export const storyOver = (
 export const story = (
   script: Partial<Record<'create' | 'poll', ReadonlyArray<Scripted>>>,
   act: (story: Story) => void,
-  options: Partial<SolveOptions> = {},
+  options: Partial<CoreOptions> = {},
   random: () => number = () => 0.5
 ): Told => {
   const paths: Record<CallPath, ReadonlyArray<Scripted>> = {

@@ -1,13 +1,9 @@
 import { createHash } from 'node:crypto'
 import * as E from 'fp-ts/lib/Either.js'
 import * as t from 'io-ts'
-import {
-  problemsOf,
-  recaptchaV2,
-  type Problems,
-  type RecaptchaV2Solution,
-  type TaskSpec
-} from '../../core/model/task.js'
+import { problemsOf, type Problems } from '../../core/model/problems.js'
+import { recaptchaV2, type RecaptchaV2Solution } from '../../core/model/recaptcha-v2.js'
+import type { TaskSpec } from '../../core/model/task.js'
 import type { CsvRecord } from './records.js'
 import type { Line } from './lines.js'
 

@@ -1,7 +1,8 @@
 import * as E from 'fp-ts/lib/Either.js'
 import type { SolveError } from '../../core/model/error.js'
 import { explain } from '../../core/model/explain.js'
-import type { RecaptchaV2Solution, Solved } from '../../core/model/task.js'
+import type { RecaptchaV2Solution } from '../../core/model/recaptcha-v2.js'
+import type { Solved } from '../../core/model/task.js'
 import type { Item } from './item.js'
 import { SOLVED, standOf, type OutLine } from './output.js'
 

@@ -2,7 +2,7 @@ import { closeSync, constants, fdatasyncSync, fstatSync, ftruncateSync, openSync
 import { StringDecoder } from 'node:string_decoder'
 import * as E from 'fp-ts/lib/Either.js'
 import * as t from 'io-ts'
-import { entryAfter, journalTagOf } from '../../core/batch/journaled.js'
+import { entryAfter, journalTagOf } from '../../core/model/journal.js'
 import { WrongUsage, codeOf, deliver, type Output } from '../shared/context.js'
 
 /** An outcome as a line, and what makes it the same as another one of its key. */

@@ -1,14 +1,14 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { EMPTY, ReplaySubject, concatMap, defer, from, lastValueFrom, tap, type SchedulerLike } from 'rxjs'
-import type { Outcome } from '../../core/batch/solve-all.js'
+import type { Outcome } from '../../core/model/batch.js'
 import type { Solver } from '../../core/solver.js'
-import { entryAfter, type Journal } from '../../core/batch/journaled.js'
-import type { RecaptchaV2Solution } from '../../core/model/task.js'
+import { entryAfter, type Journal } from '../../core/model/journal.js'
+import type { RecaptchaV2Solution } from '../../core/model/recaptcha-v2.js'
 import { KeyRing } from './item.js'
 import { lineOf, type Numbered } from './outcome.js'
 import type { Places } from './files.js'
 import { Tally } from './stats.js'
-import type { SolverOptions } from '../../http/create-solver.js'
+import type { SolverOptions } from '../../core/model/options.js'
 
 type Result = Outcome<Numbered, RecaptchaV2Solution>['result']
 

@@ -1,6 +1,6 @@
 import { concat, defer, from, lastValueFrom, map, mergeMap, of, take, tap, type SchedulerLike } from 'rxjs'
 import type { Solver } from '../../core/solver.js'
-import { recaptchaV2 } from '../../core/model/task.js'
+import { recaptchaV2 } from '../../core/model/recaptcha-v2.js'
 import { SCENES, blank, next, type Happened, type Row } from './scenes.js'
 import { compare, summary, wrongs } from './report.js'
 import { openView } from './view.js'

@@ -1,7 +1,8 @@
 import * as E from 'fp-ts/lib/Either.js'
 import type { SolveError } from '../../core/model/error.js'
 import type { TaskEvent } from '../../core/model/event.js'
-import type { RecaptchaV2Solution, Solved } from '../../core/model/task.js'
+import type { RecaptchaV2Solution } from '../../core/model/recaptcha-v2.js'
+import type { Solved } from '../../core/model/task.js'
 
 /** What was arranged for one task, and how it is to end. */
 export interface Scene {

@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream'
 import { ReplaySubject, type Observable, type Subscribable } from 'rxjs'
-import { causeOf } from '../../core/solve/call.js'
+import { causeOf } from '../../core/model/network.js'
 
 /** Where text goes. Only a terminal gets progress. */
 export interface Output extends NodeJS.WritableStream {

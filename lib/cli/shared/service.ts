@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { duration, optional } from './parse.js'
 import { WrongUsage, codeOf, messageOf, quoted, type World } from './context.js'
-import type { SolverOptions } from '../../http/create-solver.js'
+import type { SolverOptions } from '../../core/model/options.js'
 
 /** The options of every command that talks to the service, as they were written. */
 export interface ServiceGiven {

@@ -1,7 +1,8 @@
 import * as E from 'fp-ts/lib/Either.js'
 import type { SolveError } from '../../core/model/error.js'
 import { advise, explain } from '../../core/model/explain.js'
-import type { RecaptchaV2Solution, Solved, TaskRef } from '../../core/model/task.js'
+import type { RecaptchaV2Solution } from '../../core/model/recaptcha-v2.js'
+import type { Solved, TaskRef } from '../../core/model/task.js'
 import { EXIT, exitOf } from '../shared/exit-code.js'
 import { deliver, quoted, tell, type World } from '../shared/context.js'
 

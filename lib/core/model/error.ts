@@ -1,17 +1,27 @@
 import type { ErrorCause } from './network.js'
-import type { Problems, TaskRef } from './task.js'
+import type { Problems } from './problems.js'
+import type { TaskRef } from './task.js'
 
 /**
- * What an error code of the service means for the caller: `account` holds for every task of this key, `request` for this
- * task unchanged, `later` says that nothing was created and asks for a wait, `task` that this task failed and another may
- * succeed; `unknown` is a code that nobody knows.
+ * What an error of the service means to the caller: `account` holds for every task of this key; `request` means that this
+ * task is wrong and stays wrong; `unavailable` means that nothing was created and the service wants a wait; `task` means that
+ * this task failed and a new one may succeed; `unknown` is a code without a known meaning.
  *
  * @since 0.1.0
  */
 export type ErrorKind = 'account' | 'request' | 'unavailable' | 'task' | 'unknown'
 
 /**
- * Why one poll brought no state of the task: no answer (`cause`), or one that says too little (`status` and beside).
+ * What an error code means: an {@link ErrorKind}, `notFound` (the service knows no such task) or `pending` (not ready, poll
+ * again).
+ *
+ * @since 0.1.0
+ */
+export type CodeMeaning = ErrorKind | 'notFound' | 'pending'
+
+/**
+ * Why one poll brought no state of the task: it got no reply (`cause`), or a reply that says too little (`status`,
+ * `errorCode`, `problems`).
  *
  * @since 0.1.0
  */
@@ -23,7 +33,7 @@ export interface ReplyProblem {
 }
 
 /**
- * The fields of the task do not fit. Nothing was sent, nothing paid.
+ * The fields of the task do not fit. Nothing was sent, nothing was paid.
  *
  * @since 0.1.0
  */
@@ -34,8 +44,9 @@ export interface InvalidTask {
 }
 
 /**
- * The createTask never left this machine: no name, no connection, no trust, no time, the solver was closed, or its batch was
- * stopped, by an account that cannot be used or by a journal that cannot be written. Not paid.
+ * createTask was never sent, so nothing was paid. `reason`: the name was not resolved (`dns`), no connection was made
+ * (`connect`), the certificate was not accepted (`tls`), the time was up (`deadline`), the solver was closed (`closed`), or
+ * the batch was stopped because the service refused the account (`account`) or the journal failed (`journal`).
  *
  * @since 0.1.0
  */
@@ -49,7 +60,8 @@ export interface NotCreated {
 }
 
 /**
- * The service said no, so no task exists. Not paid; `unknown` if an earlier 503 without a document was taken for a no.
+ * The service refused to create the task, so nothing was paid. `paid` is `unknown` if an earlier try ended with an HTTP 503
+ * without a document, which counts as a refusal but may not have been one.
  *
  * @since 0.1.0
  */
@@ -65,7 +77,7 @@ export interface Refused {
 }
 
 /**
- * The createTask left, and no readable answer came back: a task may exist and be paid for, its id is not known.
+ * createTask was sent and no readable reply arrived. A task may exist and be paid for; its id is unknown.
  *
  * @since 0.1.0
  */
@@ -78,7 +90,7 @@ export interface CreateUnknown {
 }
 
 /**
- * The service ended the task with an error. Paid.
+ * The service ended the task with an error. The task is paid for.
  *
  * @since 0.1.0
  */
@@ -93,7 +105,7 @@ export interface TaskFailed {
 }
 
 /**
- * Three answers in one run fell outside the protocol. Paid; `resume` can go on.
+ * Three replies in a run violated the protocol. The task is paid for; `resume` continues it.
  *
  * @since 0.1.0
  */
@@ -103,12 +115,12 @@ export interface BadReply {
   readonly ref: TaskRef
   readonly status: number
   readonly problems: Problems
-  /** The beginning of the last answer; strings over 40 characters are cut, the client key is taken out. */
+  /** The beginning of the last reply. Strings over 40 characters are cut, and the client key is redacted. */
   readonly excerpt: string
 }
 
 /**
- * The deadline passed. Paid; `resume` can go on.
+ * The deadline passed before the task was ready. The task is paid for; `resume` continues it.
  *
  * @since 0.1.0
  */
@@ -117,14 +129,14 @@ export interface TimedOut {
   readonly paid: 'yes'
   readonly ref: TaskRef
   readonly afterMs: number
-  /** How many polls were asked. */
+  /** How many times the task was polled. */
   readonly polls: number
-  /** Why the last polls without a state had none, at most three; empty if the task was simply not ready. */
+  /** Why the last polls brought no state, at most three; empty if the task was processing all the time. */
   readonly causes: ReadonlyArray<ReplyProblem>
 }
 
 /**
- * The solver was closed while the task was open. Paid; `resume` can go on.
+ * The solver was closed before the task was ready. The task is paid for; `resume` continues it.
  *
  * @since 0.1.0
  */

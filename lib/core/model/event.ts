@@ -1,15 +1,19 @@
-import type * as E from 'fp-ts/lib/Either.js'
 import type { SolveError } from './error.js'
-import type { Resumable, Solved, TaskRef } from './task.js'
+import type { SolveResult } from './result.js'
+import type { Resumable, TaskRef } from './task.js'
 
-/** When it happened, in epoch milliseconds of the scheduler, and the label of `withOptions`. */
+/**
+ * When an event happened, in epoch milliseconds of the scheduler, and the label of `withOptions`.
+ *
+ * @since 0.1.0
+ */
 export interface EventMeta {
   readonly at: number
   readonly label?: string
 }
 
 /**
- * A task whose caller left before an outcome. `resume(orphan.task, orphan.ref)` goes on with it.
+ * A paid task whose subscriber left before an outcome. `resume(orphan.task, orphan.ref)` continues it.
  *
  * @since 0.1.0
  */
@@ -19,7 +23,16 @@ export interface Orphan {
   readonly label?: string
 }
 
-/** What happens on the way of one task. `Delayed` tells of a wait beyond the usual pace, and why. */
+/**
+ * A step of one task on its way to an outcome.
+ *
+ * `Created`: the task exists and is paid for. `Polled`: a getTaskResult is about to be sent, the `polls`-th of this task.
+ * `Delayed`: a wait beyond the usual pace, because of `createsPerSecond` (`rate`), a service that asked for a wait
+ * (`unavailable`), a network failure (`network`) or a reply that violated the protocol (`reply`). `AssumedNotCreated`: an
+ * HTTP 503 without a document counts as "nothing was created", and createTask is sent again.
+ *
+ * @since 0.1.0
+ */
 export type TaskStep =
   | { readonly _tag: 'Created'; readonly ref: TaskRef }
   | { readonly _tag: 'Polled'; readonly ref: TaskRef; readonly polls: number }
@@ -32,18 +45,17 @@ export type TaskStep =
   | { readonly _tag: 'AssumedNotCreated'; readonly status: number }
 
 /**
- * What `solveWithProgress` emits; the last one is `Settled`.
- *
- * `Created`: the task exists and is paid for. `Asked`: a poll leaves. `Delayed`: a wait beyond the pace: the rate
- * limit, a service that asked to come later, a network failure, a reply outside the protocol. `Assumed`: a 503 without a
- * document was taken for "nothing was created", and createTask is repeated.
+ * What `solveWithProgress` and `resumeWithProgress` emit: each {@link TaskStep}, and `Settled` with the outcome as the last.
  *
  * @since 0.1.0
  */
-export type TaskEvent<A> = EventMeta &
-  (TaskStep | { readonly _tag: 'Settled'; readonly result: E.Either<SolveError, Solved<A>> })
+export type TaskEvent<A> = EventMeta & (TaskStep | { readonly _tag: 'Settled'; readonly result: SolveResult<A> })
 
-/** What happens to a solver's tasks, without its stamp. */
+/**
+ * A {@link SolverEvent} without its time and label.
+ *
+ * @since 0.1.0
+ */
 export type SolverEventBody =
   | TaskStep
   | { readonly _tag: 'Ended'; readonly tag: 'Solved' | SolveError['_tag']; readonly ref?: TaskRef }
@@ -52,11 +64,11 @@ export type SolverEventBody =
   | { readonly _tag: 'Skipped'; readonly key: string }
 
 /**
- * Everything that happens in a solver, for logs and metrics; no client key, no solution.
+ * Everything that happens in a solver, for logs and metrics. Holds no client key and no solution.
  *
- * `Ended` tells the tag of the outcome, `Solved` or that of the error. `Orphaned`: a task was put on `orphans`. `Lost`: a
- * createTask whose caller had left, or had been told `CreateUnknown`, ended without a task id, as `error` says. `Skipped`: the
- * journal of a batch says that the item of this key is finished, or it is under way already.
+ * `Ended`: a task has an outcome; `tag` is `Solved` or the tag of the error. `Orphaned`: a task was emitted on `orphans`.
+ * `Lost`: a createTask ended without a task id, as `error` says, after its subscriber had left or had got a `CreateUnknown`.
+ * `Skipped`: a batch skipped an item, because the journal says that its key is finished or the key is being solved already.
  *
  * @since 0.1.0
  */

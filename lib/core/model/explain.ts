@@ -1,41 +1,53 @@
-import type { ReplyProblem, NotCreated, Refused, SolveError, TaskFailed } from './error.js'
+import type { NotCreated, Refused, ReplyProblem, SolveError, TaskFailed, TimedOut } from './error.js'
 import type { ErrorCause } from './network.js'
 
 /**
- * What can be done about an error: `repeat` (the same task again; nothing was paid), `resume` (with `error.ref`; nothing more
- * is paid), `pay-again` (a new task, a second price), `fix-task`, `fix-account`, `fix-setup` (address, network, trust), or
- * `decide`: it may have been paid for, or nobody knows what it means.
+ * A sentence or three about an error: what happened, whether the task was paid for, what can be done. Holds no client key
+ * and no token.
+ *
+ * @since 0.1.0
+ */
+export const explain = (error: SolveError): string => {
+  const whatToDo = WHAT_TO_DO[advise(error)]
+  switch (error._tag) {
+    case 'InvalidTask':
+      return `The task is invalid: ${error.problems.join('; ')}. Nothing was sent, nothing was paid. ${whatToDo}`
+    case 'NotCreated':
+      return `${notCreatedText(error)}. Nothing was paid. ${whatToDo}`
+    case 'Refused':
+      return `The service refused the task: ${serviceErrorText(error)}. ${refusedText(error)} ${whatToDo}`
+    case 'CreateUnknown':
+      return (
+        `createTask was sent, but no readable reply arrived: ${replyProblemText(error)}. ` +
+        `A task may exist and be paid for; its id is unknown. Solving it again may pay twice. ${whatToDo}`
+      )
+    case 'TaskFailed': {
+      const why = serviceErrorText(error) || 'without a reason'
+      return `The service ended task ${error.ref.taskId} with an error: ${why}. It was paid for. ${whatToDo}`
+    }
+    case 'BadReply': {
+      const { ref, status, problems } = error
+      const why = replyProblemText({ status, problems })
+      return `The replies about task ${ref.taskId} violated the protocol: ${why}. It was paid for. ${whatToDo}`
+    }
+    case 'TimedOut':
+      return `${timedOutText(error)}. It was paid for. ${whatToDo}`
+    case 'Interrupted':
+      return `The solver was closed before task ${error.ref.taskId} was ready. It was paid for. ${whatToDo}`
+  }
+}
+
+/**
+ * What can be done about an error: `repeat` (solve the same task again; nothing was paid), `resume` (with `error.ref`;
+ * nothing more is paid), `pay-again` (solve a new task, which is charged again), `fix-task`, `fix-account`, `fix-setup`
+ * (address, network, certificates), or `decide`: it may have been paid for, or its meaning is unknown.
  *
  * @since 0.1.0
  */
 export type Advice = 'repeat' | 'resume' | 'pay-again' | 'fix-task' | 'fix-account' | 'fix-setup' | 'decide'
 
-const onRefused = ({ kind, paid, status, errorCode }: Refused): Advice => {
-  if (kind === 'account') return 'fix-account'
-  if (paid === 'unknown') return 'decide'
-  // A refusal without a code comes from what stands at the address, not from the service's judgement of the task.
-  if (kind === 'request') return errorCode === undefined || errorCode === '' ? setupOr(status) : 'fix-task'
-  return kind === 'unknown' ? 'decide' : 'repeat'
-}
-
-const setupOr = (status: number): Advice => (status === 400 || status === 422 ? 'fix-task' : 'fix-setup')
-
-const onFailed = ({ kind }: TaskFailed): Advice =>
-  kind === 'account' ? 'fix-account' : kind === 'request' ? 'fix-task' : kind === 'task' ? 'pay-again' : 'decide'
-
-// A closed solver stays closed: to repeat with it would only turn in circles.
-const ON_NOT_CREATED: Readonly<Record<NotCreated['reason'], Advice>> = {
-  dns: 'repeat',
-  connect: 'repeat',
-  deadline: 'repeat',
-  tls: 'fix-setup',
-  account: 'fix-account',
-  closed: 'decide',
-  journal: 'decide'
-}
-
 /**
- * What can be done about an error. Only `repeat` never pays twice.
+ * What can be done about an error, as one word for programs. Only `repeat` never pays twice.
  *
  * @since 0.1.0
  */
@@ -58,90 +70,88 @@ export const advise = (error: SolveError): Advice => {
   }
 }
 
+// A closed solver stays closed, so `repeat` would make retryLeft use up its count.
+const ON_NOT_CREATED: Readonly<Record<NotCreated['reason'], Advice>> = {
+  dns: 'repeat',
+  connect: 'repeat',
+  deadline: 'repeat',
+  tls: 'fix-setup',
+  account: 'fix-account',
+  closed: 'decide',
+  journal: 'decide'
+}
+
+const onRefused = ({ kind, paid, status, errorCode }: Refused): Advice => {
+  if (kind === 'account') return 'fix-account'
+  if (paid === 'unknown') return 'decide'
+  // A refusal without a code comes from whatever server is at the address, not from the service's judgement of the task.
+  if (kind === 'request') return errorCode === undefined || errorCode === '' ? adviceOfStatus(status) : 'fix-task'
+  return kind === 'unknown' ? 'decide' : 'repeat'
+}
+
+const adviceOfStatus = (status: number): Advice => (status === 400 || status === 422 ? 'fix-task' : 'fix-setup')
+
+const onFailed = ({ kind }: TaskFailed): Advice =>
+  kind === 'account' ? 'fix-account' : kind === 'request' ? 'fix-task' : kind === 'task' ? 'pay-again' : 'decide'
+
+const NOT_CREATED = {
+  dns: 'The name of the service could not be resolved',
+  connect: 'No connection to the service could be made',
+  tls: 'The certificate of the service was not accepted',
+  deadline: 'The time was up before the task was created',
+  account: 'The service refused the account, so the task was not created',
+  closed: 'The solver was closed before the task was created',
+  journal: 'The journal failed, and no task is created without it'
+} as const
+
+const WHAT_TO_DO: Readonly<Record<Advice, string>> = {
+  repeat: 'The same task can be solved again.',
+  resume: 'resume() with error.ref continues it at no further cost.',
+  'pay-again': 'A new task may succeed; it is charged again.',
+  'fix-task': 'Correct the fields of the task before the next try.',
+  'fix-account': 'Check the key, the balance and the permissions of the account first.',
+  'fix-setup': 'Check the base URL, the network and the certificates.',
+  decide: 'Look at the cause before the next try.'
+}
+
+const counted = (count: number, one: string, many = `${one}s`): string => `${String(count)} ${count === 1 ? one : many}`
+
+const notCreatedText = ({ reason, attempts, cause }: NotCreated): string => {
+  const tries = attempts === 0 ? '' : ` after ${counted(attempts, 'try', 'tries')}`
+  return `${NOT_CREATED[reason]}${tries}${cause ? `: ${causeText(cause)}` : ''}`
+}
+
+const refusedText = ({ paid, status }: Refused): string => {
+  const price = paid === 'no' ? 'Nothing was paid.' : 'An earlier try, which got an HTTP 503, may be paid for.'
+  const isRedirect = status >= 300 && status < 400
+  return isRedirect ? `${price} A redirect is not followed because it would send the client key elsewhere.` : price
+}
+
+const timedOutText = ({ ref, afterMs, polls, causes }: TimedOut): string => {
+  const last = causes[causes.length - 1]
+  const noCause = polls === 0 ? 'there was no time for a poll' : 'the service was still processing it'
+  const why = last ? `the last problem was: ${replyProblemText(last)}` : noCause
+  return `Task ${ref.taskId} timed out: not ready within ${String(afterMs)} ms and ${counted(polls, 'poll')}; ${why}`
+}
+
 const causeText = ({ name, code, message }: ErrorCause): string => {
   const kind = message.includes(code) ? name : code
   return message === '' ? kind : `${message} (${kind})`
 }
 
-const said = ({
-  status,
-  errorCode = '',
-  errorDescription = ''
-}: {
+const serviceErrorText = (error: {
   readonly status?: number
   readonly errorCode?: string
   readonly errorDescription?: string
-}): string =>
-  [
+}): string => {
+  const { status, errorCode = '', errorDescription = '' } = error
+  const parts = [
     errorCode,
     errorDescription === '' ? '' : JSON.stringify(errorDescription),
     status === undefined ? '' : `HTTP ${String(status)}`
   ]
-    .filter((part) => part !== '')
-    .join(', ')
-
-const doubtText = ({ cause, problems = [], ...rest }: ReplyProblem): string =>
-  [cause ? causeText(cause) : '', said(rest), ...problems].filter((part) => part !== '').join('; ')
-
-const NOT_SENT = {
-  dns: 'The name of the service could not be resolved',
-  connect: 'No connection to the service could be made',
-  tls: 'The certificate of the service was not accepted',
-  deadline: 'There was no time left to create the task',
-  account: 'An earlier answer said that the account cannot be used',
-  closed: 'The solver was closed before the task was created',
-  journal: 'The journal failed, and nothing is created without it'
-} as const
-
-const TO_DO: Readonly<Record<Advice, string>> = {
-  repeat: 'It can be solved again.',
-  resume: 'resume() with error.ref can go on with it; that costs nothing more.',
-  'pay-again': 'A new task may succeed; it is paid for again.',
-  'fix-task': 'Correct the fields of the task before the next try.',
-  'fix-account': 'Correct the account (key, balance, permissions) first.',
-  'fix-setup': 'Check the base URL, the network and the certificates.',
-  decide: 'Look at the cause before the next try.'
+  return parts.filter((part) => part !== '').join(', ')
 }
 
-/**
- * A sentence or three: what happened, whether the task was paid for, what can be done. Holds no client key and no token.
- *
- * @since 0.1.0
- */
-export const explain = (error: SolveError): string => {
-  const end = TO_DO[advise(error)]
-  switch (error._tag) {
-    case 'InvalidTask':
-      return `The task does not fit: ${error.problems.join('; ')}. Nothing was sent, nothing was paid. ${end}`
-    case 'NotCreated': {
-      const { reason, attempts, cause } = error
-      const tries = attempts === 1 ? '1 try' : `${String(attempts)} tries`
-      return `${NOT_SENT[reason]}, after ${tries}${cause ? `: ${causeText(cause)}` : ''}. Nothing was paid. ${end}`
-    }
-    case 'Refused': {
-      const paid =
-        error.paid === 'no' ? 'Nothing was paid.' : 'Perhaps an earlier try was paid for: it met an HTTP 503.'
-      return `The service refused the task: ${said(error)}. ${paid} ${error.status >= 300 && error.status < 400 ? 'A redirect is not followed, it would take the key elsewhere. ' : ''}${end}`
-    }
-    case 'CreateUnknown':
-      return (
-        `createTask left, but no readable answer came back: ${doubtText(error)}. ` +
-        `The task may exist and be paid for; its id is not known. Solving again may pay twice. ${end}`
-      )
-    case 'TaskFailed':
-      return `The service ended task ${error.ref.taskId}: ${said(error) || 'without a reason'}. It was paid for. ${end}`
-    case 'BadReply': {
-      const { ref, status, problems } = error
-      return `The answers about task ${ref.taskId} fell outside the protocol: ${doubtText({ status, problems })}. It was paid for. ${end}`
-    }
-    case 'TimedOut': {
-      const { ref, afterMs, polls: asked, causes } = error
-      const last = causes[causes.length - 1]
-      const quiet = asked === 0 ? 'there was no time for a poll' : 'the service was still processing it'
-      const why = last ? `the last trouble was: ${doubtText(last)}` : quiet
-      return `Task ${ref.taskId} timed out: not ready within ${String(afterMs)} ms and ${String(asked)} polls; ${why}. It was paid for. ${end}`
-    }
-    case 'Interrupted':
-      return `The solver was closed before task ${error.ref.taskId} was ready. It was paid for. ${end}`
-  }
-}
+const replyProblemText = ({ cause, problems = [], ...rest }: ReplyProblem): string =>
+  [cause ? causeText(cause) : '', serviceErrorText(rest), ...problems].filter((part) => part !== '').join('; ')

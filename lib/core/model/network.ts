@@ -9,8 +9,8 @@ export type JsonValue =
   null | boolean | number | string | ReadonlyArray<JsonValue> | { readonly [name: string]: JsonValue }
 
 /**
- * A foreign failure, reduced to three strings: errors of sockets and HTTP clients carry sockets and request bodies,
- * and so the client key, with them. `code` is `''` where the failure had none.
+ * A foreign error, reduced to three strings. Errors of sockets and HTTP clients hold the socket and the request body, and
+ * with the body the client key. `code` is `''` if the error had none.
  *
  * @since 0.1.0
  */
@@ -28,8 +28,8 @@ export interface ErrorCause {
 export type CallPath = '/createTask' | '/getTaskResult'
 
 /**
- * What a network tells about one call: `Sent` at most once, as soon as a byte may have gone out, then exactly one
- * `Reply` or `Failed`. Before `Sent` nothing can have reached the service; after it, anything may have.
+ * What a network emits for one call: `Sent` at most once, as soon as a byte may have gone out, then exactly one `Reply` or
+ * `Failed`. Before `Sent` nothing can have reached the service; after it, anything may have.
  *
  * @since 0.1.0
  */
@@ -39,24 +39,35 @@ export type NetworkEvent =
   | { readonly _tag: 'Failed'; readonly cause: ErrorCause }
 
 /**
- * The answer to one call, or why none came.
+ * How a call ended: with the reply of the service, or with the cause of a failure.
  *
  * @since 0.1.0
  */
 export type CallResult = Exclude<NetworkEvent, { readonly _tag: 'Sent' }>
 
 /**
- * All we ask of a network. Cold; completes after its `Reply` or `Failed`; never errors; unsubscribing aborts the call.
+ * The network, as the core needs it. The Observable is cold, completes after its `Reply` or `Failed` and never errors;
+ * unsubscribing aborts the call.
  *
  * @since 0.1.0
  */
 export type Post = (path: CallPath, body: JsonValue) => Observable<NetworkEvent>
 
-/** All the core asks of the world. */
+/** Everything that the core needs from outside. */
 export interface Ports {
   readonly post: Post
   readonly scheduler: SchedulerLike
   readonly random: () => number
-  /** Called when the solver is closed and nothing is under way any more. */
-  readonly end: () => Promise<void>
+  /** Called once the solver is closed and no call is in flight. */
+  readonly close: () => Promise<void>
+}
+
+const textOf = (value: unknown): string => (typeof value === 'string' || typeof value === 'number' ? String(value) : '')
+
+/** Reduces a thrown value to its name, code and message. An AggregateError without a message gets those of its errors. */
+export const causeOf = (error: unknown): ErrorCause => {
+  if (typeof error !== 'object' || error === null) return { name: 'Error', code: '', message: textOf(error) }
+  const { name, code, message, errors }: { name?: unknown; code?: unknown; message?: unknown; errors?: unknown } = error
+  const inner = Array.isArray(errors) ? errors.map((one) => causeOf(one).message).join('; ') : ''
+  return { name: textOf(name), code: textOf(code), message: textOf(message) || inner }
 }

@@ -1,30 +1,69 @@
-import type { CodeMeaning } from '../protocol/error-codes.js'
-import type { Problems } from './task.js'
+import * as E from 'fp-ts/lib/Either.js'
+import * as t from 'io-ts'
+import type { SchedulerLike } from 'rxjs'
+import type { CodeMeaning } from './error.js'
+import type { Post } from './network.js'
+import { optional, problemsOf, refined, type Problems } from './problems.js'
 
 /**
- * How a solver asks, waits and gives up. Every field also takes `undefined`; durations are whole milliseconds from 1 to
- * 2,147,483,647, the longest wait that a timer can hold.
+ * A dispatcher of undici 7, by its shape: an `Agent`, a `ProxyAgent`, or one of your own.
  *
  * @since 0.1.0
  */
-export interface SolveOptions {
-  /** The key of the account, at least 8 characters, so that it can be taken out of errors and logs by its value. */
+export interface UndiciDispatcher {
+  // A method: its parameters are compared leniently, so the dispatchers of neighbouring undici versions fit.
+
+  dispatch(options: object, handler: object): boolean
+}
+
+/**
+ * What `createSolver` takes; only `clientKey` is required. Every optional field also accepts `undefined`. Durations are whole
+ * milliseconds from 1 to 2,147,483,647, the longest wait that a timer can hold.
+ *
+ * @since 0.1.0
+ */
+export interface SolverOptions {
+  /** The key of the account, at least 8 characters, so that it can be redacted from errors and events by its value. */
   readonly clientKey: string
-  /** The wait between an answer and the next poll, and before the first one. @defaultValue 3_000 */
+  /**
+   * Address of the service; a path is kept. `https:`, or `http:` on this machine only, because every request holds the key.
+   * @defaultValue 'https://api.1captcha.vip'
+   */
+  readonly baseUrl?: string | undefined
+  /** The delay between a reply and the next poll, and before the first poll. @defaultValue 3_000 */
   readonly pollEveryMs?: number | undefined
   /**
-   * When to give up, counted from the moment the task may be created (waiting for a turn is not counted), in `resume` from
-   * the subscription. The service ends a task by itself after 300 s. @defaultValue 300_000
+   * The deadline of a task, counted from the moment at which it may be created (waiting for a permit is not counted), in
+   * `resume` from the subscription. The service ends a task by itself after 300 s. @defaultValue 300_000
    */
   readonly giveUpAfterMs?: number | undefined
   /** The limit of one createTask call. @defaultValue 25_000 */
   readonly createTimeoutMs?: number | undefined
   /** The limit of one getTaskResult call. @defaultValue 10_000 */
   readonly resultTimeoutMs?: number | undefined
-  /** How many createTask calls may leave in a second, at even distances; fractions are fine. @defaultValue no limit */
+  /** How many createTask calls are sent per second, at a fixed interval; may be a fraction. @defaultValue no limit */
   readonly createsPerSecond?: number | undefined
-  /** What an error code means; asked before the built-in table, never for an empty code. `undefined` leaves it to that. */
+  /** The largest reply that is read, in bytes after decompression. @defaultValue 262_144 */
+  readonly maxReplyBytes?: number | undefined
+  /**
+   * What an error code means. It is called before the built-in table is read, never with an empty code; for `undefined` the
+   * table decides.
+   */
   readonly meaningOf?: ((errorCode: string) => CodeMeaning | undefined) | undefined
+  /**
+   * A dispatcher of undici for proxies and TLS settings. It must not retry requests; `close` does not close it. A single one
+   * serves both calls, so a createTask may use an idle connection that the service is closing. With `{ create, poll }` it
+   * cannot, as long as `create` serves nothing else.
+   * @defaultValue two Agents of the solver's own, with at most 1,024 connections each
+   */
+  readonly dispatcher?:
+    UndiciDispatcher | { readonly create: UndiciDispatcher; readonly poll: UndiciDispatcher } | undefined
+  /** Another network in place of undici's; `baseUrl`, `dispatcher` and `maxReplyBytes` are then refused. */
+  readonly post?: Post | undefined
+  /** The clock of all waits. @defaultValue RxJS's asyncScheduler, made to never fire early */
+  readonly scheduler?: SchedulerLike | undefined
+  /** Numbers from 0 to 1, for jitter. @defaultValue Math.random */
+  readonly random?: (() => number) | undefined
 }
 
 /**
@@ -33,26 +72,16 @@ export interface SolveOptions {
  * @since 0.1.0
  */
 export interface ScopeOptions {
-  /** Stands in every event and orphan of the tasks solved with it. */
+  /** The label of every event and orphan of the tasks that are solved with it. */
   readonly label?: string | undefined
-  /** As in {@link SolveOptions}. */
+  /** As in {@link SolverOptions}. */
   readonly giveUpAfterMs?: number | undefined
 }
 
-/** Options, complete and checked. */
-export interface Settings {
-  readonly clientKey: string
-  readonly pollEveryMs: number
-  readonly giveUpAfterMs: number
-  readonly createTimeoutMs: number
-  readonly resultTimeoutMs: number
-  readonly createsPerSecond: number | undefined
-  readonly meaningOf: (errorCode: string) => CodeMeaning | undefined
-}
-
 /**
- * Thrown at once by `createSolver`, `withOptions` and `close` for options that cannot work: a mistake in the program, not an
- * outcome. `problems` names each field and its bounds; values are not repeated, they may be secret.
+ * Thrown at once by `createSolver`, `withOptions`, `solveAll`, `retryLeft` and `close` for options that cannot work: a
+ * mistake in the program, not an outcome. `problems` names each field and what it expects; values are not repeated because
+ * they may be secret.
  *
  * @since 0.1.0
  */
@@ -64,91 +93,28 @@ export class InvalidOptions extends Error {
   }
 }
 
-/** Node runs a longer timer after 1 ms, which would turn a long wait into a busy loop. */
-export const MAX_TIMER_MS = 2 ** 31 - 1
+/** The options that the core itself uses. */
+export type CoreOptions = Pick<
+  SolverOptions,
+  | 'clientKey'
+  | 'pollEveryMs'
+  | 'giveUpAfterMs'
+  | 'createTimeoutMs'
+  | 'resultTimeoutMs'
+  | 'createsPerSecond'
+  | 'meaningOf'
+>
 
-const MIN_KEY_LENGTH = 8
-
-/** What is wrong with a field, or nothing. */
-export type Check = (name: string, value: unknown) => ReadonlyArray<string>
-
-/** `value` is a whole number within bounds, or left out. */
-export const integerBetween =
-  (from: number, to: number, unit: string): Check =>
-  (name, value) =>
-    value === undefined || (Number.isInteger(value) && Number(value) >= from && Number(value) <= to)
-      ? []
-      : [`${name}: expected a whole number of ${unit} from ${String(from)} to ${String(to)}`]
-
-const duration = integerBetween(1, MAX_TIMER_MS, 'milliseconds')
-
-const rate: Check = (name, value) =>
-  value === undefined || (typeof value === 'number' && value >= 0.001 && value <= 1_000)
-    ? []
-    : [`${name}: expected a number from 0.001 to 1000`]
-
-const key: Check = (name, value) => {
-  if (typeof value !== 'string' || value.trim().length < MIN_KEY_LENGTH)
-    return [`${name}: expected a string of at least ${String(MIN_KEY_LENGTH)} characters`]
-  return value === value.trim() ? [] : [`${name}: expected no white space at its beginning or end`]
+/** {@link CoreOptions} with every default filled in. */
+export interface Settings {
+  readonly clientKey: string
+  readonly pollEveryMs: number
+  readonly giveUpAfterMs: number
+  readonly createTimeoutMs: number
+  readonly resultTimeoutMs: number
+  readonly createsPerSecond: number | undefined
+  readonly meaningOf: (errorCode: string) => CodeMeaning | undefined
 }
-
-/** `value` is a function, or left out. */
-export const isFunction: Check = (name, value) =>
-  value === undefined || typeof value === 'function' ? [] : [`${name}: expected a function`]
-
-const text: Check = (name, value) =>
-  value === undefined || typeof value === 'string' ? [] : [`${name}: expected a string`]
-
-/** Runs each check on the field of its name. */
-export const problemsIn = <O extends object>(options: O, checks: { readonly [K in keyof O]?: Check }): Problems =>
-  Object.entries<Check | undefined>(checks).flatMap(
-    ([name, check]) => check?.(name, new Map(Object.entries(options)).get(name)) ?? []
-  )
-
-/** All that is wrong with the core's options. */
-export const problemsOfOptions = (options: SolveOptions): Problems =>
-  problemsIn(options, {
-    clientKey: key,
-    pollEveryMs: duration,
-    giveUpAfterMs: duration,
-    createTimeoutMs: duration,
-    resultTimeoutMs: duration,
-    createsPerSecond: rate,
-    meaningOf: isFunction
-  })
-
-export const problemsOfScope = (options: ScopeOptions): Problems =>
-  problemsIn(options, { label: text, giveUpAfterMs: duration })
-
-export const problemsOfClose = (options: { readonly graceMs?: number | undefined }): Problems =>
-  problemsIn(options, { graceMs: integerBetween(0, MAX_TIMER_MS, 'milliseconds') })
-
-export const throwIfAny = (problems: Problems): void => {
-  if (problems.length > 0) throw new InvalidOptions(problems)
-}
-
-const MEANINGS: ReadonlySet<unknown> = new Set<CodeMeaning>([
-  'account',
-  'request',
-  'unavailable',
-  'task',
-  'unknown',
-  'notFound',
-  'pending'
-])
-
-/** A table of the caller that throws or answers nonsense must not break a solve: ours is asked then. */
-const safely =
-  (kindOf: (errorCode: string) => CodeMeaning | undefined) =>
-  (errorCode: string): CodeMeaning | undefined => {
-    try {
-      const meaning = kindOf(errorCode)
-      return MEANINGS.has(meaning) ? meaning : undefined
-    } catch {
-      return undefined
-    }
-  }
 
 /** Fills in the defaults of checked options. */
 export const resolveOptions = ({
@@ -158,13 +124,86 @@ export const resolveOptions = ({
   createTimeoutMs = 25_000,
   resultTimeoutMs = 10_000,
   createsPerSecond,
-  meaningOf: kindOf = () => undefined
-}: SolveOptions): Settings => ({
+  meaningOf = () => undefined
+}: CoreOptions): Settings => ({
   clientKey,
   pollEveryMs,
   giveUpAfterMs,
   createTimeoutMs,
   resultTimeoutMs,
   createsPerSecond,
-  meaningOf: safely(kindOf)
+  meaningOf: safely(meaningOf)
 })
+
+const Meaning = t.keyof({
+  account: null,
+  request: null,
+  unavailable: null,
+  task: null,
+  unknown: null,
+  notFound: null,
+  pending: null
+} satisfies Record<CodeMeaning, null>)
+
+/** A function of the caller that throws, or returns something else than a meaning, must not break a solve. */
+const safely =
+  (meaningOf: (errorCode: string) => CodeMeaning | undefined) =>
+  (errorCode: string): CodeMeaning | undefined => {
+    const meaning = E.tryCatch(
+      () => meaningOf(errorCode),
+      () => undefined
+    )
+    return E.isRight(meaning) && Meaning.is(meaning.right) ? meaning.right : undefined
+  }
+
+/** Node runs a longer timer after 1 ms, which would turn a long wait into a busy loop. */
+export const MAX_TIMER_MS = 2 ** 31 - 1
+
+export const integerBetween = (from: number, to: number, unit: string): t.Type<number> =>
+  refined(
+    `a whole number of ${unit} from ${String(from)} to ${String(to)}`,
+    (value): value is number => Number.isInteger(value) && Number(value) >= from && Number(value) <= to
+  )
+
+/** A wait that a timer can hold. */
+export const durationFrom = (fromMs: 0 | 1): t.Type<number> => integerBetween(fromMs, MAX_TIMER_MS, 'milliseconds')
+
+export const isFunction = refined(
+  'a function',
+  (value): value is (...args: ReadonlyArray<never>) => unknown => typeof value === 'function'
+)
+
+const MIN_KEY_LENGTH = 8
+
+const isClientKey = (value: unknown): value is string =>
+  typeof value === 'string' && value.length >= MIN_KEY_LENGTH && value === value.trim()
+
+const Rate = refined(
+  'a number from 0.001 to 1000',
+  (value): value is number => typeof value === 'number' && value >= 0.001 && value <= 1_000
+)
+
+/** The codec of each field of the core's options. */
+export const coreOptionCodecs = {
+  clientKey: refined(
+    `a string of at least ${String(MIN_KEY_LENGTH)} characters, without white space around it`,
+    isClientKey
+  ),
+  pollEveryMs: optional(durationFrom(1)),
+  giveUpAfterMs: optional(durationFrom(1)),
+  createTimeoutMs: optional(durationFrom(1)),
+  resultTimeoutMs: optional(durationFrom(1)),
+  createsPerSecond: optional(Rate),
+  meaningOf: optional(isFunction)
+} satisfies Record<keyof CoreOptions, t.Mixed>
+
+export const scopeOptionCodecs = {
+  label: optional(t.string),
+  giveUpAfterMs: optional(durationFrom(1))
+} satisfies Record<keyof ScopeOptions, t.Mixed>
+
+/** Throws {@link InvalidOptions} with all problems of the options, if there are any. */
+export const checkOptions = (codecs: t.Props, options: object): void => {
+  const decoded = t.type(codecs, 'an object').decode(options)
+  if (E.isLeft(decoded)) throw new InvalidOptions(problemsOf(decoded.left, Infinity))
+}

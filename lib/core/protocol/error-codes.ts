@@ -1,14 +1,10 @@
-import type { ErrorKind } from '../model/error.js'
+import type { CodeMeaning } from '../model/error.js'
 
-/**
- * What an error code means: a {@link ErrorKind}, or `gone` (no such task) or `pending` (not ready, keep asking).
- *
- * @since 0.1.0
- */
-export type CodeMeaning = ErrorKind | 'notFound' | 'pending'
+/** A meaning that only the table has: an internal error of the service, which leaves open whether a task was created. */
+type TableMeaning = CodeMeaning | 'serverError'
 
-/** The codes that a reCAPTCHA v2 task can meet. None is documented here; docs/protocol.md says where each was seen. */
-const CODES: Readonly<Record<CodeMeaning | 'serverError', ReadonlyArray<string>>> = {
+/** The codes that a reCAPTCHA v2 task can meet. The service documents none; docs/protocol.md says where each was seen. */
+const CODES: Readonly<Record<TableMeaning, ReadonlyArray<string>>> = {
   account: [
     'ERROR_KEY_DOES_NOT_EXIST',
     'ERROR_WRONG_USER_KEY',
@@ -76,11 +72,11 @@ const CODES: Readonly<Record<CodeMeaning | 'serverError', ReadonlyArray<string>>
   serverError: ['ERROR_INTERNAL_SERVER_ERROR']
 }
 
-const isMeaning = (name: string): name is keyof typeof CODES => name in CODES
+const isMeaning = (name: string): name is TableMeaning => name in CODES
 
-/** What each known code means; `broken` is an internal error of the service. */
-export const CODE_MEANINGS: ReadonlyMap<string, CodeMeaning | 'serverError'> = new Map(
+/** The meaning of each known code. */
+export const CODE_MEANINGS: ReadonlyMap<string, TableMeaning> = new Map(
   Object.keys(CODES)
     .filter(isMeaning)
-    .flatMap((meaning) => CODES[meaning].map((code): [string, CodeMeaning | 'serverError'] => [code, meaning]))
+    .flatMap((meaning) => CODES[meaning].map((code): [string, TableMeaning] => [code, meaning]))
 )

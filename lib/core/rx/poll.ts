@@ -1,35 +1,68 @@
 import { Observable, Subscription, filter, takeWhile } from 'rxjs'
 import type { Observer, SchedulerLike, Subscriber, Unsubscribable } from 'rxjs'
 
-/** One wait, one poll, and so on. A class, and not five operators: this is what a waiting task costs. */
+/**
+ * Waits, polls, and repeats both until a state is final; emits the final state. At least `waitMs()` pass between the end of a
+ * poll and the start of the next, and two polls never overlap.
+ *
+ * ```
+ * wait 3   ---|        ---|
+ * poll         --p|        -f|
+ * result   ------------------(f|)
+ * ```
+ */
+export const pollUntilFinal =
+  (waitMs: () => number, scheduler: SchedulerLike) =>
+  <S, F extends S>(poll: Observable<S>, isFinal: (state: S) => state is F): Observable<F> =>
+    restartingInterval(waitMs, scheduler, poll).pipe(
+      takeWhile((state) => !isFinal(state), true),
+      filter(isFinal)
+    )
+
+/**
+ * `interval` into `exhaustMap`, except that each wait begins when the poll before it has ended. With a plain `interval` the
+ * next poll would start 10 ms after a reply that took 2,990 ms.
+ */
+const restartingInterval = <S>(waitMs: () => number, scheduler: SchedulerLike, poll: Observable<S>): Observable<S> =>
+  new Observable((subscriber) => {
+    const loop = new PollLoop(subscriber, waitMs, scheduler, poll)
+    loop.wait()
+    return loop
+  })
+
+/** One waiting task. A class, because five operators take six times the memory: docs/decisions/0005-the-form-of-the-poll.md. */
 class PollLoop<S> implements Observer<S>, Unsubscribable {
+  readonly #subscriber: Subscriber<S>
+  readonly #waitMs: () => number
+  readonly #scheduler: SchedulerLike
+  readonly #poll: Observable<S>
   #current = Subscription.EMPTY // the wait, or the poll
 
-  constructor(
-    private readonly subscriber: Subscriber<S>,
-    private readonly waitMs: () => number,
-    private readonly scheduler: SchedulerLike,
-    private readonly poll: Observable<S>
-  ) {}
-
-  wait(): void {
-    this.#current = this.scheduler.schedule(tick, this.waitMs(), this)
+  constructor(subscriber: Subscriber<S>, waitMs: () => number, scheduler: SchedulerLike, poll: Observable<S>) {
+    this.#subscriber = subscriber
+    this.#waitMs = waitMs
+    this.#scheduler = scheduler
+    this.#poll = poll
   }
 
-  tick(): void {
-    // Known before it begins: whoever hears of the poll may leave there and then, and it must not go out.
-    new Observable<S>((poll) => {
-      this.#current = poll
-      return this.poll.subscribe(poll)
+  wait(): void {
+    this.#current = this.#scheduler.schedule(startPoll, this.#waitMs(), this)
+  }
+
+  startPoll(): void {
+    // Assigned before the poll starts: a listener may unsubscribe synchronously while it starts, and then nothing must be sent.
+    new Observable<S>((subscriber) => {
+      this.#current = subscriber
+      return this.#poll.subscribe(subscriber)
     }).subscribe(this)
   }
 
-  next(answer: S): void {
-    this.subscriber.next(answer)
+  next(state: S): void {
+    this.#subscriber.next(state)
   }
 
   error(defect: unknown): void {
-    this.subscriber.error(defect)
+    this.#subscriber.error(defect)
   }
 
   complete(): void {
@@ -41,33 +74,5 @@ class PollLoop<S> implements Observer<S>, Unsubscribable {
   }
 }
 
-const tick = (interval?: Pick<PollLoop<unknown>, 'tick'>): void => interval?.tick()
-
-/**
- * RxJS's `interval` into `exhaustMap`, but each wait begins when the answer before it has ended. The bare one would ask again
- * 10 ms after an answer that took 2,990 ms.
- */
-const restartingInterval = <S>(waitMs: () => number, scheduler: SchedulerLike, ask: Observable<S>): Observable<S> =>
-  new Observable((subscriber) => {
-    const interval = new PollLoop(subscriber, waitMs, scheduler, ask)
-    interval.wait()
-    return interval
-  })
-
-/**
- * Waits, asks, and repeats until an answer is final; emits that one. Never less than the wait lies between an answer and the
- * next poll, and two polls never overlap.
- *
- * ```
- * wait 3   ---|        ---|
- * ask         --p|        -f|
- * result   ------------------(f|)
- * ```
- */
-export const pollUntilFinal =
-  (waitMs: () => number, scheduler: SchedulerLike) =>
-  <S, F extends S>(ask: Observable<S>, isFinal: (state: S) => state is F): Observable<F> =>
-    restartingInterval(waitMs, scheduler, ask).pipe(
-      takeWhile((state) => !isFinal(state), true),
-      filter(isFinal)
-    )
+// One function for all tasks; a closure per wait would cost memory.
+const startPoll = (loop?: Pick<PollLoop<unknown>, 'startPoll'>): void => loop?.startPoll()

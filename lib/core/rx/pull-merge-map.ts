@@ -1,47 +1,66 @@
-import { Observable, type ObservableInput, type Subscriber, type Subscription } from 'rxjs'
-import { pullFrom, type PullSource } from './pull-source.js'
+import { Observable, Subject, map, take, zip, type ObservableInput, type Subscriber, type Subscription } from 'rxjs'
 
-/** How a run goes through its items. */
-export interface PullOptions<T, R> {
-  readonly items: ObservableInput<T>
-  readonly concurrency: number
-  /** What is done with one item: gives at most one value, then completes. */
-  readonly project: (item: T, index: number) => Observable<R>
-  /** When it emits or errors, no more is taken; what is open is finished before an error is passed on. */
-  readonly takeUntil: Observable<unknown>
-}
+/**
+ * `mergeMap` that pulls. An array, an iterable or an async iterable is asked for its next item only when fewer than
+ * `concurrency` inner Observables are active; RxJS's `from` would read a whole file before the first of them ends. Other
+ * inputs cannot be asked to wait, so their items are buffered, as `mergeMap` does.
+ *
+ * `project` gives an Observable of at most one value. When `takeUntil` emits or errors, nothing more is pulled; the active
+ * inner Observables are finished before the result completes or errors.
+ */
+export const pullMergeMap = <T, R>(
+  items: ObservableInput<T>,
+  project: (item: T, index: number) => Observable<R>,
+  options: { readonly concurrency: number; readonly takeUntil: Observable<unknown> }
+): Observable<R> =>
+  new Observable((subscriber) => {
+    new PullLoop(pullFrom(items), project, options.concurrency, subscriber).start(options.takeUntil)
+  })
 
-/** One run: takes an item whenever fewer than `concurrency` are under way, and never more. */
-class Run<T, R> {
-  readonly #supply: PullSource<T>
-  // Not one Subscription for all: it looks through its list for each one that ends.
-  readonly #open = new Set<Subscription>()
-  #taking: Subscription | undefined
-  #taken = 0
-  #underWay = 0
-  #isTaking = false
-  #isPumping = false
-  #isOver = false
+/** Whether `pullMergeMap` accepts a value. A string is refused: it would be split into its letters. */
+export const isObservableInput = (items: unknown): items is ObservableInput<unknown> =>
+  ((typeof items === 'object' && items !== null) || typeof items === 'function') &&
+  [Symbol.asyncIterator, Symbol.iterator, Symbol.observable, '@@observable', 'then', 'getReader', 'length'].some(
+    (name) => name in items
+  )
+
+class PullLoop<T, R> {
+  readonly #source: PullSource<T>
+  readonly #project: (item: T, index: number) => Observable<R>
+  readonly #concurrency: number
+  readonly #subscriber: Subscriber<R>
+  // A Set instead of a parent Subscription, whose `remove` is a linear scan.
+  readonly #inner = new Set<Subscription>()
+  #pulling: Subscription | undefined
+  #isPulling = false
+  #index = 0
+  #active = 0
+  #draining = false
+  #stopped = false
   #failure: { readonly error: unknown } | undefined
 
   constructor(
-    private readonly course: PullOptions<T, R>,
-    private readonly subscriber: Subscriber<R>
+    source: PullSource<T>,
+    project: (item: T, index: number) => Observable<R>,
+    concurrency: number,
+    subscriber: Subscriber<R>
   ) {
-    this.#supply = pullFrom(course.items)
+    this.#source = source
+    this.#project = project
+    this.#concurrency = concurrency
+    this.#subscriber = subscriber
   }
 
-  start(): void {
-    const { course, subscriber } = this
-    subscriber.add(() => {
+  start(takeUntil: Observable<unknown>): void {
+    this.#subscriber.add(() => {
       this.#stop()
-      for (const working of this.#open) working.unsubscribe()
+      for (const subscription of this.#inner) subscription.unsubscribe()
     })
-    subscriber.add(
-      course.takeUntil.subscribe({
+    this.#subscriber.add(
+      takeUntil.subscribe({
         next: () => {
           this.#stop()
-          this.#pump()
+          this.#drain()
         },
         error: (error: unknown) => {
           this.#stop()
@@ -49,86 +68,143 @@ class Run<T, R> {
         }
       })
     )
-    this.#pump()
+    this.#drain()
   }
 
-  // What is taken may end at once, and take the next one: a loop, or a long list would overflow the stack.
-  #pump(): void {
-    if (this.#isPumping) return
-    this.#isPumping = true
-    while (!this.#isOver && !this.#isTaking && this.#underWay < this.course.concurrency) this.#take()
-    this.#isPumping = false
-    if (!this.#isOver || this.#underWay > 0) return
-    if (this.#failure) this.subscriber.error(this.#failure.error)
-    else this.subscriber.complete()
+  /** Pulls while there is room. A loop: inner Observables may end synchronously, and recursion would overflow the stack. */
+  #drain(): void {
+    if (this.#draining) return
+    this.#draining = true
+    while (!this.#stopped && !this.#isPulling && this.#active < this.#concurrency) this.#pull()
+    this.#draining = false
+    if (!this.#stopped || this.#active > 0) return
+    if (this.#failure) this.#subscriber.error(this.#failure.error)
+    else this.#subscriber.complete()
   }
 
-  #take(): void {
-    let isThere = false
-    this.#isTaking = true
-    this.#taking = this.#supply.next.subscribe({
+  #pull(): void {
+    let hasItem = false
+    this.#isPulling = true
+    this.#pulling = this.#source.next.subscribe({
       next: (item) => {
-        isThere = true
-        this.#isTaking = false
-        // It is taken, even if that was the last one; but nobody is there to hear of it if its own arrival made them leave.
-        if (this.subscriber.closed) return
-        this.#begin(item)
-        this.#pump()
+        hasItem = true
+        this.#isPulling = false
+        // The arrival of the item itself may have made the subscriber leave.
+        if (this.#subscriber.closed) return
+        this.#subscribeTo(item)
+        this.#drain()
       },
       error: (error: unknown) => {
-        this.#isOver = true
+        this.#stopped = true
         this.#fail(error)
       },
       complete: () => {
-        if (isThere) return
-        this.#isOver = true
-        this.#pump()
+        if (hasItem) return
+        this.#stopped = true
+        this.#drain()
       }
     })
   }
 
-  #begin(item: T): void {
-    const { course, subscriber } = this
-    this.#underWay += 1
-    const working = course.project(item, this.#taken++).subscribe({
+  #subscribeTo(item: T): void {
+    this.#active += 1
+    const subscription = this.#project(item, this.#index++).subscribe({
       next: (result) => {
-        subscriber.next(result)
+        this.#subscriber.next(result)
       },
       error: (error: unknown) => {
         this.#stop()
         this.#fail(error)
       }
     })
-    this.#open.add(working)
-    working.add(() => {
-      this.#open.delete(working)
-      this.#underWay -= 1
-      this.#pump()
+    this.#inner.add(subscription)
+    subscription.add(() => {
+      this.#inner.delete(subscription)
+      this.#active -= 1
+      this.#drain()
     })
   }
 
+  /** The first error wins; it is passed on when no inner Observable is active. */
   #fail(error: unknown): void {
     this.#failure ??= { error }
-    this.#pump()
+    this.#drain()
   }
 
   #stop(): void {
-    if (this.#isOver) return
-    this.#isOver = true
-    this.#taking?.unsubscribe()
+    if (this.#stopped) return
+    this.#stopped = true
+    this.#pulling?.unsubscribe()
     try {
-      this.#supply.close()
+      this.#source.close()
     } catch {
-      // An iterator that fails to end has nothing left to tell: its items are no longer wanted.
+      // The items of the iterator are no longer wanted, so its failure to end changes nothing.
     }
   }
 }
 
-/**
- * Works through items, so many at a time, and emits what comes of each as it ends. Items are asked for one by one, when there
- * is room for them.
- */
-export const pullMergeMap = <T, R>(course: PullOptions<T, R>): Observable<R> =>
-  new Observable((subscriber) => {
-    new Run(course, subscriber).start()
-  })
+/** A source that gives one item per subscription. */
+interface PullSource<T> {
+  /** Emits the next item, or completes without one at the end. It is subscribed to again once it has completed. */
+  readonly next: Observable<T>
+  readonly close: () => void
+}
+
+const pullFrom = <T>(items: ObservableInput<T>): PullSource<T> =>
+  isAsyncIterable(items) ? fromAsyncIterable(items) : isIterable(items) ? fromIterable(items) : fromPushed(items)
+
+const isAsyncIterable = <T>(items: ObservableInput<T>): items is AsyncIterable<T> => Symbol.asyncIterator in items
+const isIterable = <T>(items: ObservableInput<T>): items is Iterable<T> => Symbol.iterator in items
+
+const settle = <T>(subscriber: Subscriber<T>, { done, value }: IteratorResult<T, unknown>): void => {
+  if (done !== true) subscriber.next(value)
+  subscriber.complete()
+}
+
+const fromIterable = <T>(items: Iterable<T>): PullSource<T> => {
+  const iterator = items[Symbol.iterator]()
+  return {
+    next: new Observable((subscriber) => {
+      settle(subscriber, iterator.next())
+    }),
+    close: () => {
+      iterator.return?.()
+    }
+  }
+}
+
+const fromAsyncIterable = <T>(items: AsyncIterable<T>): PullSource<T> => {
+  const iterator = items[Symbol.asyncIterator]()
+  return {
+    next: new Observable((subscriber) => {
+      iterator.next().then(
+        (result) => {
+          settle(subscriber, result)
+        },
+        (error: unknown) => {
+          subscriber.error(error)
+        }
+      )
+    }),
+    // The result is already complete, so a failure could not be reported.
+    close: () => void iterator.return?.().then(undefined, () => undefined)
+  }
+}
+
+const fromPushed = <T>(items: ObservableInput<T>): PullSource<T> => {
+  const requests = new Subject<void>()
+  const pulled = new Subject<T>()
+  const pairing = zip(items, requests)
+    .pipe(map(([item]) => item))
+    .subscribe(pulled)
+  return {
+    next: new Observable((subscriber) => {
+      const pull = pulled.pipe(take(1)).subscribe(subscriber)
+      requests.next()
+      return pull
+    }),
+    close: () => {
+      pairing.unsubscribe()
+    }
+  }
+}

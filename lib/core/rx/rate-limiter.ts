@@ -1,165 +1,167 @@
 import { Observable, Subscription, type SchedulerLike, type Subscriber } from 'rxjs'
+import { exponential } from './backoff.js'
 
-/** Leave for one createTask. It ends once, by what came of the call; later words are ignored. */
+/** Permission to send one createTask. The first call of a method ends it; later calls are ignored. */
 export interface Permit {
-  /** The service took the task. */
+  /** The service created the task. */
   readonly succeeded: () => void
-  /** The service asked for a wait. Tells for how many milliseconds the gate is shut now. */
+  /** The service asked for a wait. Returns for how many milliseconds no permit is given. */
   readonly backOff: (retryAfterMs: number | undefined) => number
   /** The call ended in any other way. */
   readonly release: () => void
 }
 
-/** A wait at the gate, and whether our own rate or the service asks for it. */
+/** A wait for a permit, because of `createsPerSecond` (`rate`) or because the service asked for it (`unavailable`). */
 export interface Delay {
   readonly reason: 'rate' | 'unavailable'
   readonly waitMs: number
 }
 
-const FIRST_PAUSE_MS = 5_000
+/** `Flowing`: permits are given. `Paused`: none is, until the instant `until`. `Probing`: one is out to test the service. */
+type State =
+  | { readonly _tag: 'Flowing' }
+  | { readonly _tag: 'Paused'; readonly until: number; readonly backoffs: number }
+  | { readonly _tag: 'Probing'; readonly until: number; readonly backoffs: number; readonly permit: Permit }
+
 const MIN_PAUSE_MS = 3_000
 const MAX_PAUSE_MS = 60_000
+const pauseMs = exponential({ firstMs: 5_000, minMs: MIN_PAUSE_MS, maxMs: MAX_PAUSE_MS, jitter: [0.75, 1.25] })
 
-const clampWait = (ms: number): number => Math.min(Math.max(ms, MIN_PAUSE_MS), MAX_PAUSE_MS)
+const clampWait = (ms: number): number => Math.ceil(Math.min(Math.max(ms, MIN_PAUSE_MS), MAX_PAUSE_MS))
 
 const isWait = (ms: number | undefined): ms is number => ms !== undefined && Number.isFinite(ms) && ms >= 0
 
 /**
- * Where every createTask of a solver waits for its turn: first in, first out, repeats before newcomers. Questions never
- * come here.
+ * Gives permits to send createTask: first in, first out, retries before new tasks. Polls need no permit.
  *
- * Open, it lets `createsPerSecond` through at even distances. A "later" shuts it for as long as the service said, else for
- * a while that doubles; then one probe at a time goes through, until the service takes one, which opens it.
+ * While flowing it gives `createsPerSecond` permits at a fixed interval. A `backOff` pauses it for as long as the service
+ * asked, else for a time that doubles. After the pause one permit at a time is given as a probe, until the service creates a
+ * task, which makes it flow again.
  */
 export class RateLimiter {
-  readonly #queues = { repeat: new Set<Subscriber<Permit>>(), newcomer: new Set<Subscriber<Permit>>() }
-  readonly #gapMs: number
-  #nextAt = 0 // by the rate
-  #shutUntil: number | undefined // undefined: open
-  #era = 0 // how often it shut; a turn belongs to the era that it was given in
-  #refusals = 0 // in a row
-  #probe: Permit | undefined
-  #alarm = Subscription.EMPTY
-  #admitting = false
+  readonly #scheduler: SchedulerLike
+  readonly #random: () => number
+  readonly #spacingMs: number
+  readonly #queues = { retry: new Set<Subscriber<Permit>>(), new: new Set<Subscriber<Permit>>() }
+  #state: State = { _tag: 'Flowing' }
+  #nextSlotAt = 0
+  #timer = Subscription.EMPTY
+  #draining = false
 
-  constructor(
-    private readonly scheduler: SchedulerLike,
-    private readonly random: () => number,
-    createsPerSecond: number | undefined
-  ) {
-    this.#gapMs = createsPerSecond === undefined ? 0 : 1_000 / createsPerSecond
+  constructor(scheduler: SchedulerLike, random: () => number, createsPerSecond: number | undefined) {
+    this.#scheduler = scheduler
+    this.#random = random
+    this.#spacingMs = createsPerSecond === undefined ? 0 : 1_000 / createsPerSecond
   }
 
-  /** Emits one turn, then completes; unsubscribing before leaves the queue. `onDelay` hears at once of a wait. */
-  acquire(who: 'newcomer' | 'repeat', onDelay?: (delay: Delay) => void): Observable<Permit> {
+  /** Emits one permit, then completes; unsubscribing leaves the queue. `onDelay` is called at once if there is a wait. */
+  acquire(queue: 'new' | 'retry', onDelay?: (delay: Delay) => void): Observable<Permit> {
     return new Observable((subscriber) => {
-      if (this.#isFree) {
-        this.#pass(subscriber)
+      if (this.#canPassNow) {
+        this.#admit(subscriber)
         return
       }
-      const queue = this.#queues[who]
-      queue.add(subscriber)
+      const waiting = this.#queues[queue]
+      waiting.add(subscriber)
       subscriber.add(() => {
-        queue.delete(subscriber)
-        if (this.#waiting === 0) this.#alarm.unsubscribe()
+        waiting.delete(subscriber)
+        if (this.#waiting === 0) this.#timer.unsubscribe()
       })
-      this.#admit()
-      if (queue.has(subscriber)) onDelay?.(this.#delay())
+      this.#drain()
+      if (waiting.has(subscriber)) onDelay?.(this.#delay())
     })
   }
 
   get #waiting(): number {
-    return this.#queues.repeat.size + this.#queues.newcomer.size
+    return this.#queues.retry.size + this.#queues.new.size
   }
 
-  /** Nobody waits, and nobody has to. */
-  get #isFree(): boolean {
-    return this.#waiting === 0 && this.#shutUntil === undefined && this.#nextAt <= this.scheduler.now()
+  get #canPassNow(): boolean {
+    return this.#waiting === 0 && this.#state._tag === 'Flowing' && this.#nextSlotAt <= this.#scheduler.now()
   }
 
-  get #mayPassAt(): number {
-    return Math.max(this.#nextAt, this.#shutUntil ?? 0)
+  get #nextPermitAt(): number {
+    return Math.max(this.#nextSlotAt, this.#state._tag === 'Flowing' ? 0 : this.#state.until)
   }
 
   #delay(): Delay {
-    const inTurnMs = this.#mayPassAt + (this.#waiting - 1) * this.#gapMs - this.scheduler.now()
-    return { reason: this.#shutUntil === undefined ? 'rate' : 'unavailable', waitMs: Math.max(0, Math.ceil(inTurnMs)) }
+    const inQueueMs = this.#nextPermitAt + (this.#waiting - 1) * this.#spacingMs - this.#scheduler.now()
+    const reason = this.#state._tag === 'Flowing' ? 'rate' : 'unavailable'
+    return { reason, waitMs: Math.max(0, Math.ceil(inQueueMs)) }
   }
 
-  // A turn may end while it is handed out, which comes here again: one loop serves both.
-  #admit(): void {
-    if (this.#admitting) return
-    this.#admitting = true
-    this.#alarm.unsubscribe()
+  // A permit may end while it is emitted, which calls this again: the outer loop serves both.
+  #drain(): void {
+    if (this.#draining) return
+    this.#draining = true
+    this.#timer.unsubscribe()
     while (this.#admitFirst());
-    this.#admitting = false
+    this.#draining = false
   }
 
   #admitFirst(): boolean {
-    const [first] = this.#queues.repeat.size > 0 ? this.#queues.repeat : this.#queues.newcomer
-    if (first === undefined || this.#probe !== undefined) return false
-    const now = this.scheduler.now()
-    if (now < this.#mayPassAt) {
-      this.#alarm = this.scheduler.schedule(
-        () => {
-          this.#admit()
-        },
-        Math.ceil(this.#mayPassAt - now)
-      )
+    const [first] = this.#queues.retry.size > 0 ? this.#queues.retry : this.#queues.new
+    if (first === undefined || this.#state._tag === 'Probing') return false
+    const waitMs = Math.ceil(this.#nextPermitAt - this.#scheduler.now())
+    if (waitMs > 0) {
+      this.#timer = this.#scheduler.schedule(() => {
+        this.#drain()
+      }, waitMs)
       return false
     }
-    this.#pass(first)
+    this.#admit(first)
     return true
   }
 
-  #pass(subscriber: Subscriber<Permit>): void {
-    this.#nextAt = this.scheduler.now() + this.#gapMs
-    const turn = this.#grant()
-    if (this.#shutUntil !== undefined) this.#probe = turn
-    subscriber.next(turn)
+  #admit(subscriber: Subscriber<Permit>): void {
+    this.#nextSlotAt = this.#scheduler.now() + this.#spacingMs
+    const permit = this.#permit(this.#state)
+    if (this.#state._tag === 'Paused') this.#state = { ...this.#state, _tag: 'Probing', permit }
+    subscriber.next(permit)
     subscriber.complete()
   }
 
-  #grant(): Permit {
-    const era = this.#era
-    let open = true
-    const end = (act?: () => void): void => {
-      if (!open) return
-      open = false
-      act?.()
-      if (this.#probe === turn) this.#probe = undefined
-      this.#admit()
+  #permit(givenIn: State): Permit {
+    let isOpen = true
+    const endWith = (state: State): void => {
+      if (!isOpen) return
+      isOpen = false
+      this.#state = state
+      this.#drain()
     }
-    const turn: Permit = {
+    const permit: Permit = {
       succeeded: () => {
-        end(() => {
-          if (this.#probe === turn) this.#open()
-        })
+        endWith(this.#isProbe(permit) ? { _tag: 'Flowing' } : this.#state)
       },
       backOff: (retryAfterMs) => {
-        end(() => {
-          // Whoever was let through before it shut has no news, unless the service names a time.
-          if (era === this.#era || isWait(retryAfterMs)) this.#shut(retryAfterMs)
-        })
-        return Math.max(0, this.#mayPassAt - this.scheduler.now())
+        // A permit from before the pause says nothing new, unless the service names a time.
+        const isNews = this.#isProbe(permit) || this.#state === givenIn || isWait(retryAfterMs)
+        endWith(isNews ? this.#paused(permit, retryAfterMs) : this.#state)
+        return Math.max(0, this.#nextPermitAt - this.#scheduler.now())
       },
       release: () => {
-        end()
+        endWith(this.#withoutProbe(permit))
       }
     }
-    return turn
+    return permit
   }
 
-  #open(): void {
-    this.#shutUntil = undefined
-    this.#refusals = 0
+  #isProbe(permit: Permit): boolean {
+    return this.#state._tag === 'Probing' && this.#state.permit === permit
   }
 
-  #shut(retryAfterMs: number | undefined): void {
-    const grownMs = FIRST_PAUSE_MS * 2 ** this.#refusals * (0.75 + this.random() * 0.5)
-    const waitMs = Math.ceil(clampWait(isWait(retryAfterMs) ? retryAfterMs : grownMs))
-    this.#shutUntil = Math.max(this.#shutUntil ?? 0, this.scheduler.now() + waitMs)
-    this.#refusals += 1
-    this.#era += 1
+  /** The state once a permit has ended: paused if it was the probe, else unchanged. */
+  #withoutProbe(permit: Permit): State {
+    const state = this.#state
+    if (state._tag !== 'Probing' || state.permit !== permit) return state
+    return { _tag: 'Paused', until: state.until, backoffs: state.backoffs }
+  }
+
+  #paused(by: Permit, retryAfterMs: number | undefined): State {
+    const state = this.#withoutProbe(by)
+    const { until, backoffs } = state._tag === 'Flowing' ? { until: 0, backoffs: 0 } : state
+    const waitMs = isWait(retryAfterMs) ? clampWait(retryAfterMs) : pauseMs(backoffs, this.#random)
+    const pause = { until: Math.max(until, this.#scheduler.now() + waitMs), backoffs: backoffs + 1 }
+    return state._tag === 'Probing' ? { ...state, ...pause } : { _tag: 'Paused', ...pause }
   }
 }

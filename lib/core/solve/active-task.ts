@@ -1,124 +1,155 @@
 import * as E from 'fp-ts/lib/Either.js'
-import type { Observer, Subscriber } from 'rxjs'
-import type { SolveError } from '../model/error.js'
-import type { Orphan, EventMeta, TaskStep } from '../model/event.js'
-import type { JournalHooks } from '../batch/journaled.js'
-import type { EventBus } from './event-bus.js'
-import { UNSENT, errorIfEnded, createdPhase, type StopReason, type Phase, type EndReason } from './phase.js'
+import type { Observable, Observer, Subscriber } from 'rxjs'
+import type { Refused, SolveError } from '../model/error.js'
+import type { EventMeta, Orphan, TaskStep } from '../model/event.js'
+import type { ErrorCause } from '../model/network.js'
 import type { Resumable, TaskRef } from '../model/task.js'
+import type { ObservableEither } from '../rx/observable-either.js'
+import type { EventBus } from './event-bus.js'
+import {
+  UNSENT,
+  createdPhase,
+  errorIfEnded,
+  type CreatedPhase,
+  type EndReason,
+  type Phase,
+  type StopReason
+} from './phase.js'
 
-/** Many subscriptions that end together, if anything stops them. */
+/** The tasks of one run of a batch. `stopReason` is set when no more of them may be created. */
 export interface Batch {
   stopReason: StopReason | undefined
 }
 
-/** What a subscription is about. */
+/** Where a batch records a task. */
+export interface JournalHooks {
+  /** Durable before createTask is sent; a `Left` forbids sending it. */
+  readonly beforeCreate?: (() => ObservableEither<SolveError, unknown>) | undefined
+  /** Durable before the first poll. Emits nothing, completes, never errors; unsubscribing does not undo the write. */
+  readonly afterCreate: (ref: TaskRef) => Observable<never>
+}
+
+/** What a subscription to a solver is for. */
 export interface TrackOptions<R> {
   readonly task: Resumable<unknown>
   readonly label: string | undefined
   readonly giveUpAfterMs: number
-  /** The task, where it exists already. */
+  /** The reference of a task that exists already. */
   readonly ref: TaskRef | undefined
-  /** A whole solve: leaving it makes an orphan, and its success is an end. One call alone does neither. */
+  /** A solve, and not a single call: leaving it makes an orphan, and its success emits `Ended`. */
   readonly isSolve: boolean
-  /** Hears every step. */
   readonly onStep?: ((event: EventMeta & TaskStep) => void) | undefined
-  /** Hears the outcome before the subscriber does. */
+  /** Called with the outcome before the subscriber gets it. */
   readonly onSettled?: ((result: E.Either<SolveError, R>) => void) | undefined
-  /** The batch that it is part of. */
   readonly batch?: Batch | undefined
-  /** Where it is written down. */
   readonly journal?: JournalHooks | undefined
 }
 
-/** One subscription under way. It is settled once, or left. */
-export interface ActiveTask {
-  phase: Phase
-  readonly giveUpAfterMs: number
-  /** Where it is written down, if a journal is kept. */
-  readonly journal: JournalHooks | undefined
-  /** Why its batch creates nothing more. */
-  readonly stopReason: StopReason | undefined
-  readonly emit: (step: TaskStep) => void
-  /** What it would be if it ended now. */
-  readonly errorIfEnded: (why: EndReason) => SolveError
-  readonly asOrphan: (ref: TaskRef) => Orphan
-  /** Tells that a createTask ended without an id after its caller had gone. */
-  readonly emitLost: (error: SolveError) => void
-}
+/**
+ * One subscription to a solver, and the one owner of the phase of its task. It is settled once, by an outcome, the deadline,
+ * `close` or its batch; or its subscriber leaves before.
+ */
+export class ActiveTask<R = never> implements Observer<E.Either<SolveError, R>> {
+  readonly #options: TrackOptions<R>
+  readonly #events: EventBus
+  readonly #subscriber: Subscriber<E.Either<SolveError, R>>
+  #phase: Phase
+  #isSettled = false
 
-/** A {@link ActiveTask} as `Lives` keeps it. */
-export class TrackedTask<R> implements ActiveTask, Observer<E.Either<SolveError, R>> {
-  phase: Phase
-  readonly giveUpAfterMs: number
-  #settled = false
-
-  constructor(
-    private readonly intent: TrackOptions<R>,
-    private readonly news: EventBus,
-    private readonly subscriber: Subscriber<E.Either<SolveError, R>>
-  ) {
-    this.phase = intent.ref ? createdPhase(intent.ref) : UNSENT
-    this.giveUpAfterMs = intent.giveUpAfterMs
+  constructor(options: TrackOptions<R>, events: EventBus, subscriber: Subscriber<E.Either<SolveError, R>>) {
+    this.#options = options
+    this.#events = events
+    this.#subscriber = subscriber
+    this.#phase = options.ref ? createdPhase(options.ref) : UNSENT
   }
 
-  emit(step: TaskStep): void {
-    const { label, onStep } = this.intent
-    // A hundred steps a task, and mostly nobody listens.
-    if (!onStep && !this.news.observed) return
-    const event = this.news.emit(label, step)
-    onStep?.(event)
+  get phase(): Phase {
+    return this.#phase
+  }
+
+  get giveUpAfterMs(): number {
+    return this.#options.giveUpAfterMs
   }
 
   get journal(): JournalHooks | undefined {
-    return this.intent.journal
+    return this.#options.journal
   }
 
-  get stopReason(): StopReason | undefined {
-    return this.intent.batch?.stopReason
+  get batch(): Batch | undefined {
+    return this.#options.batch
   }
 
-  isOf(batch: Batch): boolean {
-    return this.intent.batch === batch
+  /** A try of createTask begins, or could not be sent because of `cause`. */
+  unsent(attempts: number, cause?: ErrorCause): void {
+    this.#phase = { _tag: 'Unsent', attempts, ...(cause && { cause }) }
   }
 
-  errorIfEnded(why: EndReason): SolveError {
-    return errorIfEnded(this.phase, why, this.giveUpAfterMs)
+  sent(): void {
+    this.#phase = { _tag: 'Sent' }
   }
 
-  /** Settles it, unless it is settled already. */
-  next(result: E.Either<SolveError, R>): void {
-    if (this.#settled) return
-    this.#settled = true
-    const { isSolve: whole, label, onSettled } = this.intent
-    const tag = E.isLeft(result) ? result.left._tag : 'Solved'
-    const ref = this.phase._tag === 'Created' && { ref: this.phase.ref }
-    if (whole || E.isLeft(result)) this.news.emit(label, { _tag: 'Ended', tag, ...ref })
-    onSettled?.(result)
-    this.subscriber.next(result)
-    this.subscriber.complete()
+  deferred(refused: Refused, attempts: number): void {
+    this.#phase = { _tag: 'Deferred', refused, attempts }
   }
 
-  error(defect: unknown): void {
-    this.subscriber.error(defect)
+  created(ref: TaskRef): CreatedPhase {
+    const created = createdPhase(ref)
+    this.#phase = created
+    return created
   }
 
-  complete(): void {
-    this.subscriber.complete()
+  /** The error of the task if it ended now. */
+  errorIfEnded(reason: EndReason): SolveError {
+    return errorIfEnded(this.#phase, reason, this.giveUpAfterMs)
   }
 
+  emit(step: TaskStep): void {
+    const { label, onStep } = this.#options
+    // A task makes a hundred steps, and usually nothing subscribes.
+    if (!onStep && !this.#events.observed) return
+    const event = this.#events.emit(label, step)
+    onStep?.(event)
+  }
+
+  /** A createTask ended without a task id after the subscriber had left. */
   emitLost(error: SolveError): void {
-    this.news.emit(this.intent.label, { _tag: 'Lost', error })
+    this.#events.emit(this.#options.label, { _tag: 'Lost', error })
+  }
+
+  /** The task is paid for and the subscriber will not get an outcome. */
+  emitOrphan(ref: TaskRef): void {
+    this.#events.emitOrphan(this.asOrphan(ref))
   }
 
   asOrphan(ref: TaskRef): Orphan {
-    const { task, label } = this.intent
+    const { task, label } = this.#options
     return { ref, task, ...(label !== undefined && { label }) }
   }
 
-  /** The paid task that would be forgotten if nobody were told, now that the subscriber is gone. */
-  get orphan(): Orphan | undefined {
-    const { phase: stand } = this
-    return stand._tag === 'Created' && this.intent.isSolve && !this.#settled ? this.asOrphan(stand.ref) : undefined
+  /** The reference of a paid task that would be lost, because the subscriber has no outcome. */
+  get unsettledRef(): TaskRef | undefined {
+    const phase = this.#phase
+    return phase._tag === 'Created' && this.#options.isSolve && !this.#isSettled ? phase.ref : undefined
+  }
+
+  /** Settles the task, unless it is settled already. */
+  next(result: E.Either<SolveError, R>): void {
+    if (this.#isSettled) return
+    this.#isSettled = true
+    const { isSolve, label, onSettled } = this.#options
+    const tag = E.isLeft(result) ? result.left._tag : 'Solved'
+    const ref = this.#phase._tag === 'Created' && { ref: this.#phase.ref }
+    if (isSolve || E.isLeft(result)) this.#events.emit(label, { _tag: 'Ended', tag, ...ref })
+    onSettled?.(result)
+    this.#subscriber.next(result)
+    this.#subscriber.complete()
+  }
+
+  error(defect: unknown): void {
+    this.#subscriber.error(defect)
+  }
+
+  complete(): void {
+    this.#subscriber.complete()
   }
 }

@@ -1,15 +1,20 @@
-import type { CallService } from './call.js'
-import type { RateLimiter } from '../rx/rate-limiter.js'
-import type { InFlight } from './in-flight.js'
-import type { ReadOptions } from '../protocol/interpret.js'
-import type { Settings } from '../model/options.js'
 import type { Ports } from '../model/network.js'
+import type { Settings } from '../model/options.js'
+import type { ReadOptions } from '../protocol/interpret.js'
+import type { Backoff } from '../rx/backoff.js'
+import type { RateLimiter } from '../rx/rate-limiter.js'
+import type { CallService } from './call.js'
+import type { EventBus } from './event-bus.js'
+import type { InFlight } from './in-flight.js'
 
-/** All that the calls of one solver share. It holds the client key, so it stays inside closures. */
+/** What the tasks of one solver share. It holds the client key, so it stays inside closures. */
 export interface Context extends Pick<Ports, 'scheduler' | 'random'> {
   readonly settings: Settings
+  readonly readOptions: ReadOptions
   readonly call: CallService
+  /** The delay before a poll, by the number of polls beyond those at full pace. */
+  readonly pollBackoff: Backoff
   readonly limiter: RateLimiter
   readonly inFlight: InFlight
-  readonly readOptions: ReadOptions
+  readonly events: EventBus
 }

@@ -1,212 +1,219 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { concat, defer, exhaustMap, finalize, of, tap, timer, type Observable } from 'rxjs'
-import { mapResult } from './call.js'
-import type { Context } from './context.js'
-import type { CreateUnknown, NotCreated, Refused, SolveError } from '../model/error.js'
-import type { Permit } from '../rx/rate-limiter.js'
-import type { ActiveTask } from './active-task.js'
-import { interpretCreate, type InterpretedCreate } from '../protocol/interpret.js'
-import type { JournalHooks } from '../batch/journaled.js'
-import * as OE from '../rx/observable-either.js'
+import type { CreateUnknown, Refused, SolveError } from '../model/error.js'
 import type { CallResult, JsonValue } from '../model/network.js'
 import { createTaskBody } from '../protocol/codec.js'
-import { createdPhase, type CreatedPhase } from './phase.js'
+import { interpretCreate, type InterpretedCreate } from '../protocol/interpret.js'
+import { exponential } from '../rx/backoff.js'
+import * as OE from '../rx/observable-either.js'
+import type { Permit } from '../rx/rate-limiter.js'
+import { uninterruptible } from '../rx/uninterruptible.js'
+import type { ActiveTask } from './active-task.js'
+import { mapResult } from './call.js'
+import type { Context } from './context.js'
+import type { CreatedPhase } from './phase.js'
 
-/** What one createTask came to, and when it left. */
-interface CreateReply {
-  readonly interpreted: InterpretedCreate
-  readonly sentAt: number
-  /** How long the gate is shut now, if the service asked for a wait. */
-  readonly pausedMs: number
-}
+/**
+ * Creates one task: sends createTask, and sends it again only if the last try was certainly not sent, or the service refused
+ * it for now. `firstPermit` is the permit of the first try; every further try acquires its own.
+ */
+export const createTask = (
+  context: Context,
+  payload: JsonValue,
+  task: ActiveTask,
+  firstPermit: Permit
+): OE.ObservableEither<SolveError, CreatedPhase> =>
+  recordIntent(
+    task,
+    firstPermit,
+    defer(() => {
+      const body = createTaskBody(context.settings.clientKey, payload)
+      return tryUntilDecided(context, body, task, new CreateAttempts(context, task, firstPermit))
+    })
+  ).pipe(OE.flatMap((created) => recordCreated(task, created)))
 
 type CreateOutcome = E.Either<SolveError, CreatedPhase>
 
-const MAX_TRIES = 4
-const MIN_PAUSE_MS = 250
-const MAX_PAUSE_MS = 5_000
-
-const unknown = (doubt: Pick<CreateUnknown, 'status' | 'cause' | 'problems'>): CreateUnknown => ({
-  _tag: 'CreateUnknown',
-  paid: 'unknown',
-  ...doubt
-})
-
-/** One call. As soon as it has left, it is read to its end whoever leaves: its answer may hold the id of a paid task. */
-const sendCreate = (context: Context, body: JsonValue, life: ActiveTask, turn: Permit): Observable<CreateReply> =>
-  defer(() => {
-    const { call, inFlight: lives, readOptions: reading, scheduler, settings } = context
-    const startedAt = scheduler.now()
-    let sentAt: number | undefined
-    const read = (answer: CallResult): CreateReply => {
-      const created = interpretCreate(reading, answer, sentAt !== undefined)
-      if (created._tag === 'Created') turn.succeeded()
-      const shutMs = created._tag === 'Unavailable' ? turn.backOff(created.retryAfterMs) : 0
-      return { interpreted: created, pausedMs: shutMs, sentAt: sentAt ?? startedAt }
-    }
-    const exchanged = mapResult(call('/createTask', body, settings.createTimeoutMs), read, () => {
-      sentAt ??= scheduler.now()
-      life.phase = { _tag: 'Sent' }
+const tryUntilDecided = (
+  context: Context,
+  body: JsonValue,
+  task: ActiveTask,
+  attempts: CreateAttempts
+): Observable<CreateOutcome> =>
+  attempts.nextPermit().pipe(
+    OE.andThen((permit) => {
+      attempts.start()
+      return sendCreate(context, body, task, permit)
+    }),
+    OE.andThen((reply) => {
+      const outcome = attempts.decide(reply)
+      return outcome ? of(outcome) : tryUntilDecided(context, body, task, attempts)
     })
-    return lives.uninterruptible(exchanged, {
-      isSent: () => sentAt !== undefined,
-      onLate: (answer) => {
-        handleLateReply(context, life, answer)
-      },
-      onEnd: turn.release
-    })
-  })
+  )
 
-/** The answer came after its caller had gone: an id is somebody's to resume, anything else is told as lost. */
-const handleLateReply = (
-  { inFlight: lives }: Context,
-  life: ActiveTask,
-  { interpreted: read, sentAt }: CreateReply
-): void => {
-  if (read._tag !== 'Created') {
-    life.emitLost('doubt' in read ? unknown(read.doubt) : read.refused)
-    return
-  }
-  const ref = { taskId: read.taskId, createdAt: sentAt }
-  void life.journal?.afterCreate(ref)
-  lives.orphan(life.asOrphan(ref))
+/** What one createTask call brought. */
+interface CreateReply {
+  readonly interpreted: InterpretedCreate
+  readonly sentAt: number
+  /** For how many milliseconds the limiter is paused, if the service asked for a wait. */
+  readonly pausedMs: number
 }
 
-/** One paid task over all tries of its createTask: repeated only while it provably did not leave, or was turned away. */
+/** Makes one call. Once it is sent, its reply is read even if the subscriber leaves: it may hold the id of a paid task. */
+const sendCreate = (context: Context, body: JsonValue, task: ActiveTask, permit: Permit): Observable<CreateReply> =>
+  defer(() => {
+    const { call, inFlight, readOptions, scheduler, settings } = context
+    const startedAt = scheduler.now()
+    let sentAt: number | undefined
+    const read = (result: CallResult): CreateReply => {
+      const interpreted = interpretCreate(readOptions, result, sentAt !== undefined)
+      if (interpreted._tag === 'Created') permit.succeeded()
+      const pausedMs = interpreted._tag === 'Unavailable' ? permit.backOff(interpreted.retryAfterMs) : 0
+      return { interpreted, pausedMs, sentAt: sentAt ?? startedAt }
+    }
+    const reply = mapResult(call('/createTask', body, settings.createTimeoutMs), read, () => {
+      sentAt ??= scheduler.now()
+      task.sent()
+    })
+    const untrack = inFlight.trackCreate()
+    return reply.pipe(
+      uninterruptible({
+        isSent: () => sentAt !== undefined,
+        onLate: (late) => {
+          handleLateReply(task, late)
+        },
+        onEnd: () => {
+          permit.release()
+          untrack()
+        }
+      })
+    )
+  })
+
+/** The reply arrived after the subscriber had left: a created task becomes an orphan, anything else is emitted as lost. */
+const handleLateReply = (task: ActiveTask, { interpreted, sentAt }: CreateReply): void => {
+  if (interpreted._tag !== 'Created') {
+    task.emitLost('problem' in interpreted ? createUnknown(interpreted.problem) : interpreted.refused)
+    return
+  }
+  const ref = { taskId: interpreted.taskId, createdAt: sentAt }
+  void task.journal?.afterCreate(ref)
+  task.emitOrphan(ref)
+}
+
+const createUnknown = (problem: Pick<CreateUnknown, 'status' | 'cause' | 'problems'>): CreateUnknown => ({
+  _tag: 'CreateUnknown',
+  paid: 'unknown',
+  ...problem
+})
+
+const MAX_TRIES = 4
+const unreachableMs = exponential({ firstMs: 1_250, minMs: 250, maxMs: 5_000, jitter: [0.2, 1] })
+
+/** All tries of createTask for one task. At most one of them creates a task, unless an assumed refusal was none. */
 class CreateAttempts {
+  readonly #context: Context
+  readonly #task: ActiveTask
+  readonly #firstPermit: Permit
   #attempts = 0
-  #unreachable = 0 // tries in a row that never left
-  #pauseMs = 0
-  #assumed: Refused | undefined // a 503 without a document, taken for a no
+  #notSentInARow = 0
+  #waitMs = 0
+  /** An HTTP 503 without a document, which counts as a refusal: docs/decisions/0008-an-assumed-503.md. */
+  #assumed: Refused | undefined
 
-  constructor(
-    private readonly context: Context,
-    private readonly life: ActiveTask,
-    private readonly firstTurn: Permit
-  ) {}
-
-  /** Every further try waits for a turn of its own. */
-  nextPermit(): Observable<Permit> {
-    const { limiter: gate, scheduler } = this.context
-    if (this.#attempts === 0) return of(this.firstTurn)
-    return timer(this.#pauseMs, scheduler).pipe(exhaustMap(() => gate.acquire('repeat')))
+  constructor(context: Context, task: ActiveTask, firstPermit: Permit) {
+    this.#context = context
+    this.#task = task
+    this.#firstPermit = firstPermit
   }
 
-  /** A new try is about to leave. */
+  nextPermit(): Observable<Permit> {
+    const { limiter, scheduler } = this.#context
+    if (this.#attempts === 0) return of(this.#firstPermit)
+    return timer(this.#waitMs, scheduler).pipe(exhaustMap(() => limiter.acquire('retry')))
+  }
+
   start(): void {
     this.#attempts += 1
-    if (!this.#assumed) this.life.phase = { _tag: 'Unsent', attempts: this.#attempts }
+    if (!this.#assumed) this.#task.unsent(this.#attempts)
   }
 
-  /** What follows from an answer: an end, or nothing, for once more. */
-  decide({ interpreted: read, sentAt, pausedMs: shutMs }: CreateReply): CreateOutcome | undefined {
-    if (read._tag === 'NotSent') return this.#neverLeft(read)
-    this.#unreachable = 0
-    switch (read._tag) {
+  /** The outcome after a reply, or nothing if createTask is to be sent again. */
+  decide({ interpreted, sentAt, pausedMs }: CreateReply): CreateOutcome | undefined {
+    if (interpreted._tag === 'NotSent') return this.#notSent(interpreted)
+    this.#notSentInARow = 0
+    switch (interpreted._tag) {
       case 'Created': {
-        const created = createdPhase({ taskId: read.taskId, createdAt: sentAt })
-        this.life.phase = created
-        this.life.emit({ _tag: 'Created', ref: created.ref })
+        const created = this.#task.created({ taskId: interpreted.taskId, createdAt: sentAt })
+        this.#task.emit({ _tag: 'Created', ref: created.ref })
         return E.right(created)
       }
       case 'Unknown':
-        return E.left(unknown(read.doubt))
+        return E.left(createUnknown(interpreted.problem))
       case 'Refused':
-        return E.left(this.#inDoubt(read.refused))
+        return E.left(this.#afterAssumed(interpreted.refused))
       case 'Unavailable':
-        return this.#later(read, shutMs)
+        return this.#unavailable(interpreted, pausedMs)
     }
   }
 
-  #later(
+  #unavailable(
     { refused, assumed }: Extract<InterpretedCreate, { readonly _tag: 'Unavailable' }>,
-    shutMs: number
+    pausedMs: number
   ): CreateOutcome | undefined {
-    const { status } = refused
     if (assumed) {
       this.#assumed = { ...refused, paid: 'unknown' }
-      this.life.emit({ _tag: 'AssumedNotCreated', status })
+      this.#task.emit({ _tag: 'AssumedNotCreated', status: refused.status })
     }
-    this.life.phase = { _tag: 'Deferred', refused: this.#inDoubt(refused), attempts: this.#attempts }
-    return this.#onceMore(0, 'unavailable', shutMs)
+    this.#task.deferred(this.#afterAssumed(refused), this.#attempts)
+    return this.#retry('unavailable', 0, pausedMs)
   }
 
-  #neverLeft({
+  #notSent({
     reason,
-    doubt: { cause }
+    problem: { cause }
   }: Extract<InterpretedCreate, { readonly _tag: 'NotSent' }>): CreateOutcome | undefined {
     const attempts = this.#attempts
-    this.#unreachable += 1
-    if (!this.#assumed) this.life.phase = { _tag: 'Unsent', attempts, cause }
-    if (reason === 'tls' || this.#unreachable === MAX_TRIES) {
-      const notCreated: NotCreated = { _tag: 'NotCreated', paid: 'no', reason, attempts, cause }
-      return E.left(this.#assumed ?? notCreated)
-    }
-    const spanMs = MAX_PAUSE_MS / 2 ** (MAX_TRIES - 1 - this.#unreachable) - MIN_PAUSE_MS
-    const pauseMs = Math.round(MIN_PAUSE_MS + this.context.random() * spanMs)
-    return this.#onceMore(pauseMs, 'network', pauseMs)
+    this.#notSentInARow += 1
+    if (!this.#assumed) this.#task.unsent(attempts, cause)
+    if (reason === 'tls' || this.#notSentInARow === MAX_TRIES)
+      return E.left(this.#assumed ?? { _tag: 'NotCreated', paid: 'no', reason, attempts, cause })
+    const waitMs = unreachableMs(this.#notSentInARow - 1, this.#context.random)
+    return this.#retry('network', waitMs, waitMs)
   }
 
-  #onceMore(pauseMs: number, reason: 'unavailable' | 'network', waitMs: number): CreateOutcome | undefined {
-    const why = this.context.inFlight.reasonToEnd(this.life)
-    if (why) return E.left(this.life.errorIfEnded(why))
-    this.#pauseMs = pauseMs
-    this.life.emit({ _tag: 'Delayed', reason, waitMs })
+  /** `waitMs` is waited before the next permit is acquired; `totalMs` is what the event reports. */
+  #retry(reason: 'unavailable' | 'network', waitMs: number, totalMs: number): CreateOutcome | undefined {
+    const end = this.#context.inFlight.reasonToEnd(this.#task)
+    if (end) return E.left(this.#task.errorIfEnded(end))
+    this.#waitMs = waitMs
+    this.#task.emit({ _tag: 'Delayed', reason, waitMs: totalMs })
     return undefined
   }
 
-  /** After a no that was only assumed, a task may exist whatever the service says to the next try. */
-  #inDoubt(refused: Refused): Refused {
+  /** After an assumed refusal a task may exist, whatever the service replies to the next try. */
+  #afterAssumed(refused: Refused): Refused {
     return this.#assumed ? { ...refused, paid: 'unknown' } : refused
   }
 }
 
-/** Where a journal is kept, the intent is written down before anything leaves; a turn that comes to nothing is given back. */
-const recordIntent = <A>(life: ActiveTask, turn: Permit, buying: OE.ObservableEither<SolveError, A>): typeof buying => {
-  const intend = life.journal?.beforeCreate
-  if (!intend) return buying
+/** Records in the journal that createTask is about to be sent. If that fails, the permit is released unused. */
+const recordIntent = <A>(task: ActiveTask, permit: Permit, creating: OE.ObservableEither<SolveError, A>) => {
+  const beforeCreate = task.journal?.beforeCreate
+  if (!beforeCreate) return creating
   return defer(() => {
-    let isTaken = false
-    return intend().pipe(
-      tap((intent) => (isTaken = E.isRight(intent))),
+    let isRecorded = false
+    return beforeCreate().pipe(
+      tap((intent) => (isRecorded = E.isRight(intent))),
       finalize(() => {
-        if (!isTaken) turn.release()
+        if (!isRecorded) permit.release()
       }),
-      OE.flatMap(() => buying)
+      OE.flatMap(() => creating)
     )
   })
 }
 
-const recordCreated = (notes: JournalHooks, created: CreatedPhase): Observable<CreateOutcome> =>
-  concat(notes.afterCreate(created.ref), of(E.right(created)))
-
-/** One try after the other, each in its turn, until the task is bought or cannot be. */
-const keepTrying = (
-  context: Context,
-  body: JsonValue,
-  life: ActiveTask,
-  purchase: CreateAttempts
-): Observable<CreateOutcome> =>
-  purchase.nextPermit().pipe(
-    OE.andThen((turn) => {
-      purchase.start()
-      return sendCreate(context, body, life, turn)
-    }),
-    OE.andThen((exchanged) => {
-      const bought = purchase.decide(exchanged)
-      return bought ? of(bought) : keepTrying(context, body, life, purchase)
-    })
-  )
-
-/** Buys one task: emits where it stands then, or why there is none. */
-export const createTask =
-  (context: Context) =>
-  (payload: JsonValue, life: ActiveTask, firstTurn: Permit): OE.ObservableEither<SolveError, CreatedPhase> => {
-    const buying = defer(() => {
-      const body = createTaskBody(context.settings.clientKey, payload)
-      return keepTrying(context, body, life, new CreateAttempts(context, life, firstTurn))
-    })
-    const bought = recordIntent(life, firstTurn, buying)
-    const { journal: notes } = life
-    return notes ? bought.pipe(OE.flatMap((created) => recordCreated(notes, created))) : bought
-  }
+const recordCreated = ({ journal }: ActiveTask, created: CreatedPhase): Observable<CreateOutcome> => {
+  const outcome = of(E.right(created))
+  return journal ? concat(journal.afterCreate(created.ref), outcome) : outcome
+}

@@ -15,139 +15,102 @@ import {
 } from 'rxjs'
 import type { SolveError } from '../model/error.js'
 import type { Orphan } from '../model/event.js'
-import { TrackedTask, type Batch, type TrackOptions, type ActiveTask } from './active-task.js'
+import type { ObservableEither } from '../rx/observable-either.js'
+import { ActiveTask, type Batch, type TrackOptions } from './active-task.js'
 import type { EventBus } from './event-bus.js'
-import type { StopReason, Phase } from './phase.js'
+import { isUncreated, type EndReason, type StopReason } from './phase.js'
 
-/** Nothing of it is at the service, or under way to it. */
-const isUncreated = ({ _tag }: Phase): boolean => _tag === 'Unsent' || _tag === 'Deferred'
-
-/** How a createTask is read. */
-interface UninterruptibleOptions<R> {
-  readonly isSent: () => boolean
-  /** Hears the answer when whoever asked has gone. */
-  readonly onLate: (answer: R) => void
-  readonly onEnd: () => void
-}
-
-/** All subscriptions of a solver that are under way: how each ends or is left, and how all are closed. */
+/** The active tasks of a solver: `close` and a batch that stops end them from here. */
 export class InFlight {
-  readonly #members = new Set<TrackedTask<never>>()
+  readonly #scheduler: SchedulerLike
+  readonly #events: EventBus
+  readonly #tasks = new Set<ActiveTask>()
   readonly #leftOpen: Orphan[] = []
-  readonly #ended = new Subject<void>()
   readonly #closed = new Subject<void>()
-  #creates = 0
-  #closing = false
+  readonly #ended = new Subject<void>()
+  #isClosing = false
+  #sentCreates = 0
 
-  constructor(
-    private readonly scheduler: SchedulerLike,
-    private readonly news: EventBus
-  ) {}
+  constructor(scheduler: SchedulerLike, events: EventBus) {
+    this.#scheduler = scheduler
+    this.#events = events
+  }
 
-  /** Emits once `close` has been called. */
+  /** Emits when `close` is called, at once if it was called before. */
   get closing(): Observable<unknown> {
-    return defer(() => (this.#closing ? of(undefined) : this.#closed))
+    return defer(() => (this.#isClosing ? of(undefined) : this.#closed))
   }
 
-  /** Why nothing more may be created for it. */
-  reasonToEnd({ stopReason: halted }: ActiveTask): 'closed' | StopReason | undefined {
-    return this.#closing ? 'closed' : halted
+  /** Why no createTask may be sent for a task any more. */
+  reasonToEnd({ batch }: Pick<ActiveTask, 'batch'>): 'closed' | StopReason | undefined {
+    return this.#isClosing ? 'closed' : batch?.stopReason
   }
 
-  /** Runs one subscription: emits one `Either`, completes, and accounts for the task however it ends. */
-  track<R>(
-    intent: TrackOptions<R>,
-    run: (life: ActiveTask) => Observable<E.Either<SolveError, R>>
-  ): Observable<E.Either<SolveError, R>> {
-    return new Observable((subscriber) => {
-      const member = new TrackedTask(intent, this.news, subscriber)
-      this.#members.add(member)
+  /** Runs one subscription: emits one `Either` and completes. If the subscriber leaves, a paid task becomes an orphan. */
+  track<R>(options: TrackOptions<R>, run: (task: ActiveTask) => ObservableEither<SolveError, R>) {
+    return new Observable<E.Either<SolveError, R>>((subscriber) => {
+      const task = new ActiveTask(options, this.#events, subscriber)
+      this.#tasks.add(task)
       subscriber.add(() => {
-        this.#members.delete(member)
-        if (member.orphan) this.orphan(member.orphan)
-        this.#noteEnd()
+        this.#tasks.delete(task)
+        if (task.unsettledRef) task.emitOrphan(task.unsettledRef)
+        this.#emitEnded()
       })
-      const why = this.reasonToEnd(member)
-      if (why === 'closed' || (why && member.phase._tag !== 'Created')) member.next(E.left(member.errorIfEnded(why)))
-      else subscriber.add(run(member).subscribe(member))
+      const reason = this.reasonToEnd(task)
+      // A batch that stops still resumes tasks that are paid for.
+      if (reason === 'closed' || (reason && task.phase._tag !== 'Created')) task.next(E.left(task.errorIfEnded(reason)))
+      else subscriber.add(run(task).subscribe(task))
     })
   }
 
-  /** A task that was paid for, and whose caller will not hear of it. */
-  orphan(orphan: Orphan): void {
-    this.news.orphan(orphan)
-    // Afterwards: whoever hears of it may close the solver there and then.
-    if (this.#closing) this.#leftOpen.push(orphan)
-  }
-
-  /** Mirrors the answer to a createTask; once that has left, it is read to its end whoever leaves. */
-  uninterruptible<R>(
-    answer: Observable<R>,
-    { isSent: hasLeft, onLate: late, onEnd: ended }: UninterruptibleOptions<R>
-  ): Observable<R> {
-    return new Observable((subscriber) => {
-      this.#creates += 1
-      const reading = answer.subscribe({
-        next: (value) => {
-          if (subscriber.closed) late(value)
-          else subscriber.next(value)
-        },
-        error: (defect: unknown) => {
-          subscriber.error(defect)
-        },
-        complete: () => {
-          subscriber.complete()
-        }
-      })
-      reading.add(() => {
-        ended()
-        this.#creates -= 1
-        this.#noteEnd()
-      })
-      return () => {
-        if (!hasLeft()) reading.unsubscribe()
-      }
-    })
-  }
-
-  /** Ends what only waits, asks on for what is paid until the grace is over, and reads creates that have left to their end. */
-  async close(graceMs: number): Promise<ReadonlyArray<Orphan>> {
-    this.#closing = true
-    this.#endAll('closed', ({ phase: stand }) => isUncreated(stand))
-    this.#closed.next()
-    const grace = race(
-      timer(graceMs, this.scheduler),
-      this.#until(() => this.#members.size === 0)
-    )
-    const reading = defer(() => {
-      this.#endAll('closed', () => true)
-      return this.#until(() => this.#creates === 0)
-    })
-    await lastValueFrom(concat(grace, reading))
-    this.news.complete()
-    return [...new Set([...this.#leftOpen, ...this.news.takeUndelivered()])]
-  }
-
-  /** Nothing more is created for a batch; what is open goes on. */
-  stop(batch: Batch, why: StopReason): void {
-    batch.stopReason ??= why
-    this.#endAll(batch.stopReason, (member) => member.isOf(batch) && isUncreated(member.phase))
-  }
-
-  // Mostly nobody waits for it, and to tell nobody costs as much as a poll.
-  #noteEnd(): void {
-    if (this.#ended.observed) this.#ended.next()
-  }
-
-  #endAll(why: 'closed' | StopReason, ends: (member: TrackedTask<never>) => boolean): void {
-    for (const member of this.#members) {
-      if (!ends(member)) continue
-      if (member.orphan) this.#leftOpen.push(member.orphan)
-      member.next(E.left(member.errorIfEnded(why)))
+  /** Counts a createTask call, which `close` waits for, until the returned function is called. */
+  trackCreate(): () => void {
+    this.#sentCreates += 1
+    return () => {
+      this.#sentCreates -= 1
+      this.#emitEnded()
     }
   }
 
-  #until(isSo: () => boolean): Observable<unknown> {
-    return this.#ended.pipe(startWith(undefined), filter(isSo), take(1))
+  /** Sends no createTask for the tasks of a batch any more; those that exist are polled to completion. */
+  stop(batch: Batch, reason: StopReason): void {
+    const stopReason = (batch.stopReason ??= reason)
+    this.#endTasks(stopReason, (task) => task.batch === batch && isUncreated(task.phase))
+  }
+
+  /** Ends tasks that are not created, polls the others until the grace is over, and waits for createTask calls in flight. */
+  async close(graceMs: number): Promise<ReadonlyArray<Orphan>> {
+    this.#isClosing = true
+    this.#events.collectOrphans()
+    this.#endTasks('closed', ({ phase }) => isUncreated(phase))
+    this.#closed.next()
+    const grace = race(
+      timer(graceMs, this.#scheduler),
+      this.#until(() => this.#tasks.size === 0)
+    )
+    const creates = defer(() => {
+      this.#endTasks('closed', () => true)
+      return this.#until(() => this.#sentCreates === 0)
+    })
+    await lastValueFrom(concat(grace, creates))
+    this.#events.complete()
+    return [...new Set([...this.#leftOpen, ...this.#events.takeCollected()])]
+  }
+
+  #endTasks(reason: EndReason, ends: (task: ActiveTask) => boolean): void {
+    for (const task of this.#tasks) {
+      if (!ends(task)) continue
+      if (task.unsettledRef) this.#leftOpen.push(task.asOrphan(task.unsettledRef))
+      task.next(E.left(task.errorIfEnded(reason)))
+    }
+  }
+
+  // Usually nothing subscribes, and `next` without a subscriber costs as much as a poll.
+  #emitEnded(): void {
+    if (this.#ended.observed) this.#ended.next()
+  }
+
+  #until(isTrue: () => boolean): Observable<unknown> {
+    return this.#ended.pipe(startWith(undefined), filter(isTrue), take(1))
   }
 }

@@ -1,29 +1,28 @@
-import { timeoutCause } from './call.js'
-import type { ReplyProblem, Refused, SolveError } from '../model/error.js'
+import type { Refused, ReplyProblem, SolveError } from '../model/error.js'
 import type { ErrorCause } from '../model/network.js'
 import type { TaskRef } from '../model/task.js'
+import { timeoutCause } from './call.js'
 
-/** Where a task stands. */
+/** How far a task has come. */
 export type Phase =
-  /** Waiting for its turn, connecting, or between tries. */
+  /** Waiting for a permit, connecting, or between tries: no createTask was sent. */
   | { readonly _tag: 'Unsent'; readonly attempts: number; readonly cause?: ErrorCause }
-  /** createTask has left and is not answered. */
+  /** createTask was sent and has no reply. */
   | { readonly _tag: 'Sent' }
-  /** The last createTask was answered "later". */
+  /** The service refused the last createTask for now; it will be sent again. */
   | { readonly _tag: 'Deferred'; readonly refused: Refused; readonly attempts: number }
   | CreatedPhase
 
-/** The task exists, and its id is known. What changes does so in place: a task is asked a hundred times. */
+/** The task exists and its id is known. Its fields change in place, because a task is polled a hundred times. */
 export interface CreatedPhase {
   readonly _tag: 'Created'
   readonly ref: TaskRef
   polls: number
+  /** Why the last polls brought no state. */
   causes: ReadonlyArray<ReplyProblem>
-  /** Any poll was answered, or ended by its own limit. */
+  /** A poll has ended, with a reply or by its own limit. */
   gotReply: boolean
 }
-
-const NONE: ReadonlyArray<ReplyProblem> = []
 
 export const UNSENT: Phase = { _tag: 'Unsent', attempts: 0 }
 
@@ -31,54 +30,49 @@ export const createdPhase = (ref: TaskRef): CreatedPhase => ({
   _tag: 'Created',
   ref,
   polls: 0,
-  causes: NONE,
+  causes: NO_CAUSES,
   gotReply: false
 })
 
-const CLOSED_CAUSE: ErrorCause = {
-  name: 'Closed',
-  code: 'CLOSED',
-  message: 'the solver was closed before the answer came'
-}
+const NO_CAUSES: ReadonlyArray<ReplyProblem> = []
 
-const NO_REPLY_CAUSE: ErrorCause = {
-  name: 'TimeoutError',
-  code: 'TIMED_OUT',
-  message: 'timed out: no poll was answered by then'
-}
+/** Nothing of the task has reached the service, or the service said that nothing was created. */
+export const isUncreated = ({ _tag }: Phase): boolean => _tag === 'Unsent' || _tag === 'Deferred'
 
-/** Why a task may have to end: its time, its solver, or its batch. */
+/** Why a task may have to end: its deadline, its solver, or its batch. */
 export type EndReason = 'deadline' | 'closed' | StopReason
 
-/** What stops a batch: nothing more is created, what is open is asked for to its end. */
+/** Why a batch stops: no task of it is created any more, and active tasks are polled to completion. */
 export type StopReason = 'account' | 'journal'
 
-const errorIfDeferred = (
-  { refused, attempts }: Extract<Phase, { readonly _tag: 'Deferred' }>,
-  why: EndReason
-): SolveError =>
-  why === 'deadline' || why === 'closed' || refused.paid === 'unknown'
-    ? refused
-    : { _tag: 'NotCreated', paid: 'no', reason: why, attempts }
-
-/** One value, read by the deadline, by `close` and by a batch that stops: what the task would be if it ended now. */
-export const errorIfEnded = (stand: Phase, why: EndReason, afterMs: number): SolveError => {
-  switch (stand._tag) {
+/** The error of a task that ends in this phase. The deadline, `close` and a batch that stops all read it. */
+export const errorIfEnded = (phase: Phase, reason: EndReason, afterMs: number): SolveError => {
+  switch (phase._tag) {
     case 'Unsent': {
-      const { attempts, cause } = stand
-      return { _tag: 'NotCreated', paid: 'no', reason: why, attempts, ...(cause && { cause }) }
+      const { attempts, cause } = phase
+      return { _tag: 'NotCreated', paid: 'no', reason, attempts, ...(cause && { cause }) }
     }
     case 'Sent':
-      return { _tag: 'CreateUnknown', paid: 'unknown', cause: why === 'closed' ? CLOSED_CAUSE : timeoutCause(afterMs) }
-    case 'Deferred':
-      return errorIfDeferred(stand, why)
+      return { _tag: 'CreateUnknown', paid: 'unknown', cause: reason === 'closed' ? CLOSED : timeoutCause(afterMs) }
+    case 'Deferred': {
+      const { refused, attempts } = phase
+      const isByBatch = reason === 'account' || reason === 'journal'
+      return isByBatch && refused.paid === 'no' ? { _tag: 'NotCreated', paid: 'no', reason, attempts } : refused
+    }
     case 'Created': {
-      const { ref, polls: asked, gotReply: heard } = stand
-      // The only poll is still open: to name no cause would say that the service was processing it.
-      const causes = asked > 0 && !heard ? [{ cause: NO_REPLY_CAUSE }] : stand.causes
-      return why === 'closed'
-        ? { _tag: 'Interrupted', paid: 'yes', ref }
-        : { _tag: 'TimedOut', paid: 'yes', ref, afterMs, polls: asked, causes }
+      const { ref, polls, gotReply } = phase
+      if (reason === 'closed') return { _tag: 'Interrupted', paid: 'yes', ref }
+      // Without a cause the error would say that the service was processing the task.
+      const causes = polls > 0 && !gotReply ? [{ cause: NO_POLL_ENDED }] : phase.causes
+      return { _tag: 'TimedOut', paid: 'yes', ref, afterMs, polls, causes }
     }
   }
+}
+
+const CLOSED: ErrorCause = { name: 'Closed', code: 'CLOSED', message: 'the solver was closed before the reply arrived' }
+
+const NO_POLL_ENDED: ErrorCause = {
+  name: 'TimeoutError',
+  code: 'TIMED_OUT',
+  message: 'timed out: no poll got a reply'
 }

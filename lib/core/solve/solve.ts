@@ -1,55 +1,64 @@
 import * as E from 'fp-ts/lib/Either.js'
-import { of, timeout, type MonoTypeOperatorFunction } from 'rxjs'
-import { pollTask } from './poll-result.js'
+import { of, timeout, type MonoTypeOperatorFunction, type Observable } from 'rxjs'
+import type { SolveError } from '../model/error.js'
+import type { JsonValue } from '../model/network.js'
+import type { Resumable, Solved, TaskRef } from '../model/task.js'
+import * as OE from '../rx/observable-either.js'
+import type { Permit } from '../rx/rate-limiter.js'
+import type { ActiveTask } from './active-task.js'
 import type { Context } from './context.js'
 import { createTask } from './create-task.js'
-import type { SolveError } from '../model/error.js'
-import type { ActiveTask } from './active-task.js'
-import * as OE from '../rx/observable-either.js'
-import type { JsonValue } from '../model/network.js'
-import { createdPhase } from './phase.js'
-import type { Resumable, Solved, TaskRef } from '../model/task.js'
+import { pollResult } from './poll-result.js'
 
-/** When the time is up, a task ends as what it is by then. */
-const giveUp = <A>({ scheduler }: Context, life: ActiveTask): MonoTypeOperatorFunction<E.Either<SolveError, A>> =>
-  timeout({ first: life.giveUpAfterMs, scheduler, with: () => of(E.left(life.errorIfEnded('deadline'))) })
-
-const turn = ({ limiter: gate }: Context, life: ActiveTask) =>
-  gate.acquire('newcomer', (delay) => {
-    life.emit({ _tag: 'Delayed', ...delay })
-  })
-
-/** What happens to a task: it waits for its turn, is created, is asked for until it is final, and is given up in time. */
-export const solve =
-  (context: Context) =>
-  <A>(task: Resumable<A>, payload: JsonValue, life: ActiveTask): OE.ObservableEither<SolveError, Solved<A>> =>
-    turn(context, life).pipe(
-      OE.andThen((first) =>
-        createTask(context)(payload, life, first).pipe(
-          OE.flatMap((created) => pollTask(context)(task, created, life, context.settings.pollEveryMs)),
-          giveUp(context, life)
-        )
+/** One task through time: it waits for a permit, is created, is polled until it is final, and ends by its deadline. */
+export const solve = <A>(
+  context: Context,
+  kind: Resumable<A>,
+  payload: JsonValue,
+  task: ActiveTask
+): OE.ObservableEither<SolveError, Solved<A>> =>
+  firstPermit(context, task).pipe(
+    OE.andThen((permit) =>
+      createTask(context, payload, task, permit).pipe(
+        OE.flatMap((created) => pollResult(context, kind, created, task, context.settings.pollEveryMs)),
+        endAtDeadline(context, task)
       )
     )
+  )
 
 /** The first half of {@link solve}. */
-export const create =
-  (context: Context) =>
-  (payload: JsonValue, life: ActiveTask): OE.ObservableEither<SolveError, TaskRef> =>
-    turn(context, life).pipe(
-      OE.andThen((first) =>
-        createTask(context)(payload, life, first).pipe(
-          OE.map(({ ref }) => ref),
-          giveUp(context, life)
-        )
+export const create = (
+  context: Context,
+  payload: JsonValue,
+  task: ActiveTask
+): OE.ObservableEither<SolveError, TaskRef> =>
+  firstPermit(context, task).pipe(
+    OE.andThen((permit) =>
+      createTask(context, payload, task, permit).pipe(
+        OE.map(({ ref }) => ref),
+        endAtDeadline(context, task)
       )
     )
+  )
 
-/** The second half of {@link solve}: the task is paid for already, so it is asked for at once. */
-export const resume =
-  (context: Context) =>
-  <A>(task: Resumable<A>, ref: TaskRef, life: ActiveTask): OE.ObservableEither<SolveError, Solved<A>> => {
-    const paid = createdPhase(ref)
-    life.phase = paid
-    return pollTask(context)(task, paid, life, 0).pipe(giveUp(context, life))
-  }
+/** The second half of {@link solve}, for a task that exists: the first poll is sent at once. */
+export const resume = <A>(
+  context: Context,
+  kind: Resumable<A>,
+  ref: TaskRef,
+  task: ActiveTask
+): OE.ObservableEither<SolveError, Solved<A>> =>
+  pollResult(context, kind, task.created(ref), task, 0).pipe(endAtDeadline(context, task))
+
+/** The wait for the first permit is not part of the deadline, so it comes before `endAtDeadline`. */
+const firstPermit = ({ limiter }: Context, task: ActiveTask): Observable<Permit> =>
+  limiter.acquire('new', (delay) => {
+    task.emit({ _tag: 'Delayed', ...delay })
+  })
+
+/** Ends a task at its deadline as the error of its phase. */
+const endAtDeadline = <A>(
+  { scheduler }: Context,
+  task: ActiveTask
+): MonoTypeOperatorFunction<E.Either<SolveError, A>> =>
+  timeout({ first: task.giveUpAfterMs, scheduler, with: () => of(E.left(task.errorIfEnded('deadline'))) })

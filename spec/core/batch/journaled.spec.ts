@@ -1,8 +1,8 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { EMPTY, Observable, concat, defer, ignoreElements, map, of, throwError, timer } from 'rxjs'
-import { entryAfter, journalTagOf, type JournalEntry, type Journal } from '../../../lib/core/batch/journaled.js'
-import type { Outcome } from '../../../lib/core/batch/solve-all.js'
-import type { RecaptchaV2Solution } from '../../../lib/core/model/task.js'
+import { entryAfter, journalTagOf, type JournalEntry, type Journal } from '../../../lib/core/model/journal.js'
+import type { Outcome } from '../../../lib/core/model/batch.js'
+import type { RecaptchaV2Solution } from '../../../lib/core/model/recaptcha-v2.js'
 import { answers } from '../../../lib/testing.js'
 import { planned, storyOver, taskOf, type Plan, type Story, type Told } from '../../support/simulate.js'
 

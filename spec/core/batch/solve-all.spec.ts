@@ -6,21 +6,18 @@ import {
   asyncScheduler,
   firstValueFrom,
   lastValueFrom,
-  map,
   of,
   take,
   takeUntil,
-  throwError,
   timer,
   toArray
 } from 'rxjs'
 import * as E from 'fp-ts/lib/Either.js'
-import type { BatchOptions, Outcome } from '../../../lib/core/batch/solve-all.js'
-import { InvalidOptions, resolveOptions, type SolveOptions } from '../../../lib/core/model/options.js'
+import type { BatchOptions, Outcome } from '../../../lib/core/model/batch.js'
+import { InvalidOptions, resolveOptions, type CoreOptions } from '../../../lib/core/model/options.js'
 import type { Post } from '../../../lib/core/model/network.js'
-import { pullMergeMap } from '../../../lib/core/rx/pull-merge-map.js'
 import { buildSolver } from '../../../lib/core/build-solver.js'
-import type { RecaptchaV2Solution } from '../../../lib/core/model/task.js'
+import type { RecaptchaV2Solution } from '../../../lib/core/model/recaptcha-v2.js'
 import { answers, type Scripted } from '../../../lib/testing.js'
 import { marbles } from '../../support/marbles.js'
 import { KEY, planned, storyOver, taskOf, type Plan, type Story, type Told } from '../../support/simulate.js'
@@ -49,7 +46,7 @@ const batchOf = (
   items: ReadonlyArray<string>,
   plan: Plan = {},
   options: BatchOptions<string> = {},
-  solveOptions: Partial<SolveOptions> = {},
+  solveOptions: Partial<CoreOptions> = {},
   act: (story: Story) => void = () => undefined
 ): Told =>
   storyOver(
@@ -161,7 +158,7 @@ describe('the items', () => {
     'of an Observable are waited for, and the Observable is left with the batch',
     marbles(({ cold, expectSubscriptions }, scheduler) => {
       const items = cold('--a--')
-      const ports = { post: planned()(scheduler), scheduler, random: () => 0.5, end: () => Promise.resolve() }
+      const ports = { post: planned()(scheduler), scheduler, random: () => 0.5, close: () => Promise.resolve() }
       const solver = buildSolver(ports, resolveOptions({ clientKey: KEY }))
       solver.solveAll(items, taskOf).pipe(take(1)).subscribe()
       expectSubscriptions(items.subscriptions).toBe('^ 2999ms --!')
@@ -176,7 +173,7 @@ describe('the items', () => {
     )
   const hasty = () => {
     const settings = resolveOptions({ clientKey: KEY, pollEveryMs: 1 })
-    const ports = { post: atOnce, scheduler: asyncScheduler, random: () => 0.5, end: () => Promise.resolve() }
+    const ports = { post: atOnce, scheduler: asyncScheduler, random: () => 0.5, close: () => Promise.resolve() }
     return buildSolver(ports, settings)
   }
 
@@ -567,18 +564,5 @@ describe('over any source', () => {
         }
       )
     )
-  })
-
-  it('passes on a defect when what is open has ended', () => {
-    const error = new Error('a defect')
-    const told = storyOver(planned(), ({ scheduler, follow }) => {
-      const work = (item: string) =>
-        item === 'b' ? throwError(() => error) : timer(10, scheduler).pipe(map(() => item))
-      follow(pullMergeMap({ items: ['a', 'b', 'c'], concurrency: 2, project: work, takeUntil: NEVER }))
-    })
-    expect(told.results).toStrictEqual([
-      [10, 'solve', 'a'],
-      [10, 'solve', { error }]
-    ])
   })
 })

@@ -7,7 +7,7 @@ type Of<Tag extends SolveError['_tag']> = Omit<Extract<SolveError, { readonly _t
 
 const ref = { taskId: 'task-17', createdAt: 0 }
 const cause: ErrorCause = { name: 'Error', code: 'ECONNRESET', message: 'read ECONNRESET' }
-const limit: ErrorCause = { name: 'TimeoutError', code: 'TIMED_OUT', message: 'timed out: no answer within 25000 ms' }
+const limit: ErrorCause = { name: 'TimeoutError', code: 'TIMED_OUT', message: 'timed out: no reply within 25000 ms' }
 
 const invalid: SolveError = { _tag: 'InvalidTask', paid: 'no', problems: ['websiteURL: expected an address'] }
 const notCreated = (reason: Of<'NotCreated'>['reason'], attempts = 4, why?: ErrorCause): SolveError => ({
@@ -43,20 +43,20 @@ const interrupted: SolveError = { _tag: 'Interrupted', paid: 'yes', ref }
 
 const NOTHING = 'Nothing was paid.'
 const PAID = 'It was paid for.'
-const PERHAPS = 'Solving again may pay twice.'
+const PERHAPS = 'Solving it again may pay twice.'
 
 const toDo: Readonly<Record<Advice, RegExp>> = {
   repeat: /can be solved again\.$/,
-  resume: /resume\(\) with error\.ref can go on with it; that costs nothing more\.$/,
-  'pay-again': /A new task may succeed; it is paid for again\.$/,
+  resume: /resume\(\) with error\.ref continues it at no further cost\.$/,
+  'pay-again': /A new task may succeed; it is charged again\.$/,
   'fix-task': /Correct the fields of the task before the next try\.$/,
-  'fix-account': /Correct the account \(key, balance, permissions\) first\.$/,
+  'fix-account': /Check the key, the balance and the permissions of the account first\.$/,
   'fix-setup': /Check the base URL, the network and the certificates\.$/,
   decide: /Look at the cause before the next try\.$/
 }
 
 const cases: ReadonlyArray<readonly [what: string, SolveError, Advice, paid: string, says: ReadonlyArray<string>]> = [
-  ['fields that do not fit', invalid, 'fix-task', 'nothing was paid.', ['websiteURL: expected an address', 'not fit']],
+  ['fields that do not fit', invalid, 'fix-task', 'nothing was paid.', ['websiteURL: expected an address', 'invalid']],
   [
     'no name',
     notCreated('dns', 4, { ...cause, code: 'ENOTFOUND' }),
@@ -72,8 +72,8 @@ const cases: ReadonlyArray<readonly [what: string, SolveError, Advice, paid: str
     NOTHING,
     ['CERT_HAS_EXPIRED']
   ],
-  ['no time', notCreated('deadline', 0), 'repeat', NOTHING, ['no time left', 'after 0 tries.']],
-  ['a stopped batch', notCreated('account', 0), 'fix-account', NOTHING, ['An earlier answer', 'account']],
+  ['no time', notCreated('deadline', 0), 'repeat', NOTHING, ['time was up']],
+  ['a stopped batch', notCreated('account', 0), 'fix-account', NOTHING, ['refused the account']],
   ['no journal', notCreated('journal', 0, { ...cause, code: 'ENOSPC' }), 'decide', NOTHING, ['The journal', 'ENOSPC']],
   ['a closed solver', notCreated('closed', 0), 'decide', NOTHING, ['The solver was closed']],
   [
@@ -116,11 +116,29 @@ const cases: ReadonlyArray<readonly [what: string, SolveError, Advice, paid: str
     NOTHING,
     ['ERROR_NEW']
   ],
-  ['later in doubt', refused({ status: 503, kind: 'unavailable' }, 'unknown'), 'decide', 'Perhaps', ['HTTP 503']],
-  ['a task in doubt', refused({ status: 200, kind: 'task' }, 'unknown'), 'decide', 'Perhaps', ['HTTP 200']],
-  ['a request in doubt', refused({ status: 400, kind: 'request' }, 'unknown'), 'decide', 'Perhaps', ['HTTP 400']],
-  ['an account in doubt', refused({ status: 200, kind: 'account' }, 'unknown'), 'fix-account', 'Perhaps', ['HTTP 200']],
-  ['a reset', unknown({ cause }), 'decide', PERHAPS, ['createTask left', 'read ECONNRESET (Error)']],
+  [
+    'later in doubt',
+    refused({ status: 503, kind: 'unavailable' }, 'unknown'),
+    'decide',
+    'may be paid for',
+    ['HTTP 503']
+  ],
+  ['a task in doubt', refused({ status: 200, kind: 'task' }, 'unknown'), 'decide', 'may be paid for', ['HTTP 200']],
+  [
+    'a request in doubt',
+    refused({ status: 400, kind: 'request' }, 'unknown'),
+    'decide',
+    'may be paid for',
+    ['HTTP 400']
+  ],
+  [
+    'an account in doubt',
+    refused({ status: 200, kind: 'account' }, 'unknown'),
+    'fix-account',
+    'may be paid for',
+    ['HTTP 200']
+  ],
+  ['a reset', unknown({ cause }), 'decide', PERHAPS, ['createTask was sent', 'read ECONNRESET (Error)']],
   ['a slow answer', unknown({ cause: limit }), 'decide', PERHAPS, ['timed out', '25000 ms', 'TIMED_OUT']],
   [
     'a broken answer',
@@ -138,13 +156,13 @@ const cases: ReadonlyArray<readonly [what: string, SolveError, Advice, paid: str
   ['answers outside the protocol', badReply, 'resume', PAID, ['task-17', 'HTTP 502; the reply: expected JSON']],
   ['a deadline', timedOut([]), 'resume', PAID, ['timed out', '300000 ms', '99 polls', 'still processing']],
   ['a deadline at once', timedOut([], 0), 'resume', PAID, ['timed out', '0 polls', 'no time for a poll']],
-  ['a deadline in trouble', timedOut([{ status: 500 }, { cause }]), 'resume', PAID, ['trouble was: read ECONNRESET']],
+  ['a deadline in trouble', timedOut([{ status: 500 }, { cause }]), 'resume', PAID, ['problem was: read ECONNRESET']],
   [
     'a deadline after a code',
     timedOut([{ status: 200, errorCode: 'ERROR_RATE_LIMIT' }]),
     'resume',
     PAID,
-    ['trouble was: ERROR_RATE_LIMIT, HTTP 200']
+    ['problem was: ERROR_RATE_LIMIT, HTTP 200']
   ],
   ['an interruption', interrupted, 'resume', PAID, ['closed before task task-17']]
 ]

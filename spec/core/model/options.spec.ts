@@ -1,26 +1,34 @@
-import type { CodeMeaning } from '../../../lib/core/protocol/error-codes.js'
+import type { CodeMeaning } from '../../../lib/core/model/error.js'
 import {
   InvalidOptions,
-  isFunction,
-  problemsIn,
-  problemsOfClose,
-  problemsOfOptions,
-  problemsOfScope,
+  checkOptions,
+  coreOptionCodecs,
+  durationFrom,
   resolveOptions,
-  throwIfAny,
-  integerBetween,
-  type SolveOptions
+  scopeOptionCodecs,
+  type CoreOptions
 } from '../../../lib/core/model/options.js'
 
 const KEY = 'a-client-key'
 const LONGEST = 2_147_483_647
 
-const problemsWith = (name: string, value: unknown) => problemsOfOptions({ clientKey: KEY, [name]: value })
+const problemsOfCheck = (check: () => void): ReadonlyArray<string> => {
+  try {
+    check()
+    return []
+  } catch (error) {
+    if (error instanceof InvalidOptions) return error.problems
+    throw error
+  }
+}
+
+const problemsWith = (name: string, value: unknown) =>
+  problemsOfCheck(() => checkOptions(coreOptionCodecs, { clientKey: KEY, [name]: value }))
 
 const durations = ['pollEveryMs', 'giveUpAfterMs', 'createTimeoutMs', 'resultTimeoutMs']
 
-describe.each(durations)('%s', (name) => {
-  it.each([undefined, 1, 2_500, LONGEST])('takes %p', (value) => {
+describe.each(durations)('option %s', (name) => {
+  it.each([undefined, 1, 2_500, LONGEST])('accepts %p', (value) => {
     expect(problemsWith(name, value)).toStrictEqual([])
   })
 
@@ -31,8 +39,8 @@ describe.each(durations)('%s', (name) => {
   })
 })
 
-describe('createsPerSecond', () => {
-  it.each([undefined, 0.001, 0.5, 20, 1_000])('takes %p', (value) => {
+describe('option createsPerSecond', () => {
+  it.each([undefined, 0.001, 0.5, 20, 1_000])('accepts %p', (value) => {
     expect(problemsWith('createsPerSecond', value)).toStrictEqual([])
   })
 
@@ -43,8 +51,8 @@ describe('createsPerSecond', () => {
   })
 })
 
-describe('meaningOf', () => {
-  it.each([undefined, () => undefined])('takes %p', (value) => {
+describe('option meaningOf', () => {
+  it.each([undefined, () => undefined])('accepts %p', (value) => {
     expect(problemsWith('meaningOf', value)).toStrictEqual([])
   })
 
@@ -53,74 +61,51 @@ describe('meaningOf', () => {
   })
 })
 
-describe('clientKey', () => {
-  it('takes eight characters', () => {
+describe('option clientKey', () => {
+  it('accepts eight characters', () => {
     expect(problemsWith('clientKey', '12345678')).toStrictEqual([])
   })
 
-  it.each([undefined, null, 12345678, '', '1234567', '        ', ' 1234567 '])('refuses %p', (value) => {
-    expect(problemsWith('clientKey', value)).toStrictEqual(['clientKey: expected a string of at least 8 characters'])
-  })
-
-  it.each([' 12345678', '12345678\n', '\t12345678'])('refuses %j, as it stands in no echo that way', (value) => {
+  it.each([
+    ...[undefined, null, 12345678, '', '1234567', '        ', ' 1234567 '],
+    ...[' 12345678', '12345678\n', '\t12345678'] // the service would echo it without the white space
+  ])('refuses %j', (value) => {
     expect(problemsWith('clientKey', value)).toStrictEqual([
-      'clientKey: expected no white space at its beginning or end'
+      'clientKey: expected a string of at least 8 characters, without white space around it'
     ])
   })
 })
 
-describe('the options of a scope', () => {
+describe('options of withOptions', () => {
   it.each([{}, { label: undefined, giveUpAfterMs: undefined }, { label: '', giveUpAfterMs: 1 }])(
     'may be %j',
     (options) => {
-      expect(problemsOfScope(options)).toStrictEqual([])
+      expect(problemsOfCheck(() => checkOptions(scopeOptionCodecs, options))).toStrictEqual([])
     }
   )
 
-  it('are a text and a duration', () => {
-    expect(problemsOfScope({ label: 7 as never, giveUpAfterMs: 0 })).toStrictEqual([
-      'label: expected a string',
+  it('are refused unless they are a string and a duration', () => {
+    expect(problemsOfCheck(() => checkOptions(scopeOptionCodecs, { label: 7, giveUpAfterMs: 0 }))).toStrictEqual([
+      'label: expected string',
       'giveUpAfterMs: expected a whole number of milliseconds from 1 to 2147483647'
     ])
   })
 })
 
-describe('the options of close', () => {
-  it.each([undefined, 0, 1, LONGEST])('may be a grace of %p ms', (graceMs) => {
-    expect(problemsOfClose({ graceMs })).toStrictEqual([])
+describe('durationFrom(0)', () => {
+  it.each([0, 1, LONGEST])('accepts %p', (value) => {
+    expect(durationFrom(0).is(value)).toBe(true)
   })
 
-  it.each([-1, 0.5, LONGEST + 1, NaN, '0'])('refuse a grace of %p', (graceMs) => {
-    expect(problemsOfClose({ graceMs: graceMs as number })).toStrictEqual([
-      'graceMs: expected a whole number of milliseconds from 0 to 2147483647'
-    ])
-  })
-})
-
-describe('problemsIn', () => {
-  it('names every problem, and a field that is not there as undefined', () => {
-    const options: { readonly a?: unknown; readonly b?: unknown } = { a: 0 }
-    const isThere = (name: string, value: unknown) => (value === undefined ? [`${name} is missing`] : [])
-    expect(problemsIn(options, { a: integerBetween(1, 2, 'things'), b: isThere })).toStrictEqual([
-      'a: expected a whole number of things from 1 to 2',
-      'b is missing'
-    ])
-  })
-
-  it('skips a field without a check', () => {
-    expect(problemsIn({ a: 'x' }, { a: undefined as never })).toStrictEqual([])
-  })
-
-  it('takes no value from a prototype', () => {
-    expect(problemsIn(Object.create({ a: 'no function' }) as { a?: unknown }, { a: isFunction })).toStrictEqual([])
+  it.each([-1, 0.5, LONGEST + 1, NaN, '0', undefined])('refuses %p', (value) => {
+    expect(durationFrom(0).is(value)).toBe(false)
   })
 })
 
 describe('InvalidOptions', () => {
-  const secret = 'short'
   const refused = (): unknown => {
     try {
-      throwIfAny(problemsOfOptions({ clientKey: secret, pollEveryMs: -77 }))
+      checkOptions(coreOptionCodecs, { clientKey: 'short', pollEveryMs: -77 })
     } catch (error) {
       return error
     }
@@ -134,16 +119,16 @@ describe('InvalidOptions', () => {
     expect(error).toMatchObject({
       name: 'InvalidOptions',
       problems: [
-        'clientKey: expected a string of at least 8 characters',
+        'clientKey: expected a string of at least 8 characters, without white space around it',
         'pollEveryMs: expected a whole number of milliseconds from 1 to 2147483647'
       ]
     })
   })
 
-  it('says in its message each field and bound, and that nothing was sent', () => {
+  it('names each field and what it expects in its message, and that nothing was sent', () => {
     expect(String(refused())).toBe(
-      'InvalidOptions: Invalid options: clientKey: expected a string of at least 8 characters; ' +
-        'pollEveryMs: expected a whole number of milliseconds from 1 to 2147483647. Nothing was sent.'
+      'InvalidOptions: Invalid options: clientKey: expected a string of at least 8 characters, without white space ' +
+        'around it; pollEveryMs: expected a whole number of milliseconds from 1 to 2147483647. Nothing was sent.'
     )
   })
 
@@ -152,8 +137,9 @@ describe('InvalidOptions', () => {
     expect(`${String(error)} ${JSON.stringify(error)}`).not.toMatch(/short|77/)
   })
 
-  it('is not thrown for no problems', () => {
-    expect(() => throwIfAny([])).not.toThrow()
+  it('lists every problem, however many there are', () => {
+    const codecs = Object.fromEntries(Array.from({ length: 20 }, (_, nth) => [`field${nth}`, durationFrom(1)]))
+    expect(problemsOfCheck(() => checkOptions(codecs, {}))).toHaveLength(20)
   })
 })
 
@@ -177,17 +163,17 @@ describe('resolveOptions', () => {
     expect(resolveOptions({ clientKey: KEY, ...none })).toStrictEqual(defaults)
   })
 
-  it('keeps what is given, and nothing else', () => {
+  it('keeps the given values, and drops other fields', () => {
     const given = { pollEveryMs: 1, giveUpAfterMs: 2, createTimeoutMs: 3, resultTimeoutMs: 4, createsPerSecond: 5 }
     const more = { baseUrl: 'https://example.com' }
     expect(resolveOptions({ clientKey: KEY, ...given, ...more })).toStrictEqual({ ...defaults, ...given })
   })
 
-  const kindOf = (kind: SolveOptions['meaningOf']) =>
-    resolveOptions({ clientKey: KEY, meaningOf: kind }).meaningOf('ERROR_X')
+  const meaningWith = (meaningOf: CoreOptions['meaningOf']) =>
+    resolveOptions({ clientKey: KEY, meaningOf }).meaningOf('ERROR_X')
 
   it('gives a code no meaning by default', () => {
-    expect(kindOf(undefined)).toBeUndefined()
+    expect(meaningWith(undefined)).toBeUndefined()
   })
 
   it.each<readonly [CodeMeaning]>([
@@ -198,27 +184,27 @@ describe('resolveOptions', () => {
     ['unknown'],
     ['notFound'],
     ['pending']
-  ])('lets kindOf answer %s', (meaning) => {
-    expect(kindOf(() => meaning)).toBe(meaning)
+  ])('lets meaningOf return %s', (meaning) => {
+    expect(meaningWith(() => meaning)).toBe(meaning)
   })
 
-  it.each(['broken', 'Account', '', null, 7, {}, Promise.resolve('account')])(
-    'takes %p of kindOf for nothing',
+  it.each(['serverError', 'Account', '', null, 7, {}, Promise.resolve('account')])(
+    'ignores a meaningOf that returns %p',
     (nonsense) => {
-      expect(kindOf(() => nonsense as CodeMeaning)).toBeUndefined()
+      expect(meaningWith(() => nonsense as CodeMeaning)).toBeUndefined()
     }
   )
 
-  it('takes a kindOf that throws for nothing', () => {
+  it('ignores a meaningOf that throws', () => {
     const thrown = (): never => {
       throw new Error('no such code')
     }
-    expect(kindOf(thrown)).toBeUndefined()
+    expect(meaningWith(thrown)).toBeUndefined()
   })
 
-  it('asks kindOf for the code', () => {
-    const asked = jest.fn()
-    kindOf(asked)
-    expect(asked.mock.calls).toStrictEqual([['ERROR_X']])
+  it('calls meaningOf with the code', () => {
+    const meaningOf = jest.fn()
+    meaningWith(meaningOf)
+    expect(meaningOf.mock.calls).toStrictEqual([['ERROR_X']])
   })
 })

@@ -8,7 +8,7 @@ import {
   readTaskId,
   type Document
 } from '../../../lib/core/protocol/codec.js'
-import { recaptchaV2 } from '../../../lib/core/model/task.js'
+import { recaptchaV2 } from '../../../lib/core/model/recaptcha-v2.js'
 
 const documentIn = (body: string): Document => {
   const document = readDocument(body)

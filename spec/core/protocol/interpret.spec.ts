@@ -1,14 +1,15 @@
 import * as fc from 'fast-check'
 import { interpretPoll, interpretCreate, type ReadOptions } from '../../../lib/core/protocol/interpret.js'
-import { CODE_MEANINGS, type CodeMeaning } from '../../../lib/core/protocol/error-codes.js'
+import { CODE_MEANINGS } from '../../../lib/core/protocol/error-codes.js'
+import type { CodeMeaning } from '../../../lib/core/model/error.js'
 import type { CallResult, ErrorCause } from '../../../lib/core/model/network.js'
-import { recaptchaV2 } from '../../../lib/core/model/task.js'
+import { recaptchaV2 } from '../../../lib/core/model/recaptcha-v2.js'
 
 const reading: ReadOptions = {
-  kindOf: () => undefined,
+  meaningOf: () => undefined,
   scrub: (text) => text.replaceAll('the-client-key', '[client key]')
 }
-const knowing = (meaning: CodeMeaning | undefined): ReadOptions => ({ ...reading, kindOf: () => meaning })
+const knowing = (meaning: CodeMeaning | undefined): ReadOptions => ({ ...reading, meaningOf: () => meaning })
 
 const reply = (body: unknown, status = 200, retryAfterMs?: number): CallResult => ({
   _tag: 'Reply',
@@ -189,7 +190,7 @@ describe('a good answer', () => {
   it.each([0, '', '  ', null, undefined, {}, -5])('to createTask is none with the id %j', (taskId) => {
     expect(create(reply({ ...created, taskId }))).toStrictEqual({
       _tag: 'Unknown',
-      doubt: { status: 200, problems: ['taskId: expected a task id'] }
+      problem: { status: 200, problems: ['taskId: expected a task id'] }
     })
   })
 
@@ -221,7 +222,7 @@ describe('a failure of the network', () => {
   it('to createTask that has left is unknown, with its cause', () => {
     const answer = failed('ECONNRESET')
     const cause: ErrorCause = { name: 'Error', code: 'ECONNRESET', message: 'it failed' }
-    expect(interpretCreate(reading, answer, true)).toStrictEqual({ _tag: 'Unknown', doubt: { cause } })
+    expect(interpretCreate(reading, answer, true)).toStrictEqual({ _tag: 'Unknown', problem: { cause } })
   })
 
   it.each([
@@ -238,7 +239,7 @@ describe('a failure of the network', () => {
 
   it('to createTask that never left keeps its cause', () => {
     const cause: ErrorCause = { name: 'Error', code: 'ENOTFOUND', message: 'it failed' }
-    expect(interpretCreate(reading, failed('ENOTFOUND'), false)).toMatchObject({ doubt: { cause } })
+    expect(interpretCreate(reading, failed('ENOTFOUND'), false)).toMatchObject({ problem: { cause } })
   })
 
   it('to getTaskResult is silence, with its cause', () => {
@@ -281,7 +282,7 @@ describe('what is told beside the meaning', () => {
 
   it('of a broken answer to createTask is its code, then what did not fit', () => {
     expect(create(reply(refusal('ERROR_INTERNAL_SERVER_ERROR'), 500))).toMatchObject({
-      doubt: { status: 500, problems: ['errorCode: ERROR_INTERNAL_SERVER_ERROR', 'taskId: expected a task id'] }
+      problem: { status: 500, problems: ['errorCode: ERROR_INTERNAL_SERVER_ERROR', 'taskId: expected a task id'] }
     })
   })
 
@@ -318,10 +319,10 @@ describe('what is told beside the meaning', () => {
   it('of "later" to a poll is its code, and that it could be read', () => {
     expect(poll(reply(refusal('ERROR_RATE_LIMIT')))).toStrictEqual({
       _tag: 'Unavailable',
-      doubt: { status: 200, errorCode: 'ERROR_RATE_LIMIT' },
-      readable: true
+      problem: { status: 200, errorCode: 'ERROR_RATE_LIMIT' },
+      hasDocument: true
     })
-    expect(poll(reply('', 503))).toStrictEqual({ _tag: 'Unavailable', doubt: { status: 503 }, readable: false })
+    expect(poll(reply('', 503))).toStrictEqual({ _tag: 'Unavailable', problem: { status: 503 }, hasDocument: false })
   })
 
   it('holds no client key', () => {
@@ -387,8 +388,8 @@ describe('whatever comes back', () => {
   it('never puts a token among the problems', () => {
     const keepsQuiet = (answer: CallResult): boolean => {
       const [bought, asked] = [create(answer), poll(answer)]
-      const doubt = bought._tag === 'Unknown' ? (bought.doubt.problems ?? []) : []
-      const problems = [...doubt, ...(asked._tag === 'BadReply' ? asked.problems : [])]
+      const problem = bought._tag === 'Unknown' ? (bought.problem.problems ?? []) : []
+      const problems = [...problem, ...(asked._tag === 'BadReply' ? asked.problems : [])]
       return !problems.some((problem) => !problem.startsWith('errorCode: ') && problem.includes(TOKEN.slice(0, 10)))
     }
     fc.assert(fc.property(answers, keepsQuiet), { numRuns: 1_000 })

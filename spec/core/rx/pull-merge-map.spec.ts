@@ -1,15 +1,63 @@
-import { NEVER, Subject } from 'rxjs'
-import { pullMergeMap } from '../../../lib/core/rx/pull-merge-map.js'
+import { NEVER, Subject, of, take, throwError, timer, map } from 'rxjs'
+import { TestScheduler } from 'rxjs/testing'
+import { isObservableInput, pullMergeMap } from '../../../lib/core/rx/pull-merge-map.js'
 
-describe('a run', () => {
-  it('leaves its items once, though it stopped taking before it was left itself', () => {
+const item = { done: false, value: 'a' }
+
+describe('pullMergeMap', () => {
+  it('calls the `return` of an iterator once, although it stopped pulling before it was unsubscribed', () => {
     const end = jest.fn(() => ({ done: true, value: undefined }))
-    const items = { [Symbol.iterator]: () => ({ next: () => ({ done: false, value: 'a' }), return: end }) }
-    const until = new Subject<void>()
-    const working = pullMergeMap({ items, concurrency: 1, project: () => NEVER, takeUntil: until }).subscribe()
-    until.next()
+    const items = { [Symbol.iterator]: () => ({ next: () => item, return: end }) }
+    const takeUntil = new Subject<void>()
+    const working = pullMergeMap(items, () => NEVER, { concurrency: 1, takeUntil }).subscribe()
+    takeUntil.next()
     working.unsubscribe()
 
     expect(end).toHaveBeenCalledTimes(1)
+  })
+
+  it.each<readonly [string, Iterable<string> | AsyncIterable<string>]>([
+    ['an iterable', { [Symbol.iterator]: () => ({ next: () => item }) }],
+    ['an async iterable', { [Symbol.asyncIterator]: () => ({ next: () => Promise.resolve(item) }) }]
+  ])('stops pulling from %s whose iterator has no `return`', async (_, items) => {
+    const errors: unknown[] = []
+    const pulled = new Promise((resolve) => {
+      pullMergeMap(items, (pulled) => of(pulled), { concurrency: 1, takeUntil: NEVER })
+        .pipe(take(1))
+        .subscribe({ next: resolve, error: (error: unknown) => errors.push(error) })
+    })
+
+    expect(await pulled).toBe('a')
+    expect(errors).toStrictEqual([])
+  })
+
+  it('passes on an error of an inner Observable when the other active ones have ended', () => {
+    const error = new Error('a defect')
+    const scheduler = new TestScheduler((actual, expected) => {
+      expect(actual).toStrictEqual(expected)
+    })
+    scheduler.run(({ expectObservable }) => {
+      const project = (name: string) => (name === 'b' ? throwError(() => error) : timer(10).pipe(map(() => name)))
+      const result = pullMergeMap(['a', 'b', 'c'], project, { concurrency: 2, takeUntil: NEVER })
+
+      expectObservable(result).toBe('----------(a#)', undefined, error)
+    })
+  })
+})
+
+describe('isObservableInput', () => {
+  it.each<readonly [string, unknown]>([
+    ['an array', ['a']],
+    ['a function that can be iterated', Object.assign(() => undefined, { [Symbol.iterator]: () => ['a'].values() })],
+    ['an Observable of another library', { '@@observable': () => of('a') }],
+    ['a stream that can only be read', { getReader: () => undefined }],
+    ['an array-like object', { length: 1, 0: 'a' }]
+  ])('accepts %s', (_, items) => {
+    expect(isObservableInput(items)).toBe(true)
+  })
+
+  it.each(['text', 7, null, undefined, {}, () => undefined])('refuses %p', (items) => {
+    // A function has a length, as an array-like object has.
+    expect(isObservableInput(items)).toBe(typeof items === 'function')
   })
 })

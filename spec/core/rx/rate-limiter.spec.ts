@@ -2,60 +2,63 @@ import { TestScheduler } from 'rxjs/testing'
 import { VirtualTimeScheduler, type Subscription } from 'rxjs'
 import { RateLimiter, type Permit } from '../../../lib/core/rx/rate-limiter.js'
 
-/** A gate in virtual time; `log` tells who passed, and when. */
-const atGate = (
-  act: (tools: {
-    readonly come: (name: string, then?: (turn: Permit) => void, who?: 'newcomer' | 'repeat') => Subscription
-    readonly at: (ms: number, what: () => void) => void
-    readonly log: string[]
-  }) => void,
+interface Tools {
+  /** A caller by name: acquires a permit, and ends it with `then`. */
+  readonly acquire: (name: string, then?: (permit: Permit) => void, queue?: 'new' | 'retry') => Subscription
+  readonly at: (ms: number, what: () => void) => void
+}
+
+/** Runs callers in virtual time. The log says who got a permit when, and who was told of a wait. */
+const simulate = (
+  act: (tools: Tools) => void,
   { createsPerSecond, random = () => 0.5 }: { createsPerSecond?: number; random?: () => number } = {}
 ): ReadonlyArray<string> => {
   const log: string[] = []
   const scheduler = new TestScheduler(() => undefined)
   scheduler.run(() => {
-    const gate = new RateLimiter(scheduler, random, createsPerSecond)
+    const limiter = new RateLimiter(scheduler, random, createsPerSecond)
     act({
-      log,
       at: (ms, what) => {
         scheduler.schedule(what, ms)
       },
-      come: (name, then = (turn) => turn.succeeded(), who = 'newcomer') =>
-        gate
-          .acquire(who, ({ reason, waitMs }) => log.push(`${scheduler.now()} ${name} waits ${waitMs} (${reason})`))
-          .subscribe((turn) => {
+      acquire: (name, then = (permit) => permit.succeeded(), queue = 'new') =>
+        limiter
+          .acquire(queue, ({ reason, waitMs }) => log.push(`${scheduler.now()} ${name} waits ${waitMs} (${reason})`))
+          .subscribe((permit) => {
             log.push(`${scheduler.now()} ${name}`)
-            then(turn)
+            then(permit)
           })
     })
   })
   return log
 }
 
-const later =
-  (retryAfterMs?: number, tell: (shutMs: number) => void = () => undefined) =>
-  (turn: Permit): void => {
-    tell(turn.backOff(retryAfterMs))
+const permits = (log: ReadonlyArray<string>) => log.filter((line) => !line.includes('waits'))
+
+const backOff =
+  (retryAfterMs?: number, onPause: (pausedMs: number) => void = () => undefined) =>
+  (permit: Permit): void => {
+    onPause(permit.backOff(retryAfterMs))
   }
 
-describe('an open gate', () => {
-  it('lets everybody through at once', () => {
-    const log = atGate(({ come }) => ['a', 'b', 'c'].forEach((name) => come(name)))
+describe('a flowing limiter', () => {
+  it('gives every permit at once if there is no rate', () => {
+    const log = simulate(({ acquire }) => ['a', 'b', 'c'].forEach((name) => acquire(name)))
 
     expect(log).toStrictEqual(['0 a', '0 b', '0 c'])
   })
 
-  it('keeps the distance of its rate, first in first out, and tells who waits how long', () => {
-    const log = atGate(({ come }) => ['a', 'b', 'c'].forEach((name) => come(name)), { createsPerSecond: 2 })
+  it('gives permits at a fixed interval, first in first out, and reports each wait', () => {
+    const log = simulate(({ acquire }) => ['a', 'b', 'c'].forEach((name) => acquire(name)), { createsPerSecond: 2 })
 
     expect(log).toStrictEqual(['0 a', '0 b waits 500 (rate)', '0 c waits 1000 (rate)', '500 b', '1000 c'])
   })
 
-  it('does not catch up after a quiet time', () => {
-    const log = atGate(
-      ({ come, at }) => {
-        come('a')
-        at(5_000, () => ['b', 'c'].forEach((name) => come(name)))
+  it('does not catch up after an idle time', () => {
+    const log = simulate(
+      ({ acquire, at }) => {
+        acquire('a')
+        at(5_000, () => ['b', 'c'].forEach((name) => acquire(name)))
       },
       { createsPerSecond: 1 }
     )
@@ -63,31 +66,33 @@ describe('an open gate', () => {
     expect(log).toStrictEqual(['0 a', '5000 b', '5000 c waits 1000 (rate)', '6000 c'])
   })
 
-  it('keeps the distance of its rate whether or not those before were answered', () => {
-    const log = atGate(({ come }) => ['a', 'b'].forEach((name) => come(name, () => undefined)), { createsPerSecond: 2 })
+  it('keeps its interval even if no permit has ended', () => {
+    const log = simulate(({ acquire }) => ['a', 'b'].forEach((name) => acquire(name, () => undefined)), {
+      createsPerSecond: 2
+    })
 
     expect(log).toContain('500 b')
   })
 
-  it('lets nobody overtake who comes at the very instant of another turn', () => {
-    const log = atGate(
-      ({ come, at }) => {
-        at(1_000, () => come('c'))
-        come('a')
-        come('b')
+  it('keeps FIFO order for a caller that arrives at the instant of another permit', () => {
+    const log = simulate(
+      ({ acquire, at }) => {
+        at(1_000, () => acquire('c'))
+        acquire('a')
+        acquire('b')
       },
       { createsPerSecond: 1 }
     )
 
-    expect(log.filter((line) => !line.includes('waits'))).toStrictEqual(['0 a', '1000 b', '2000 c'])
+    expect(permits(log)).toStrictEqual(['0 a', '1000 b', '2000 c'])
   })
 
-  it('forgets who leaves the queue', () => {
-    const log = atGate(
-      ({ come, at }) => {
-        come('a')
-        const b = come('b')
-        come('c')
+  it('skips a caller that unsubscribes from the queue', () => {
+    const log = simulate(
+      ({ acquire, at }) => {
+        acquire('a')
+        const b = acquire('b')
+        acquire('c')
         at(100, () => {
           b.unsubscribe()
         })
@@ -95,42 +100,41 @@ describe('an open gate', () => {
       { createsPerSecond: 1 }
     )
 
-    expect(log).toContain('1000 c')
-    expect(log).not.toContain('1000 b')
+    expect(permits(log)).toStrictEqual(['0 a', '1000 c'])
   })
 
-  it('keeps no timer when the last one leaves', () => {
+  it('cancels its timer when the last caller unsubscribes', () => {
     const scheduler = new VirtualTimeScheduler()
-    const gate = new RateLimiter(scheduler, () => 0.5, 1)
-    gate.acquire('newcomer').subscribe()
-    gate.acquire('newcomer').subscribe().unsubscribe()
+    const limiter = new RateLimiter(scheduler, () => 0.5, 1)
+    limiter.acquire('new').subscribe()
+    limiter.acquire('new').subscribe().unsubscribe()
 
     scheduler.flush()
 
     expect(scheduler.now()).toBe(0)
   })
 
-  it('lets repeats go before newcomers', () => {
-    const log = atGate(
-      ({ come }) => {
-        come('a')
-        come('b')
-        come('c', undefined, 'repeat')
+  it('gives permits to retries before new tasks', () => {
+    const log = simulate(
+      ({ acquire }) => {
+        acquire('a')
+        acquire('b')
+        acquire('c', undefined, 'retry')
       },
       { createsPerSecond: 1 }
     )
 
-    expect(log.filter((line) => !line.includes('waits'))).toStrictEqual(['0 a', '1000 c', '2000 b'])
+    expect(permits(log)).toStrictEqual(['0 a', '1000 c', '2000 b'])
   })
 })
 
-describe('a gate that was told "later"', () => {
-  it('is shut for 5 s, then lets one probe through, and all others once that is taken', () => {
-    const log = atGate(({ come, at }) => {
-      come('a', later())
-      come('b', (turn) => at(700, turn.succeeded))
-      come('c')
-      come('d')
+describe('a paused limiter', () => {
+  it('gives one probe after 5 s, and flows again once the probe succeeds', () => {
+    const log = simulate(({ acquire, at }) => {
+      acquire('a', backOff())
+      acquire('b', (permit) => at(700, permit.succeeded))
+      acquire('c')
+      acquire('d')
     })
 
     expect(log).toStrictEqual([
@@ -144,28 +148,20 @@ describe('a gate that was told "later"', () => {
     ])
   })
 
-  it('doubles the wait for every probe that is told the same, up to 60 s', () => {
-    const log = atGate(({ come }) => 'abcdefg'.split('').forEach((name) => come(name, later())))
+  it('doubles its pause with every probe that backs off, up to 60 s', () => {
+    const log = simulate(({ acquire }) => 'abcdefg'.split('').forEach((name) => acquire(name, backOff())))
 
-    expect(log.filter((line) => !line.includes('waits'))).toStrictEqual([
-      '0 a',
-      '5000 b',
-      '15000 c',
-      '35000 d',
-      '75000 e',
-      '135000 f',
-      '195000 g'
-    ])
+    expect(permits(log)).toStrictEqual(['0 a', '5000 b', '15000 c', '35000 d', '75000 e', '135000 f', '195000 g'])
   })
 
-  it('begins at 5 s again after it was open', () => {
-    const log = atGate(({ come, at }) => {
-      come('a', later())
-      come('b', later())
-      come('c')
+  it('starts at 5 s again after it has flowed', () => {
+    const log = simulate(({ acquire, at }) => {
+      acquire('a', backOff())
+      acquire('b', backOff())
+      acquire('c')
       at(20_000, () => {
-        come('d', later())
-        come('e')
+        acquire('d', backOff())
+        acquire('e')
       })
     })
 
@@ -176,119 +172,125 @@ describe('a gate that was told "later"', () => {
   it.each([
     [0, 3_750],
     [1, 6_250]
-  ])('spreads its waits by a quarter: random %p', (random, waitMs) => {
-    const log = atGate(({ come }) => ['a', 'b'].forEach((name) => come(name, later())), { random: () => random })
+  ])('varies its pause by a quarter: random %p gives %p ms', (random, waitMs) => {
+    const log = simulate(({ acquire }) => ['a', 'b'].forEach((name) => acquire(name, backOff())), {
+      random: () => random
+    })
 
     expect(log).toContain(`${waitMs} b`)
   })
 
   it.each([
-    ['as long as the service says', 7_000, 7_000],
+    ['as long as the service asks', 7_000, 7_000],
     ['at least 3 s', 0, 3_000],
     ['at most 60 s', 3_600_000, 60_000],
-    ['for its own time if the service says nonsense', Number.NaN, 5_000],
-    ['for its own time if the service says for ever', Infinity, 5_000],
-    ['for its own time if the service says a time in the past', -1, 5_000]
-  ])('is shut %s', (_, retryAfterMs, waitMs) => {
+    ['its own time if the service asks for NaN', Number.NaN, 5_000],
+    ['its own time if the service asks for ever', Infinity, 5_000],
+    ['its own time if the service asks for a negative wait', -1, 5_000]
+  ])('waits %s', (_, retryAfterMs, waitMs) => {
     const waits: number[] = []
-    const log = atGate(({ come }) => {
-      come(
+    const log = simulate(({ acquire }) => {
+      acquire(
         'a',
-        later(retryAfterMs, (shutMs) => waits.push(shutMs))
+        backOff(retryAfterMs, (pausedMs) => waits.push(pausedMs))
       )
-      come('b')
+      acquire('b')
     })
 
     expect(waits).toStrictEqual([waitMs])
     expect(log).toContain(`${waitMs} b`)
   })
 
-  it('lets a probe through that comes after that time, and tells of no wait', () => {
-    const log = atGate(({ come, at }) => {
-      come('a', later())
-      at(6_000, () => come('b'))
+  it('gives a probe at once to a caller that arrives after the pause', () => {
+    const log = simulate(({ acquire, at }) => {
+      acquire('a', backOff())
+      at(6_000, () => acquire('b'))
     })
 
     expect(log).toStrictEqual(['0 a', '6000 b'])
   })
 
-  it('lets no second probe through when one ends that it had let through before it shut', () => {
-    const log = atGate(({ come, at }) => {
-      come('a', (turn) => at(6_000, turn.release))
-      come('b', later())
-      come('c', (turn) => at(9_000, turn.succeeded))
-      come('d')
+  it('gives no second probe when a permit from before the pause is released', () => {
+    const log = simulate(({ acquire, at }) => {
+      acquire('a', (permit) => at(6_000, permit.release))
+      acquire('b', backOff())
+      acquire('c', (permit) => at(9_000, permit.succeeded))
+      acquire('d')
     })
 
-    expect(log.filter((line) => !line.includes('waits'))).toStrictEqual(['0 a', '0 b', '5000 c', '14000 d'])
+    expect(permits(log)).toStrictEqual(['0 a', '0 b', '5000 c', '14000 d'])
   })
 
-  it('does not double for answers to creates that it let through before it shut', () => {
+  it('does not double its pause for permits from before the pause', () => {
     const waits: number[] = []
-    atGate(({ come, at }) => {
-      for (const ms of [100, 200, 300]) {
-        come(
-          `after ${ms}`,
-          (turn) => {
-            at(ms, () => waits.push(turn.backOff(undefined)))
-          },
-          'newcomer'
-        )
-      }
+    simulate(({ acquire, at }) => {
+      for (const ms of [100, 200, 300])
+        acquire(`after ${ms}`, (permit) => {
+          at(ms, () => waits.push(permit.backOff(undefined)))
+        })
     })
 
     expect(waits).toStrictEqual([5_000, 4_900, 4_800])
   })
 
-  it('waits longer for such an answer if the service names a time', () => {
+  it('waits longer for such a permit if the service names a time', () => {
     const waits: number[] = []
-    atGate(({ come, at }) => {
-      come('a', later())
-      at(0, () => undefined)
-    })
-    atGate(({ come, at }) => {
-      come('a', (turn) => {
-        at(100, () => waits.push(turn.backOff(undefined)))
+    simulate(({ acquire, at }) => {
+      acquire('a', (permit) => {
+        at(100, () => waits.push(permit.backOff(undefined)))
       })
-      come('b', (turn) => {
-        at(200, () => waits.push(turn.backOff(30_000)))
+      acquire('b', (permit) => {
+        at(200, () => waits.push(permit.backOff(30_000)))
       })
     })
 
     expect(waits).toStrictEqual([5_000, 30_000])
   })
 
-  it('lets the next probe through when one ends in another way', () => {
-    const log = atGate(({ come, at }) => {
-      come('a', later())
-      come('b', (turn) => at(400, turn.release))
-      come('c')
-      come('d')
+  it('keeps its probe when such a permit names a time while the probe is out', () => {
+    const log = simulate(({ acquire, at }) => {
+      acquire('a', (permit) => at(5_500, () => permit.backOff(4_000)))
+      acquire('b', backOff())
+      acquire('c', (permit) => at(1_000, permit.succeeded))
+      acquire('d')
     })
 
-    expect(log.filter((line) => !line.includes('waits'))).toStrictEqual(['0 a', '5000 b', '5400 c', '5400 d'])
+    expect(permits(log)).toStrictEqual(['0 a', '0 b', '5000 c', '6000 d'])
   })
 
-  it('stays shut when one is taken that it had let through before it shut', () => {
-    const log = atGate(({ come, at }) => {
-      come('a', (turn) => at(1_000, turn.succeeded))
-      come('b', later())
+  it('gives the next probe when one is released', () => {
+    const log = simulate(({ acquire, at }) => {
+      acquire('a', backOff())
+      acquire('b', (permit) => at(400, permit.release))
+      acquire('c')
+      acquire('d')
+    })
+
+    expect(permits(log)).toStrictEqual(['0 a', '5000 b', '5400 c', '5400 d'])
+  })
+
+  it('stays paused when a permit from before the pause succeeds', () => {
+    const log = simulate(({ acquire, at }) => {
+      acquire('a', (permit) => at(1_000, permit.succeeded))
+      acquire('b', backOff())
       at(2_000, () => {
-        come('c')
+        acquire('c')
       })
     })
 
     expect(log).toContain('5000 c')
   })
+})
 
-  it('hears the first word of a turn only', () => {
-    const log = atGate(({ come }) => {
-      come('a', (turn) => {
-        turn.succeeded()
-        turn.backOff(undefined)
-        turn.release()
+describe('a permit', () => {
+  it('ignores every call after the first', () => {
+    const log = simulate(({ acquire }) => {
+      acquire('a', (permit) => {
+        permit.succeeded()
+        permit.backOff(undefined)
+        permit.release()
       })
-      come('b')
+      acquire('b')
     })
 
     expect(log).toStrictEqual(['0 a', '0 b'])

@@ -3,7 +3,7 @@ import { Subject, Subscription, VirtualTimeScheduler, concat, of, take } from 'r
 import { InvalidOptions, resolveOptions } from '../../../lib/core/model/options.js'
 import type { NetworkEvent } from '../../../lib/core/model/network.js'
 import { buildSolver } from '../../../lib/core/build-solver.js'
-import { recaptchaV2 } from '../../../lib/core/model/task.js'
+import { recaptchaV2 } from '../../../lib/core/model/recaptcha-v2.js'
 import { answers, type Scripted } from '../../../lib/testing.js'
 import { KEY, aTask, story, type Story } from '../../support/simulate.js'
 
@@ -132,7 +132,7 @@ describe('a deadline while createTask is not answered', () => {
       { giveUpAfterMs: 5_000 }
     )
 
-    const cause = { name: 'TimeoutError', code: 'TIMED_OUT', message: 'timed out: no answer within 5000 ms' }
+    const cause = { name: 'TimeoutError', code: 'TIMED_OUT', message: 'timed out: no reply within 5000 ms' }
     expect(results).toStrictEqual([
       [5_000, 'solve', E.left({ _tag: 'CreateUnknown', paid: 'unknown', cause })],
       [5_000, 'solve', 'complete'],
@@ -171,7 +171,7 @@ describe('orphans', () => {
     const scheduler = new VirtualTimeScheduler(undefined, 1_000) // time goes on to 1 s, and no further
     const answer = new Subject<NetworkEvent>()
     const post = () => concat(of<NetworkEvent>({ _tag: 'Sent' }), answer.pipe(take(1)))
-    const ports = { post, scheduler, random: () => 0.5, end: () => Promise.resolve() }
+    const ports = { post, scheduler, random: () => 0.5, close: () => Promise.resolve() }
     const solver = buildSolver(ports, resolveOptions({ clientKey: KEY }))
     solver.solve(aTask).subscribe()
     const given: unknown[] = []

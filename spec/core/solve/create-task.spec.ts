@@ -17,15 +17,15 @@ describe('a createTask that never left', () => {
   it('is tried four times, further and further apart, then ends as NotCreated', () => {
     const { calls, results, events } = solveOnce({ create: [neverLeft] })
 
-    expect(calls).toStrictEqual(['0 createTask', '750 createTask', '2125 createTask', '4750 createTask'])
+    expect(calls).toStrictEqual(['0 createTask', '750 createTask', '2250 createTask', '5250 createTask'])
     const cause = { name: 'Error', code: 'ECONNREFUSED', message: 'connect ECONNREFUSED' }
     const left = { _tag: 'NotCreated', paid: 'no', reason: 'connect', attempts: 4, cause }
-    expect(results[0]).toStrictEqual([4_750, 'solve', { _tag: 'Left', left }])
+    expect(results[0]).toStrictEqual([5_250, 'solve', { _tag: 'Left', left }])
     expect(events[0]).toStrictEqual({ at: 0, _tag: 'Delayed', reason: 'network', waitMs: 750 })
   })
 
   it.each([
-    [0, ['0 createTask', '250 createTask', '500 createTask', '750 createTask']],
+    [0, ['0 createTask', '250 createTask', '750 createTask', '1750 createTask']],
     [1, ['0 createTask', '1250 createTask', '3750 createTask', '8750 createTask']]
   ])('is repeated after 0.25 to 5 s: random %p', (random, expected) => {
     expect(solveOnce({ create: [neverLeft] }, {}, () => random).calls).toStrictEqual(expected)
@@ -34,7 +34,7 @@ describe('a createTask that never left', () => {
   it('is forgotten once a try gets through', () => {
     const { results } = solveOnce({ create: [neverLeft, neverLeft, created()], poll: [ready()] })
 
-    expect(results[0]?.[2]).toMatchObject({ _tag: 'Right', right: { ref: { taskId: 'task-1', createdAt: 2_125 } } })
+    expect(results[0]?.[2]).toMatchObject({ _tag: 'Right', right: { ref: { taskId: 'task-1', createdAt: 2_250 } } })
   })
 
   it('counts tries in a row: an answer in between begins anew', () => {
@@ -107,7 +107,7 @@ describe('a createTask that left and was not answered readably', () => {
   it('ends as CreateUnknown after its limit', () => {
     const { results } = solveOnce({ create: [{ silent: true }] })
 
-    const cause = { name: 'TimeoutError', code: 'TIMED_OUT', message: 'timed out: no answer within 25000 ms' }
+    const cause = { name: 'TimeoutError', code: 'TIMED_OUT', message: 'timed out: no reply within 25000 ms' }
     expect(results[0]).toStrictEqual([
       25_000,
       'solve',

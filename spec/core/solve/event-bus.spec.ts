@@ -1,7 +1,7 @@
 import { VirtualTimeScheduler } from 'rxjs'
 import type { Orphan } from '../../../lib/core/model/event.js'
+import { recaptchaV2 } from '../../../lib/core/model/recaptcha-v2.js'
 import { EventBus } from '../../../lib/core/solve/event-bus.js'
-import { recaptchaV2 } from '../../../lib/core/model/task.js'
 
 const orphan = (nth: number, label?: string): Orphan => ({
   ref: { taskId: `task-${nth}`, createdAt: 0 },
@@ -9,30 +9,30 @@ const orphan = (nth: number, label?: string): Orphan => ({
   ...(label !== undefined && { label })
 })
 
-const opened = () => {
+const setUp = () => {
   const scheduler = new VirtualTimeScheduler()
-  const news = new EventBus(scheduler)
-  const listen = () => {
-    const heard: string[] = []
-    news.orphans.subscribe({ next: ({ ref }) => heard.push(ref.taskId), complete: () => heard.push('end') })
-    return heard
+  const bus = new EventBus(scheduler)
+  const subscribe = () => {
+    const received: string[] = []
+    bus.orphans.subscribe({ next: ({ ref }) => received.push(ref.taskId), complete: () => received.push('end') })
+    return received
   }
-  return { scheduler, news, listen }
+  return { scheduler, bus, subscribe }
 }
 
 describe('events', () => {
-  it('are stamped with the time of the scheduler', () => {
-    const { scheduler, news } = opened()
+  it('carry the time of the scheduler', () => {
+    const { scheduler, bus } = setUp()
     const seen: unknown[] = []
-    news.events.subscribe((event) => seen.push(event))
-    scheduler.schedule(() => news.emit(undefined, { _tag: 'AssumedNotCreated', status: 503 }), 70)
+    bus.events.subscribe((event) => seen.push(event))
+    scheduler.schedule(() => bus.emit(undefined, { _tag: 'AssumedNotCreated', status: 503 }), 70)
     scheduler.flush()
     expect(seen).toStrictEqual([{ at: 70, _tag: 'AssumedNotCreated', status: 503 }])
   })
 
-  it('carry a label where there is one, an empty one too', () => {
-    const { news } = opened()
-    expect(news.emit('', { _tag: 'AssumedNotCreated', status: 503 })).toStrictEqual({
+  it('carry a label if there is one, an empty one too', () => {
+    const { bus } = setUp()
+    expect(bus.emit('', { _tag: 'AssumedNotCreated', status: 503 })).toStrictEqual({
       at: 0,
       label: '',
       _tag: 'AssumedNotCreated',
@@ -40,80 +40,90 @@ describe('events', () => {
     })
   })
 
-  it('go to everybody who listens, and are not kept', () => {
-    const { news } = opened()
+  it('go to every subscriber, and are not buffered', () => {
+    const { bus } = setUp()
     const seen: string[] = []
-    news.emit(undefined, { _tag: 'AssumedNotCreated', status: 503 })
-    news.events.subscribe(({ _tag }) => seen.push(`1 ${_tag}`))
-    news.events.subscribe(({ _tag }) => seen.push(`2 ${_tag}`))
-    news.emit(undefined, { _tag: 'Created', ref: orphan(1).ref })
+    bus.emit(undefined, { _tag: 'AssumedNotCreated', status: 503 })
+    bus.events.subscribe(({ _tag }) => seen.push(`1 ${_tag}`))
+    bus.events.subscribe(({ _tag }) => seen.push(`2 ${_tag}`))
+    bus.emit(undefined, { _tag: 'Created', ref: orphan(1).ref })
     expect(seen).toStrictEqual(['1 Created', '2 Created'])
   })
 
-  it('tell of each orphan, with its label', () => {
-    const { news } = opened()
+  it('include each orphan, with its label', () => {
+    const { bus } = setUp()
     const seen: unknown[] = []
-    news.events.subscribe((event) => seen.push(event))
-    news.orphan(orphan(1, 'mine'))
+    bus.events.subscribe((event) => seen.push(event))
+    bus.emitOrphan(orphan(1, 'mine'))
     expect(seen).toStrictEqual([{ at: 0, label: 'mine', _tag: 'Orphaned', orphan: orphan(1, 'mine') }])
   })
 
-  it('complete at the end', () => {
-    const { news } = opened()
+  it('complete with the bus', () => {
+    const { bus } = setUp()
     const complete = jest.fn()
-    news.events.subscribe({ complete })
-    news.complete()
+    bus.events.subscribe({ complete })
+    bus.complete()
     expect(complete).toHaveBeenCalledTimes(1)
   })
 })
 
 describe('orphans', () => {
-  it('are kept for the first who listens, in their order', () => {
-    const { news, listen } = opened()
-    news.orphan(orphan(1))
-    news.orphan(orphan(2))
-    const first = listen()
-    const second = listen()
-    news.orphan(orphan(3))
+  it('are buffered in their order for the first subscriber', () => {
+    const { bus, subscribe } = setUp()
+    bus.emitOrphan(orphan(1))
+    bus.emitOrphan(orphan(2))
+    const first = subscribe()
+    const second = subscribe()
+    bus.emitOrphan(orphan(3))
     expect([first, second]).toStrictEqual([['task-1', 'task-2', 'task-3'], ['task-3']])
   })
 
-  it('are kept again when nobody listens any more', () => {
-    const { news, listen } = opened()
-    news.orphans.subscribe().unsubscribe()
-    news.orphan(orphan(1))
-    expect(listen()).toStrictEqual(['task-1'])
+  it('are buffered again when the last subscriber has left', () => {
+    const { bus, subscribe } = setUp()
+    bus.orphans.subscribe().unsubscribe()
+    bus.emitOrphan(orphan(1))
+    expect(subscribe()).toStrictEqual(['task-1'])
   })
 
-  it('are lost to nobody who comes while they are handed out', () => {
-    const { news } = opened()
-    const heard: string[] = []
-    news.orphan(orphan(1))
-    news.orphans.subscribe(({ ref }) => {
-      heard.push(ref.taskId)
-      if (heard.length === 1) news.orphan(orphan(2))
+  it('reach a subscriber that is still receiving the buffered ones', () => {
+    const { bus } = setUp()
+    const received: string[] = []
+    bus.emitOrphan(orphan(1))
+    bus.orphans.subscribe(({ ref }) => {
+      received.push(ref.taskId)
+      if (received.length === 1) bus.emitOrphan(orphan(2))
     })
-    expect(heard).toStrictEqual(['task-1', 'task-2'])
+    expect(received).toStrictEqual(['task-1', 'task-2'])
   })
 
-  it('are kept up to the newest 1,000', () => {
-    const { news, listen } = opened()
-    for (let nth = 1; nth <= 1_002; nth += 1) news.orphan(orphan(nth))
-    const heard = listen()
-    expect([heard.length, heard[0], heard.at(-1)]).toStrictEqual([1_000, 'task-3', 'task-1002'])
+  it('are buffered up to the newest 1,000', () => {
+    const { bus, subscribe } = setUp()
+    for (let nth = 1; nth <= 1_002; nth += 1) bus.emitOrphan(orphan(nth))
+    const received = subscribe()
+    expect([received.length, received[0], received.at(-1)]).toStrictEqual([1_000, 'task-3', 'task-1002'])
   })
 
-  it('can be taken once', () => {
-    const { news, listen } = opened()
-    news.orphan(orphan(1))
-    expect(news.takeUndelivered()).toStrictEqual([orphan(1)])
-    expect([news.takeUndelivered(), listen()]).toStrictEqual([[], []])
+  it('can be collected once if nothing has subscribed', () => {
+    const { bus, subscribe } = setUp()
+    bus.emitOrphan(orphan(1))
+    expect(bus.takeCollected()).toStrictEqual([orphan(1)])
+    expect([bus.takeCollected(), subscribe()]).toStrictEqual([[], []])
   })
 
-  it('complete at the end, after those that nobody has heard of', () => {
-    const { news, listen } = opened()
-    const early = listen()
-    news.complete()
-    expect([early, listen()]).toStrictEqual([['end'], ['end']])
+  it('are also collected after they were delivered, from collectOrphans on', () => {
+    const { bus, subscribe } = setUp()
+    const received = subscribe()
+    bus.emitOrphan(orphan(1))
+    bus.collectOrphans()
+    bus.emitOrphan(orphan(2))
+    expect(received).toStrictEqual(['task-1', 'task-2'])
+    expect(bus.takeCollected()).toStrictEqual([orphan(2)])
+  })
+
+  it('complete with the bus, after the buffered ones', () => {
+    const { bus, subscribe } = setUp()
+    const early = subscribe()
+    bus.complete()
+    expect([early, subscribe()]).toStrictEqual([['end'], ['end']])
   })
 })

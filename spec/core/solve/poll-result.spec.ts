@@ -197,7 +197,7 @@ describe('the deadline', () => {
   it('tells a cause where no poll was answered by then', () => {
     const { results } = solveOnce([{ silent: true }], { giveUpAfterMs: 5_000 })
 
-    const cause = { name: 'TimeoutError', code: 'TIMED_OUT', message: 'timed out: no poll was answered by then' }
+    const cause = { name: 'TimeoutError', code: 'TIMED_OUT', message: 'timed out: no poll got a reply' }
     expect(results[0]?.[2]).toHaveProperty('left.causes', [{ cause }])
   })
 

@@ -2,7 +2,7 @@ import { VirtualTimeScheduler, concat, mergeMap, of, NEVER, type SchedulerLike }
 import { resolveOptions } from '../../../lib/core/model/options.js'
 import type { Post, NetworkEvent } from '../../../lib/core/model/network.js'
 import { buildSolver } from '../../../lib/core/build-solver.js'
-import { recaptchaV2 } from '../../../lib/core/model/task.js'
+import { recaptchaV2 } from '../../../lib/core/model/recaptcha-v2.js'
 import { answers, scriptedPost } from '../../../lib/testing.js'
 import { marbles } from '../../support/marbles.js'
 import { KEY, aTask, story } from '../../support/simulate.js'
@@ -21,7 +21,10 @@ const solved = (ref: object, readyAt: number, from: number) => ({
 const ref = { taskId: 'task-1', createdAt: 0 }
 
 const marbled = (post: Post, scheduler: SchedulerLike) =>
-  buildSolver({ post, scheduler, random: () => 0.5, end: () => Promise.resolve() }, resolveOptions({ clientKey: KEY }))
+  buildSolver(
+    { post, scheduler, random: () => 0.5, close: () => Promise.resolve() },
+    resolveOptions({ clientKey: KEY })
+  )
 
 describe('solve', () => {
   it(
@@ -67,7 +70,7 @@ describe('solve', () => {
   it('keeps all its time by the scheduler it was given, outside of run mode too', () => {
     const scheduler = new VirtualTimeScheduler()
     const { post } = scriptedPost({ '/createTask': [created()], '/getTaskResult': [{ silent: true }] }, scheduler)
-    const ports = { post, scheduler, random: () => 0.5, end: () => Promise.resolve() }
+    const ports = { post, scheduler, random: () => 0.5, close: () => Promise.resolve() }
     const seen: unknown[] = []
 
     buildSolver(ports, resolveOptions({ clientKey: KEY }))
@@ -101,7 +104,7 @@ describe('solve', () => {
       })
     }
     const scheduler = new VirtualTimeScheduler()
-    const ports = { post, scheduler, random: () => 0.5, end: () => Promise.resolve() }
+    const ports = { post, scheduler, random: () => 0.5, close: () => Promise.resolve() }
     buildSolver(ports, resolveOptions({ clientKey: KEY }))
       .solve(aTask)
       .subscribe()

@@ -5,7 +5,8 @@ import type { SolveError } from '../../../lib/core/model/error.js'
 import type { TaskEvent } from '../../../lib/core/model/event.js'
 import { resolveOptions } from '../../../lib/core/model/options.js'
 import { buildSolver } from '../../../lib/core/build-solver.js'
-import { recaptchaV2, type RecaptchaV2Solution, type Solved, type TaskRef } from '../../../lib/core/model/task.js'
+import { recaptchaV2, type RecaptchaV2Solution } from '../../../lib/core/model/recaptcha-v2.js'
+import type { Solved, TaskRef } from '../../../lib/core/model/task.js'
 import { Ledger, type Caller, type Heard, type Task } from './ledger.js'
 import { chaosService, type Network } from './service.js'
 import { between, drawsOf, pick } from './seeded.js'
@@ -85,8 +86,8 @@ class Round {
       createsPerSecond: draw() < 0.5 ? undefined : 0.5 + draw() * 20
     })
     const network = this.#network(settings)
-    const end = () => Promise.resolve()
-    const solver = buildSolver({ post: network.post, scheduler: this.#clock, random: draw, end }, settings)
+    const close = () => Promise.resolve()
+    const solver = buildSolver({ post: network.post, scheduler: this.#clock, random: draw, close }, settings)
     const client: Client = { solver, network, stand: 'open' }
     solver.events.subscribe((event) => {
       this.#ledger.hearEvent(event)

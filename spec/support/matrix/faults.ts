@@ -37,7 +37,7 @@ const NOT_JSON = /the reply: expected (JSON|a JSON object)/
 const NO_ID = /taskId: expected/
 const NO_TOKEN = /solution\.gRecaptchaResponse: expected/
 const NO_STATUS = /status: expected "processing" or "ready"/
-const TIMED_OUT = /timed out: no answer within \d+ ms/
+const TIMED_OUT = /timed out: no reply within \d+ ms/
 
 /** Every fault of the matrix. What follows is that of docs/errors.md, one class of faults after the other. */
 export const FAULTS: ReadonlyArray<FaultRow> = [

@@ -1,0 +1,39 @@
+import type { ObservableInput } from 'rxjs'
+import type { Journal } from './journal.js'
+import type { SolveResult } from './result.js'
+
+/**
+ * The result of one item of a batch. `index` counts the items from 0, in the order in which they were pulled.
+ *
+ * @since 0.1.0
+ */
+export interface Outcome<T, A> {
+  readonly index: number
+  readonly item: T
+  readonly result: SolveResult<A>
+}
+
+/**
+ * How `solveAll` works through its items.
+ *
+ * @since 0.1.0
+ */
+export type BatchOptions<T> = {
+  /** How many items may be pulled and have no outcome yet, from 1 to 1,000,000. @defaultValue 10 */
+  readonly concurrency?: number | undefined
+  /**
+   * Stop after a `Refused` of kind `account`: no item is pulled and no createTask is sent, active tasks are polled to
+   * completion, and the rest ends as `NotCreated` with the reason `account`. @defaultValue true
+   */
+  readonly stopOnAccountError?: boolean | undefined
+  /** Stop pulling when it emits; active tasks are finished. @defaultValue never */
+  readonly until?: ObservableInput<unknown> | undefined
+} & (
+  | {
+      /** Records by key which tasks are paid for, so that a crashed batch can continue. */
+      readonly journal: Journal
+      /** The key of an item in the journal: the same in every run, different for every item, and no secret. */
+      readonly keyOf: (item: T) => string
+    }
+  | { readonly journal?: undefined; readonly keyOf?: undefined }
+)

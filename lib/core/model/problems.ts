@@ -1,0 +1,61 @@
+import * as E from 'fp-ts/lib/Either.js'
+import * as t from 'io-ts'
+
+/**
+ * What is wrong with a value: for each field its path and the expected type, never the value.
+ *
+ * @since 0.1.0
+ */
+export type Problems = ReadonlyArray<string>
+
+const MAX_PROBLEMS = 8
+
+/** io-ts numbers the members of unions and intersections in its context, with the same value as their parent. */
+const isMember = ({ actual }: t.ContextEntry, parent: t.ContextEntry | undefined): boolean =>
+  parent !== undefined && Object.is(actual, parent.actual)
+
+const problemOf = ({ context }: t.ValidationError): string => {
+  const path = context
+    .filter((entry, at) => entry.key !== '' && !isMember(entry, context[at - 1]))
+    .map(({ key }) => key)
+  const expected = context[context.length - 1]?.type.name ?? 'another value'
+  return `${path.length === 0 ? 'the value' : path.join('.')}: expected ${expected}`
+}
+
+/** Paths and expected types of what did not decode. Values are left out because they may be tokens. */
+export const problemsOf = (errors: t.Errors, max = MAX_PROBLEMS): Problems =>
+  [...new Set(errors.map(problemOf))].slice(0, max)
+
+/** Runs a decoder of the caller. One that throws refuses the value. */
+export const decodeSafely = <A>(path: string, decode: () => t.Validation<A>): E.Either<Problems, A> =>
+  E.flatMap(
+    E.tryCatch(decode, () => [`${path}: its codec threw`]),
+    E.mapLeft(problemsOf)
+  )
+
+/** A codec that accepts what `is` accepts. Its name completes the sentence "expected …". */
+export const refined = <A>(name: string, is: (value: unknown) => value is A): t.Type<A> =>
+  new t.Type(name, is, (value, context) => (is(value) ? t.success(value) : t.failure(value, context)), t.identity)
+
+/** The same codec, for a field that may be left out. A union would name `undefined` as a second expected type. */
+export const optional = <A>({ name, is, validate }: t.Type<A>): t.Type<A | undefined> =>
+  new t.Type(
+    name,
+    (value): value is A | undefined => value === undefined || is(value),
+    (value, context) => (value === undefined ? t.success(undefined) : validate(value, context)),
+    t.identity
+  )
+
+export const NonEmptyString = refined(
+  'a string that is not empty',
+  (value): value is string => typeof value === 'string' && value.trim() !== ''
+)
+
+/** Parses an address. `URL.canParse` is not used: Node 20's refuses every address with an umlaut once it is optimized. */
+export const parseUrl = (text: string): URL | undefined => {
+  try {
+    return new URL(text)
+  } catch {
+    return undefined
+  }
+}

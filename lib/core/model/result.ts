@@ -1,0 +1,21 @@
+import type { Either } from 'fp-ts/lib/Either.js'
+import type { ReplyProblem, SolveError } from './error.js'
+import type { Solved } from './task.js'
+
+/**
+ * How a solve ends: `Right(Solved)`, or `Left` with one of the eight errors.
+ *
+ * @since 0.1.0
+ */
+export type SolveResult<A> = Either<SolveError, Solved<A>>
+
+/**
+ * The state of a task after one poll. `Unanswered` means that this poll brought no state, and says why; the task itself has
+ * not ended.
+ *
+ * @since 0.1.0
+ */
+export type TaskState<A> =
+  | { readonly _tag: 'Processing' }
+  | { readonly _tag: 'Ready'; readonly solution: A }
+  | ({ readonly _tag: 'Unanswered' } & ReplyProblem)
