@@ -83,7 +83,7 @@ const scopedSolver = (context: Context, close: Solver['close'], scope: Scope): S
     solveAll: <T, S extends TaskSpec<unknown>>(
       items: ObservableInput<T>,
       toTask: (item: T) => S,
-      options?: BatchOptions<T>
+      options?: BatchOptions<T, SolutionOf<S>>
     ) => batch(items, toTask as (item: T) => TaskSpec<SolutionOf<S>>, options),
     withOptions: (options) => {
       checkOptions(scopeOptionCodecs, options)

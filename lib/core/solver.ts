@@ -96,8 +96,9 @@ export interface Solver {
    *
    * With a `journal`, each key is paid for once over all runs: a task of an earlier run is resumed, a finished key is skipped
    * without an outcome (event `Skipped`), and a key whose createTask may have been sent ends as `CreateUnknown`. The journal
-   * records an outcome after your `next` has returned, so save there what must not be lost. If the journal fails, nothing
-   * more is created; its error is passed on when the active tasks have ended.
+   * records that a key is finished after its outcome was emitted, and after `deliver` has completed: save outcomes in
+   * `deliver`, because RxJS does not report whether a subscriber's `next` threw or is still saving. If the journal fails,
+   * nothing more is created; its error is passed on when the active tasks have ended.
    *
    * @throws InvalidOptions at once, for a source that is none (a string, for example), or options out of bounds
    * @since 0.1.0
@@ -105,7 +106,7 @@ export interface Solver {
   readonly solveAll: <T, S extends TaskSpec<unknown>>(
     items: ObservableInput<T>,
     toTask: (item: T) => S,
-    options?: BatchOptions<T>
+    options?: BatchOptions<T, SolutionOf<S>>
   ) => Observable<Outcome<T, SolutionOf<S>>>
   /**
    * The same solver (network, limiter, orphans, events and `close`) with a label or another deadline for what is solved with

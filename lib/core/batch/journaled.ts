@@ -30,9 +30,12 @@ export interface JournaledDeps {
   readonly failed: (error: unknown) => SolveError
 }
 
+/** Saves a result before it is emitted. Emits nothing; completes when the result is saved. */
+export type Deliver<A> = (result: SolveResult<A>) => Observable<never>
+
 /**
- * Solves tasks by key, so that each key is paid for once over all runs. An outcome is emitted before the journal records it:
- * after a crash it may be emitted twice, but never zero times.
+ * Solves tasks by key, so that each key is paid for once over all runs. A result is delivered and emitted before the
+ * journal records its end: after a crash it may be emitted twice, but never zero times.
  */
 export class JournaledSolver {
   readonly #journal: Journal
@@ -45,13 +48,13 @@ export class JournaledSolver {
   }
 
   /** Completes without an outcome if the key is finished, or is being solved. */
-  solve<A>(key: string, task: TaskSpec<A>): Observable<SolveResult<A>> {
+  solve<A>(key: string, task: TaskSpec<A>, deliver: Deliver<A>): Observable<SolveResult<A>> {
     return defer(() => {
       if (this.#active.has(key)) return this.#skip(key)
       this.#active.add(key)
       return this.#find(key).pipe(
         exhaustMap((entry) => (E.isLeft(entry) ? of(entry) : this.#continue(entry.right, key, task))),
-        exhaustMap((result) => concat(of(result), this.#recordEnd(key, result))),
+        exhaustMap((result) => concat(deliver(result), of(result), this.#recordEnd(key, result))),
         finalize(() => {
           this.#active.delete(key)
         })

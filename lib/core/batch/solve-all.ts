@@ -1,5 +1,6 @@
 import * as E from 'fp-ts/lib/Either.js'
-import { NEVER, Subject, defer, from, map, merge, of, type Observable, type ObservableInput } from 'rxjs'
+import { EMPTY, NEVER, Subject, concat, defer, exhaustMap, from, ignoreElements, map, merge, of } from 'rxjs'
+import type { Observable, ObservableInput } from 'rxjs'
 import * as t from 'io-ts'
 import type { BatchOptions, Outcome } from '../model/batch.js'
 import type { SolveError } from '../model/error.js'
@@ -15,7 +16,7 @@ import type { Batch, JournalHooks } from '../solve/active-task.js'
 import { scrubbedCause } from '../solve/call.js'
 import type { InFlight } from '../solve/in-flight.js'
 import type { StopReason } from '../solve/phase.js'
-import { JournaledSolver, type JournaledDeps } from './journaled.js'
+import { JournaledSolver, type Deliver, type JournaledDeps } from './journaled.js'
 
 /** What a batch needs of its solver. */
 export interface BatchDeps {
@@ -33,20 +34,20 @@ export const solveAll =
   <T, A>(
     items: ObservableInput<T>,
     toTask: (item: T) => TaskSpec<A>,
-    options: BatchOptions<T> = {}
+    options: BatchOptions<T, A> = {}
   ): Observable<Outcome<T, A>> => {
     checkOptions(batchOptionCodecs(options), { items, toTask, ...options })
-    const { concurrency = 10, until = NEVER } = options
+    const { concurrency = 10, until = NEVER, deliver = () => EMPTY } = options
     return defer(() => {
       const run = new BatchRun(deps, options)
       const takeUntil = merge(from(until), deps.inFlight.closing, run.stopped)
       const solveItem = (item: T, index: number): Observable<Outcome<T, A>> =>
-        run.solve(item, toTask).pipe(
-          map((result) => {
+        run
+          .solve(item, toTask, (result) => {
             run.onResult(result)
-            return { index, item, result }
+            return defer(() => deliver({ index, item, result })).pipe(ignoreElements())
           })
-        )
+          .pipe(map((result) => ({ index, item, result })))
       return pullMergeMap(items, solveItem, { concurrency, takeUntil })
     })
   }
@@ -62,23 +63,25 @@ class BatchRun<T> {
   /** Emits when no item may be pulled any more, and errors if the journal failed. */
   readonly stopped: Observable<void> = this.#stopped.asObservable()
 
-  constructor(deps: BatchDeps, { stopOnAccountError = true, journal, keyOf }: BatchOptions<T>) {
+  constructor(deps: BatchDeps, { stopOnAccountError = true, journal, keyOf }: BatchOptions<T, never>) {
     this.#deps = deps
     this.#stopsOnAccountError = stopOnAccountError
     this.#journaled = journal && { solver: new JournaledSolver(journal, this.#journaledDeps()), keyOf }
   }
 
-  solve<A>(item: T, toTask: (item: T) => TaskSpec<A>): Observable<SolveResult<A>> {
+  /** Solves one item, and subscribes to `deliver` before it emits the result. */
+  solve<A>(item: T, toTask: (item: T) => TaskSpec<A>, deliver: Deliver<A>): Observable<SolveResult<A>> {
     const { solve, scrub } = this.#deps
+    const delivered = (result: SolveResult<A>) => concat(deliver(result), of(result))
     const task = safely('toTask', scrub, () => toTask(item))
-    if (E.isLeft(task)) return of(task)
-    if (!this.#journaled) return solve(task.right, this.#batch)
+    if (E.isLeft(task)) return delivered(task)
+    if (!this.#journaled) return solve(task.right, this.#batch).pipe(exhaustMap(delivered))
     const { solver, keyOf } = this.#journaled
     const key = safely('keyOf', scrub, () => keyOf(item))
-    return E.isLeft(key) ? of(key) : solver.solve(key.right, task.right)
+    return E.isLeft(key) ? delivered(key) : solver.solve(key.right, task.right, deliver)
   }
 
-  /** Called with each result before it is emitted. */
+  /** Called with each result before it is delivered. */
   onResult(result: E.Either<SolveError, unknown>): void {
     if (this.#stopsOnAccountError && isAccountRefusal(result)) this.#stop('account')
   }
@@ -131,6 +134,7 @@ const batchOptionCodecs = ({ journal }: { readonly journal?: unknown }): t.Props
   concurrency: optional(integerBetween(1, MAX_CONCURRENCY, 'tasks')),
   stopOnAccountError: optional(refined('true or false', t.boolean.is)),
   until: optional(Source),
+  deliver: optional(isFunction),
   journal: optional(JournalPort),
   keyOf: journal === undefined ? optional(isFunction) : isFunction
 })

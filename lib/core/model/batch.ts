@@ -18,7 +18,7 @@ export interface Outcome<T, A> {
  *
  * @since 0.1.0
  */
-export type BatchOptions<T> = {
+export type BatchOptions<T, A = unknown> = {
   /** How many items may be pulled and have no outcome yet, from 1 to 1,000,000. @defaultValue 10 */
   readonly concurrency?: number | undefined
   /**
@@ -28,6 +28,13 @@ export type BatchOptions<T> = {
   readonly stopOnAccountError?: boolean | undefined
   /** Stop pulling when it emits; active tasks are finished. @defaultValue never */
   readonly until?: ObservableInput<unknown> | undefined
+  /**
+   * Saves an outcome. It is subscribed to before the outcome is emitted, and the outcome counts as active until it
+   * completes. Only then does a journal record the end of the key, so an outcome that was not saved, because `deliver`
+   * errored or the process died, comes again in the next run. After an error no item is pulled; the error is passed on when
+   * the active tasks have ended. @defaultValue none
+   */
+  readonly deliver?: ((outcome: Outcome<T, A>) => ObservableInput<unknown>) | undefined
 } & (
   | {
       /** Records by key which tasks are paid for, so that a crashed batch can continue. */
