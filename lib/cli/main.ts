@@ -4,16 +4,20 @@ import { run } from './run.js'
 
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 
-// What was left behind by a second Ctrl-C must not hold the process up.
+// After a second Ctrl-C calls may still be in flight; they must not keep the process alive.
 const GRACE_MS = 100
-
-const loadEmulator = () => import('../emulator/index.js')
-const loadJournal = () => import('../journal/index.js')
 
 const main = async (): Promise<void> => {
   const { env, stdin, stdout, stderr, argv } = process
-  const signals = merge(...SIGNALS.map((signal) => fromEvent(process, signal).pipe(map(() => signal))))
-  process.exitCode = await run(argv.slice(2), { env, stdin, stdout, stderr, signals, loadEmulator, loadJournal })
+  process.exitCode = await run(argv.slice(2), {
+    env,
+    stdin,
+    stdout,
+    stderr,
+    signals: merge(...SIGNALS.map((signal) => fromEvent(process, signal).pipe(map(() => signal)))),
+    loadEmulator: () => import('../emulator/index.js'),
+    loadJournal: () => import('../journal/index.js')
+  })
   setTimeout(() => process.exit(), GRACE_MS).unref()
 }
 

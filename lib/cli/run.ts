@@ -1,34 +1,89 @@
 import { CommanderError, type Command } from 'commander'
 import { InvalidOptions } from '../core/model/options.js'
 import { recaptchaV2 } from '../core/model/recaptcha-v2.js'
-import { EXIT } from './shared/exit-code.js'
-import { batch, checkBatch, type BatchGiven } from './batch/command.js'
+import { batch, type BatchFlags } from './batch/command.js'
 import { demo } from './demo/command.js'
-import { emulate, type EmulateGiven } from './emulate.js'
-import { instant, optional } from './shared/parse.js'
-import { makeProgram } from './program.js'
-import { KEY_VARIABLE, openService, type Service, type ServiceGiven } from './shared/service.js'
+import { emulate, type EmulateFlags } from './emulate.js'
+import { buildProgram } from './program.js'
+import { WrongUsage, printLine, type CliContext } from './shared/context.js'
+import { EXIT } from './shared/exit-code.js'
+import { KEY_VARIABLE, openService, type Service, type ServiceFlags } from './shared/service.js'
+import { messageOf } from './shared/text.js'
 import { runTask } from './solve/run-task.js'
-import { WrongUsage, messageOf, tell, type World } from './shared/context.js'
 
-interface SolveGiven extends ServiceGiven {
+/** Runs the command with its arguments (without the name of the program) and returns the exit code. */
+export const run = async (argv: ReadonlyArray<string>, context: CliContext): Promise<number> => {
+  // `write` reports a reader that is gone; as an unhandled event it would end the process.
+  for (const output of [context.stdout, context.stderr]) output.on('error', () => undefined)
+  let code: number = EXIT.solved
+  try {
+    refuseKeyArgument(argv)
+    const program = withActions(context, argv, (ended) => {
+      code = ended
+    })
+    await program.parseAsync(argv, { from: 'user' })
+    return code
+  } catch (thrown) {
+    return reportThrown(context, thrown)
+  }
+}
+
+const withActions = (context: CliContext, argv: ReadonlyArray<string>, onEnd: (code: number) => void): Command => {
+  const commands = buildProgram(context)
+  commands.solve.action(async (flags: SolveFlags) => {
+    onEnd(await solve(context, flags))
+  })
+  commands.resume.action(async (taskId: string, flags: ResumeFlags) => {
+    onEnd(await resume(context, taskId, flags))
+  })
+  commands.batch.action(async (input: string, flags: ServiceFlags & BatchFlags) => {
+    onEnd(await withService(context, flags, (service) => batch(context, service, input, flags, argv)))
+  })
+  commands.emulate.action(async (flags: EmulateFlags) => {
+    onEnd(await emulate(context, flags))
+  })
+  commands.demo.action(async () => {
+    onEnd(await demo(context))
+  })
+  return commands.program
+}
+
+interface SolveFlags extends ServiceFlags {
   readonly url: string
   readonly key: string
   readonly invisible?: true
   readonly json?: true
 }
 
-interface ResumeGiven extends ServiceGiven {
-  readonly createdAt?: string
+const solve = (context: CliContext, flags: SolveFlags): Promise<number> =>
+  withService(context, flags, (service) => {
+    const { url: websiteURL, key: websiteKey, invisible: isInvisible, json = false } = flags
+    if (websiteKey === service.options.clientKey)
+      throw new WrongUsage(`--key: this is the client key; expected the site key of the page`)
+    const task = recaptchaV2({ websiteURL, websiteKey, isInvisible })
+    return runTask(context, service, { json, createdAt: 'known' }, ({ solveWithProgress }) => solveWithProgress(task))
+  })
+
+interface ResumeFlags extends ServiceFlags {
+  readonly createdAt?: number
   readonly json?: true
 }
 
-const using = async (
-  world: World,
-  given: ServiceGiven,
+const resume = (context: CliContext, taskId: string, { createdAt, json, ...flags }: ResumeFlags) => {
+  const options = { json: json ?? false, createdAt: createdAt === undefined ? 'unknown' : 'known' } as const
+  // Without an instant the task counts as old, so "no such task" is not taken for a service that lags behind.
+  const ref = { taskId, createdAt: createdAt ?? 0 }
+  return withService(context, flags, (service) =>
+    runTask(context, service, options, ({ resumeWithProgress }) => resumeWithProgress(recaptchaV2, ref))
+  )
+}
+
+const withService = async (
+  context: CliContext,
+  flags: ServiceFlags,
   use: (service: Service) => Promise<number>
 ): Promise<number> => {
-  const service = await openService(world, given)
+  const service = await openService(context, flags)
   try {
     return await use(service)
   } finally {
@@ -36,94 +91,28 @@ const using = async (
   }
 }
 
-const solve = (world: World, given: SolveGiven): Promise<number> =>
-  using(world, given, (service) => {
-    const { url: websiteURL, key: websiteKey, invisible: isInvisible, json = false } = given
-    if (websiteKey === service.options.clientKey)
-      throw new WrongUsage(`--key: this is the client key; expected the site key of the page`)
-    const task = recaptchaV2({ websiteURL, websiteKey, isInvisible })
-    return runTask(world, service, { json, createdAt: 'known' }, ({ solveWithProgress }) => solveWithProgress(task))
-  })
-
-const resume = (world: World, taskId: string, given: ResumeGiven): Promise<number> => {
-  const createdAt = optional(instant, '--created-at', given.createdAt)
-  const reporting = { json: given.json ?? false, createdAt: createdAt === undefined ? 'unknown' : 'known' } as const
-  // Long ago, if nobody knows: then the service is not believed to lag behind a create.
-  const ref = { taskId, createdAt: createdAt ?? 0 }
-  return using(world, given, (service) =>
-    runTask(world, service, reporting, ({ resumeWithProgress }) => resumeWithProgress(recaptchaV2, ref))
-  )
-}
-
-// The other spellings would be unknown options, and commander repeats those with their values.
-const asArgument = /^--?(client|api)[-_]?key(=|$)/i
+// Any spelling: commander would repeat the value of an unknown option.
+const KEY_ARGUMENT = /^--?(client|api)[-_]?key(=|$)/i
 
 const refuseKeyArgument = (argv: ReadonlyArray<string>): void => {
-  if (argv.some((argument) => asArgument.test(argument)))
+  if (argv.some((argument) => KEY_ARGUMENT.test(argument)))
     throw new WrongUsage(
-      'the client key is never taken from an argument: everybody on this machine would see it in `ps`, and the shell ' +
+      'the client key is never read from an argument: every user of this machine could see it in `ps`, and the shell ' +
         `would keep it in its history. Set ${KEY_VARIABLE}, or use --client-key-file FILE`
     )
 }
 
-const OPTION_OF: Readonly<Record<string, string>> = {
-  clientKey: 'the client key',
-  baseUrl: '--base-url',
-  pollEveryMs: '--poll-every-ms',
-  giveUpAfterMs: '--give-up-after-ms',
-  createsPerSecond: '--creates-per-second'
-}
+/** A problem of the solver's options, with the name that the user knows. */
+const asFlag = (problem: string): string =>
+  problem.replace(/^clientKey:/, 'the client key:').replace(/^baseUrl:/, '--base-url:')
 
-const inWordsOfTheCommand = (problem: string): string => {
-  const [name = '', ...rest] = problem.split(': ')
-  return [OPTION_OF[name] ?? name, ...rest].join(': ')
-}
-
-const failed = ({ stderr }: World, thrown: unknown): number => {
+const reportThrown = ({ stderr }: CliContext, thrown: unknown): number => {
   if (thrown instanceof CommanderError) return thrown.exitCode === 0 ? EXIT.solved : EXIT.usage
   if (thrown instanceof WrongUsage || thrown instanceof InvalidOptions) {
-    const problems = thrown instanceof InvalidOptions ? thrown.problems.map(inWordsOfTheCommand) : [thrown.message]
-    for (const problem of problems) tell(stderr, `error: ${problem}`)
+    const problems = thrown instanceof InvalidOptions ? thrown.problems.map(asFlag) : [thrown.message]
+    for (const problem of problems) printLine(stderr, `error: ${problem}`)
     return EXIT.usage
   }
-  tell(stderr, `error, a defect of rx-captcha: ${messageOf(thrown)}. A task may have been paid for.`)
+  printLine(stderr, `internal error (please report it): ${messageOf(thrown)}. A task may have been paid for.`)
   return EXIT.perhaps
-}
-
-const withActions = (world: World, argv: ReadonlyArray<string>, ended: (code: number) => void): Command => {
-  const commands = makeProgram(world)
-  commands.solve.action(async (given: SolveGiven) => {
-    ended(await solve(world, given))
-  })
-  commands.resume.action(async (taskId: string, given: ResumeGiven) => {
-    ended(await resume(world, taskId, given))
-  })
-  commands.batch.action(async (input: string, given: ServiceGiven & BatchGiven) => {
-    checkBatch(given)
-    ended(await using(world, given, (service) => batch(world, service, input, given, argv)))
-  })
-  commands.emulate.action(async (given: EmulateGiven) => {
-    ended(await emulate(world, given))
-  })
-  commands.demo.action(async () => {
-    ended(await demo(world))
-  })
-  return commands.program
-}
-
-/** The command: reads its arguments (without the program's name), does what they say, and gives the exit code. */
-export const run = async (argv: ReadonlyArray<string>, world: World): Promise<number> => {
-  // A reader that is gone shows in what `deliver` says; as an event it would end the process.
-  for (const output of [world.stdout, world.stderr]) output.on('error', () => undefined)
-  let code: number = EXIT.solved
-  try {
-    refuseKeyArgument(argv)
-    const program = withActions(world, argv, (ended) => {
-      code = ended
-    })
-    await program.parseAsync(argv, { from: 'user' })
-    return code
-  } catch (thrown) {
-    return failed(world, thrown)
-  }
 }

@@ -1,9 +1,16 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { execFileSync } from 'node:child_process'
 import { Readable } from 'node:stream'
+import { asyncScheduler } from 'rxjs'
 import { EMULATOR_KEY, type Emulator } from 'rx-captcha/emulator'
-import { command, makeConsole } from '../support/command.js'
+import { fileJournal } from 'rx-captcha/journal'
+import { openFiles } from '../../lib/cli/batch/files.js'
+import { runBatch } from '../../lib/cli/batch/run.js'
+import { command, envOf, makeConsole, makeContext, type CommandOptions, type Console } from '../support/command.js'
+import { hurried } from '../support/solvers.js'
 import { emulators, until } from '../support/raw-http.js'
 
 const start = emulators()
@@ -13,18 +20,12 @@ afterAll(() => {
 })
 
 let files = 0
-/** A path that is new; with a text, the file is there. */
+/** A new path; with a text, the file exists. */
 const file = (ending: string, text?: string): string => {
   const path = join(folder, `${(files += 1)}${ending}`)
   if (text !== undefined) writeFileSync(path, text)
   return path
 }
-
-const at = ({ url }: Emulator) => ({
-  CAPTCHA_BASE_URL: url,
-  CAPTCHA_CLIENT_KEY: EMULATOR_KEY,
-  CAPTCHA_POLL_EVERY_MS: '5'
-})
 
 const task = (nth: number, more: object = {}) => ({
   websiteURL: `https://example.com/${nth}`,
@@ -56,12 +57,12 @@ const linesIn = (text: string): ReadonlyArray<Line> =>
     .filter(isLine)
     .sort((one, other) => one.index - other.index)
 
-const batch = async (emulator: Emulator, argv: ReadonlyArray<string>, given: Parameters<typeof command>[1] = {}) => {
-  const ended = await command(['batch', ...argv], { env: at(emulator), ...given }).ended()
+const batch = async (emulator: Emulator, argv: ReadonlyArray<string>, options: CommandOptions = {}) => {
+  const ended = await command(['batch', ...argv], { env: envOf(emulator), ...options }).ended()
   return { ...ended, lines: linesIn(ended.out) }
 }
 
-const pages = (emulator: Emulator) => emulator.tasks().map((made) => made.task.websiteURL)
+const pages = (emulator: Emulator) => emulator.tasks().map(({ task: sent }) => sent.websiteURL)
 
 describe('rx-captcha batch', () => {
   it('prints one line of JSON for each item', async () => {
@@ -74,7 +75,7 @@ describe('rx-captcha batch', () => {
         index: 0,
         id: 'one',
         ok: true,
-        taskId: emulator.tasks().find((made) => made.task.isInvisible === true)?.taskId,
+        taskId: emulator.tasks().find(({ task: sent }) => sent.isInvisible === true)?.taskId,
         gRecaptchaResponse: expect.stringMatching(/^03A/) as string,
         useBefore: expect.any(Number) as number,
         expiresAt: expect.any(Number) as number
@@ -83,9 +84,10 @@ describe('rx-captcha batch', () => {
     ])
   })
 
-  it('tells a failure with its error and a sentence, and goes on', async () => {
+  it('prints a failure with its error and a sentence, and continues', async () => {
     const emulator = await start({ faults: ['task:1:ERROR_CAPTCHA_UNSOLVABLE'] })
-    const { code, lines } = await batch(emulator, [file('.ndjson', ndjson(task(1), task(2))), '--concurrency', '1'])
+    const argv = [file('.ndjson', ndjson(task(1), task(2))), '--concurrency', '1', '--creates-per-second', '900.5']
+    const { code, lines } = await batch(emulator, argv)
     expect(code).toBe(3)
     expect(lines).toMatchObject([
       { index: 0, ok: false, error: { _tag: 'TaskFailed' }, message: expect.stringContaining('UNSOLVABLE') as string },
@@ -93,23 +95,23 @@ describe('rx-captcha batch', () => {
     ])
   })
 
-  it('has no more under way than --concurrency', async () => {
+  it('has no more active tasks than --concurrency', async () => {
     const emulator = await start({ readyAfterMs: 10 })
     await batch(emulator, [file('.ndjson', ndjson(...[1, 2, 3, 4, 5].map((nth) => task(nth)))), '--concurrency', '2'])
-    const made = emulator.tasks()
-    const openAt = (instant: number) =>
-      made.filter(({ acceptedAt, deliveredAt = Infinity }) => acceptedAt <= instant && instant < deliveredAt).length
-    expect(made).toHaveLength(5)
-    expect(Math.max(...made.map(({ acceptedAt }) => openAt(acceptedAt)))).toBe(2)
+    const tasks = emulator.tasks()
+    const activeAt = (instant: number) =>
+      tasks.filter(({ acceptedAt, deliveredAt = Infinity }) => acceptedAt <= instant && instant < deliveredAt).length
+    expect(tasks).toHaveLength(5)
+    expect(Math.max(...tasks.map(({ acceptedAt }) => activeAt(acceptedAt)))).toBe(2)
   })
 
-  it('is done at once with an empty file', async () => {
+  it('ends at once with an empty file', async () => {
     const { code, out, err } = await batch(await start(), [file('.ndjson', '')])
     expect([code, out]).toStrictEqual([0, ''])
     expect(err).toMatch(/^0 items in .*: 0 solved, 0 failed\.\nPaid for: 0 new tasks\.\n$/)
   })
 
-  it('runs on the embedded emulator', async () => {
+  it('solves on the embedded emulator', async () => {
     const input = file('.ndjson', ndjson(task(1)))
     const { code, out } = await command(['batch', input, '--emulator', '--poll-every-ms', '5']).ended()
     expect([code, linesIn(out).length]).toStrictEqual([0, 1])
@@ -117,7 +119,7 @@ describe('rx-captcha batch', () => {
 })
 
 describe('the input of a batch', () => {
-  it('may be CSV, by its name', async () => {
+  it('is CSV if its name says so', async () => {
     const emulator = await start()
     const input = file(
       '.csv',
@@ -125,7 +127,7 @@ describe('the input of a batch', () => {
     )
     const { code, lines } = await batch(emulator, [input, '--concurrency', '1'])
     expect([code, lines.map(({ id }) => id)]).toStrictEqual([0, ['7', undefined]])
-    expect(emulator.tasks().map((made) => made.task)).toStrictEqual([
+    expect(emulator.tasks().map(({ task: sent }) => sent)).toStrictEqual([
       { type: 'RecaptchaV2TaskProxyless', websiteURL: 'https://example.com/a,b', websiteKey: 'k', isInvisible: true },
       { type: 'RecaptchaV2TaskProxyless', websiteURL: 'https://example.com/c', websiteKey: 'k' }
     ])
@@ -136,18 +138,27 @@ describe('the input of a batch', () => {
     ['NDJSON with a byte order mark', `\uFEFF${ndjson(task(1))}`],
     ['NDJSON without a last newline', ndjson(task(1)).trim()],
     ['CSV', 'websiteURL,websiteKey\nhttps://example.com/1,k\n']
-  ])('may come from stdin, as %s, by its first line', async (_, text) => {
+  ])('is read from stdin as %s, by its first line', async (_, text) => {
     const emulator = await start()
     const { code } = await batch(emulator, ['-'], { stdin: Readable.from([Buffer.from(text)]) })
     expect([code, pages(emulator)]).toStrictEqual([0, ['https://example.com/1']])
   })
 
-  it('is what --format says, whatever its name', async () => {
-    const input = file('.csv', ndjson(task(1)))
-    expect((await batch(await start(), [input, '--format', 'NDJSON'])).code).toBe(0)
+  it('is read from a pipe, whose length is unknown', async () => {
+    const emulator = await start()
+    const pipe = file('.pipe')
+    execFileSync('mkfifo', [pipe])
+    const running = batch(emulator, [pipe])
+    await writeFile(pipe, ndjson(task(1)))
+    expect((await running).lines).toMatchObject([{ index: 0, ok: true }])
   })
 
-  it('may have bad lines, which are told by their number and stop nothing', async () => {
+  it('has the format of --format, whatever its name', async () => {
+    const input = file('.csv', ndjson(task(1)))
+    expect((await batch(await start(), [input, '--format', 'ndjson'])).code).toBe(0)
+  })
+
+  it('may have bad lines, which are reported by their number and stop nothing', async () => {
     const emulator = await start()
     const input = file(
       '.ndjson',
@@ -170,7 +181,7 @@ describe('the input of a batch', () => {
       [4, 'line 4: websiteKey: expected string'],
       [5, 'line 5: websiteURL: expected an address that begins with http:// or https://'],
       [6, expect.stringContaining('line 6: websiteKey: this is the client key')],
-      [7, 'line 7: expected a task; it is too long to be one'],
+      [7, 'line 7: expected a task, this is too long for one'],
       [undefined, undefined]
     ])
     expect(pages(emulator)).toStrictEqual(['https://example.com/8'])
@@ -178,25 +189,61 @@ describe('the input of a batch', () => {
     expect(out).not.toContain(EMULATOR_KEY)
   })
 
-  it('in CSV may have a quote that is never closed, which costs its own line only', async () => {
+  it('as CSV is read up to a quote that is never closed, whose line is reported', async () => {
     const emulator = await start()
-    const input = file('.csv', 'websiteURL,websiteKey\n"https://example.com/1,k\nhttps://example.com/2,k\n')
-    const { lines } = await batch(emulator, [input])
-    expect(lines).toMatchObject([
-      { line: 2, ok: false },
-      { index: 1, ok: true }
-    ])
-    expect(pages(emulator)).toStrictEqual(['https://example.com/2'])
+    const input = file(
+      '.csv',
+      'websiteURL,websiteKey\nhttps://example.com/1,k\n"https://example.com/2,k\nhttps://example.com/3,k\n'
+    )
+    const { code, err } = await batch(emulator, [input])
+    expect(pages(emulator)).toStrictEqual(['https://example.com/1'])
+    expect(err).toContain('the input, after line 2: a quote is never closed')
+    expect(code).toBe(1)
   })
 
-  it('in CSV may have records of several lines', async () => {
+  it('as CSV keeps a misplaced quote as text', async () => {
+    const emulator = await start()
+    const input = file('.csv', 'websiteURL,websiteKey\nhttps://example.com/a"b,k"k\nhttps://example.com/2,"k"\n')
+    await batch(emulator, [input, '--concurrency', '1'])
+    expect(emulator.tasks().map(({ task: sent }) => [sent.websiteURL, sent.websiteKey])).toStrictEqual([
+      ['https://example.com/a"b', 'k"k'],
+      ['https://example.com/2', 'k']
+    ])
+  })
+
+  it('as CSV may have records that leave the last columns out', async () => {
+    const emulator = await start()
+    const { lines } = await batch(emulator, [file('.csv', 'websiteURL,websiteKey,id\nhttps://example.com/1,k\n')])
+    expect(lines).toMatchObject([{ index: 0, ok: true }])
+  })
+
+  it('as CSV reports a record with more cells than columns, and creates no task for it', async () => {
+    const emulator = await start()
+    const input = file('.csv', 'websiteURL,websiteKey\nhttps://example.com/a,b,k\nhttps://example.com/2,k\n')
+    const { code, lines } = await batch(emulator, [input])
+    expect(lines).toMatchObject([
+      { line: 2, error: { problems: ['line 2: expected as many cells as columns'] } },
+      { index: 1, ok: true }
+    ])
+    expect([code, pages(emulator)]).toStrictEqual([1, ['https://example.com/2']])
+  })
+
+  it('as CSV is refused from a record that is too long for a task', async () => {
+    const emulator = await start()
+    const input = file('.csv', `websiteURL,websiteKey\n${'x'.repeat(70_000)},k\n`)
+    const { code, err } = await batch(emulator, [input])
+    expect([code, emulator.counters().requests.createTask]).toStrictEqual([2, 0])
+    expect(err).toContain('after line 1')
+  })
+
+  it('as CSV may have records of several lines', async () => {
     const emulator = await start()
     const input = file('.csv', 'websiteURL,websiteKey,id\nhttps://example.com/1,k,"a\nb"\nhttps://example.com/2,k,\n')
     const { lines } = await batch(emulator, [input])
     expect(lines.map(({ id }) => id)).toStrictEqual(['a\nb', undefined])
   })
 
-  it('of 30,000 bad lines takes no time and no task', async () => {
+  it('of 30,000 bad lines creates no task', async () => {
     const emulator = await start()
     const { code, err } = await batch(emulator, [file('.ndjson', 'bad\n'.repeat(30_000)), '--out', file('.out')])
     expect([code, emulator.counters().requests.createTask]).toStrictEqual([1, 0])
@@ -206,16 +253,13 @@ describe('the input of a batch', () => {
   it.each([
     ['a file that is not there', ['nowhere.ndjson'], 'nowhere.ndjson: the file cannot be read (ENOENT)'],
     ['a folder', ['.'], 'expected a file, this is a folder'],
-    ['a JSON array', [file('.json', '[{}]')], 'this looks like a JSON array; expected one JSON object a line'],
+    ['a JSON array', [file('.json', '[{}]')], 'this looks like a JSON array; expected one JSON object per line'],
     ['CSV without its columns', [file('.csv', 'url,key\n')], 'has no column websiteURL and websiteKey'],
-    ['an unknown format', ['-', '--format', 'xml'], '--format: expected ndjson or csv, not "xml"'],
-    ['no tasks at a time', ['-', '--concurrency', '0'], '--concurrency: expected tasks, a whole number from 1'],
-    ['half a rate', ['-', '--creates-per-second', '1e3'], '--creates-per-second: expected a number such as 20 or 0.5'],
-    [
-      'a rate out of bounds',
-      [file('.ndjson', ''), '--creates-per-second', '0'],
-      '--creates-per-second: expected a number'
-    ]
+    ['an unknown format', ['-', '--format', 'xml'], "argument 'xml' is invalid. Allowed choices are ndjson, csv."],
+    ['no active task', ['-', '--concurrency', '0'], "'--concurrency <n>' argument '0' is invalid. Expected a whole"],
+    ['a rate that is no number', ['-', '--creates-per-second', '1e3'], 'Expected a number from 0.001 to 1000'],
+    ['a rate of nothing', ['-', '--creates-per-second', '0'], 'Expected a number from 0.001 to 1000'],
+    ['a rate out of bounds', ['-', '--creates-per-second', '1000.5'], 'Expected a number from 0.001 to 1000']
   ])('is refused as %s, before anything is paid', async (_, argv, why) => {
     const emulator = await start()
     const { code, err } = await batch(emulator, argv)
@@ -226,7 +270,7 @@ describe('the input of a batch', () => {
 })
 
 describe('--out', () => {
-  it('appends, and leaves out what has a line already', async () => {
+  it('is appended to, and its finished tasks are skipped', async () => {
     const emulator = await start()
     const [input, out] = [file('.ndjson', ndjson(task(1), task(2, { id: 'two' }))), file('.out')]
     await batch(emulator, [input, '--out', out])
@@ -238,14 +282,14 @@ describe('--out', () => {
     expect(emulator.counters().accepted).toBe(3)
   })
 
-  it('tries again what was not paid for', async () => {
+  it('lets a task that was not paid for be tried again', async () => {
     const emulator = await start({ faults: ['createTask:1:ERROR_SITEKEY'] })
     const argv = [file('.ndjson', ndjson(task(1))), '--out', file('.out')]
     expect((await batch(emulator, argv)).code).toBe(1)
     expect((await batch(emulator, argv)).code).toBe(0)
   })
 
-  it('takes the same content twice for two items, and the same id twice for one', async () => {
+  it('counts equal content as two items, and equal ids as one', async () => {
     const emulator = await start()
     const input = file('.ndjson', ndjson(task(1), task(1), task(2, { id: 1 }), task(3, { id: '1' })))
     const { err } = await batch(emulator, [input, '--out', file('.out')])
@@ -253,18 +297,20 @@ describe('--out', () => {
     expect(emulator.counters().accepted).toBe(3)
   })
 
-  it('cuts off half a line that a crash left', async () => {
+  it('loses half a line that a crash left', async () => {
     const emulator = await start()
     const out = file('.out')
     const argv = [file('.ndjson', ndjson(task(1))), '--out', out]
     await batch(emulator, argv)
-    const whole = readFileSync(out, 'utf8')
+    const [whole, journal] = [readFileSync(out, 'utf8'), readFileSync(`${out}.journal`, 'utf8')]
     writeFileSync(out, whole.slice(0, whole.length / 2))
+    writeFileSync(`${out}.journal`, journal.replace(/.*"ended".*\n/g, ''))
     await batch(emulator, argv)
     expect(linesIn(readFileSync(out, 'utf8'))).toMatchObject([{ index: 0, ok: true }])
+    expect(emulator.counters().accepted).toBe(1)
   })
 
-  it('ends a last line that a crash left without its newline', async () => {
+  it('gets the newline that a crash left out', async () => {
     const emulator = await start()
     const [input, out] = [file('.ndjson', ndjson(task(1))), file('.out')]
     await batch(emulator, [input, '--out', out])
@@ -275,10 +321,14 @@ describe('--out', () => {
   })
 
   it.each([
-    ['a foreign file', () => file('.out', 'dear diary\nit rained\n'), 'line 1 is no outcome. It was left as it is'],
-    ['a foreign line', () => file('.out', 'dear diary'), 'line 1 is no outcome'],
+    [
+      'a foreign file',
+      () => file('.out', 'dear diary\nit rained\n'),
+      'line 1 is not an outcome. It was left unchanged'
+    ],
+    ['a foreign last line', () => file('.out', 'dear diary'), 'its last line is not an outcome'],
     ['a folder', () => folder, 'cannot be written (EISDIR)'],
-    ['a place in no folder', () => join(folder, 'none', 'out'), 'cannot be written (ENOENT)']
+    ['a device', () => '/dev/null', 'is not a regular file']
   ])('is refused as %s, before anything is paid', async (_, pathOf, why) => {
     const emulator = await start()
     const { code, err } = await batch(emulator, [file('.ndjson', ndjson(task(1))), '--out', pathOf()])
@@ -286,7 +336,7 @@ describe('--out', () => {
     expect(err).toContain(why)
   })
 
-  it('is another file than the input and the journal', async () => {
+  it('has to be another file than the input and the journal', async () => {
     const [emulator, input, out] = [await start(), file('.ndjson', ndjson(task(1))), file('.out')]
     expect((await batch(emulator, [input, '--out', input])).err).toContain(
       '--out: expected another file than the input'
@@ -297,20 +347,20 @@ describe('--out', () => {
     expect(readFileSync(input, 'utf8')).toBe(ndjson(task(1)))
   })
 
-  it('that cannot be written any more ends the taking, and tells the paid tasks', async () => {
+  it('prints the paid tasks, and stops the batch, once stdout cannot be written', async () => {
     const emulator = await start({ readyAfterMs: 5 })
     const input = file('.ndjson', ndjson(...Array.from({ length: 30 }, (_, nth) => task(nth))))
     const stdout = makeConsole({ broken: true })
     const { code, err } = await batch(emulator, [input, '--concurrency', '2'], { stdout })
     expect(code).toBe(3)
     expect(emulator.counters().accepted).toBeLessThan(30)
-    expect(err).toContain('could not be written: nobody reads them, or the disk is full.')
+    expect(err).toContain('could not be written: the reader of the output is gone.')
     for (const { taskId } of emulator.tasks()) expect(err).toContain(taskId)
   })
 })
 
 describe('--journal', () => {
-  it('skips what is finished', async () => {
+  it('lets finished tasks be skipped', async () => {
     const emulator = await start()
     const argv = [file('.ndjson', ndjson(task(1), task(2))), '--journal', file('.journal')]
     await batch(emulator, argv)
@@ -319,68 +369,131 @@ describe('--journal', () => {
     expect(err).toMatch(/^2 items in .*: 0 solved, 0 failed, 2 done before\./)
   })
 
-  it('goes on with a task that was not ready in time', async () => {
+  it('lets a task that was not ready in time be resumed', async () => {
     const emulator = await start({ readyAfterMs: 400 })
     const argv = [file('.ndjson', ndjson(task(1))), '--journal', file('.journal'), '--give-up-after-ms']
     const first = await batch(emulator, [...argv, '200'])
     expect(first).toMatchObject({ code: 3, lines: [{ error: { _tag: 'TimedOut' } }] })
     expect(first.err).toContain(
-      'To go on, with the same input; what is paid for is not paid again:\n  rx-captcha batch '
+      'To continue, run the same command again; no task is paid for twice:\n  rx-captcha batch '
     )
     const second = await batch(emulator, [...argv, '5000'])
     expect(second).toMatchObject({ code: 0, lines: [{ ok: true, taskId: emulator.tasks()[0]!.taskId }] })
     expect(emulator.counters().accepted).toBe(1)
   })
 
-  it('that belongs to somebody else is refused, before anything is paid', async () => {
+  it('is refused as a foreign file, before anything is paid', async () => {
     const emulator = await start()
     const journal = file('.journal', 'dear diary\n')
     const { code, err } = await batch(emulator, [file('.ndjson', ndjson(task(1))), '--journal', journal])
     expect([code, emulator.counters().requests.createTask]).toStrictEqual([2, 0])
-    expect(err).toMatch(/^error: --journal: The journal .* is there, but no journal of rx-captcha/)
+    expect(err).toMatch(/^error: The journal .*journal of rx-captcha/)
   })
 
-  it('makes no sense with an emulator that forgets', async () => {
+  it('is refused together with --emulator', async () => {
     const path = file('.journal')
     const { code, err } = await command(['batch', '-', '--emulator', '--journal', path]).ended()
     expect([code, existsSync(path)]).toStrictEqual([2, false])
-    expect(err).toContain('--journal: not together with --emulator')
+    expect(err).toContain("option '--journal <file>' cannot be used with option '--emulator'")
   })
 })
 
-describe('an account that cannot be used', () => {
-  it('ends the batch, and says how many were not taken and how to go on', async () => {
+describe('a batch with --out and without --journal', () => {
+  const interruptedBatch = async () => {
+    const emulator = await start({ readyAfterMs: 400 })
+    const out = file('.out')
+    const argv = [file('.ndjson', ndjson(task(1))), '--out', out]
+    await batch(emulator, [...argv, '--give-up-after-ms', '100'])
+    return { emulator, out, argv }
+  }
+
+  it('records paid tasks in a journal next to the output, so that the next run resumes them', async () => {
+    const { emulator, out, argv } = await interruptedBatch()
+    expect(readFileSync(`${out}.journal`, 'utf8')).toContain(emulator.tasks()[0]!.taskId)
+    expect((await batch(emulator, argv)).code).toBe(0)
+    expect(emulator.counters().accepted).toBe(1)
+  })
+
+  it('resumes paid tasks from the output if its journal is gone', async () => {
+    const { emulator, out, argv } = await interruptedBatch()
+    rmSync(`${out}.journal`)
+    expect((await batch(emulator, argv)).code).toBe(0)
+    expect(emulator.counters().accepted).toBe(1)
+  })
+
+  it('skips finished tasks from the output if its journal is gone', async () => {
+    const emulator = await start()
+    const out = file('.out')
+    const argv = [file('.ndjson', ndjson(task(1))), '--out', out]
+    await batch(emulator, argv)
+    rmSync(`${out}.journal`)
+    expect((await batch(emulator, argv)).err).toContain('1 done before')
+    expect(emulator.counters().accepted).toBe(1)
+  })
+
+  it('never pays again for a task in doubt, and writes one line for it, with or without its journal', async () => {
+    const emulator = await start({ faults: ['createTask:1:billed+reset'] })
+    const out = file('.out')
+    const argv = [file('.ndjson', ndjson(task(1))), '--out', out]
+    expect((await batch(emulator, argv)).code).toBe(4)
+    expect((await batch(emulator, argv)).code).toBe(4)
+    rmSync(`${out}.journal`)
+    expect((await batch(emulator, argv)).code).toBe(4)
+    expect(linesIn(readFileSync(out, 'utf8'))).toMatchObject([{ error: { _tag: 'CreateUnknown' } }])
+    expect(emulator.counters().accepted).toBe(1)
+  })
+
+  it('ends at once if another run has the same output, and creates nothing', async () => {
+    const emulator = await start()
+    const out = file('.out')
+    const journal = await fileJournal(`${out}.journal`)
+    const { code, err } = await batch(emulator, [file('.ndjson', ndjson(task(1))), '--out', out])
+    await journal.close()
+    expect([code, emulator.counters().requests.createTask]).toStrictEqual([2, 0])
+    expect(err).toMatch(/^error: The journal .* is in use by/)
+  })
+
+  it('keeps no journal with --emulator, whose tasks end with the command', async () => {
+    const out = file('.out')
+    const argv = ['batch', file('.ndjson', ndjson(task(1))), '--emulator', '--poll-every-ms', '5', '--out', out]
+    expect((await command(argv).ended()).code).toBe(0)
+    expect(existsSync(`${out}.journal`)).toBe(false)
+  })
+})
+
+describe('a refused account', () => {
+  it('stops the batch, and the report says how many items were not read and how to continue', async () => {
     const emulator = await start({ faults: ['createTask:2:ERROR_ZERO_BALANCE'] })
     const input = file('.ndjson', ndjson(...Array.from({ length: 9 }, (_, nth) => task(nth))))
     const { code, err, lines } = await batch(emulator, [input, '--concurrency', '1', '--journal', file('.journal')])
     expect([code, lines.length, emulator.counters().accepted]).toStrictEqual([1, 2, 1])
-    expect(err).toMatch(/ERROR_ZERO_BALANCE.*Check the key.*\nNot taken: 7 items\.\nTo go on/)
+    expect(err).toMatch(/ERROR_ZERO_BALANCE.*Check the key.*\nNot read: 7 items\.\nTo continue/)
   })
 })
 
 describe('a signal to a batch', () => {
-  const under = async (more: ReadonlyArray<string> = [], readyAfterMs = 60_000) => {
+  const interrupted = async (more: ReadonlyArray<string> = [], readyAfterMs = 60_000) => {
     const emulator = await start({ readyAfterMs })
     const input = file('.ndjson', ndjson(...Array.from({ length: 9 }, (_, nth) => task(nth))))
-    const running = command(['batch', input, '--concurrency', '2', ...more], { env: at(emulator) })
+    const running = command(['batch', input, '--concurrency', '2', ...more], { env: envOf(emulator) })
     await until(() => emulator.counters().requests.getTaskResult > 2)
     return { emulator, running }
   }
 
-  it('takes no more and finishes what is open, the first time', async () => {
-    const { emulator, running } = await under([], 100)
+  it('stops pulling and finishes active tasks, the first time', async () => {
+    const { emulator, running } = await interrupted([], 100)
     running.signal('SIGINT')
     const { code, out, err } = await running.ended()
     expect(code).toBe(130)
     expect(emulator.counters()).toMatchObject({ accepted: 2, delivered: 2 })
     expect(linesIn(out)).toHaveLength(2)
-    expect(err).toContain('No more is taken; what is open is finished. Ctrl-C once more stops at once.')
-    expect(err).toContain('Stopped by Ctrl-C.\nNot taken: 7 items.\n')
+    expect(err).toContain('Stopping: waiting for active tasks. Press Ctrl-C again to stop now.')
+    expect(err).toContain('Stopped by Ctrl-C.\nNot read: 7 items.\n')
   })
 
-  it('stops now, the second time; open tasks stand in the output and in the journal', async () => {
+  it('stops now, the second time; active tasks are in the output and in the journal', async () => {
     const journal = file('.journal')
-    const { emulator, running } = await under(['--journal', journal])
+    const { emulator, running } = await interrupted(['--journal', journal])
     running.signal('SIGINT')
     running.signal('SIGINT')
     const { code, out } = await running.ended()
@@ -394,58 +507,86 @@ describe('a signal to a batch', () => {
     ['SIGTERM', 143],
     ['SIGHUP', 129]
   ] as const)('stops now by %s', async (signal, expected) => {
-    const { running } = await under()
+    const { running } = await interrupted()
     running.signal(signal)
     const { code, err } = await running.ended()
     expect(code).toBe(expected)
-    expect(err).toContain('Open tasks are paid for; the output tells each as error.ref.')
+    expect(err).toContain('Active tasks are paid for; their references are in the output, as error.ref.')
   })
 
-  it('waits for nothing, the third time, and then tells that the last task may be paid for', async () => {
+  it('waits for nothing, the third time, and exits with the code of a task that may be paid for', async () => {
     const emulator = await start({ faults: ['createTask:always:billed+silent'] })
-    const running = command(['batch', file('.ndjson', ndjson(task(1)))], { env: at(emulator) })
+    const running = command(['batch', file('.ndjson', ndjson(task(1)))], { env: envOf(emulator) })
     await until(() => emulator.counters().requests.createTask > 0)
     running.signal('SIGINT')
     running.signal('SIGINT')
-    await running.says('createTask has left: its answer is waited for')
+    await running.prints('Waiting for the createTask reply')
     running.signal('SIGINT')
     expect((await running.ended()).code).toBe(4)
   })
 })
 
-describe('what a batch shows', () => {
-  const shown = async (isTTY: boolean) => {
+/** A batch of one task of twelve seconds, by a clock that runs 200 times faster. */
+const hurriedBatch = async (stderr: Console, stdout = makeConsole()) => {
+  const emulator = await start({ readyAfterMs: 60 })
+  const { scheduler = asyncScheduler } = hurried()
+  const context = makeContext({ stdout, stderr })
+  const files = await openFiles(context, {
+    ...{ input: file('.ndjson', ndjson(task(1))), format: undefined, out: undefined, journal: undefined }
+  })
+  await runBatch(context, {
+    ...{ files, scheduler, concurrency: 1, isEmbedded: false, commandLine: '' },
+    options: { clientKey: EMULATOR_KEY, baseUrl: emulator.url, pollEveryMs: 3_000 }
+  })
+  await files.close()
+  return { out: stdout.text(), err: stderr.text() }
+}
+
+describe('the display of a batch', () => {
+  const display = async (isTTY: boolean) => {
     const emulator = await start({ faults: ['task:2:ERROR_CAPTCHA_UNSOLVABLE'], readyAfterMs: [0, 300] })
     const input = file('.ndjson', ndjson(...Array.from({ length: 20 }, (_, nth) => task(nth))))
     const stderr = makeConsole({ isTTY, columns: 80 })
     return (await batch(emulator, [input], { stderr })).err
   }
 
-  it('is a bar with the rate, and what is in flight, solved, failed and paid, on a terminal', async () => {
-    const err = await shown(true)
-    expect(err).toMatch(/\[[=-]{30}\] \d+\/20 {2}[\d.]+\/s/)
-    expect(err).toContain('0 in flight  19 solved  1 failed  20 paid')
+  it('has a bar with the rate and the counts, on a terminal', async () => {
+    const err = await display(true)
+    expect(err).toMatch(/\[[=-]{20}\] \d+\/20 {2}[\d.]+\/s/)
+    expect(err).toContain('0 active  19 solved  1 failed  20 paid')
   })
 
-  it('closes with a summary: how many, what was paid, how long it took, and what failed', async () => {
-    const err = await shown(false)
-    expect(err).toMatch(
-      /^20 items in [\d.]+ s: 19 solved, 1 failed\.\nPaid for: 20 new tasks\.\n\nCreate to token: half/
-    )
-    expect(err).toMatch(/\n {2}\d\.\d+ - +\d\.\d+ {2} +\d+ {2}#+\n/)
+  it('ends with a summary: how many, what was paid, how long it took, and what failed', async () => {
+    const err = await display(false)
+    expect(err).toMatch(/^20 items in [\d.]+ s: 19 solved, 1 failed\.\nPaid for: 20 new tasks\.\nTime to token: half/)
     expect(err).toMatch(/\nFailed:\n {8}1 {2}TaskFailed ERROR_CAPTCHA_UNSOLVABLE {3,}line \d+\n/)
   })
 
   it('is never wider than 80 columns', async () => {
-    const err = await shown(false)
+    const err = await display(false)
     expect(Math.max(...err.split('\n').map((line) => line.length))).toBeLessThanOrEqual(80)
   })
 
-  it('is found in the help', async () => {
-    const stdout = makeConsole()
-    const { out } = await command(['batch', '--help'], { stdout }).ended()
-    for (const part of ['--journal <file>', '--out <file>', '--creates-per-second <n>', 'Exit codes', 'isInvisible'])
-      expect(out).toContain(part)
-    expect(Math.max(...out.split('\n').map((line) => line.length))).toBeLessThanOrEqual(80)
+  it('is a line every ten seconds where stderr is no terminal', async () => {
+    const { err } = await hurriedBatch(makeConsole())
+    expect(err).toMatch(/^0\/1 {2}0\.0\/s {2}1 active {2}0 solved {2}0 failed {2}1 paid\n/m)
+    expect(err).not.toContain('\x1b')
+  })
+
+  it('is a line every ten seconds where the outcomes are printed on a terminal', async () => {
+    const { out, err } = await hurriedBatch(makeConsole({ isTTY: true }), makeConsole({ isTTY: true }))
+    expect(err).toMatch(/^0\/1 {2}0\.0\/s {2}1 active/m)
+    expect(out + err).not.toContain('\x1b')
+    expect(linesIn(out)).toHaveLength(1)
+  })
+
+  it('keeps a note above the bar when a signal stops the batch', async () => {
+    const emulator = await start({ readyAfterMs: 100 })
+    const stderr = makeConsole({ isTTY: true, columns: 80 })
+    const running = command(['batch', file('.ndjson', ndjson(task(1)))], { env: envOf(emulator), stderr })
+    await until(() => emulator.counters().requests.getTaskResult > 0)
+    running.signal('SIGINT')
+    const { err } = await running.ended()
+    expect(err).toContain('Stopping: waiting for active tasks. Press Ctrl-C again to stop now.\n')
   })
 })

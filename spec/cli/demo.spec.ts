@@ -1,12 +1,12 @@
 import { Subject, asyncScheduler, type SchedulerAction, type SchedulerLike } from 'rxjs'
+import * as emulator from 'rx-captcha/emulator'
 import { demo } from '../../lib/cli/demo/command.js'
-import { blank, next, paidOf, tookMs, type Row } from '../../lib/cli/demo/scenes.js'
-import { compare, wrongs } from '../../lib/cli/demo/report.js'
-import { openView } from '../../lib/cli/demo/view.js'
-import { makeConsole, makeWorld } from '../support/command.js'
+import { compare, deviations } from '../../lib/cli/demo/report.js'
+import { nextState, paidOf, startOf, type SceneState } from '../../lib/cli/demo/scenes.js'
+import { makeConsole, makeContext } from '../support/command.js'
 import { until } from '../support/raw-http.js'
 
-// Faster, and a busy machine would not keep the order of what is arranged.
+// Faster, and a busy machine would not keep the order of the faults.
 const SPEED = 10
 
 /** A clock that runs faster than the real one. */
@@ -19,20 +19,18 @@ const hurried = (speed: number): SchedulerLike => {
   }
 }
 
-const none = blank({ about: 'nothing', ends: 'Solved' }, 9)
-
 const pace = () => ({ scheduler: hurried(SPEED), speed: SPEED })
 
 const play = async (isTTY: boolean) => {
   const [stdout, stderr] = [makeConsole(), makeConsole({ isTTY, columns: 80 })]
-  const code = await demo(makeWorld({ stdout, stderr }), pace())
+  const code = await demo(makeContext({ stdout, stderr }), pace())
   return { code, out: stdout.text(), err: stderr.text() }
 }
 
 describe('rx-captcha demo', () => {
-  it('goes as arranged, and tells it in a table and in lines', async () => {
+  it('runs as planned, and prints every step and two tables', async () => {
     const { code, out, err } = await play(false)
-    expect(out).toContain('All went as arranged.')
+    expect(out).toContain('Both counts agree.')
     expect(code).toBe(0)
     expect(
       out
@@ -40,105 +38,90 @@ describe('rx-captcha demo', () => {
         .slice(0, 7)
         .map((line) => line.replace(/ {2,}[\d.]+ {2}(\w+)$/, '  $1'))
     ).toStrictEqual([
-      '#  arranged            outcome            task id    polls  seconds  paid',
-      '1  undisturbed         token 03AbzAJMN-…  ced6255a…      2  yes',
-      '2  told to come later  token 03AAYG2mpw…  53d2eb95…      2  yes',
-      '3  a poll is lost      token 03ASriV5hc…  78f3b682…      4  yes',
-      '4  the service fails   TaskFailed         e64258f7…      2  yes',
-      '5  its id is lost      CreateUnknown      -              0  perhaps',
-      '6  undisturbed         token 03AI23jmS-…  2c1ce209…      1  yes'
+      '#  injected fault   outcome            task id    polls  seconds  paid',
+      '1  no fault         token 03AbzAJMN-…  ced6255a…      2  yes',
+      '2  service is busy  token 03AAYG2mpw…  53d2eb95…      2  yes',
+      '3  poll is lost     token 03ASriV5hc…  78f3b682…      4  yes',
+      '4  service fails    TaskFailed         e64258f7…      2  yes',
+      '5  task id is lost  CreateUnknown      -              0  unknown',
+      '6  no fault         token 03AI23jmS-…  2c1ce209…      1  yes'
     ])
-    expect(out).toMatch(/tasks created = paid {5}6 {9}6 {2}5 known, 1 perhaps\n/)
-    expect(out).toMatch(/tokens received {10}4 {9}4\n/)
-    for (const happened of [
-      'begins',
-      'created',
-      'the service asks to come later',
-      'no answer came',
-      'poll 4',
-      'solved'
-    ])
-      expect(err).toContain(happened)
+    expect(out).toMatch(/tasks created and paid for +6 +6\n/)
+    expect(out).toMatch(/tokens delivered +4 +4\n/)
+    for (const step of ['starts', 'created', 'service unavailable', 'no reply', 'poll 4', 'solved'])
+      expect(err).toContain(step)
     expect((out + err).split('\n').filter((line) => line.length > 80)).toStrictEqual([])
     expect(err).not.toContain('\x1b')
   })
 
-  it('keeps one bar for each task on a terminal', async () => {
+  it('keeps one row for each task on a terminal', async () => {
     const { code, err } = await play(true)
     expect(code).toBe(0)
-    const last = err.slice(err.lastIndexOf('1  undisturbed'))
-    expect(last).toMatch(/^1 {2}undisturbed {8}\[={10}\] +[\d.]+ s {2}solved/)
-    expect(last).toMatch(/5 {2}its id is lost {5}\[={10}\] +[\d.]+ s {2}CreateUnknown, paid: perhaps/)
-    expect(err).toContain('6  undisturbed        [----------]   0.0 s  waits')
+    expect(err).toContain('6  no fault         waits')
+    const last = err.slice(err.lastIndexOf('1  no fault'))
+    expect(last).toContain('1  no fault         solved')
+    expect(last).toContain('5  task id is lost  CreateUnknown, paid: unknown')
     const cursorShown = err.lastIndexOf('\x1b[?25h')
     expect(cursorShown).toBeGreaterThan(err.lastIndexOf('\x1b[?25l'))
   })
 
-  it('ends with what is known on Ctrl-C', async () => {
+  it('exits with 1 and lists what was not as planned, if the faults are missing', async () => {
+    const stdout = makeConsole()
+    const startEmulator: typeof emulator.startEmulator = (options) => emulator.startEmulator({ ...options, faults: [] })
+    const loadEmulator = () => Promise.resolve({ ...emulator, startEmulator })
+    expect(await demo(makeContext({ stdout, loadEmulator }), pace())).toBe(1)
+    expect(stdout.text()).toContain('\nNot as planned:\n  task 4 ended as Solved instead of TaskFailed\n')
+  })
+
+  it('prints the tables on Ctrl-C, without a list of what did not happen', async () => {
     const signals = new Subject<NodeJS.Signals>()
     const [stdout, stderr] = [makeConsole(), makeConsole()]
-    const code = demo(makeWorld({ stdout, stderr, signals }), pace())
+    const code = demo(makeContext({ stdout, stderr, signals }), pace())
     await until(() => stderr.text().includes('created'))
     signals.next('SIGINT')
     expect(await code).toBe(130)
-    expect(stdout.text()).toMatch(/^1 {2}undisturbed +Interrupted +ced6255a… +0 +[\d.]+ +yes$/m)
-    expect(stdout.text()).toMatch(/^6 {2}undisturbed +NotCreated +- +0 +[\d.]+ +no$/m)
-    expect(stdout.text()).toContain('\nNot as arranged:\n  task 1 ended as Interrupted instead of Solved\n')
+    expect(stdout.text()).toMatch(/^1 {2}no fault +Interrupted +ced6255a… +0 +[\d.]+ +yes$/m)
+    expect(stdout.text()).toMatch(/^6 {2}no fault +NotCreated +- +0 +[\d.]+ +no$/m)
+    expect(stdout.text()).toMatch(/\nInterrupted\.\n$/)
   })
 })
 
-describe('what is compared with the books', () => {
+describe('deviations of the demo', () => {
   const counters = {
     requests: { createTask: 0, getTaskResult: 0, other: 0 },
     ...{ accepted: 0, refused: 0, lostCreates: 0, polls: {}, smallestGapMs: 3_000, overlaps: 0 },
     ...{ delivered: 0, neverFetched: 0 }
   }
-  const found = (rows: ReadonlyArray<Row>, change: Partial<typeof counters> = {}) =>
-    wrongs(rows, compare(rows, { ...counters, ...change }, 1))
+  const found = (states: ReadonlyArray<SceneState>, change: Partial<typeof counters> = {}) =>
+    deviations(states, compare(states, { ...counters, ...change }))
 
-  it('finds tasks that did not end', () => {
+  it('include tasks that have no outcome', () => {
     expect(found([])).toContain('task 1 ended as nothing instead of Solved')
-    expect(found([none])).toContain('task 1 ended as nothing instead of Solved')
-  })
-
-  it('finds a task that met no mishap', () => {
-    const solved: Row = {
-      ...none,
-      result: {
-        _tag: 'Right',
-        right: { ref: { taskId: 'id', createdAt: 0 }, solution: { gRecaptchaResponse: 'token' }, readyAt: 0 }
-      }
-    }
-    expect(found([solved, solved])).toContain('task 2 met no mishap')
-    expect(found([solved, { ...solved, met: ['unavailable'] }])).not.toContain('task 2 met no mishap')
+    expect(found([startOf({ about: 'nothing', ends: 'Solved' }, 0, 0)])).toContain(
+      'task 1 ended as nothing instead of Solved'
+    )
   })
 
   it.each([
-    [{ accepted: 1 }, 'tasks created = paid: the counts differ'],
-    [{ lostCreates: 1 }, 'ids lost on the way: the counts differ'],
-    [{ delivered: 1 }, 'tokens received: the counts differ'],
-    [{ polls: { id: 2 } }, 'polls sent: the counts differ'],
-    [{ overlaps: 1 }, 'polls overlapped'],
-    [{ smallestGapMs: 2_800 }, 'polls came too soon']
-  ])('finds %j', (change, problem) => {
+    [{ accepted: 1 }, 'tasks created and paid for: the counts differ'],
+    [{ lostCreates: 1 }, 'task ids lost on the way: the counts differ'],
+    [{ delivered: 1 }, 'tokens delivered: the counts differ'],
+    [{ polls: { id: 2 } }, 'polls: the counts differ']
+  ])('include a counter that differs: %j', (change, problem) => {
     expect(found([])).not.toContain(problem)
     expect(found([], change)).toContain(problem)
   })
 })
 
-describe('a row and its view', () => {
-  const assumed = { _tag: 'AssumedNotCreated', at: 0, status: 503 } as const
+describe('a state of the demo', () => {
+  const state = startOf({ about: 'nothing', ends: 'Solved' }, 9, 0)
 
-  it('takes an assumed 503 for no news', () => {
-    expect(next(none, assumed)).toStrictEqual(none)
-    const stderr = makeConsole()
-    openView(stderr, asyncScheduler).show(0, none, { ...assumed, at: asyncScheduler.now() })
-    expect(stderr.text()).toMatch(/^ {2}[-\d.]+ s {2}10 {2}nothing +taken for "come later"\n$/)
+  it('shows an assumed refusal by its HTTP status', () => {
+    const event = { _tag: 'AssumedNotCreated', at: 5, status: 503 } as const
+    expect(nextState(state, event)).toStrictEqual({ ...state, endedAt: 5, note: 'HTTP 503' })
   })
 
-  it('has taken no time before it began', () => {
-    expect(tookMs(none, 5)).toBe(0)
-    expect(tookMs({ ...none, beganAt: 2 }, 5)).toBe(3)
-    expect(paidOf(none)).toBe('no')
+  it('is unpaid as long as it has no outcome', () => {
+    expect(paidOf(state)).toBe('no')
   })
 })

@@ -2,39 +2,38 @@ import { spawn } from 'node:child_process'
 import { join } from 'node:path'
 import { EMULATOR_KEY, type Emulator } from 'rx-captcha/emulator'
 import { built } from '../support/built.js'
+import { SOLVE } from '../support/command.js'
 import { emulators, until } from '../support/raw-http.js'
 
 const start = emulators()
 
 const folder = built()
 
-const command = (argv: ReadonlyArray<string>, emulator?: Emulator) => {
+const spawned = (argv: ReadonlyArray<string>, emulator?: Emulator) => {
   const env = { PATH: process.env.PATH, CAPTCHA_BASE_URL: emulator?.url, CAPTCHA_CLIENT_KEY: EMULATOR_KEY }
-  const cli = join(folder(), 'dist/cli/main.js')
-  const child = spawn(process.execPath, [cli, ...argv], { env: { ...env, CAPTCHA_POLL_EVERY_MS: '5' } })
+  const main = join(folder(), 'dist/cli/main.js')
+  const child = spawn(process.execPath, [main, ...argv], { env: { ...env, CAPTCHA_POLL_EVERY_MS: '5' } })
   let [out, err] = ['', '']
   child.stdout.on('data', (chunk) => (out += String(chunk)))
   child.stderr.on('data', (chunk) => (err += String(chunk)))
   const code = new Promise<number | null>((resolve) => child.once('close', resolve))
   return {
     child,
-    says: (what: string) => until(() => (out + err).includes(what)),
+    prints: (what: string) => until(() => (out + err).includes(what)),
     ended: async () => ({ code: await code, out, err })
   }
 }
 
-const aTask = ['solve', '--url', 'https://example.com', '--key', 'site-key']
-
-describe('the process', () => {
+describe('the process of the command', () => {
   it('prints the token and ends by itself', async () => {
-    const { code, out, err } = await command(aTask, await start()).ended()
+    const { code, out, err } = await spawned(SOLVE, await start()).ended()
     expect([code, err]).toStrictEqual([0, ''])
     expect(out).toMatch(/^03A[\w-]+\n$/)
   })
 
-  it('survives a reader that is gone, and tells how to get the token again', async () => {
+  it('survives a reader that is gone, and prints how to get the token again', async () => {
     const emulator = await start({ readyAfterMs: 20 })
-    const solving = command(aTask, emulator)
+    const solving = spawned(SOLVE, emulator)
     solving.child.stdout.destroy()
     const { code, err } = await solving.ended()
     expect(code).toBe(3)
@@ -42,9 +41,9 @@ describe('the process', () => {
     expect(err).not.toContain('EPIPE')
   })
 
-  it('tells the task on Ctrl-C, and ends', async () => {
+  it('prints the task on Ctrl-C, and ends', async () => {
     const emulator = await start({ readyAfterMs: 60_000 })
-    const solving = command(aTask, emulator)
+    const solving = spawned(SOLVE, emulator)
     await until(() => emulator.counters().requests.getTaskResult > 0)
     solving.child.kill('SIGINT')
     const { code, err } = await solving.ended()
@@ -52,24 +51,24 @@ describe('the process', () => {
     expect(err).toContain(`rx-captcha resume ${emulator.tasks()[0]!.taskId} --created-at `)
   })
 
-  it('stops at once on the second Ctrl-C, though a createTask is open', async () => {
+  it('stops at once on the second Ctrl-C, although a createTask is in flight', async () => {
     const emulator = await start({ faults: ['createTask:1:billed+silent'] })
-    const solving = command(aTask, emulator)
+    const solving = spawned(SOLVE, emulator)
     await until(() => emulator.counters().requests.createTask > 0)
     solving.child.kill('SIGINT')
-    await solving.says('Ctrl-C stops at once')
-    const forcedAt = performance.now()
+    await solving.prints('Press Ctrl-C to stop now')
+    const interruptedAt = performance.now()
     solving.child.kill('SIGINT')
     expect((await solving.ended()).code).toBe(130)
-    expect(performance.now() - forcedAt).toBeLessThan(2_000)
+    expect(performance.now() - interruptedAt).toBeLessThan(2_000)
   })
 
-  it('serves until Ctrl-C, and loads the emulator for it', async () => {
-    const serving = command(['emulate'])
-    await serving.says('Ctrl-C stops it')
+  it('serves the emulator until Ctrl-C', async () => {
+    const serving = spawned(['emulate'])
+    await serving.prints('Press Ctrl-C to stop it')
     serving.child.kill('SIGINT')
     const { code, out } = await serving.ended()
     expect(code).toBe(0)
-    expect(out).toMatch(/^CAPTCHA_BASE_URL=http:\/\/127\.0\.0\.1:\d+\nCAPTCHA_CLIENT_KEY=.*\n# createTask /)
+    expect(out).toMatch(/^CAPTCHA_BASE_URL=http:\/\/127\.0\.0\.1:\d+\nCAPTCHA_CLIENT_KEY=.*\n# createTask: /)
   })
 })

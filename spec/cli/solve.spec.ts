@@ -2,34 +2,30 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { EMULATOR_KEY, type Emulator } from 'rx-captcha/emulator'
-import { command, makeConsole } from '../support/command.js'
+import { report } from '../../lib/cli/solve/report.js'
+import { SOLVE, UUID, command, envOf, makeConsole, makeContext } from '../support/command.js'
 import { emulators } from '../support/raw-http.js'
 
 const start = emulators()
 
-const uuid = '[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}'
-const aTask = ['solve', '--url', 'https://example.com', '--key', 'site-key']
-const at = ({ url }: Emulator) => ({
-  CAPTCHA_BASE_URL: url,
-  CAPTCHA_CLIENT_KEY: EMULATOR_KEY,
-  CAPTCHA_POLL_EVERY_MS: '5'
-})
-const againstFaults = async (faults: string[], ...more: string[]) => {
-  const env = at(await start({ faults }))
-  return command([...aTask, ...more], { env }).ended()
+const ESCAPE = String.fromCharCode(27)
+
+const solveWithFaults = async (faults: string[], ...more: string[]) => {
+  const env = envOf(await start({ faults }))
+  return command([...SOLVE, ...more], { env }).ended()
 }
 
 describe('rx-captcha solve', () => {
-  it('prints the token alone on stdout, and nothing on stderr where that is no terminal', async () => {
-    const env = at(await start())
-    const { code, out, err } = await command(aTask, { env }).ended()
+  it('prints the token alone on stdout, and nothing on stderr if that is no terminal', async () => {
+    const env = envOf(await start())
+    const { code, out, err } = await command(SOLVE, { env }).ended()
     expect(out).toMatch(/^03A[\w-]{512}\n$/)
     expect([code, err]).toStrictEqual([0, ''])
   })
 
-  it('prints one line of JSON', async () => {
+  it('prints one line of JSON with --json', async () => {
     const emulator = await start()
-    const { code, out, err } = await command([...aTask, '--json'], { env: at(emulator) }).ended()
+    const { code, out, err } = await command([...SOLVE, '--json'], { env: envOf(emulator) }).ended()
     const { taskId } = emulator.tasks()[0]!
     expect(out.split('\n')).toHaveLength(2)
     const { createdAt, useBefore, expiresAt, ...rest } = JSON.parse(out) as Record<string, number>
@@ -39,9 +35,9 @@ describe('rx-captcha solve', () => {
     expect([code, err]).toStrictEqual([0, ''])
   })
 
-  it('sends what it was given, the invisible kind included', async () => {
+  it('sends the given fields, the invisible kind included', async () => {
     const emulator = await start()
-    await command([...aTask, '--invisible'], { env: at(emulator) }).code
+    await command([...SOLVE, '--invisible'], { env: envOf(emulator) }).code
     expect(emulator.tasks()[0]!.task).toMatchObject({
       websiteURL: 'https://example.com',
       websiteKey: 'site-key',
@@ -49,17 +45,19 @@ describe('rx-captcha solve', () => {
     })
   })
 
-  it('explains a failure on stderr, with the command line that goes on', async () => {
+  it('explains a failure on stderr, with the command that resumes the task', async () => {
     const emulator = await start({ readyAfterMs: 60_000 })
-    const { code, out, err } = await command([...aTask, '--give-up-after-ms', '400'], { env: at(emulator) }).ended()
+    const { code, out, err } = await command([...SOLVE, '--give-up-after-ms', '400'], { env: envOf(emulator) }).ended()
     expect([code, out]).toStrictEqual([3, ''])
     expect(err).toMatch(
-      new RegExp(`^Task (${uuid}) timed out: .*\nResume it, .*:\n {2}rx-captcha resume \\1 --created-at \\d{13}\n$`)
+      new RegExp(
+        `^Task (${UUID}) timed out: .*\nResume it .*:\n {2}rx-captcha resume \\1 --created-at \\d{13} --base-url \\S+\n$`
+      )
     )
   })
 
-  it('tells a failure as JSON on stdout', async () => {
-    const { code, out } = await againstFaults(['task:1:ERROR_CAPTCHA_UNSOLVABLE'], '--json')
+  it('prints a failure as JSON on stdout with --json', async () => {
+    const { code, out } = await solveWithFaults(['task:1:ERROR_CAPTCHA_UNSOLVABLE'], '--json')
     expect(code).toBe(3)
     expect(JSON.parse(out)).toMatchObject({
       ok: false,
@@ -69,109 +67,132 @@ describe('rx-captcha solve', () => {
     })
   })
 
-  it('does not promise that a task which failed can be resumed', async () => {
-    const { err } = await againstFaults(['task:1:ERROR_CAPTCHA_UNSOLVABLE'])
-    expect(err).toMatch(/\nTo ask about it once more, at no further cost:\n {2}rx-captcha resume/)
+  it('does not promise that a failed task can be resumed', async () => {
+    const { err } = await solveWithFaults(['task:1:ERROR_CAPTCHA_UNSOLVABLE'])
+    expect(err).toMatch(/\nPoll it once more at no further cost:\n {2}rx-captcha resume/)
     expect(err).not.toContain('Resume it')
   })
 
   it.each([
     [1, 'nothing was paid', ['createTask:1:ERROR_ZERO_BALANCE']],
-    [3, 'it was paid for', ['task:1:ERROR_CAPTCHA_UNSOLVABLE']],
-    [4, 'nobody knows', ['createTask:1:billed+reset']]
-  ])('ends with %d when %s', async (code, _why, faults) => {
-    expect(await againstFaults(faults)).toMatchObject({ code, out: '' })
+    [3, 'the task was paid for', ['task:1:ERROR_CAPTCHA_UNSOLVABLE']],
+    [4, 'it is unknown whether the task was paid for', ['createTask:1:billed+reset']]
+  ])('exits with %d if %s', async (code, _why, faults) => {
+    expect(await solveWithFaults(faults)).toMatchObject({ code, out: '' })
   })
 
-  it('ends with 2 when the task does not fit, and sends nothing', async () => {
+  it('exits with 2 if the fields do not fit, and sends nothing', async () => {
     const emulator = await start()
-    const { code, err } = await command(['solve', '--url', 'nope', '--key', 'k'], { env: at(emulator) }).ended()
+    const { code, err } = await command(['solve', '--url', 'nope', '--key', 'k'], { env: envOf(emulator) }).ended()
     expect([code, emulator.counters().requests.createTask]).toStrictEqual([2, 0])
     expect(err).toContain('websiteURL')
   })
 
-  it('repeats in the command line to go on with how the service was named', async () => {
+  it('repeats the options of the service in the command that resumes the task', async () => {
     const { url } = await start({ readyAfterMs: 60_000 })
     const env = { CAPTCHA_CLIENT_KEY: EMULATOR_KEY }
     const more = ['--base-url', url, '--poll-every-ms', '5', '--give-up-after-ms', '40']
-    const { err } = await command([...aTask, ...more], { env }).ended()
+    const { err } = await command([...SOLVE, ...more], { env }).ended()
     expect(err).toMatch(new RegExp(`--created-at \\d+ --base-url ${url}\n$`))
   })
 
-  it('tells that a token could not be written, and how to get it again', async () => {
-    const env = at(await start())
-    const { code, err } = await command(aTask, { env, stdout: makeConsole({ broken: true }) }).ended()
+  it('puts an id that looks like an option behind the options', async () => {
+    const stderr = makeConsole()
+    const service = { flags: ['--base-url', 'https://a.b'], isEmbedded: false }
+    const ref = { taskId: '-x y', createdAt: 1 }
+    await report(
+      makeContext({ stderr }),
+      { json: false, createdAt: 'known', service },
+      { _tag: 'Left', left: { _tag: 'Interrupted', paid: 'yes', ref } }
+    )
+    expect(stderr.text()).toMatch(/\n {2}rx-captcha resume --created-at 1 --base-url https:\/\/a\.b -- '-x y'\n$/)
+  })
+
+  it('says that a token could not be written, and how to get it again', async () => {
+    const env = envOf(await start())
+    const { code, err } = await command(SOLVE, { env, stdout: makeConsole({ broken: true }) }).ended()
     expect(code).toBe(3)
     expect(err).toMatch(/could not be written.*\nResume it.*\n {2}rx-captcha resume /)
   })
 })
 
-describe('the line on a terminal', () => {
-  const onTerminal = async (faults: string[], columns?: number) => {
-    const env = at(await start({ faults, readyAfterMs: 20 }))
+describe('the status line of solve on a terminal', () => {
+  const linesOnTerminal = async (faults: string[], columns?: number) => {
+    const env = { ...envOf(await start({ faults, readyAfterMs: 300 })), CAPTCHA_POLL_EVERY_MS: '250' }
     const stderr = makeConsole({ isTTY: true, ...(columns !== undefined && { columns }) })
-    const { out, err } = await command(aTask, { env, stderr }).ended()
+    const { out, err } = await command(SOLVE, { env, stderr }).ended()
     expect(out).toMatch(/^03A/)
-    return err.split('\r')
+    // Whole drawings, without the sequences that move the cursor.
+    return err.split(new RegExp(`${ESCAPE}\\[[\\d;?]*[A-Za-z]`)).filter((text) => text.trim() !== '')
   }
 
-  it('tells the task, the polls and the seconds, and is gone at the end', async () => {
-    const lines = await onTerminal([])
-    expect(lines[1]).toMatch(/^creating a task · 0 polls · \d s/)
-    expect(lines).toContainEqual(expect.stringMatching(new RegExp(`^${uuid} · 0 polls · \\d s`)))
-    expect(lines).toContainEqual(expect.stringMatching(new RegExp(`^${uuid} · 1 poll · \\d s`)))
-    expect(lines.at(-1)).toBe('\x1b[K')
+  it('shows the task, the polls and the seconds', async () => {
+    const lines = await linesOnTerminal([])
+    expect(lines[0]).toMatch(/^creating a task · 0 polls · \d s$/)
+    expect(lines).toContainEqual(expect.stringMatching(new RegExp(`^${UUID} · 0 polls · \\d s`)))
+    expect(lines).toContainEqual(expect.stringMatching(new RegExp(`^${UUID} · 1 poll · \\d s`)))
   })
 
-  it('tells why it waits', async () => {
-    const lines = await onTerminal(['getTaskResult:1:reset', 'getTaskResult:2:ERROR_FOO_BAR'])
-    expect(lines).toContainEqual(expect.stringMatching(/ · 1 poll · \d s · no answer, wait 1 s/))
-    expect(lines).toContainEqual(expect.stringMatching(/ · 2 polls · \d s · bad answer, wait 1 s/))
+  it('is erased at the end', async () => {
+    const env = envOf(await start())
+    const stderr = makeConsole({ isTTY: true })
+    const { err } = await command(SOLVE, { env, stderr }).ended()
+    expect(err.slice(err.lastIndexOf('polls'))).toMatch(new RegExp(`${ESCAPE}\\[0?J`))
+  })
+
+  it.each([
+    ['getTaskResult:1:reset', 'no reply'],
+    ['getTaskResult:1:ERROR_FOO_BAR', 'bad reply']
+  ])('says why the next poll waits: %s', async (fault, why) => {
+    const lines = await linesOnTerminal([fault])
+    expect(lines).toContainEqual(expect.stringMatching(new RegExp(` · 1 poll · \\d s · ${why}, wait 1 s`)))
   })
 
   it('is narrower than the terminal', async () => {
-    const lines = await onTerminal([], 20)
-    expect(Math.max(...lines.map((line) => line.replace('\x1b[K', '').length))).toBe(19)
+    const lines = await linesOnTerminal([], 20)
+    expect(Math.max(...lines.map((line) => line.length))).toBe(19)
   })
 })
 
 describe('rx-captcha resume', () => {
-  const solveLate = async (emulator: Emulator) => {
-    const { err } = await command([...aTask, '--give-up-after-ms', '20'], { env: at(emulator) }).ended()
+  /** The arguments that a timed-out solve printed. */
+  const resumeArguments = async (emulator: Emulator) => {
+    const { err } = await command([...SOLVE, '--give-up-after-ms', '20'], { env: envOf(emulator) }).ended()
     return /rx-captcha (resume .*)/.exec(err)![1]!.split(' ')
   }
 
-  it('gets the token with the command line that a failure printed', async () => {
+  it('prints the token with the command that a failure printed', async () => {
     const emulator = await start({ readyAfterMs: 60 })
-    const argv = await solveLate(emulator)
-    const { code, out } = await command([...argv, '--json'], { env: at(emulator) }).ended()
+    const argv = await resumeArguments(emulator)
+    const { code, out } = await command([...argv, '--json'], { env: envOf(emulator) }).ended()
     expect(code).toBe(0)
     expect(JSON.parse(out)).toMatchObject({ ok: true, taskId: argv[1], createdAt: Number(argv[3]) })
     expect(emulator.counters().accepted).toBe(1)
   })
 
-  it('tells no times that count from an instant which nobody named', async () => {
+  it('prints no times without --created-at', async () => {
     const emulator = await start({ readyAfterMs: 60 })
-    const [, taskId = ''] = await solveLate(emulator)
-    const { out } = await command(['resume', taskId, '--json'], { env: at(emulator) }).ended()
+    const [, taskId = ''] = await resumeArguments(emulator)
+    const { out } = await command(['resume', taskId, '--json'], { env: envOf(emulator) }).ended()
     expect(Object.keys(JSON.parse(out) as object)).toStrictEqual(['ok', 'taskId', 'gRecaptchaResponse'])
   })
 
-  it('leaves out of the next command line what it was not told', async () => {
+  it('prints no instant in the next command if it was given none', async () => {
     const emulator = await start({ readyAfterMs: 60_000 })
-    const [, taskId = ''] = await solveLate(emulator)
-    const { code, err } = await command(['resume', taskId, '--give-up-after-ms', '20'], { env: at(emulator) }).ended()
+    const [, taskId = ''] = await resumeArguments(emulator)
+    const env = envOf(emulator)
+    const { code, err } = await command(['resume', taskId, '--give-up-after-ms', '20'], { env }).ended()
     expect(code).toBe(3)
-    expect(err).toMatch(new RegExp(`\n {2}rx-captcha resume ${taskId}\n$`))
+    expect(err).toMatch(new RegExp(`\n {2}rx-captcha resume ${taskId} --base-url \\S+\n$`))
   })
 
-  it('takes an instant in milliseconds only', async () => {
+  it('accepts an instant in milliseconds only', async () => {
     const { code, err } = await command(['resume', 'id', '--created-at', '1767225600', '--emulator']).ended()
     expect(code).toBe(2)
-    expect(err).toMatch(/^error: --created-at: expected epoch milliseconds/)
+    expect(err).toMatch(/^error: option '--created-at <ms>' argument '1767225600' is invalid. Expected epoch millis/)
   })
 
-  it('tells of a task that nobody knows, as JSON', async () => {
+  it('reports a task that the service does not know, as JSON', async () => {
     const { code, out, err } = await command(['resume', 'id', '--emulator', '--json']).ended()
     expect([code, JSON.parse(out)]).toMatchObject([3, { ok: false, error: { _tag: 'TaskFailed' } }])
     expect(err).toContain('ends with this command')
@@ -189,54 +210,61 @@ describe('the client key', () => {
   afterAll(() => {
     rmSync(folder, { recursive: true })
   })
-  const withFile = async (name: string, env: Record<string, string> = {}) => {
-    const base = { ...at(await start()), ...env }
-    return command([...aTask, '--client-key-file', join(folder, name)], { env: base }).ended()
+  const solveWithFile = async (name: string, more: Record<string, string> = {}) => {
+    const env = { ...envOf(await start()), ...more }
+    return command([...SOLVE, '--client-key-file', join(folder, name)], { env }).ended()
   }
 
-  it('comes from a file, white space around it aside, before the variable', async () => {
-    expect((await withFile('key', { CAPTCHA_CLIENT_KEY: 'another-key-of-nobody' })).code).toBe(0)
+  it('is read from a file, trimmed, and the option overrides the variable', async () => {
+    expect((await solveWithFile('key', { CAPTCHA_CLIENT_KEY: 'another-key-of-nobody' })).code).toBe(0)
   })
 
-  it('comes from a file that a variable names', async () => {
-    const env = { ...at(await start()), CAPTCHA_CLIENT_KEY: '', CAPTCHA_CLIENT_KEY_FILE: join(folder, 'key') }
-    expect((await command(aTask, { env }).ended()).code).toBe(0)
+  it('is not repeated in the command that resumes the task, but its file is', async () => {
+    const more = ['--client-key-file', join(folder, 'key'), '--give-up-after-ms', '20']
+    const { err } = await command([...SOLVE, ...more], { env: envOf(await start({ readyAfterMs: 60_000 })) }).ended()
+    expect(err).toMatch(new RegExp(`--created-at \\d+ --base-url \\S+ --client-key-file ${join(folder, 'key')}\n$`))
+    expect(err).not.toContain(EMULATOR_KEY)
+  })
+
+  it('is read from a file that a variable names', async () => {
+    const env = { ...envOf(await start()), CAPTCHA_CLIENT_KEY: '', CAPTCHA_CLIENT_KEY_FILE: join(folder, 'key') }
+    expect((await command(SOLVE, { env }).ended()).code).toBe(0)
   })
 
   it.each([
-    ['empty', 'expected a file with the key alone in it'],
-    ['two', 'expected a file with the key alone in it'],
+    ['empty', 'expected a file that holds the key and nothing else'],
+    ['two', 'expected a file that holds the key and nothing else'],
     ['absent', 'the file cannot be read (ENOENT)'],
     ['.', 'the file cannot be read (EISDIR)']
-  ])('is not read from a file that is %s', async (name, why) => {
-    expect(await withFile(name)).toStrictEqual({ code: 2, out: '', err: `error: --client-key-file: ${why}\n` })
+  ])('is refused from the file "%s"', async (name, why) => {
+    expect(await solveWithFile(name)).toStrictEqual({ code: 2, out: '', err: `error: --client-key-file: ${why}\n` })
   })
 
-  it('is asked for if there is none', async () => {
-    const { code, err } = await command(aTask).ended()
+  it('is missed with a hint at the variable, the file and the emulator', async () => {
+    const { code, err } = await command(SOLVE).ended()
     expect(code).toBe(2)
     expect(err).toMatch(/^error: no client key: set CAPTCHA_CLIENT_KEY, or .*--client-key-file.*--emulator\n$/)
   })
 
   it.each(['--client-key', '--clientKey', '--client-key=', '-client_key=', '--api-key='])(
-    'is not taken from %s, nor repeated',
+    'is refused as the argument %s, and not repeated',
     async (option) => {
       const argv = option.endsWith('=') ? [`${option}canary-key-in-argv`] : [option, 'canary-key-in-argv']
-      const { code, out, err } = await command([...aTask, ...argv]).ended()
+      const { code, out, err } = await command([...SOLVE, ...argv]).ended()
       expect(code).toBe(2)
-      expect(err).toMatch(/never taken from an argument.*`ps`.*CAPTCHA_CLIENT_KEY/)
+      expect(err).toMatch(/never read from an argument.*`ps`.*CAPTCHA_CLIENT_KEY/)
       expect(out + err).not.toContain('canary')
     }
   )
 
-  it('is not taken for the site key', async () => {
-    const env = at(await start())
+  it('is refused as the site key', async () => {
+    const env = envOf(await start())
     const { code, err } = await command(['solve', '--url', 'https://a.b', '--key', EMULATOR_KEY], { env }).ended()
     expect([code, err]).toStrictEqual([2, 'error: --key: this is the client key; expected the site key of the page\n'])
   })
 
-  it.each([[[]], [['--json']]])('stays out of all output when the service echoes it (%j)', async (more) => {
-    const { code, out, err } = await againstFaults(['createTask:1:echo-key'], ...more)
+  it.each([[[]], [['--json']]])('is in no output when the service echoes it (%j)', async (more) => {
+    const { code, out, err } = await solveWithFaults(['createTask:1:echo-key'], ...more)
     expect(code).toBe(1)
     expect(out + err).toContain('the key')
     expect(out + err).not.toContain(EMULATOR_KEY)

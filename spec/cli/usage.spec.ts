@@ -1,21 +1,12 @@
-import { createServer } from 'node:net'
 import { once } from 'node:events'
-import { EMULATOR_KEY, type Emulator } from 'rx-captcha/emulator'
-import { report } from '../../lib/cli/solve/report.js'
-import { messageOf, printable, quoted } from '../../lib/cli/shared/context.js'
-import { exitOfSignal } from '../../lib/cli/shared/exit-code.js'
-import { command, makeConsole, makeWorld, watchedEmulator } from '../support/command.js'
+import { createServer } from 'node:net'
+import { EMULATOR_KEY } from 'rx-captcha/emulator'
+import { exitCodeOfSignal } from '../../lib/cli/shared/exit-code.js'
+import { codeOf, counted, durationText, messageOf, printable, shellQuoted } from '../../lib/cli/shared/text.js'
+import { SOLVE, UUID, command, envOf, makeConsole, watchedEmulator } from '../support/command.js'
 import { emulators, until } from '../support/raw-http.js'
 
 const start = emulators()
-
-const uuid = '[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}'
-const aTask = ['solve', '--url', 'https://example.com', '--key', 'site-key']
-const at = ({ url }: Emulator) => ({
-  CAPTCHA_BASE_URL: url,
-  CAPTCHA_CLIENT_KEY: EMULATOR_KEY,
-  CAPTCHA_POLL_EVERY_MS: '5'
-})
 
 describe('rx-captcha', () => {
   it('has a help with examples, variables and exit codes', async () => {
@@ -25,15 +16,16 @@ describe('rx-captcha', () => {
       expect(out).toContain(part)
   })
 
-  it.each([[['--help']], [['solve', '--help']], [['resume', '--help']], [['emulate', '--help']], [['demo', '--help']]])(
-    'keeps the help of %j within 80 columns',
-    async (argv) => {
-      const { out } = await command(argv).ended()
+  it.each(['', 'solve', 'resume', 'batch', 'emulate', 'demo'])(
+    'keeps the help of "%s" within 80 columns',
+    async (name) => {
+      const { out } = await command([name, '--help'].filter(Boolean)).ended()
+      expect(out).toContain('Usage: ')
       expect(out.split('\n').filter((line) => line.length > 80)).toStrictEqual([])
     }
   )
 
-  it('tells its version', async () => {
+  it('prints its version', async () => {
     expect(await command(['--version']).ended()).toMatchObject({
       code: 0,
       out: expect.stringMatching(/^\d+\.\d+\.\d+\S*\n$/) as string
@@ -45,99 +37,104 @@ describe('rx-captcha', () => {
     [['sovle'], "unknown command 'sovle'"],
     [['solve', '--key', 'k'], "required option '--url <address>' not specified"],
     [['resume'], "missing required argument 'taskid'"],
-    [[...aTask, '--nope'], "unknown option '--nope'"]
-  ])('ends with 2 for %j, and says why on stderr', async (argv, why) => {
+    [[...SOLVE, '--nope'], "unknown option '--nope'"]
+  ])('exits with 2 for %j, and says why on stderr', async (argv, why) => {
     const { code, out, err } = await command(argv).ended()
     expect([code, out]).toStrictEqual([2, ''])
     expect(err).toContain(why)
   })
 
-  const numbers = ['-1', '0', '1.5', '1e3', '2147483648', '9'.repeat(400), 'soon', '']
-  it.each([
-    ...numbers.map((value) => ['--poll-every-ms', value]),
-    ...numbers.map((value) => ['--give-up-after-ms', value])
-  ])('names %s for %j', async (option, value) => {
-    const { code, out, err } = await command([...aTask, '--emulator', option, value]).ended()
+  const DURATION = 'Expected a whole number of milliseconds from 1 to 2147483647.'
+  const noDurations = ['-1', '0', '1.5', '1e3', '2147483648', '9'.repeat(400), 'soon', '']
+
+  it.each(noDurations)('refuses %j as a duration', async (value) => {
+    const { code, out, err } = await command([...SOLVE, '--emulator', '--poll-every-ms', value]).ended()
     expect([code, out]).toStrictEqual([2, ''])
-    expect(err).toMatch(
-      new RegExp(`^error: ${option}: expected milliseconds, a whole number from 1 to 2147483647, not "${value}"\n$`)
-    )
+    expect(err).toBe(`error: option '--poll-every-ms <ms>' argument '${value}' is invalid. ${DURATION}\n`)
   })
 
-  it('names the variable of a bad number', async () => {
-    const { code, err } = await command([...aTask, '--emulator'], { env: { CAPTCHA_GIVE_UP_AFTER_MS: 'x' } }).ended()
-    expect(code).toBe(2)
-    expect(err).toMatch(/^error: CAPTCHA_GIVE_UP_AFTER_MS: /)
+  it('names the variable of a bad value', async () => {
+    const { code, err } = await command([...SOLVE, '--emulator'], { env: { CAPTCHA_GIVE_UP_AFTER_MS: 'x' } }).ended()
+    expect([code, err]).toStrictEqual([2, `error: CAPTCHA_GIVE_UP_AFTER_MS: ${DURATION}\n`])
   })
 
   it('takes an empty variable for one that is not set', async () => {
     const env = { CAPTCHA_GIVE_UP_AFTER_MS: '', CAPTCHA_BASE_URL: '', CAPTCHA_CLIENT_KEY: 'a-key-of-nobody' }
-    expect((await command([...aTask, '--emulator', '--poll-every-ms', '5'], { env }).ended()).code).toBe(0)
+    expect((await command([...SOLVE, '--emulator', '--poll-every-ms', '5'], { env }).ended()).code).toBe(0)
   })
 
-  it('takes an option before its variable, which is not even read then', async () => {
-    const env = { ...at(await start()), CAPTCHA_POLL_EVERY_MS: 'x' }
-    expect((await command([...aTask, '--poll-every-ms', '5'], { env }).ended()).code).toBe(0)
+  it('lets an option override its variable, which is then not even parsed', async () => {
+    const env = { ...envOf(await start()), CAPTCHA_POLL_EVERY_MS: 'x' }
+    expect((await command([...SOLVE, '--poll-every-ms', '5'], { env }).ended()).code).toBe(0)
   })
 
   it('names every option that the solver refuses', async () => {
     const env = { CAPTCHA_CLIENT_KEY: 'short' }
-    const { code, err } = await command([...aTask, '--base-url', 'http://example.com'], { env }).ended()
+    const { code, err } = await command([...SOLVE, '--base-url', 'http://example.com'], { env }).ended()
     expect(code).toBe(2)
     expect(err).toMatch(/^error: the client key: .*at least 8 .*\nerror: --base-url: expected https .*\n$/)
   })
 
-  it('tells of a defect without a stack trace, and that a task may be paid for', async () => {
+  it('reports an internal error without a stack trace, and that a task may be paid for', async () => {
     const env = {
       get CAPTCHA_CLIENT_KEY(): string {
-        throw new Error('a broken world')
+        throw new Error('a broken context')
       }
     }
-    const { code, err } = await command(aTask, { env }).ended()
+    const { code, err } = await command(SOLVE, { env }).ended()
     expect(code).toBe(4)
-    expect(err).toBe('error, a defect of rx-captcha: a broken world. A task may have been paid for.\n')
+    expect(err).toBe('internal error (please report it): a broken context. A task may have been paid for.\n')
   })
 })
 
 describe('--emulator', () => {
   it('needs no account', async () => {
-    const { code, out } = await command([...aTask, '--emulator', '--poll-every-ms', '5']).ended()
+    const { code, out } = await command([...SOLVE, '--emulator', '--poll-every-ms', '5']).ended()
     expect([code, out]).toStrictEqual([0, expect.stringMatching(/^03A/)])
   })
 
-  it.each([[[]], [['--key', EMULATOR_KEY]]])('is ended with the command (%j)', async (more) => {
+  it.each([[[]], [['--key', EMULATOR_KEY]]])('stops the emulator with the command (%j)', async (more) => {
     const { loadEmulator, areUp } = watchedEmulator()
-    await command([...aTask, '--emulator', '--poll-every-ms', '5', ...more], { loadEmulator }).code
+    await command([...SOLVE, '--emulator', '--poll-every-ms', '5', ...more], { loadEmulator }).code
     expect(await areUp()).toStrictEqual([false])
   })
 
-  it('fails as told, and says that its tasks end with it', async () => {
-    const fault = ['--fault', 'task:1:ERROR_CAPTCHA_UNSOLVABLE', '--fault', 'getTaskResult:1:reset']
-    const { code, err } = await command([...aTask, '--emulator', '--poll-every-ms', '5', ...fault]).ended()
+  it('injects faults, and says that its tasks end with the command', async () => {
+    const faults = ['--fault', 'task:1:ERROR_CAPTCHA_UNSOLVABLE', '--fault', 'getTaskResult:1:reset']
+    const { code, err } = await command([...SOLVE, '--emulator', '--poll-every-ms', '5', ...faults]).ended()
     expect(code).toBe(3)
-    expect(err).toMatch(new RegExp(`\nTask ${uuid} was the embedded emulator's, which ends with this command.\n$`))
+    expect(err).toMatch(
+      new RegExp(`\nTask ${UUID} belonged to the embedded emulator, which ends with this command.\n$`)
+    )
     expect(err).not.toContain('rx-captcha resume')
   })
 
+  it('is implied by --fault', async () => {
+    const { code } = await command([...SOLVE, '--poll-every-ms', '5', '--fault', 'getTaskResult:1:reset']).ended()
+    expect(code).toBe(0)
+  })
+
   it.each([
-    [['--emulator', '--base-url', 'https://a.b'], '--emulator: not together with --base-url'],
-    [['--fault', 'createTask:1:reset'], '--fault: only together with --emulator'],
-    [['--emulator', '--fault', 'createTask:1:rest'], '--fault: fault rule "createTask:1:rest": no such fault']
+    [
+      ['--emulator', '--base-url', 'https://a.b'],
+      "error: option '--emulator' cannot be used with option '--base-url <address>'"
+    ],
+    [['--emulator', '--fault', 'createTask:1:rest'], 'error: --fault: fault rule "createTask:1:rest": no such fault']
   ])('refuses %j', async (more, why) => {
-    const { code, err } = await command([...aTask, ...more]).ended()
+    const { code, err } = await command([...SOLVE, ...more]).ended()
     expect(code).toBe(2)
-    expect(err).toContain(`error: ${why}`)
+    expect(err).toContain(why)
   })
 })
 
-describe('a signal', () => {
+describe('a signal to solve', () => {
   it.each([
     ['SIGINT', 130],
     ['SIGTERM', 143],
     ['SIGHUP', 129]
-  ] as const)('%s tells the task and how to resume it, and ends with %d', async (signal, code) => {
+  ] as const)('%s prints the task and how to resume it, and exits with %d', async (signal, code) => {
     const emulator = await start({ readyAfterMs: 60_000 })
-    const solving = command(aTask, { env: at(emulator) })
+    const solving = command(SOLVE, { env: envOf(emulator) })
     await until(() => emulator.counters().requests.getTaskResult > 0)
     solving.signal(signal)
     const ended = await solving.ended()
@@ -145,9 +142,9 @@ describe('a signal', () => {
     expect(ended.err).toContain(`rx-captcha resume ${emulator.tasks()[0]!.taskId} --created-at `)
   })
 
-  it('tells as JSON too', async () => {
+  it('prints the task as JSON with --json', async () => {
     const emulator = await start({ readyAfterMs: 60_000 })
-    const solving = command([...aTask, '--json'], { env: at(emulator) })
+    const solving = command([...SOLVE, '--json'], { env: envOf(emulator) })
     await until(() => emulator.counters().requests.getTaskResult > 0)
     solving.signal('SIGINT')
     const { code, out } = await solving.ended()
@@ -155,54 +152,46 @@ describe('a signal', () => {
     expect(JSON.parse(out)).toMatchObject({ error: { _tag: 'Interrupted' }, advice: 'resume' })
   })
 
-  it('tells that nothing was paid when nothing was created', async () => {
+  it('says that nothing was paid if nothing was created', async () => {
     const emulator = await start({ faults: ['createTask:always:ERROR_NO_SLOT_AVAILABLE'] })
-    const solving = command(aTask, { env: at(emulator), stderr: makeConsole({ isTTY: true }) })
-    // Not when the emulator counted its refusal: the answer is still on the way then, and nobody here knows of it.
-    await solving.says('come later, wait \\d+ s')
+    const solving = command(SOLVE, { env: envOf(emulator), stderr: makeConsole({ isTTY: true }) })
+    // The counters of the emulator would be too early: its reply may still be on the way.
+    await solving.prints('service unavailable, wait \\d+ s')
     solving.signal('SIGINT')
     const { code, err } = await solving.ended()
     expect(code).toBe(130)
     expect(err).toContain('Nothing was paid.')
   })
 
-  it('ends a wait that an assumed "come later" began, which the line on a terminal tells', async () => {
-    const env = at(await start({ faults: ['createTask:1:503'] }))
-    const solving = command(aTask, { env, stderr: makeConsole({ isTTY: true }) })
-    await solving.says('HTTP 503, comes later')
-    await solving.says('come later, wait \\d+ s')
+  it('says that a task may be paid for if createTask got an HTTP 503 without a document', async () => {
+    const env = envOf(await start({ faults: ['createTask:1:503'] }))
+    const solving = command(SOLVE, { env, stderr: makeConsole({ isTTY: true }) })
+    await solving.prints('service unavailable, wait \\d+ s')
     solving.signal('SIGINT')
     const { code, err } = await solving.ended()
     expect(code).toBe(130)
     expect(err).toContain('may be paid for')
   })
 
-  it('ends the demonstration, at its real pace', async () => {
-    const showing = command(['demo'])
-    await showing.says('created')
-    showing.signal('SIGINT')
-    expect((await showing.ended()).code).toBe(130)
-  })
-
-  const withOpenCreate = async (fault: string) => {
+  const solvingWithOpenCreate = async (fault: string) => {
     const emulator = await start({ faults: [`createTask:1:billed+${fault}`] })
-    const solving = command(aTask, { env: at(emulator) })
+    const solving = command(SOLVE, { env: envOf(emulator) })
     await until(() => emulator.counters().requests.createTask > 0)
     return { emulator, solving }
   }
 
-  it('waits for a createTask that has left, whose task can then be resumed', async () => {
-    const { emulator, solving } = await withOpenCreate('slow=150')
+  it('waits for a createTask that was sent, whose task can then be resumed', async () => {
+    const { emulator, solving } = await solvingWithOpenCreate('slow=150')
     solving.signal('SIGINT')
     const { code, err } = await solving.ended()
     expect(code).toBe(130)
     expect(err).toContain(`rx-captcha resume ${emulator.tasks()[0]!.taskId} --created-at `)
   })
 
-  it('stops at once when it comes again, and tells that nobody knows', async () => {
-    const { solving } = await withOpenCreate('silent')
+  it('stops at once the second time, and says that the id of the task is unknown', async () => {
+    const { solving } = await solvingWithOpenCreate('silent')
     solving.signal('SIGINT')
-    await solving.says('createTask has left: its answer is waited for')
+    await solving.prints('Waiting for the createTask reply')
     solving.signal('SIGINT')
     const { code, err } = await solving.ended()
     expect(code).toBe(130)
@@ -210,71 +199,67 @@ describe('a signal', () => {
     expect(err).not.toContain('rx-captcha resume')
   })
 
-  it('stops waiting for a createTask that came too late, the first time', async () => {
+  it('stops the wait for a createTask whose reply is later than the deadline', async () => {
     const emulator = await start({ faults: ['createTask:1:billed+silent'] })
-    const solving = command([...aTask, '--give-up-after-ms', '20'], { env: at(emulator) })
-    await solving.says('createTask has left')
+    const solving = command([...SOLVE, '--give-up-after-ms', '20'], { env: envOf(emulator) })
+    await solving.prints('Waiting for the createTask reply')
     solving.signal('SIGINT')
     expect((await solving.ended()).code).toBe(130)
   })
 })
 
 describe('rx-captcha emulate', () => {
-  it.each(['emulate', 'emulator'])(
-    'as `%s` prints its address and key, and on Ctrl-C what it counted',
-    async (name) => {
-      const rules = ['--fault', 'createTask:2:ERROR_ZERO_BALANCE', '--base-path', '/v1', '--seed', '7']
-      const serving = command([name, ...rules, '--ready-after-ms', '0-1'])
-      await serving.says('Ctrl-C')
-      serving.signal('SIGINT')
-      const { code, out, err } = await serving.ended()
-      expect([code, err]).toStrictEqual([0, 'The emulator runs with --seed 7. Ctrl-C stops it.\n'])
-      expect(out).toMatch(
-        new RegExp(`^CAPTCHA_BASE_URL=http://127.0.0.1:\\d+/v1\nCAPTCHA_CLIENT_KEY=${EMULATOR_KEY}\n(# .*\n){4}$`)
-      )
-    }
-  )
+  it.each(['emulate', 'emulator'])('as `%s` prints its address and key, and its counters on Ctrl-C', async (name) => {
+    const options = ['--fault', 'createTask:2:ERROR_ZERO_BALANCE', '--base-path', '/v1', '--seed', '7']
+    const serving = command([name, ...options, '--ready-after-ms', '0-1'])
+    await serving.prints('Ctrl-C')
+    serving.signal('SIGINT')
+    const { code, out, err } = await serving.ended()
+    expect([code, err]).toStrictEqual([0, 'The emulator runs with --seed 7. Press Ctrl-C to stop it.\n'])
+    expect(out).toMatch(
+      new RegExp(`^CAPTCHA_BASE_URL=http://127.0.0.1:\\d+/v1\nCAPTCHA_CLIENT_KEY=${EMULATOR_KEY}\n(# .*\n){5}$`)
+    )
+  })
 
-  it.each(['emulate', 'demo'])('is ended with `%s`', async (name) => {
+  it.each(['emulate', 'demo'])('stops the emulator of `%s` with the command', async (name) => {
     const { loadEmulator, areUp } = watchedEmulator()
     const serving = command([name], { loadEmulator })
-    await serving.says('Ctrl-C|created')
+    await serving.prints('Ctrl-C|created')
     expect(await areUp()).toStrictEqual([true])
     serving.signal('SIGINT')
     await serving.code
     expect(await areUp()).toStrictEqual([false])
   })
 
-  it('serves what is printed', async () => {
+  it('serves at the address that it prints', async () => {
     const serving = command(['emulate', '--ready-after-ms', '0'], { stdout: makeConsole() })
-    await serving.says('Ctrl-C')
-    const url = serving.url()
-    await command(aTask, {
-      env: { CAPTCHA_BASE_URL: url, CAPTCHA_CLIENT_KEY: EMULATOR_KEY, CAPTCHA_POLL_EVERY_MS: '5' }
-    }).code
+    await serving.prints('Ctrl-C')
+    const env = { CAPTCHA_BASE_URL: serving.url(), CAPTCHA_CLIENT_KEY: EMULATOR_KEY, CAPTCHA_POLL_EVERY_MS: '5' }
+    await command(SOLVE, { env }).code
     serving.signal('SIGTERM')
     const { out } = await serving.ended()
-    expect(out).toMatch(/# createTask {5}1 calls: 1 tasks, 0 refused, 0 answers lost\n/)
-    expect(out).toMatch(/# getTaskResult {2}1 calls: 1 solutions handed over, 0 never fetched\n/)
-    expect(out).toMatch(/# smallest gap {3}\d+ ms, 0 polls overlapped\n/)
+    expect(out).toContain('# createTask: 1 (created 1, refused 0, reply lost 0)\n')
+    expect(out).toContain('# getTaskResult: 1 (delivered 1, never fetched 0)\n')
+    expect(out).toMatch(/# shortest delay before a poll: \d+ ms\n# overlapping polls: 0\n/)
   })
 
   it.each([
-    ['--port', '65536', 'expected a port, a whole number from 0 to 65535'],
-    ['--port', '-1', 'expected a port'],
-    ['--seed', 'x', 'expected a seed'],
-    ['--seed', '4294967296', 'expected a seed'],
-    ['--ready-after-ms', '5-', 'expected milliseconds or MIN-MAX'],
-    ['--ready-after-ms', '5-4', 'expected MIN-MAX with the smaller number first'],
-    ['--ready-after-ms', '5-99999999999', 'expected milliseconds or MIN-MAX']
-  ])('names %s for %s', async (option, value, why) => {
+    ['--port', '65536', 'Expected a port from 0 to 65535.'],
+    ['--port', '-1', 'Expected a port'],
+    ['--seed', 'x', 'Expected a whole number from 0'],
+    ['--seed', '4294967296', 'Expected a whole number from 0'],
+    ['--ready-after-ms', '5-', 'Expected MIN-MAX, or a whole number of milliseconds'],
+    ['--ready-after-ms', '5-4', 'Expected MIN-MAX with the smaller number first.'],
+    ['--ready-after-ms', '5-99999999999', 'Expected MIN-MAX, or a whole number of milliseconds']
+  ])('refuses %s %s', async (option, value, why) => {
     const { code, out, err } = await command(['emulate', option, value]).ended()
     expect([code, out]).toStrictEqual([2, ''])
-    expect(err).toContain(`error: ${option}: ${why}`)
+    expect(err).toContain(`error: option '${option} `)
+    expect(err).toContain(why)
   })
 
   it.each([
-    [['--base-path', 'v1'], "basePath is '' or like '/v1'"],
+    [['--base-path', 'v1'], 'basePath'],
     [['--fault', 'foo'], 'fault rule "foo"']
   ])('does not start with %j', async (argv, why) => {
     const { code, err } = await command(['emulate', ...argv]).ended()
@@ -282,7 +267,7 @@ describe('rx-captcha emulate', () => {
     expect(err).toContain(`error: the emulator does not start: ${why}`)
   })
 
-  it('tells that its port is in use', async () => {
+  it('reports a port in use', async () => {
     const server = createServer()
     await once(server.listen(0, '127.0.0.1'), 'listening')
     const address = server.address()
@@ -294,8 +279,8 @@ describe('rx-captcha emulate', () => {
   })
 })
 
-describe('what is printed of others', () => {
-  it('holds no control sequences', () => {
+describe('text of the command', () => {
+  it('holds no control sequences of others', () => {
     expect(printable('a\x1b[31mb\u009bc\u202ed\ne')).toBe('a?[31mb?c?d\ne')
   })
 
@@ -303,28 +288,32 @@ describe('what is printed of others', () => {
     ['plain-1.2_3', 'plain-1.2_3'],
     ['', "''"],
     ["it's $HOME", "'it'\\''s $HOME'"]
-  ])('reaches a shell whole: %j', (text, expected) => {
-    expect(quoted(text)).toBe(expected)
+  ])('quotes %j for a shell', (text, expected) => {
+    expect(shellQuoted(text)).toBe(expected)
   })
 
-  it('keeps an id that looks like an option apart from the options', async () => {
-    const stderr = makeConsole()
-    const reporting = {
-      json: false,
-      createdAt: 'known',
-      repeated: ['--base-url', 'https://a.b'],
-      embedded: false
-    } as const
-    const ref = { taskId: '-x y', createdAt: 1 }
-    await report(makeWorld({ stderr }), reporting, { _tag: 'Left', left: { _tag: 'Interrupted', paid: 'yes', ref } })
-    expect(stderr.text()).toMatch(/\n {2}rx-captcha resume --created-at 1 --base-url https:\/\/a\.b -- '-x y'\n$/)
+  it.each([
+    [1, '1 task'],
+    [0, '0 tasks'],
+    [1_200, '1,200 tasks']
+  ])('counts %d', (count, expected) => {
+    expect(counted(count, 'task')).toBe(expected)
+  })
+
+  it.each([
+    [1_549, '1.5 s'],
+    [61_000, '1 min 1 s'],
+    [3_600_000 * 2 + 180_000, '2 h 3 min']
+  ])('names a duration of %d ms', (ms, expected) => {
+    expect(durationText(ms)).toBe(expected)
   })
 
   it('is a message, whatever was thrown', () => {
     expect([messageOf(new Error('a')), messageOf('b'), messageOf(null)]).toStrictEqual(['a', 'b', 'null'])
+    expect([codeOf(Object.assign(new Error('a'), { code: 'E' })), codeOf(new Error('b'))]).toStrictEqual(['E', 'b'])
   })
 
-  it('is 128 for a signal without a number of its own', () => {
-    expect(exitOfSignal('SIGUSR1')).toBe(128)
+  it('has the exit code 128 for a signal without a known number', () => {
+    expect(exitCodeOfSignal('SIGUSR1')).toBe(128)
   })
 })

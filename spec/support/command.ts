@@ -1,16 +1,17 @@
 import { Readable, Writable } from 'node:stream'
 import { NEVER, Subject } from 'rxjs'
+import { EMULATOR_KEY, type Emulator } from 'rx-captcha/emulator'
 import * as emulator from '../../lib/emulator/index.js'
 import * as journal from '../../lib/journal/index.js'
 import { run } from '../../lib/cli/run.js'
-import type { Output, World } from '../../lib/cli/shared/context.js'
+import type { CliContext, Output } from '../../lib/cli/shared/context.js'
 import { until } from './raw-http.js'
 
 export interface Console extends Output {
   readonly text: () => string
 }
 
-/** Takes down what is written; a broken one behaves like a pipe whose reader has left. */
+/** Records what is written; a broken one behaves like a pipe whose reader is gone. */
 export const makeConsole = (given: { isTTY?: boolean; columns?: number; broken?: boolean } = {}): Console => {
   const { broken = false, ...looks } = given
   let text = ''
@@ -24,10 +25,10 @@ export const makeConsole = (given: { isTTY?: boolean; columns?: number; broken?:
   return Object.assign(stream, looks, { text: () => text })
 }
 
-// Jest runs no `import()`.
-const load: World['loadEmulator'] = () => Promise.resolve(emulator)
+// Jest has no `import()`.
+const loadEmulator: CliContext['loadEmulator'] = () => Promise.resolve(emulator)
 
-/** Loads the emulator, and tells of those that were started what became of them. */
+/** Loads the emulator, and reports which of the started ones still run. */
 export const watchedEmulator = () => {
   const urls: string[] = []
   const startEmulator: typeof emulator.startEmulator = async (options) => {
@@ -46,34 +47,34 @@ export const watchedEmulator = () => {
   }
 }
 
-export const makeWorld = (given: Partial<World> = {}): World => ({
+export const makeContext = (given: Partial<CliContext> = {}): CliContext => ({
   env: {},
   stdin: Readable.from([]),
   stdout: makeConsole(),
   stderr: makeConsole(),
   signals: NEVER,
-  loadEmulator: load,
+  loadEmulator,
   loadJournal: () => Promise.resolve(journal),
   ...given
 })
 
-interface Given {
-  readonly env?: World['env']
-  readonly loadEmulator?: World['loadEmulator']
+export interface CommandOptions {
+  readonly env?: CliContext['env']
+  readonly loadEmulator?: CliContext['loadEmulator']
   readonly stdout?: Console
   readonly stderr?: Console
   readonly stdin?: Readable
 }
 
-/** The command under way, its streams taken down. */
-export const command = (argv: ReadonlyArray<string>, given: Given = {}) => {
-  const { stdout = makeConsole(), stderr = makeConsole() } = given
+/** The command, running, with recorded streams. */
+export const command = (argv: ReadonlyArray<string>, options: CommandOptions = {}) => {
+  const { stdout = makeConsole(), stderr = makeConsole() } = options
   const signals = new Subject<NodeJS.Signals>()
-  const code = run(argv, makeWorld({ ...given, stdout, stderr, signals }))
-  const says = (what: string | RegExp) => until(() => new RegExp(what).test(stdout.text() + stderr.text()))
+  const code = run(argv, makeContext({ ...options, stdout, stderr, signals }))
+  const prints = (what: string | RegExp) => until(() => new RegExp(what).test(stdout.text() + stderr.text()))
   return {
     code,
-    says,
+    prints,
     url: () => /CAPTCHA_BASE_URL=(.*)/.exec(stdout.text())?.[1] ?? 'not printed',
     signal: (signal: NodeJS.Signals) => {
       signals.next(signal)
@@ -81,3 +82,16 @@ export const command = (argv: ReadonlyArray<string>, given: Given = {}) => {
     ended: async () => ({ code: await code, out: stdout.text(), err: stderr.text() })
   }
 }
+
+/** The variables that lead to an emulator, at a fast pace. */
+export const envOf = ({ url }: Emulator) => ({
+  CAPTCHA_BASE_URL: url,
+  CAPTCHA_CLIENT_KEY: EMULATOR_KEY,
+  CAPTCHA_POLL_EVERY_MS: '5'
+})
+
+/** The arguments of a task that any emulator solves. */
+export const SOLVE = ['solve', '--url', 'https://example.com', '--key', 'site-key']
+
+/** A uuid, for patterns. */
+export const UUID = '[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}'

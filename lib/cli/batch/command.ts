@@ -1,61 +1,41 @@
 import { realClock } from '../../http/clock.js'
-import { runBatch } from './run.js'
-import { FORMATS, type Format } from './input.js'
-import { openPlaces } from './files.js'
-import { optional, rate, whole } from '../shared/parse.js'
+import type { CliContext } from '../shared/context.js'
 import type { Service } from '../shared/service.js'
-import { WrongUsage, quoted, type World } from '../shared/context.js'
+import { shellQuoted } from '../shared/text.js'
+import { openFiles } from './files.js'
+import type { Format } from './input.js'
+import { runBatch } from './run.js'
 
-/** The options of `batch`, as they were written, beside those of the service. */
-export interface BatchGiven {
-  readonly format?: string
+/** The options of `batch`, besides those of the service. */
+export interface BatchFlags {
+  readonly format?: Format
   readonly journal?: string
   readonly out?: string
-  readonly concurrency?: string
-  readonly createsPerSecond?: string
+  readonly concurrency?: number
+  readonly createsPerSecond?: number
 }
 
-const MOST_AT_ONCE = 100_000
-
-const concurrency = whole(1, MOST_AT_ONCE, 'tasks')
-
-const format = (name: string, text: string): Format => {
-  const found = FORMATS.find((known) => known === text.toLowerCase())
-  if (found) return found
-  throw new WrongUsage(`${name}: expected ${FORMATS.join(' or ')}, not ${JSON.stringify(text)}`)
-}
-
-/** Refuses what cannot be meant, before anything is opened. */
-export const checkBatch = (given: BatchGiven & { readonly emulator?: true }): void => {
-  if (given.emulator && given.journal !== undefined)
-    throw new WrongUsage(
-      '--journal: not together with --emulator, whose tasks end with this command; `rx-captcha emulate` keeps ' +
-        'them from one run to the next'
-    )
-}
-
-/** Opens all that a batch needs, and runs it. */
+/** Solves all tasks of the input; returns the exit code. */
 export const batch = async (
-  world: World,
+  context: CliContext,
   service: Service,
   input: string,
-  given: BatchGiven,
+  { concurrency, createsPerSecond, format, out, journal }: BatchFlags,
   argv: ReadonlyArray<string>
 ): Promise<number> => {
-  const atOnce = optional(concurrency, '--concurrency', given.concurrency)
-  const createsPerSecond = optional(rate, '--creates-per-second', given.createsPerSecond)
-  const { out, journal } = given
-  const places = await openPlaces(world, { input, out, journal, format: optional(format, '--format', given.format) })
+  // The tasks of the embedded emulator end with this command, so no later run could continue them.
+  const journalPath = service.isEmbedded ? undefined : (journal ?? (out === undefined ? undefined : `${out}.journal`))
+  const files = await openFiles(context, { input, format, out, journal: journalPath })
   try {
-    return await runBatch(world, {
-      places,
+    return await runBatch(context, {
+      files,
       options: { ...service.options, createsPerSecond },
-      concurrency: atOnce,
-      embedded: service.embedded,
-      commandLine: ['rx-captcha', ...argv.map(quoted)].join(' '),
+      concurrency,
+      isEmbedded: service.isEmbedded,
+      commandLine: ['rx-captcha', ...argv.map(shellQuoted)].join(' '),
       scheduler: realClock
     })
   } finally {
-    await places.close()
+    await files.close()
   }
 }

@@ -1,43 +1,57 @@
 import { realpath, stat } from 'node:fs/promises'
-import { resolve } from 'node:path'
-import { openInput, type Format, type Input } from './input.js'
-import { openOutFile, openStream, type Out } from './output.js'
-import { WrongUsage, messageOf, type World } from '../shared/context.js'
+import { basename, dirname, resolve } from 'node:path'
 import type { FileJournal } from '../../journal/index.js'
+import { WrongUsage, type CliContext } from '../shared/context.js'
+import { messageOf } from '../shared/text.js'
+import { openInput, type Format, type Input } from './input.js'
+import { openOutputFile, openOutputStream, type Output } from './output.js'
 
-/** Where a batch reads, writes and remembers. */
-export interface Places {
+/** Where a batch reads, writes, and records what is paid for. */
+export interface BatchFiles {
   readonly input: Input
-  readonly out: Out
+  readonly output: Output
   readonly journal: FileJournal | undefined
-  /** Whether anything of an item is remembered for the next run. */
-  readonly isRemembered: boolean
   readonly close: () => Promise<void>
 }
 
-export interface PlacesGiven {
-  /** A path, or `-`. */
+/** The paths of a batch; `-` for stdin. */
+export interface BatchPaths {
   readonly input: string
   readonly format: Format | undefined
   readonly out: string | undefined
   readonly journal: string | undefined
 }
 
-/** One name for a file, whatever links lead to it. */
-const identity = async (path: string): Promise<string> => {
+/** Opens all files, the journal first: its lock keeps a second run away from the output as well. */
+export const openFiles = async (context: CliContext, paths: BatchPaths): Promise<BatchFiles> => {
+  await refuseSameFile(paths)
+  const opened: { readonly close: () => unknown }[] = []
+  const close = async (): Promise<void> => {
+    for (const one of opened.reverse()) await one.close()
+  }
   try {
-    const { dev, ino } = await stat(path)
-    return `${dev}:${ino}`
-  } catch {
-    return realpath(resolve(path, '..')).then(
-      (folder) => resolve(folder, path.split('/').at(-1) ?? ''),
-      () => resolve(path)
-    )
+    const input = await openInput(context, paths.input, paths.format)
+    opened.push(input)
+    const journal = paths.journal === undefined ? undefined : await openJournal(context, paths.journal)
+    if (journal) opened.push(journal)
+    const output = paths.out === undefined ? openOutputStream(context.stdout) : await openOutputFile(paths.out, journal)
+    opened.push(output)
+    return { input, output, journal, close }
+  } catch (error) {
+    await close()
+    throw error
   }
 }
 
-/** One of them would overwrite the other. */
-const refuseSameFile = async ({ input, out, journal }: PlacesGiven): Promise<void> => {
+const openJournal = async ({ loadJournal }: CliContext, path: string): Promise<FileJournal> => {
+  const { fileJournal } = await loadJournal()
+  return fileJournal(path).catch((error: unknown) => {
+    throw new WrongUsage(messageOf(error))
+  })
+}
+
+/** Refuses paths that lead to one file: one of them would overwrite the other. */
+const refuseSameFile = async ({ input, out, journal }: BatchPaths): Promise<void> => {
   const named = [
     ['the input', input === '-' ? undefined : input],
     ['--out', out],
@@ -46,37 +60,20 @@ const refuseSameFile = async ({ input, out, journal }: PlacesGiven): Promise<voi
   const seen = new Map<string, string>()
   for (const [name, path] of named) {
     if (path === undefined) continue
-    const file = await identity(path)
+    const file = await identityOf(path)
     const other = seen.get(file)
     if (other !== undefined) throw new WrongUsage(`${name}: expected another file than ${other}`)
     seen.set(file, name)
   }
 }
 
-const openJournal = async ({ loadJournal }: World, path: string): Promise<FileJournal> => {
-  const { fileJournal } = await loadJournal()
-  return fileJournal(path).catch((error: unknown) => {
-    throw new WrongUsage(`--journal: ${messageOf(error)}`)
-  })
-}
-
-/** Opens all files, or none. */
-export const openPlaces = async (world: World, given: PlacesGiven): Promise<Places> => {
-  await refuseSameFile(given)
-  const opened: (() => void)[] = []
-  const close = () => {
-    for (const closeIt of opened.splice(0)) closeIt()
-  }
+/** The same text for all paths, links included, that lead to one file. */
+const identityOf = async (path: string): Promise<string> => {
   try {
-    const input = await openInput(world, given.input, given.format)
-    opened.push(input.close)
-    const out = given.out === undefined ? openStream(world.stdout) : openOutFile(given.out)
-    opened.push(out.close)
-    const journal = given.journal === undefined ? undefined : await openJournal(world, given.journal)
-    const isRemembered = given.out !== undefined || journal !== undefined
-    return { input, out, journal, isRemembered, close: () => Promise.resolve(journal?.close()).finally(close) }
-  } catch (error) {
-    close()
-    throw error
+    const { dev, ino } = await stat(path)
+    return `${dev}:${ino}`
+  } catch {
+    const folder = dirname(resolve(path))
+    return resolve(await realpath(folder).catch(() => folder), basename(path))
   }
 }

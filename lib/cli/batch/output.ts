@@ -1,187 +1,218 @@
-import { closeSync, constants, fdatasyncSync, fstatSync, ftruncateSync, openSync, readSync, writeSync } from 'node:fs'
-import { StringDecoder } from 'node:string_decoder'
+import { closeSync, constants, fdatasync, fstatSync, ftruncateSync, openSync, readSync, writeSync } from 'node:fs'
+import { open } from 'node:fs/promises'
+import { promisify } from 'node:util'
 import * as E from 'fp-ts/lib/Either.js'
 import * as t from 'io-ts'
-import { entryAfter, journalTagOf } from '../../core/model/journal.js'
-import { WrongUsage, codeOf, deliver, type Output } from '../shared/context.js'
+import { EMPTY, concat, lastValueFrom, type Observable } from 'rxjs'
+import { explain } from '../../core/model/explain.js'
+import { entryAfter, journalTagOf, type Journal } from '../../core/model/journal.js'
+import type { RecaptchaV2Solution } from '../../core/model/recaptcha-v2.js'
+import type { SolveResult } from '../../core/model/result.js'
+import { WrongUsage, write, type Output as OutputStream } from '../shared/context.js'
+import { codeOf } from '../shared/text.js'
+import type { Item } from './item.js'
 
-/** An outcome as a line, and what makes it the same as another one of its key. */
-export interface OutLine {
+/** An item with its place in the input, counted from 0, and its key if the batch can be continued. */
+export interface KeyedItem extends Item {
+  readonly index: number
   readonly key: string | undefined
-  readonly text: string
-  readonly stand: Stand
 }
 
-/** How an outcome leaves its key: `tag` is that of the journal, `taskId` that of an open task. */
-export interface Stand {
-  readonly tag: string
-  readonly taskId?: string
-  readonly isPaid: boolean
-}
+type Result = SolveResult<RecaptchaV2Solution>
 
 /** Where outcomes go. */
-export interface Out {
-  /** Resolves with whether the line is written; one that is there already is not written again. */
-  readonly put: (line: OutLine) => Promise<boolean>
-  /** What the last line of a key says. */
-  readonly lastOf: (key: string) => Stand | undefined
-  /** Resolves when there is room for more. */
-  readonly ready: () => Promise<void>
+export interface Output {
+  /** Whether the lines appear on a terminal, where a progress display would overwrite them. */
+  readonly isOnTerminal: boolean
+  /** Writes the line of an outcome; rejects if it cannot be written. */
+  readonly write: (item: KeyedItem, result: Result) => Promise<void>
   readonly close: () => void
 }
 
-/** Lines to a stream; nothing is known of earlier ones. */
-export const openStream = (output: Output): Out => {
-  // A reader that is slow holds up the taking, or what is not read yet would fill the memory.
-  let last: Promise<unknown> = Promise.resolve()
-  return {
-    put: ({ text }) => {
-      const written = deliver(output, text)
-      last = written
-      return written
-    },
-    lastOf: () => undefined,
-    ready: async () => {
-      if (output.writableNeedDrain === true) await last
-    },
-    close: () => undefined
-  }
-}
+/** Writes the lines to a stream, and waits for a slow reader. */
+export const openOutputStream = (stream: OutputStream): Output => ({
+  isOnTerminal: stream.isTTY === true,
+  write: async (item, result) => {
+    if (!(await write(stream, lineOf(item, result)))) throw new Error('the reader of the output is gone')
+  },
+  close: () => undefined
+})
 
-const Line = t.union([
-  t.type({ index: t.number, ok: t.literal(true), taskId: t.string }),
-  t.intersection([
-    t.type({ index: t.number, ok: t.literal(false) }),
-    t.type({
-      error: t.intersection([
-        t.type({ _tag: t.string, paid: t.union([t.literal('no'), t.literal('yes'), t.literal('unknown')]) }),
-        t.partial({ kind: t.string, ref: t.type({ taskId: t.string }) })
-      ])
-    })
-  ])
-])
-
-const Keyed = t.union([t.type({ key: t.string }), t.type({ id: t.union([t.string, t.number]) })])
-
-// One object for all keys that stand alike: a file may hold millions.
-const stands = new Map<string, Stand>()
-
-/** How an error leaves its key. */
-export const standOf = (error: {
-  readonly _tag: string
-  readonly paid: string
-  readonly kind?: string
-  readonly ref?: { readonly taskId: string }
-}): Stand => {
-  const tag = journalTagOf(error)
-  const isOpen = entryAfter(tag) === 'Known'
-  return shared({ tag, isPaid: error.paid !== 'no', ...(isOpen && error.ref && { taskId: error.ref.taskId }) })
-}
-
-const shared = (stand: Stand): Stand => {
-  if (stand.taskId !== undefined) return stand
-  const name = `${stand.tag} ${stand.isPaid}`
-  const known = stands.get(name) ?? stand
-  stands.set(name, known)
-  return known
-}
-
-export const SOLVED: Stand = { tag: 'Solved', isPaid: true }
-
-const isSame = (one: Stand | undefined, other: Stand): boolean =>
-  one?.tag === other.tag && one.taskId === other.taskId && one.isPaid === other.isPaid
-
-const parsed = (text: string): unknown => {
+/** Appends the lines to a file. What it holds already is passed to the journal, in case the journal missed it. */
+export const openOutputFile = async (path: string, journal: Journal | undefined): Promise<Output> => {
+  const file = openFile(path)
   try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
-}
-
-const readLine = (text: string): { readonly key: string | undefined; readonly stand: Stand } | undefined => {
-  const value = parsed(text)
-  const [line, keyed] = [Line.decode(value), Keyed.decode(value)]
-  if (E.isLeft(line)) return undefined
-  const key = E.isLeft(keyed) ? undefined : 'key' in keyed.right ? keyed.right.key : String(keyed.right.id)
-  return { key, stand: line.right.ok ? SOLVED : standOf(line.right.error) }
-}
-
-const BEGINNING = '{"index":'
-const CHUNK_BYTES = 65_536
-
-const foreign = (path: string, number: number) =>
-  new WrongUsage(`--out: ${path} was not written by this command: line ${number} is no outcome. It was left as it is`)
-
-/** What is in the file, and how much of it counts: a process that died may have left half a line. */
-const readAll = (path: string, file: number): ReadonlyMap<string, Stand> => {
-  const found = new Map<string, Stand>()
-  const [buffer, decoder] = [Buffer.allocUnsafe(CHUNK_BYTES), new StringDecoder('utf8')]
-  let [rest, number, whole] = ['', 0, 0]
-  const take = (text: string) => {
-    number += 1
-    const line = readLine(text)
-    if (!line) throw foreign(path, number)
-    if (line.key !== undefined) found.set(line.key, line.stand)
-    whole += Buffer.byteLength(text) + 1
-  }
-  for (;;) {
-    const bytes = readSync(file, buffer, 0, CHUNK_BYTES, null)
-    if (bytes === 0) break
-    const lines = (rest + decoder.write(buffer.subarray(0, bytes))).split('\n')
-    rest = lines.pop() ?? ''
-    lines.forEach(take)
-  }
-  if (rest === '') return found
-  if (readLine(rest)) {
-    take(rest)
-    writeSync(file, '\n')
-  } else if (BEGINNING.startsWith(rest.slice(0, BEGINNING.length))) ftruncateSync(file, whole)
-  else throw foreign(path, number + 1)
-  return found
-}
-
-const { O_RDWR, O_APPEND, O_CREAT } = constants
-
-const openBoth = (path: string) => {
-  try {
-    const file = openSync(path, O_RDWR | O_APPEND | O_CREAT, 0o600)
-    if (!fstatSync(file).isFile()) throw new WrongUsage(`--out: ${path} is no plain file`)
-    return { file, found: new Map(readAll(path, file)) }
+    repairEnd(path, file)
+    const doubts = await replay(path, journal)
+    return appendTo(file, doubts)
   } catch (error) {
-    if (error instanceof WrongUsage) throw error
-    throw new WrongUsage(`--out: ${path} cannot be written (${codeOf(error)})`)
+    closeSync(file)
+    throw error
   }
 }
 
-/**
- * Lines at the end of a file. Written in the same turn, before the journal hears of the outcome; not synced each, as a token
- * is worth nothing any more once the power is back.
- */
-export const openOutFile = (path: string): Out => {
-  const { file, found } = openBoth(path)
+/** Each line is on the disk before the journal records the end of its key, so that a power cut loses no outcome. */
+const appendTo = (file: number, doubts: ReadonlySet<string>): Output => {
   let isBroken = false
-  const write = ({ key, text, stand }: OutLine): boolean => {
-    if (key !== undefined && isSame(found.get(key), stand)) return true
-    if (isBroken) return false
-    try {
-      // A disk that is full may take a part of it.
-      const bytes = Buffer.from(text)
-      for (let at = 0; at < bytes.length;) at += writeSync(file, bytes, at)
-    } catch {
-      isBroken = true
-      return false
-    }
-    if (key !== undefined) found.set(key, stand)
-    return true
-  }
+  const synced = sharedSync(file)
   return {
-    put: (line) => Promise.resolve(write(line)),
-    lastOf: (key) => found.get(key),
-    ready: () => Promise.resolve(),
+    isOnTerminal: false,
+    write: (item, result) => {
+      // A key that is in doubt ends as CreateUnknown in every run; one line is enough.
+      if (E.isLeft(result) && isInDoubt(result.left) && item.key !== undefined && doubts.has(item.key))
+        return Promise.resolve()
+      // After half a line a further one would be lost in it.
+      if (isBroken) return Promise.reject(new Error('the output cannot be written'))
+      try {
+        writeAll(file, Buffer.from(lineOf(item, result)))
+        return synced()
+      } catch (error) {
+        isBroken = true
+        return Promise.reject(new Error(`the output cannot be written (${codeOf(error)})`))
+      }
+    },
     close: () => {
-      if (!isBroken) fdatasyncSync(file)
       closeSync(file)
     }
   }
 }
+
+/** Syncs the file; calls that come during a sync share the next one. */
+const sharedSync = (file: number): (() => Promise<void>) => {
+  const sync = promisify(fdatasync)
+  let [running, next]: [Promise<void> | undefined, Promise<void> | undefined] = [undefined, undefined]
+  const start = (): Promise<void> => {
+    next = undefined
+    running = sync(file).finally(() => (running = undefined))
+    return running
+  }
+  return () => (running ? (next ??= running.then(start, start)) : start())
+}
+
+const writeAll = (file: number, bytes: Buffer): void => {
+  for (let at = 0; at < bytes.length;) at += writeSync(file, bytes, at)
+}
+
+/** The line of an outcome. It has the key of the item if it has no id, and the line of a bad record. */
+export const lineOf = ({ index, id, key, line, isBad }: KeyedItem, result: Result): string => {
+  const name = id !== undefined ? { id } : key !== undefined && { key }
+  const about = { index, ...name, ...(isBad && { line }) }
+  if (E.isLeft(result)) {
+    const { left: error } = result
+    return `${JSON.stringify({ ...about, ok: false, error, message: explain(error) })}\n`
+  }
+  const { ref, solution, useBefore, expiresAt } = result.right
+  return `${JSON.stringify({ ...about, ok: true, taskId: ref.taskId, ...solution, useBefore, expiresAt })}\n`
+}
+
+const { O_RDWR, O_APPEND, O_CREAT } = constants
+
+const openFile = (path: string): number => {
+  try {
+    const file = openSync(path, O_RDWR | O_APPEND | O_CREAT, 0o600)
+    if (fstatSync(file).isFile()) return file
+    closeSync(file)
+  } catch (error) {
+    throw new WrongUsage(`--out: ${path} cannot be written (${codeOf(error)})`)
+  }
+  throw new WrongUsage(`--out: ${path} is not a regular file`)
+}
+
+const MAX_LINE_BYTES = 1_048_576
+
+/** Cuts off the half line that a crash left, or completes a line that lacks its newline only. */
+const repairEnd = (path: string, file: number): void => {
+  const { size } = fstatSync(file)
+  const end = Buffer.alloc(Math.min(size, MAX_LINE_BYTES))
+  readSync(file, end, 0, end.length, size - end.length)
+  const rest = end.subarray(end.lastIndexOf('\n') + 1)
+  if (rest.length === 0) return
+  const text = rest.toString()
+  if (readLine(text)) writeSync(file, '\n')
+  else if (LINE_START.startsWith(text.slice(0, LINE_START.length))) ftruncateSync(file, size - rest.length)
+  else throw foreignFile(path)
+}
+
+const LINE_START = '{"index":'
+
+const foreignFile = (path: string, line?: number) =>
+  new WrongUsage(
+    `--out: ${path} was not written by this command: ` +
+      `${line === undefined ? 'its last line' : `line ${line}`} is not an outcome. It was left unchanged`
+  )
+
+const MAX_PENDING = 1_000
+
+/** Passes every line of the file to the journal; returns the keys whose last line is in doubt. */
+const replay = async (path: string, journal: Journal | undefined): Promise<ReadonlySet<string>> => {
+  const doubts = new Set<string>()
+  let [number, pending] = [0, new Array<Promise<unknown>>()]
+  const handle = await open(path)
+  for await (const text of handle.readLines()) {
+    number += 1
+    const line = readLine(text)
+    if (!line) throw foreignFile(path, number)
+    if (line.key === undefined) continue
+    if (line.entry === 'InDoubt') doubts.add(line.key)
+    else doubts.delete(line.key)
+    if (journal) pending.push(lastValueFrom(recordLine(journal, line.key, line), { defaultValue: undefined }))
+    if (pending.length === MAX_PENDING) {
+      await Promise.all(pending)
+      pending = []
+    }
+  }
+  await Promise.all(pending)
+  return doubts
+}
+
+/** Records in the journal what a line of the output says. Each call is without effect if the journal knows it already. */
+const recordLine = (journal: Journal, key: string, { entry, tag, ref }: OutputLine): Observable<unknown> => {
+  switch (entry) {
+    case 'Fresh':
+      return EMPTY
+    case 'Known':
+      return ref ? journal.created(key, ref) : EMPTY
+    case 'InDoubt':
+      return concat(journal.begin(key), journal.ended(key, tag))
+    case 'Finished':
+      return journal.ended(key, tag)
+  }
+}
+
+/** What a line of the output says about its key. */
+type OutputLine = Exclude<ReturnType<typeof readLine>, undefined>
+
+const readLine = (text: string) => {
+  const parsed = E.tryCatch(
+    (): unknown => JSON.parse(text),
+    () => undefined
+  )
+  if (E.isLeft(parsed)) return undefined
+  const line = Line.decode(parsed.right)
+  if (E.isLeft(line)) return undefined
+  const { key, id } = line.right
+  const tag = line.right.ok ? 'Solved' : journalTagOf(line.right.error)
+  return {
+    key: key ?? (id === undefined ? undefined : String(id)),
+    tag,
+    entry: entryAfter(tag),
+    ref: line.right.ok ? undefined : line.right.error.ref
+  }
+}
+
+const isInDoubt = (error: Parameters<typeof journalTagOf>[0]): boolean => entryAfter(journalTagOf(error)) === 'InDoubt'
+
+const Line = t.intersection([
+  t.type({ index: t.number }),
+  t.partial({ key: t.string, id: t.union([t.string, t.number]) }),
+  t.union([
+    t.type({ ok: t.literal(true), taskId: t.string }),
+    t.type({
+      ok: t.literal(false),
+      error: t.intersection([
+        t.type({ _tag: t.string, paid: t.string }),
+        t.partial({ kind: t.string, ref: t.type({ taskId: t.string, createdAt: t.number }) })
+      ])
+    })
+  ])
+])

@@ -1,85 +1,110 @@
-import { parse } from 'csv-parse/sync'
-import { LONGEST_LINE, type Line } from './lines.js'
+import { Readable, pipeline } from 'node:stream'
+import { CsvError, parse } from 'csv-parse'
 import { WrongUsage } from '../shared/context.js'
 
-/** One record: its fields by column, or nothing where it is none. */
-export interface CsvRecord {
-  readonly line: Line
-  readonly fields: Readonly<Record<string, string>> | undefined
-}
+/** One record of the input: its value, or what is wrong with it. Lines count from 1. */
+export type InputRecord = { readonly line: number; readonly content: string } & (
+  { readonly value: unknown } | { readonly problem: string }
+)
 
-const cellsOf = (text: string): ReadonlyArray<string> | undefined => {
-  try {
-    const [cells] = parse(text, { relax_column_count: true })
-    return cells
-  } catch {
-    return undefined
+/** Far more than a task needs; a longer record is not kept in memory. */
+const MAX_RECORD_LENGTH = 65_536
+
+/** Reads one JSON value per line, and skips blank lines. */
+export const jsonRecords = async function* (text: AsyncIterable<string>): AsyncGenerator<InputRecord> {
+  for await (const { line, content } of splitLines(text)) {
+    if (content.trim() === '') continue
+    if (content.length > MAX_RECORD_LENGTH)
+      yield { line, content, problem: 'expected a task, this is too long for one' }
+    else yield readJson(line, content)
   }
 }
 
-const hasOpenQuote = (text: string): boolean => text.split('"').length % 2 === 0
+const readJson = (line: number, content: string): InputRecord => {
+  try {
+    return { line, content, value: JSON.parse(content) }
+  } catch {
+    // The parser's message would repeat the text.
+    return { line, content, problem: 'expected JSON' }
+  }
+}
 
-const joined = (lines: ReadonlyArray<Line>, [first] = lines): Line => ({
-  number: first?.number ?? 0,
-  text: lines.map(({ text }) => text).join('\n'),
-  isCut: lines.some(({ isCut }) => isCut)
-})
+/** Splits text into lines. Of a line that never ends no more is kept than shows that it is too long. */
+const splitLines = async function* (text: AsyncIterable<string>) {
+  let [rest, line] = ['', 0]
+  for await (const chunk of text) {
+    const parts = (rest + chunk).split(/\r\n|\n|\r(?!$)/)
+    rest = (parts.pop() ?? '').slice(0, MAX_RECORD_LENGTH + 1)
+    for (const content of parts) yield { line: (line += 1), content }
+  }
+  yield { line: line + 1, content: rest }
+}
 
-const NEEDED = ['websiteURL', 'websiteKey']
+const REQUIRED_COLUMNS = ['websiteURL', 'websiteKey']
 
-const columnsOf = ({ text }: Line): ReadonlyArray<string> => {
-  const columns = cellsOf(text)?.map((name) => name.trim()) ?? []
-  const missing = NEEDED.filter((name) => !columns.includes(name))
-  if (missing.length === 0) return columns
+/** Reads CSV with a header. Cells that are empty are left out. */
+export const csvRecords = async function* (text: AsyncIterable<string>): AsyncGenerator<InputRecord> {
+  let lastLine = 1
+  const parser = parse({
+    columns: checkedHeader,
+    info: true,
+    // A record with another number of cells, or a quote inside a cell, concerns that record alone.
+    relax_column_count: true,
+    relax_quotes: true,
+    skip_empty_lines: true,
+    trim: true,
+    record_delimiter: ['\r\n', '\n', '\r'],
+    max_record_size: MAX_RECORD_LENGTH
+  })
+  // The loop below gets every error; the callback only keeps it from being thrown a second time.
+  pipeline(Readable.from(text), parser, () => undefined)
+  try {
+    for await (const { record, info } of parser as AsyncIterable<ParsedRecord>) {
+      lastLine = info.lines
+      yield recordOf(record, info)
+    }
+  } catch (error) {
+    if (!(error instanceof CsvError)) throw error
+    throw new WrongUsage(
+      `the input, after line ${lastLine}: a quote is never closed, or a record is longer than ${MAX_RECORD_LENGTH} ` +
+        'characters; nothing after that line was read'
+    )
+  }
+}
+
+interface ParsedRecord {
+  readonly record: Readonly<Record<string, string>>
+  readonly info: { readonly lines: number; readonly error?: CsvError; readonly columns?: unknown }
+}
+
+const checkedHeader = (names: ReadonlyArray<string>): string[] => {
+  const missing = REQUIRED_COLUMNS.filter((name) => !names.includes(name))
+  if (missing.length === 0) return [...names]
   throw new WrongUsage(
     `the input: its first line has no column ${missing.join(' and ')}; expected a header such as ` +
       'websiteURL,websiteKey,isInvisible,id'
   )
 }
 
-/** Puts lines together to records. A quote that is never closed costs its own line, not those after it. */
-class Joiner {
-  #open: Line[] = []
-  #columns: ReadonlyArray<string> | undefined;
-
-  *take(line: Line): Generator<CsvRecord> {
-    if (!this.#columns) {
-      this.#columns = columnsOf(line)
-      return
-    }
-    this.#open.push(line)
-    const whole = joined(this.#open)
-    if (whole.isCut || whole.text.length > LONGEST_LINE) yield* this.#giveUp()
-    else if (!hasOpenQuote(whole.text)) yield* this.#close(whole)
-  }
-
-  *end(): Generator<CsvRecord> {
-    while (this.#open.length > 0) yield* this.#giveUp()
-  }
-
-  *#close(line: Line): Generator<CsvRecord> {
-    const cells = cellsOf(line.text)
-    if (!cells) {
-      yield* this.#giveUp()
-      return
-    }
-    this.#open = []
-    const named = this.#columns?.map((name, at) => [name, cells[at] ?? ''] as const) ?? []
-    yield { line, fields: Object.fromEntries(named.filter(([, cell]) => cell !== '')) }
-  }
-
-  /** The first of the lines is none of a record; those after it are looked at anew. */
-  *#giveUp(): Generator<CsvRecord> {
-    const [first, ...rest] = this.#open
-    this.#open = []
-    if (first) yield { line: first, fields: undefined }
-    for (const line of rest) yield* this.take(line)
-  }
+const recordOf = (record: ParsedRecord['record'], { lines, error }: ParsedRecord['info']): InputRecord => {
+  const cells = Object.entries(record).filter(([, cell]) => cell !== '')
+  const content = JSON.stringify(record)
+  // A multi-line record is known by its first line.
+  const line = lines - (content.match(/\\r\\n|\\n|\\r/g)?.length ?? 0)
+  if (error && hasMoreCells(error)) return { line, content, problem: 'expected as many cells as columns' }
+  return { line, content, value: { ...Object.fromEntries(cells), isInvisible: flagOf(record.isInvisible) } }
 }
 
-/** The records after the header. */
-export const recordsOf = async function* (lines: AsyncIterable<Line>): AsyncGenerator<CsvRecord> {
-  const joiner = new Joiner()
-  for await (const line of lines) yield* joiner.take(line)
-  yield* joiner.end()
-}
+/** Fewer cells leave the last columns empty; with more, all cells may be in the wrong columns. */
+const hasMoreCells = ({ record, columns }: CsvError): boolean =>
+  Array.isArray(record) && Array.isArray(columns) && record.length > columns.length
+
+const FLAGS: ReadonlyMap<string, boolean> = new Map([
+  ['true', true],
+  ['1', true],
+  ['false', false],
+  ['0', false]
+])
+
+const flagOf = (cell: string | undefined): unknown =>
+  cell === undefined || cell === '' ? undefined : (FLAGS.get(cell.toLowerCase()) ?? cell)

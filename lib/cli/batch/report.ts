@@ -1,87 +1,134 @@
 import { explain } from '../../core/model/explain.js'
 import type { TaskRef } from '../../core/model/task.js'
-import type { Orders } from './solve-items.js'
-import { counted, summary } from './summary.js'
-import type { Tally } from './stats.js'
-import { EXIT, exitOfSignal } from '../shared/exit-code.js'
-import { WrongUsage, messageOf, tell, type World } from '../shared/context.js'
+import { WrongUsage, printLine, type CliContext } from '../shared/context.js'
+import { EXIT, exitCodeOfSignal } from '../shared/exit-code.js'
+import type { Row } from '../shared/progress.js'
+import { counted, durationText, messageOf, seconds } from '../shared/text.js'
+import type { BatchStats, Failures } from './stats.js'
+
+/** What the progress display shows. */
+export const progressRows = (stats: BatchStats, total: number | undefined, now: number): ReadonlyArray<Row> => {
+  const { solved, failed, created, skipped, active, done } = stats
+  const elapsedMs = now - stats.startedAt
+  // Skipped items take no time, so they say nothing about the items to come.
+  const perMs = elapsedMs > 0 ? (solved + failed) / elapsedMs : 0
+  const rate = `${(perMs * 1_000).toFixed(perMs < 0.01 ? 1 : 0)}/s`
+  const left = total !== undefined && perMs > 0 ? `${durationText((total - done) / perMs)} left` : ''
+  const counts = `${active} active  ${solved} solved  ${failed} failed  ${created} paid`
+  return [
+    total === undefined
+      ? { text: `${counted(done, 'item')}  ${rate}` }
+      : { text: [`${done}/${total}`, rate, left].filter(Boolean).join('  '), share: Math.min(1, done / (total || 1)) },
+    { text: skipped > 0 ? `${counts}  ${skipped} done before` : counts }
+  ]
+}
 
 /** How a batch ended. */
-export interface Ending {
-  readonly tally: Tally
-  /** What went wrong with the batch as a whole. */
+export interface BatchEnd {
+  readonly stats: BatchStats
+  /** What stopped the batch as a whole. */
   readonly failure: unknown
   readonly signal: NodeJS.Signals | undefined
-  /** Nothing was left to be taken. */
+  /** Whether every item of the input was pulled. */
   readonly isExhausted: boolean
+  readonly elapsedMs: number
+  /** Roughly how many items the input has, if that is known. */
+  readonly total: number | undefined
+  readonly hasJournal: boolean
+  readonly isEmbedded: boolean
+  readonly commandLine: string
 }
 
-const SIGNAL_NAMES: Readonly<Partial<Record<NodeJS.Signals, string>>> = { SIGINT: 'Ctrl-C' }
+/** Prints what became of a batch and how to continue it; returns the exit code. */
+export const printReport = ({ stderr }: CliContext, end: BatchEnd): number => {
+  const { stats, failure } = end
+  // Nothing was done, so the user has to correct the command and nothing else.
+  if (failure instanceof WrongUsage && stats.done === 0) throw failure
+  const reason = reasonOf(end)
+  const remarks = [...(reason === undefined ? [] : [reason, notPulled(end)]), ...howToContinue(end)]
+  printLine(stderr, [summary(stats, end.elapsedMs), ...(remarks.length > 0 ? ['', ...remarks] : [])].join('\n'))
+  return exitCodeOf(end)
+}
 
-const reasonOf = ({ tally, failure, signal }: Ending): string | undefined => {
-  if (tally.account) return explain(tally.account)
+const exitCodeOf = ({ stats, failure, signal, isExhausted }: BatchEnd): number => {
+  if (signal && (!isExhausted || stats.resumable > 0)) return exitCodeOfSignal(signal)
+  const isComplete = failure === undefined && stats.writeFailures === 0 && !stats.account
+  return Math.max(stats.worstExit, stats.unreported.length > 0 ? EXIT.paid : isComplete ? EXIT.solved : EXIT.unpaid)
+}
+
+const summary = (stats: BatchStats, elapsedMs: number): string =>
+  [heading(stats, elapsedMs), paidText(stats), ...timesText(stats), ...failuresText(stats)].join('\n')
+
+const heading = ({ solved, failed, skipped, repeated, done }: BatchStats, elapsedMs: number): string => {
+  const parts = [
+    `${solved.toLocaleString('en')} solved`,
+    `${failed.toLocaleString('en')} failed`,
+    ...(skipped > 0 ? [`${skipped.toLocaleString('en')} done before`] : []),
+    ...(repeated > 0 ? [counted(repeated, 'repeated id')] : [])
+  ]
+  return `${counted(done, 'item')} in ${durationText(elapsedMs)}: ${parts.join(', ')}.`
+}
+
+const paidText = ({ created, inDoubt }: BatchStats): string =>
+  `Paid for: ${counted(created, 'new task')}${inDoubt > 0 ? `, and perhaps ${inDoubt.toLocaleString('en')} more` : ''}.`
+
+const timesText = ({ times }: BatchStats): ReadonlyArray<string> => {
+  if (times.count === 0) return []
+  const [half, most] = [times.percentile(50), times.percentile(95)].map(seconds)
+  return [`Time to token: half within ${half} s, 95 % within ${most} s, all within ${seconds(times.max)} s.`]
+}
+
+const failuresText = ({ failures }: BatchStats): ReadonlyArray<string> =>
+  failures.size === 0
+    ? []
+    : ['', 'Failed:', ...[...failures].sort(([, one], [, other]) => other.count - one.count).map(failureText)]
+
+const MAX_WIDTH = 79
+
+const failureText = ([name, { count, lines }]: readonly [string, Failures]): string => {
+  const where = `line${count === 1 ? '' : 's'} ${lines.join(', ')}${count > lines.length ? ', …' : ''}`
+  // An error code comes from the service and may have any length.
+  return `  ${String(count).padStart(7)}  ${name.slice(0, 36).padEnd(36)}  ${where}`.slice(0, MAX_WIDTH)
+}
+
+const reasonOf = ({ stats, failure, signal }: BatchEnd): string | undefined => {
+  if (stats.account) return explain(stats.account)
+  if (stats.writeFailures > 0)
+    return `${counted(stats.writeFailures, 'outcome')} could not be written: ${messageOf(failure)}.`
   if (failure !== undefined) return messageOf(failure)
-  if (tally.unwritten > 0)
-    return `${counted(tally.unwritten, 'outcome')} could not be written: nobody reads them, or the disk is full.`
-  return signal && `Stopped by ${SIGNAL_NAMES[signal] ?? signal}.`
+  return signal && `Stopped by ${signal === 'SIGINT' ? 'Ctrl-C' : signal}.`
 }
 
-const notTaken = ({ places: { input } }: Orders, { tally, isExhausted }: Ending): string => {
-  if (isExhausted) return 'All items were taken.'
-  const left = input.total === undefined ? undefined : Math.max(0, input.total - tally.over)
-  return left === undefined ? 'The rest was not taken.' : `Not taken: ${counted(left, 'item')}.`
+const notPulled = ({ stats, isExhausted, total }: BatchEnd): string => {
+  if (isExhausted) return 'The whole input was read.'
+  return total === undefined
+    ? 'The rest of the input was not read.'
+    : `Not read: ${counted(Math.max(0, total - stats.done), 'item')}.`
 }
 
-const isLeft = ({ tally, failure, isExhausted }: Ending): boolean =>
-  !isExhausted || failure !== undefined || tally.open > 0 || tally.untold.length > 0 || tally.account !== undefined
+const howToContinue = (end: BatchEnd): ReadonlyArray<string> => {
+  const { stats, failure, isExhausted } = end
+  const isIncomplete = !isExhausted || failure !== undefined || stats.account !== undefined
+  if (!isIncomplete && stats.resumable === 0 && stats.unreported.length === 0) return []
+  if (end.isEmbedded) return ['The tasks belonged to the embedded emulator, which ends with this command.']
+  if (end.hasJournal)
+    return ['To continue, run the same command again; no task is paid for twice:', `  ${end.commandLine}`]
+  return [
+    ...(stats.resumable > 0 ? ['Active tasks are paid for; their references are in the output, as error.ref.'] : []),
+    ...resumeText(stats.unreported),
+    ...(isExhausted
+      ? []
+      : [
+          'The same command would pay again for tasks that are done: remove them from the input,',
+          'and use --out FILE, so that the batch can be continued.'
+        ])
+  ]
+}
 
-const resumable = (refs: ReadonlyArray<TaskRef>): ReadonlyArray<string> =>
+const resumeText = (refs: ReadonlyArray<TaskRef>): ReadonlyArray<string> =>
   refs.length === 0
     ? []
     : [
-        'Paid for, and not told in the output. For each: rx-captcha resume TASKID --created-at MS',
-        ...refs.map(({ taskId, createdAt }) => `  ${taskId}  ${createdAt}`)
+        'These tasks are paid for and not in the output. Resume each at no further cost:',
+        ...refs.map(({ taskId, createdAt }) => `  rx-captcha resume ${taskId} --created-at ${createdAt}`)
       ]
-
-/** How to go on without a journal. */
-const byHand = ({ places }: Orders, { tally, isExhausted }: Ending): ReadonlyArray<string> => [
-  ...resumable(tally.untold),
-  ...(tally.open > tally.untold.length
-    ? [
-        'Open tasks are paid for; the output tells each as error.ref. To go on with one:',
-        '  rx-captcha resume TASKID --created-at MS'
-      ]
-    : []),
-  ...(isExhausted
-    ? []
-    : [
-        places.isRemembered
-          ? 'The same command goes on: it leaves out what --out has a line of, unless unpaid.'
-          : 'The same command would begin anew, and pay anew: take out what has a line first,\nor use --journal and --out.'
-      ])
-]
-
-const howToGoOn = (orders: Orders, ending: Ending): ReadonlyArray<string> => {
-  if (!isLeft(ending)) return []
-  if (orders.embedded) return ['Its tasks were those of the embedded emulator, which ends with this command.']
-  if (!orders.places.journal) return byHand(orders, ending)
-  return ['To go on, with the same input; what is paid for is not paid again:', `  ${orders.commandLine}`]
-}
-
-const exitOf = ({ tally, failure, signal, isExhausted }: Ending): number => {
-  if (signal && (!isExhausted || tally.open > 0)) return exitOfSignal(signal)
-  const ofAll = failure === undefined && tally.unwritten === 0 && !tally.account ? EXIT.solved : EXIT.unpaid
-  return Math.max(tally.worstExit, tally.untold.length > 0 ? EXIT.paid : ofAll)
-}
-
-/** Tells on stderr what became of a batch and how to go on; gives the exit code. */
-export const leaving = ({ stderr }: World, orders: Orders, ending: Ending): number => {
-  const { tally, failure } = ending
-  // Nothing was taken, and somebody only has to correct the command.
-  if (failure instanceof WrongUsage && tally.over === 0) throw failure
-  const reason = reasonOf(ending)
-  const tookMs = orders.scheduler.now() - tally.startedAt
-  const words = [...(reason === undefined ? [] : [reason, notTaken(orders, ending)]), ...howToGoOn(orders, ending)]
-  tell(stderr, [summary(tally, tookMs), ...(words.length > 0 ? ['', ...words] : [])].join('\n'))
-  return exitOf(ending)
-}

@@ -1,51 +1,176 @@
-import { firstValueFrom } from 'rxjs'
+import { ReplaySubject, firstValueFrom, interval, lastValueFrom, type SchedulerLike } from 'rxjs'
+import type { Outcome } from '../../core/model/batch.js'
+import type { SolverOptions } from '../../core/model/options.js'
+import type { RecaptchaV2Solution } from '../../core/model/recaptcha-v2.js'
 import type { Solver } from '../../core/solver.js'
-import { leaving } from './report.js'
-import { openProgress, type Progress } from './progress.js'
-import { Run, type Orders } from './solve-items.js'
-import { closed } from '../solve/run-task.js'
-import { hear, type World } from '../shared/context.js'
 import { createSolver } from '../../http/create-solver.js'
+import { closeSolver } from '../shared/close-solver.js'
+import { printLine, signalStream, type CliContext } from '../shared/context.js'
+import { drawProgress, type Progress } from '../shared/progress.js'
+import type { BatchFiles } from './files.js'
+import { ItemKeys } from './item.js'
+import type { KeyedItem } from './output.js'
+import { printReport, progressRows } from './report.js'
+import { BatchStats } from './stats.js'
 
-const STOPPING = 'No more is taken; what is open is finished. Ctrl-C once more stops at once.'
-
-const listen = (run: Run, world: World, solver: Solver, progress: Progress) => {
-  const { wishes } = run
-  const { heard, stop } = hear(world.signals)
-  heard.subscribe((signal) => {
-    wishes.hear(signal)
-    if (wishes.isPatient) progress.note(STOPPING)
-  })
-  wishes.stopNow.subscribe(() => void solver.close())
-  return stop
+export interface BatchConfig {
+  readonly files: BatchFiles
+  readonly options: SolverOptions
+  readonly concurrency: number | undefined
+  /** Whether the service is the embedded emulator, whose tasks end with this command. */
+  readonly isEmbedded: boolean
+  /** The command line, to be run again. */
+  readonly commandLine: string
+  readonly scheduler: SchedulerLike
 }
 
-/** Waits for the run, but not beyond the user's patience; gives what went wrong with it as a whole. */
-const failureOf = (run: Run, left: Promise<unknown>): Promise<unknown> =>
-  Promise.race([
-    run.solve().then(
-      () => undefined,
-      (error: unknown) => error
-    ),
-    left
-  ])
-
-/** Solves all items of the input, and gives the exit code. */
-export const runBatch = async (world: World, orders: Orders): Promise<number> => {
-  const solver = createSolver({ ...orders.options, scheduler: orders.scheduler })
-  const run = new Run(orders, solver)
-  const { tally, wishes } = run
-  const progress = openProgress(world.stderr, tally, orders.places.input.total, orders.scheduler)
-  const stop = listen(run, world, solver, progress)
+/** Solves all items of the input, prints a report and returns the exit code. */
+export const runBatch = async (context: CliContext, config: BatchConfig): Promise<number> => {
+  const { options, scheduler, files, isEmbedded, commandLine } = config
+  const solver = createSolver({ ...options, scheduler })
+  const stats = new BatchStats(scheduler.now())
+  const requests = new StopRequests()
+  const progress = showProgress(context, config, stats)
+  const { signals, stop } = signalStream(context)
+  signals.subscribe((signal) => {
+    requests.onSignal(signal)
+    if (requests.level === 1) progress.note(STOPPING)
+    if (requests.level === 2) void solver.close()
+  })
   try {
-    const left = firstValueFrom(wishes.leave)
-    const failure = await failureOf(run, left)
+    const reader = new ItemReader(files, stats)
+    const left = firstValueFrom(requests.leave)
+    const failure = await Promise.race([failureOf(solveItems(solver, config, stats, reader, requests)), left])
     progress.close()
-    await closed(solver, world.stderr, wishes.leave)
-    await Promise.race([run.written(), left])
-    return leaving(world, orders, { tally, failure, signal: wishes.signal, isExhausted: run.isExhausted })
+    await closeSolver(solver, context.stderr, requests.leave)
+    return printReport(context, {
+      ...{ stats, failure, signal: requests.signal, isExhausted: reader.isExhausted },
+      ...{ total: files.input.total, hasJournal: files.journal !== undefined, isEmbedded, commandLine },
+      elapsedMs: scheduler.now() - stats.startedAt
+    })
   } finally {
     progress.close()
     stop()
+  }
+}
+
+const STOPPING = 'Stopping: waiting for active tasks. Press Ctrl-C again to stop now.'
+
+const solveItems = (
+  solver: Solver,
+  { concurrency, files: { output, journal }, options }: BatchConfig,
+  stats: BatchStats,
+  reader: ItemReader,
+  requests: StopRequests
+): Promise<unknown> => {
+  solver.events.subscribe((event) => {
+    stats.onEvent(event)
+  })
+  solver.orphans.subscribe(({ ref }) => stats.unreported.push(ref))
+  const toTask = ({ task }: KeyedItem) => {
+    stats.pulled += 1
+    return task
+  }
+  const deliver = ({ item, result }: Outcome<KeyedItem, RecaptchaV2Solution>) => {
+    stats.onOutcome(result, item.line)
+    return output.write(item, result).catch((error: unknown) => {
+      stats.onWriteFailure(result)
+      throw error
+    })
+  }
+  const outcomes = solver.solveAll(reader.items(options.clientKey), toTask, {
+    concurrency,
+    until: requests.stopPulling,
+    deliver,
+    ...(journal && { journal, keyOf: ({ key = '' }: KeyedItem) => key })
+  })
+  return lastValueFrom(outcomes, { defaultValue: undefined })
+}
+
+const failureOf = (work: Promise<unknown>): Promise<unknown> =>
+  work.then(
+    () => undefined,
+    (error: unknown) => error
+  )
+
+/** The items of the input with their keys. */
+class ItemReader {
+  readonly #files: BatchFiles
+  readonly #stats: BatchStats
+  readonly #keys: ItemKeys | undefined
+  /** Whether every item was pulled. */
+  isExhausted = false
+
+  constructor(files: BatchFiles, stats: BatchStats) {
+    this.#files = files
+    this.#stats = stats
+    // Keys cost memory for every item, so they are made only if a later run may need them.
+    this.#keys = files.journal && new ItemKeys()
+  }
+
+  async *items(clientKey: string): AsyncGenerator<KeyedItem> {
+    let index = 0
+    for await (const item of this.#files.input.items(clientKey)) {
+      const key = this.#keys?.next(item)
+      if (this.#keys && key === undefined) this.#stats.repeated += 1
+      else yield { ...item, index, key }
+      index += 1
+    }
+    this.isExhausted = true
+  }
+}
+
+/** How urgently the user wants to stop: 1 stops pulling, 2 stops now, 3 waits for nothing. */
+class StopRequests {
+  readonly #stopPulling = new ReplaySubject<void>(1)
+  readonly #leave = new ReplaySubject<void>(1)
+  #level = 0
+  #signal: NodeJS.Signals | undefined
+
+  readonly stopPulling = this.#stopPulling.asObservable()
+  readonly leave = this.#leave.asObservable()
+
+  get level(): number {
+    return this.#level
+  }
+
+  get signal(): NodeJS.Signals | undefined {
+    return this.#signal
+  }
+
+  /** SIGTERM and SIGHUP stop now: a process manager does not wait for five minutes. */
+  onSignal(signal: NodeJS.Signals): void {
+    this.#signal ??= signal
+    this.#level = this.#level === 0 && signal !== 'SIGINT' ? 2 : this.#level + 1
+    this.#stopPulling.next()
+    if (this.#level > 2) this.#leave.next()
+  }
+}
+
+const PRINT_EVERY_MS = 10_000
+
+/** Rows on a terminal; a line every ten seconds elsewhere, and where the outcomes are printed on a terminal too. */
+const showProgress = (
+  { stderr }: CliContext,
+  { files: { input, output }, scheduler }: BatchConfig,
+  stats: BatchStats
+): Progress => {
+  const rows = () => progressRows(stats, input.total, scheduler.now())
+  if (stderr.isTTY === true && !output.isOnTerminal) return drawProgress(stderr, rows)
+  const printing = interval(PRINT_EVERY_MS, scheduler).subscribe(() => {
+    printLine(
+      stderr,
+      rows()
+        .map(({ text }) => text)
+        .join('  ')
+    )
+  })
+  return {
+    note: (text) => {
+      printLine(stderr, text)
+    },
+    close: () => {
+      printing.unsubscribe()
+    }
   }
 }

@@ -2,79 +2,78 @@ import * as E from 'fp-ts/lib/Either.js'
 import type { SolveError } from '../../core/model/error.js'
 import type { TaskEvent } from '../../core/model/event.js'
 import type { RecaptchaV2Solution } from '../../core/model/recaptcha-v2.js'
-import type { Solved } from '../../core/model/task.js'
+import type { SolveResult } from '../../core/model/result.js'
+import { DELAY_REASONS } from '../shared/progress.js'
+import { seconds } from '../shared/text.js'
 
-/** What was arranged for one task, and how it is to end. */
+/** One task of the demonstration, and how it ends. */
 export interface Scene {
   readonly about: string
   readonly ends: 'Solved' | SolveError['_tag']
-  /** What else has to be seen on the way. */
-  readonly meets?: 'unavailable' | 'network'
 }
 
 export const SCENES: ReadonlyArray<Scene> = [
-  { about: 'undisturbed', ends: 'Solved' },
-  { about: 'told to come later', ends: 'Solved', meets: 'unavailable' },
-  { about: 'a poll is lost', ends: 'Solved', meets: 'network' },
-  { about: 'the service fails', ends: 'TaskFailed' },
-  { about: 'its id is lost', ends: 'CreateUnknown' },
-  { about: 'undisturbed', ends: 'Solved' }
+  { about: 'no fault', ends: 'Solved' },
+  { about: 'service is busy', ends: 'Solved' },
+  { about: 'poll is lost', ends: 'Solved' },
+  { about: 'service fails', ends: 'TaskFailed' },
+  { about: 'task id is lost', ends: 'CreateUnknown' },
+  { about: 'no fault', ends: 'Solved' }
 ]
 
-/** The events of a task, and that it was taken up. */
-export type Happened = TaskEvent<RecaptchaV2Solution> | { readonly _tag: 'Begun'; readonly at: number }
+/** createTask calls count as they arrive: the second one is refused for now, and is sent again as the third. */
+export const FAULTS: ReadonlyArray<string> = [
+  'createTask:2:ERROR_NO_SLOT_AVAILABLE;retry-after=4',
+  'getTaskResult:3:reset',
+  'task:4:ERROR_CAPTCHA_UNSOLVABLE',
+  'createTask:6:billed+reset'
+]
+
+// With this seed the third task takes 6 to 9 s and all others less than 6, so it alone has a third poll.
+export const SEED = 27_298
+export const READY_AFTER_MS: readonly [min: number, max: number] = [1_500, 9_000]
 
 /** What is known of one task. */
-export interface Row {
+export interface SceneState {
   readonly name: string
-  readonly beganAt?: number
-  readonly endedAt?: number
-  readonly taskId?: string
-  readonly asked: number
-  readonly met: ReadonlyArray<string>
-  readonly result?: E.Either<SolveError, Solved<RecaptchaV2Solution>>
+  readonly startedAt: number
+  readonly endedAt: number
+  readonly taskId: string | undefined
+  readonly polls: number
+  readonly note: string
+  readonly result: SolveResult<RecaptchaV2Solution> | undefined
 }
 
-export const blank = ({ about }: Scene, index: number): Row => ({
-  name: `${index + 1}  ${about.padEnd(18)}`,
-  asked: 0,
-  met: []
+export const startOf = ({ about }: Scene, index: number, startedAt: number): SceneState => ({
+  name: `${index + 1}  ${about.padEnd(15)}`,
+  startedAt,
+  endedAt: startedAt,
+  taskId: undefined,
+  polls: 0,
+  note: 'starts',
+  result: undefined
 })
 
-export const next = (row: Row, event: Happened): Row => {
+export const nextState = (state: SceneState, event: TaskEvent<RecaptchaV2Solution>): SceneState => {
+  const at = { ...state, endedAt: event.at }
   switch (event._tag) {
-    case 'Begun':
-      return { ...row, beganAt: event.at }
     case 'Created':
-      return { ...row, taskId: event.ref.taskId }
+      return { ...at, taskId: event.ref.taskId, note: 'created' }
     case 'Polled':
-      return { ...row, asked: event.polls }
+      return { ...at, polls: event.polls, note: `poll ${event.polls}` }
     case 'Delayed':
-      return { ...row, met: [...row.met, event.reason] }
+      return { ...at, note: `${DELAY_REASONS[event.reason]}, wait ${seconds(event.waitMs)} s` }
     case 'AssumedNotCreated':
-      return row
-    case 'Settled':
-      return { ...row, endedAt: event.at, result: event.result }
+      return { ...at, note: `HTTP ${event.status}` }
+    case 'Settled': {
+      const { result } = event
+      return { ...at, result, note: E.isRight(result) ? 'solved' : `${result.left._tag}, paid: ${result.left.paid}` }
+    }
   }
 }
 
-export const tagOf = ({ result }: Row): Scene['ends'] | undefined =>
+export const tagOf = ({ result }: SceneState): Scene['ends'] | undefined =>
   result && (E.isLeft(result) ? result.left._tag : 'Solved')
 
-/** Of one use, and not ours to show whole. */
-const cut = (text: string, length: number): string => `${text.slice(0, length)}…`
-
-export const tokenOf = ({ result }: Row): string | undefined =>
-  result && E.isRight(result) ? cut(result.right.solution.gRecaptchaResponse, 10) : undefined
-
-export const idOf = ({ taskId }: Row): string => (taskId === undefined ? '-' : cut(taskId, 8))
-
-export const paidOf = ({ result }: Row): 'yes' | 'no' | 'perhaps' => {
-  if (!result) return 'no'
-  if (E.isRight(result)) return 'yes'
-  return result.left.paid === 'unknown' ? 'perhaps' : result.left.paid
-}
-
-/** How long it took, or has taken so far. */
-export const tookMs = ({ beganAt, endedAt }: Row, now: number): number =>
-  beganAt === undefined ? 0 : (endedAt ?? now) - beganAt
+export const paidOf = ({ result }: SceneState): 'yes' | 'no' | 'unknown' =>
+  !result ? 'no' : E.isRight(result) ? 'yes' : result.left.paid

@@ -1,46 +1,46 @@
+import { InvalidArgumentError } from 'commander'
 import { MAX_TIMER_MS } from '../../core/model/options.js'
-import { WrongUsage } from './context.js'
 
-/** Reads one option or variable; `name` is what the user wrote it as. */
-export type Read<A> = (name: string, text: string) => A
+/** Parses the text of an option or of its variable; throws commander's error for text that does not fit. */
+export type Parse<A> = (text: string) => A
 
-/** Strictly digits: `1e3`, `0x10` and `3.0` are more often a slip than meant. */
-export const whole =
-  (from: number, to: number, what: string): Read<number> =>
-  (name, text) => {
+/** Digits only: `1e3`, `0x10` and `3.0` are more often a mistake than meant. */
+export const integerBetween =
+  (from: number, to: number, what: string): Parse<number> =>
+  (text) => {
     const value = /^\d+$/.test(text) ? Number(text) : NaN
     if (value >= from && value <= to) return value
-    throw new WrongUsage(`${name}: expected ${what}, a whole number from ${from} to ${to}, not ${JSON.stringify(text)}`)
+    throw new InvalidArgumentError(`Expected ${what} from ${from} to ${to}.`)
   }
 
-/** A rate, which may have decimals; its bounds are the solver's. */
-export const rate: Read<number> = (name, text) => {
-  if (/^\d+(\.\d+)?$/.test(text)) return Number(text)
-  throw new WrongUsage(`${name}: expected a number such as 20 or 0.5, not ${JSON.stringify(text)}`)
+export const duration = integerBetween(1, MAX_TIMER_MS, 'a whole number of milliseconds')
+
+// Ten digits are seconds, and would name a day in January 1970.
+export const instant = integerBetween(1_000_000_000_000, 8_640_000_000_000_000, 'epoch milliseconds')
+
+export const port = integerBetween(0, 65_535, 'a port')
+
+export const seed = integerBetween(0, 2 ** 32 - 1, 'a whole number')
+
+export const concurrency = integerBetween(1, 100_000, 'a whole number')
+
+/** A rate may have decimals. */
+export const rate: Parse<number> = (text) => {
+  const value = /^\d+(\.\d+)?$/.test(text) ? Number(text) : NaN
+  if (value >= 0.001 && value <= 1_000) return value
+  throw new InvalidArgumentError('Expected a number from 0.001 to 1000, such as 20 or 0.5.')
 }
 
-export const duration = whole(1, MAX_TIMER_MS, 'milliseconds')
-
-const LATEST_INSTANT = 8_640_000_000_000_000
-
-// Ten digits are seconds, and would stand for a day in January 1970.
-export const instant = whole(1_000_000_000_000, LATEST_INSTANT, 'epoch milliseconds')
-
-export const port = whole(0, 65_535, 'a port')
-
-export const seed = whole(0, 2 ** 32 - 1, 'a seed')
-
-const wait = whole(0, MAX_TIMER_MS, 'milliseconds or MIN-MAX')
+const wait = integerBetween(0, MAX_TIMER_MS, 'MIN-MAX, or a whole number of milliseconds')
 
 /** `N` or `MIN-MAX`. */
-export const range: Read<number | readonly [min: number, max: number]> = (name, text) => {
+export const waitRange: Parse<number | readonly [min: number, max: number]> = (text) => {
   const [, first, last] = /^(\d+)-(\d+)$/.exec(text) ?? []
-  if (first === undefined || last === undefined) return wait(name, text)
-  const [min, max] = [wait(name, first), wait(name, last)]
-  if (min > max) throw new WrongUsage(`${name}: expected MIN-MAX with the smaller number first, not ${text}`)
+  if (first === undefined || last === undefined) return wait(text)
+  const [min, max] = [wait(first), wait(last)]
+  if (min > max) throw new InvalidArgumentError('Expected MIN-MAX with the smaller number first.')
   return [min, max]
 }
 
-/** What was given, read; `undefined` stays. */
-export const optional = <A>(read: Read<A>, name: string, text: string | undefined): A | undefined =>
-  text === undefined ? undefined : read(name, text)
+/** Collects the values of an option that may be repeated. */
+export const collect = (value: string, previous: ReadonlyArray<string>): ReadonlyArray<string> => [...previous, value]

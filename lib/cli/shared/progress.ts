@@ -1,63 +1,66 @@
-import { Subscription, interval } from 'rxjs'
+import { Format, MultiBar, type GenericFormatter } from 'cli-progress'
+import { interval } from 'rxjs'
 import type { TaskEvent } from '../../core/model/event.js'
-import { printable, type Output } from './context.js'
+import type { Output } from './context.js'
+import { printable } from './text.js'
 
-/** One line on a terminal, kept up to date; nothing elsewhere. */
-export interface Line {
-  readonly show: (event: TaskEvent<unknown>) => void
-  readonly clear: () => void
+/** One line of a progress display. `share`, from 0 to 1, is drawn as a bar before the text. */
+export interface Row {
+  readonly text: string
+  readonly share?: number | undefined
 }
 
-const NOWHERE: Line = { show: () => undefined, clear: () => undefined }
-
-const plural = (n: number, word: string): string => `${n} ${word}${n === 1 ? '' : 's'}`
-
-interface Shown {
-  readonly task: string
-  readonly asked: number
-  readonly note: string
+/** A display of rows at the bottom of a terminal. */
+export interface Progress {
+  /** Prints a line above the rows, which stays. */
+  readonly note: (text: string) => void
+  /** Draws the rows a last time, or erases them; later calls do nothing. */
+  readonly close: () => void
 }
 
-// Shorter than REASONS: the id of the task takes half of a line.
-const NOTES = { rate: 'in its turn', unavailable: 'come later', network: 'no answer', reply: 'bad answer' } as const
+const REDRAW_EVERY_MS = 200
+const BAR_WIDTH = 20
 
-const next = (shown: Shown, event: TaskEvent<unknown>): Shown => {
-  switch (event._tag) {
-    case 'Created':
-      return { ...shown, task: event.ref.taskId, note: '' }
-    case 'Polled':
-      return { task: event.ref.taskId, asked: event.polls, note: '' }
-    case 'Delayed':
-      return { ...shown, note: `${NOTES[event.reason]}, wait ${Math.ceil(event.waitMs / 1_000)} s` }
-    case 'AssumedNotCreated':
-      return { ...shown, note: `HTTP ${event.status}, comes later` }
-    case 'Settled':
-      return shown
+/** Draws `rows()` five times a second. The number of rows stays the same. */
+export const drawProgress = (
+  output: Output,
+  rows: () => ReadonlyArray<Row>,
+  { erase = false }: { readonly erase?: boolean } = {}
+): Progress => {
+  const format: GenericFormatter = (options, { progress }, { text, hasBar }: { text: string; hasBar: boolean }) => {
+    const line = printable(hasBar ? `[${Format.BarFormat(progress, options)}] ${text}` : text)
+    // A line as wide as the terminal would wrap, and the next drawing would start below it.
+    return line.slice(0, (output.columns ?? 80) - 1)
   }
-}
-
-export const openLine = (output: Output): Line => {
-  if (output.isTTY !== true) return NOWHERE
-  const startedAt = Date.now()
-  let shown: Shown = { task: 'creating a task', asked: 0, note: '' }
-  const draw = () => {
-    const elapsed = `${Math.round((Date.now() - startedAt) / 1_000)} s`
-    const parts = [shown.task, plural(shown.asked, 'poll'), elapsed, shown.note]
-    const text = printable(parts.filter((part) => part !== '').join(' · '))
-    // A line as wide as the terminal would wrap, and the next one be drawn below it.
-    output.write(`\r${text.slice(0, (output.columns ?? 80) - 1)}\x1b[K`)
+  const options = { stream: output, format, barsize: BAR_WIDTH, clearOnComplete: erase, hideCursor: true }
+  const bars = new MultiBar({ ...options, gracefulExit: false, emptyOnZero: true })
+  const lines = rows().map(() => bars.create(1, 0, { text: '', hasBar: false }))
+  const draw = (): void => {
+    rows().forEach(({ text, share }, at) => lines[at]?.update(share ?? 0, { text, hasBar: share !== undefined }))
+    bars.update()
   }
-  const ticking = interval(1_000).subscribe(draw)
-  const open = new Subscription(() => output.write('\r\x1b[K'))
-  open.add(ticking)
   draw()
+  const drawing = interval(REDRAW_EVERY_MS).subscribe(draw)
   return {
-    show: (event) => {
-      shown = next(shown, event)
-      if (!open.closed) draw()
+    note: (text) => {
+      bars.log(`${printable(text)}\n`)
+      bars.update()
     },
-    clear: () => {
-      open.unsubscribe()
+    close: () => {
+      if (drawing.closed) return
+      drawing.unsubscribe()
+      draw()
+      bars.stop()
     }
   }
+}
+
+/** Why a task waits longer than usual. */
+export const DELAY_REASONS: Readonly<
+  Record<Extract<TaskEvent<never>, { readonly _tag: 'Delayed' }>['reason'], string>
+> = {
+  rate: 'waiting for its permit',
+  unavailable: 'service unavailable',
+  network: 'no reply',
+  reply: 'bad reply'
 }

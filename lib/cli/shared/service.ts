@@ -1,76 +1,47 @@
 import { readFile } from 'node:fs/promises'
-import { duration, optional } from './parse.js'
-import { WrongUsage, codeOf, messageOf, quoted, type World } from './context.js'
 import type { SolverOptions } from '../../core/model/options.js'
+import { WrongUsage, type CliContext } from './context.js'
+import { codeOf, messageOf, shellQuoted } from './text.js'
 
-/** The options of every command that talks to the service, as they were written. */
-export interface ServiceGiven {
+/** The options of every command that calls the service. */
+export interface ServiceFlags {
   readonly baseUrl?: string
-  readonly pollEveryMs?: string
-  readonly giveUpAfterMs?: string
+  readonly pollEveryMs?: number
+  readonly giveUpAfterMs?: number
   readonly clientKeyFile?: string
   readonly emulator?: true
   readonly fault: ReadonlyArray<string>
 }
 
-/** Whom to ask and how. */
+/** The service that a command calls. */
 export interface Service {
   readonly options: SolverOptions
-  /** What a command line has to repeat to reach the same service. */
-  readonly repeated: ReadonlyArray<string>
-  /** The embedded emulator, whose tasks end with this command. */
-  readonly embedded: boolean
+  /** The options that another command line needs to reach the same service. */
+  readonly flags: ReadonlyArray<string>
+  /** The embedded emulator, whose tasks end with the command. */
+  readonly isEmbedded: boolean
   readonly close: () => Promise<void>
 }
 
-export const KEY_VARIABLE = 'CAPTCHA_CLIENT_KEY'
-
-export const ENV_HELP = `Environment variables:
-  ${KEY_VARIABLE}         the key of the account; never taken as an argument
-  CAPTCHA_CLIENT_KEY_FILE    a file that holds it, as --client-key-file
-  CAPTCHA_BASE_URL           as --base-url
-  CAPTCHA_POLL_EVERY_MS      as --poll-every-ms
-  CAPTCHA_GIVE_UP_AFTER_MS   as --give-up-after-ms
-  An option goes before its variable; an empty variable counts as not set.`
-
-type Env = World['env']
-
-// An empty variable is how containers and CI say "not set".
-const notEmpty = (text: string | undefined) => (text === '' ? undefined : text)
-
-/** An option, or else its variable. */
-const given = (env: Env, option: string, value: string | undefined, variable: string) =>
-  value === undefined ? { name: variable, text: notEmpty(env[variable]) } : { name: option, text: value }
-
-const durationOf = (env: Env, option: string, value: string | undefined, variable: string) => {
-  const { name, text } = given(env, option, value, variable)
-  return optional(duration, name, text)
+/** Resolves the options, and starts the emulator if it is wanted. */
+export const openService = async ({ env, loadEmulator }: CliContext, flags: ServiceFlags): Promise<Service> => {
+  const { baseUrl, pollEveryMs, giveUpAfterMs, clientKeyFile, emulator, fault } = flags
+  const pace = { pollEveryMs, giveUpAfterMs }
+  if (emulator) return embeddedService(loadEmulator, pace, fault)
+  return {
+    options: { ...pace, clientKey: await clientKeyOf(env, clientKeyFile), baseUrl },
+    flags: [
+      ...(baseUrl === undefined ? [] : ['--base-url', shellQuoted(baseUrl)]),
+      ...(clientKeyFile === undefined ? [] : ['--client-key-file', shellQuoted(clientKeyFile)])
+    ],
+    isEmbedded: false,
+    close: () => Promise.resolve()
+  }
 }
 
-// The path is not repeated: somebody may have put the key itself there.
-const keyIn = async (name: string, path: string): Promise<string> => {
-  const text = await readFile(path, 'utf8').catch((error: unknown) => {
-    throw new WrongUsage(`${name}: the file cannot be read (${codeOf(error)})`)
-  })
-  const key = text.trim()
-  if (/\s/.test(key) || key === '') throw new WrongUsage(`${name}: expected a file with the key alone in it`)
-  return key
-}
-
-const clientKeyOf = async (env: Env, file: string | undefined): Promise<string> => {
-  const key = env[KEY_VARIABLE]?.trim()
-  if (file === undefined && key) return key
-  const { name, text } = given(env, '--client-key-file', file, 'CAPTCHA_CLIENT_KEY_FILE')
-  if (text !== undefined) return keyIn(name, text)
-  throw new WrongUsage(
-    `no client key: set ${KEY_VARIABLE}, or name a file that holds it with --client-key-file. ` +
-      'Without an account, try --emulator'
-  )
-}
-
-const embedded = async (
-  load: World['loadEmulator'],
-  pace: SolverOptionsOfPace,
+const embeddedService = async (
+  load: CliContext['loadEmulator'],
+  pace: Pick<SolverOptions, 'pollEveryMs' | 'giveUpAfterMs'>,
   faults: ReadonlyArray<string>
 ): Promise<Service> => {
   const { EMULATOR_KEY, startEmulator } = await load()
@@ -80,31 +51,45 @@ const embedded = async (
   const { url, close } = await startEmulator({ faults, readyAfterMs }).catch((error: unknown) => {
     throw new WrongUsage(`--fault: ${messageOf(error)}`)
   })
-  return { options: { ...pace, clientKey: EMULATOR_KEY, baseUrl: url }, repeated: [], embedded: true, close }
+  return { options: { ...pace, clientKey: EMULATOR_KEY, baseUrl: url }, flags: [], isEmbedded: true, close }
 }
 
-type SolverOptionsOfPace = Pick<SolverOptions, 'pollEveryMs' | 'giveUpAfterMs'>
+export const KEY_VARIABLE = 'CAPTCHA_CLIENT_KEY'
+const KEY_FILE_VARIABLE = 'CAPTCHA_CLIENT_KEY_FILE'
 
-const paceOf = (env: Env, { pollEveryMs, giveUpAfterMs }: ServiceGiven): SolverOptionsOfPace => ({
-  pollEveryMs: durationOf(env, '--poll-every-ms', pollEveryMs, 'CAPTCHA_POLL_EVERY_MS'),
-  giveUpAfterMs: durationOf(env, '--give-up-after-ms', giveUpAfterMs, 'CAPTCHA_GIVE_UP_AFTER_MS')
-})
-
-/** Resolves options and variables; starts the emulator if it is asked for. */
-export const openService = async ({ env, loadEmulator }: World, options: ServiceGiven): Promise<Service> => {
-  const pace = paceOf(env, options)
-  const { baseUrl, clientKeyFile, emulator, fault } = options
-  if (emulator && baseUrl !== undefined) throw new WrongUsage('--emulator: not together with --base-url')
-  if (!emulator && fault.length > 0) throw new WrongUsage('--fault: only together with --emulator')
-  if (emulator) return embedded(loadEmulator, pace, fault)
-  const clientKey = await clientKeyOf(env, clientKeyFile)
-  return {
-    options: { ...pace, clientKey, baseUrl: given(env, '--base-url', baseUrl, 'CAPTCHA_BASE_URL').text },
-    repeated: [
-      ...(baseUrl === undefined ? [] : ['--base-url', quoted(baseUrl)]),
-      ...(clientKeyFile === undefined ? [] : ['--client-key-file', quoted(clientKeyFile)])
-    ],
-    embedded: false,
-    close: () => Promise.resolve()
-  }
+const clientKeyOf = async (env: CliContext['env'], file: string | undefined): Promise<string> => {
+  if (file !== undefined) return keyIn('--client-key-file', file)
+  const key = env[KEY_VARIABLE]?.trim()
+  if (key) return key
+  const fileOfEnv = env[KEY_FILE_VARIABLE]
+  if (fileOfEnv) return keyIn(KEY_FILE_VARIABLE, fileOfEnv)
+  throw new WrongUsage(
+    `no client key: set ${KEY_VARIABLE}, or name a file that holds it with --client-key-file. ` +
+      'Without an account, try --emulator'
+  )
 }
+
+// The path is not repeated: the key itself may have been typed there.
+const keyIn = async (name: string, path: string): Promise<string> => {
+  const text = await readFile(path, 'utf8').catch((error: unknown) => {
+    throw new WrongUsage(`${name}: the file cannot be read (${codeOf(error)})`)
+  })
+  const key = text.trim()
+  if (/\s/.test(key) || key === '') throw new WrongUsage(`${name}: expected a file that holds the key and nothing else`)
+  return key
+}
+
+/** The variable of an option, by the name of the option. */
+export const VARIABLES: ReadonlyMap<string, string> = new Map([
+  ['baseUrl', 'CAPTCHA_BASE_URL'],
+  ['pollEveryMs', 'CAPTCHA_POLL_EVERY_MS'],
+  ['giveUpAfterMs', 'CAPTCHA_GIVE_UP_AFTER_MS']
+])
+
+export const VARIABLES_HELP = `Environment variables:
+  ${KEY_VARIABLE}         the client key of the account; never an argument
+  ${KEY_FILE_VARIABLE}    a file that holds it, as --client-key-file
+  CAPTCHA_BASE_URL           as --base-url
+  CAPTCHA_POLL_EVERY_MS      as --poll-every-ms
+  CAPTCHA_GIVE_UP_AFTER_MS   as --give-up-after-ms
+An option overrides its variable. An empty variable counts as not set.`

@@ -2,65 +2,78 @@ import * as E from 'fp-ts/lib/Either.js'
 import type { SolveError } from '../../core/model/error.js'
 import { advise, explain } from '../../core/model/explain.js'
 import type { RecaptchaV2Solution } from '../../core/model/recaptcha-v2.js'
+import type { SolveResult } from '../../core/model/result.js'
 import type { Solved, TaskRef } from '../../core/model/task.js'
-import { EXIT, exitOf } from '../shared/exit-code.js'
-import { deliver, quoted, tell, type World } from '../shared/context.js'
+import { printLine, write, type CliContext } from '../shared/context.js'
+import { EXIT, exitCodeOf } from '../shared/exit-code.js'
+import type { Service } from '../shared/service.js'
+import { shellQuoted } from '../shared/text.js'
 
-type Token = Solved<RecaptchaV2Solution>
-
-export interface Reporting {
+export interface ReportOptions {
   readonly json: boolean
-  /** When the task was created: `resume` may not have been told. */
+  /** Whether the user named the instant of creation; `resume` works without it. */
   readonly createdAt: 'known' | 'unknown'
-  readonly repeated: ReadonlyArray<string>
-  readonly embedded: boolean
+  readonly service: Pick<Service, 'flags' | 'isEmbedded'>
 }
 
-const RESUME = 'Resume it, at no further cost:'
+/** Prints the outcome, on stdout what programs read and on stderr what people read; returns the exit code. */
+export const report = (
+  context: CliContext,
+  options: ReportOptions,
+  result: SolveResult<RecaptchaV2Solution>
+): Promise<number> =>
+  E.isRight(result) ? reportSolved(context, options, result.right) : reportFailed(context, options, result.left)
 
-const ASK_AGAIN = 'To ask about it once more, at no further cost:'
-
-/** The command line that goes on with a paid task. */
-const resumeLine = ({ createdAt, repeated }: Reporting, ref: TaskRef): string => {
-  const at = createdAt === 'known' ? ['--created-at', String(ref.createdAt)] : []
-  // An id is the service's own; one with a dash in front would read as an option.
-  const id = ref.taskId.startsWith('-') ? ['--', quoted(ref.taskId)] : [quoted(ref.taskId)]
-  const [front, back] = id.length === 1 ? [id, []] : [[], id]
-  return ['rx-captcha', 'resume', ...front, ...at, ...repeated, ...back].join(' ')
+const reportSolved = async (
+  { stdout, stderr }: CliContext,
+  options: ReportOptions,
+  solved: Solved<RecaptchaV2Solution>
+): Promise<number> => {
+  const text = options.json ? JSON.stringify(jsonOf(options, solved)) : solved.solution.gRecaptchaResponse
+  if (await write(stdout, `${text}\n`)) return EXIT.solved
+  printLine(stderr, 'The task is solved, but its token could not be written: the reader of the output is gone.')
+  printLine(stderr, howToResume(options, solved.ref))
+  return EXIT.paid
 }
 
-const howToResume = (reporting: Reporting, ref: TaskRef, again = RESUME): string =>
-  reporting.embedded
-    ? `Task ${ref.taskId} was the embedded emulator's, which ends with this command.`
-    : `${again}\n  ${resumeLine(reporting, ref)}`
-
-const solvedJson = ({ createdAt }: Reporting, { ref, solution, useBefore, expiresAt }: Token) => ({
+const jsonOf = (
+  { createdAt }: ReportOptions,
+  { ref, solution, useBefore, expiresAt }: Solved<RecaptchaV2Solution>
+) => ({
   ok: true,
   taskId: ref.taskId,
-  // Times that may count from an instant that nobody named would be invented.
+  // Without a known instant of creation these times would be invented.
   ...(createdAt === 'known' && { createdAt: ref.createdAt }),
   ...solution,
   ...(createdAt === 'known' && { useBefore, expiresAt })
 })
 
-const failedJson = (error: SolveError) => ({ ok: false, error, message: explain(error), advice: advise(error) })
-
-const reportSolved = async (world: World, reporting: Reporting, solved: Token): Promise<number> => {
-  const text = reporting.json ? JSON.stringify(solvedJson(reporting, solved)) : solved.solution.gRecaptchaResponse
-  if (await deliver(world.stdout, `${text}\n`)) return EXIT.solved
-  tell(world.stderr, `Solved, but the token could not be written: nobody reads it.`)
-  tell(world.stderr, howToResume(reporting, solved.ref))
-  return EXIT.paid
+const reportFailed = async (
+  { stdout, stderr }: CliContext,
+  options: ReportOptions,
+  error: SolveError
+): Promise<number> => {
+  const failure = { ok: false, error, message: explain(error), advice: advise(error) }
+  if (options.json) await write(stdout, `${JSON.stringify(failure)}\n`)
+  else printLine(stderr, explain(error))
+  if ('ref' in error) {
+    const title = advise(error) === 'resume' ? RESUME : POLL_AGAIN
+    printLine(stderr, howToResume(options, error.ref, title))
+  }
+  return exitCodeOf(error)
 }
 
-const reportFailed = async (world: World, reporting: Reporting, error: SolveError): Promise<number> => {
-  if (reporting.json) await deliver(world.stdout, `${JSON.stringify(failedJson(error))}\n`)
-  else tell(world.stderr, explain(error))
-  if ('ref' in error)
-    tell(world.stderr, howToResume(reporting, error.ref, advise(error) === 'resume' ? RESUME : ASK_AGAIN))
-  return exitOf(error)
-}
+const RESUME = 'Resume it at no further cost:'
+const POLL_AGAIN = 'Poll it once more at no further cost:'
 
-/** Prints the outcome: the result on stdout, what only people need on stderr. */
-export const report = (world: World, reporting: Reporting, result: E.Either<SolveError, Token>): Promise<number> =>
-  E.isRight(result) ? reportSolved(world, reporting, result.right) : reportFailed(world, reporting, result.left)
+const howToResume = (options: ReportOptions, ref: TaskRef, title = RESUME): string =>
+  options.service.isEmbedded
+    ? `Task ${ref.taskId} belonged to the embedded emulator, which ends with this command.`
+    : `${title}\n  ${resumeCommand(options, ref)}`
+
+const resumeCommand = ({ createdAt, service }: ReportOptions, { taskId, createdAt: at }: TaskRef): string => {
+  const options = [...(createdAt === 'known' ? ['--created-at', String(at)] : []), ...service.flags]
+  // The service chooses ids; one that begins with a dash would be read as an option.
+  const words = taskId.startsWith('-') ? [...options, '--', shellQuoted(taskId)] : [shellQuoted(taskId), ...options]
+  return ['rx-captcha', 'resume', ...words].join(' ')
+}

@@ -1,46 +1,51 @@
 import * as E from 'fp-ts/lib/Either.js'
-import { filter, firstValueFrom, from, lastValueFrom, map, merge, race, skip, take, takeUntil, tap, timer } from 'rxjs'
-import type { Observable } from 'rxjs'
-import type { SolveError } from '../../core/model/error.js'
+import { filter, lastValueFrom, map, skip, take, tap, type Observable } from 'rxjs'
 import type { Orphan, TaskEvent } from '../../core/model/event.js'
-import type { Solver } from '../../core/solver.js'
 import type { RecaptchaV2Solution } from '../../core/model/recaptcha-v2.js'
-import type { Solved } from '../../core/model/task.js'
-import { exitOfSignal } from '../shared/exit-code.js'
-import { openLine } from '../shared/progress.js'
-import { report, type Reporting } from './report.js'
-import type { Service } from '../shared/service.js'
-import { hear, tell, type Output, type World } from '../shared/context.js'
+import type { SolveResult } from '../../core/model/result.js'
+import type { Solver } from '../../core/solver.js'
 import { createSolver } from '../../http/create-solver.js'
+import { closeSolver } from '../shared/close-solver.js'
+import { signalStream, type CliContext, type Output } from '../shared/context.js'
+import { exitCodeOfSignal } from '../shared/exit-code.js'
+import { DELAY_REASONS, drawProgress } from '../shared/progress.js'
+import type { Service } from '../shared/service.js'
+import { counted } from '../shared/text.js'
+import { report, type ReportOptions } from './report.js'
 
-type Token = Solved<RecaptchaV2Solution>
-type Result = E.Either<SolveError, Token>
+type Result = SolveResult<RecaptchaV2Solution>
 type Events = Observable<TaskEvent<RecaptchaV2Solution>>
 
-/** When waiting for a late answer is worth a word. */
-const PATIENCE_MS = 300
-
-const WAITING = 'createTask has left: its answer is waited for, at most 25 s. Ctrl-C stops at once.'
-
-/** Ends the solver; a createTask that has left is read to its end, unless the user wants to go now. */
-export const closed = (solver: Solver, stderr: Output, forced: Observable<unknown>) => {
-  const closing = from(solver.close())
-  const over = merge(closing, forced).pipe(take(1))
-  timer(PATIENCE_MS)
-    .pipe(takeUntil(over))
-    .subscribe(() => {
-      tell(stderr, WAITING)
-    })
-  return firstValueFrom(race(closing, forced.pipe(map((): ReadonlyArray<Orphan> => []))))
+/** Runs one task to its end, or until the user interrupts it; prints its outcome and returns the exit code. */
+export const runTask = async (
+  context: CliContext,
+  service: Service,
+  options: Pick<ReportOptions, 'json' | 'createdAt'>,
+  start: (solver: Solver) => Events
+): Promise<number> => {
+  const { stderr } = context
+  const solver = createSolver(service.options)
+  const line = statusLine(stderr)
+  const { signals, stop } = signalStream(context)
+  let signal: NodeJS.Signals | undefined
+  signals.pipe(take(1)).subscribe((first) => {
+    signal = first
+    line.close()
+    void solver.close()
+  })
+  try {
+    const result = await outcomeOf(start(solver), line.show)
+    line.close()
+    const leftOpen = await closeSolver(solver, stderr, signals.pipe(skip(signal === undefined ? 0 : 1)))
+    const code = await report(context, { ...options, service }, withLateId(result, leftOpen))
+    return signal !== undefined && E.isLeft(result) ? exitCodeOfSignal(signal) : code
+  } finally {
+    line.close()
+    stop()
+  }
 }
 
-/** A task whose id came too late for the outcome is known all the same, and so it can be resumed. */
-const withLateId = (result: Result, [orphan]: ReadonlyArray<Orphan>): Result =>
-  E.isLeft(result) && result.left._tag === 'CreateUnknown' && orphan
-    ? E.left({ _tag: 'Interrupted', paid: 'yes', ref: orphan.ref })
-    : result
-
-const settled = (events: Events, show: (event: TaskEvent<unknown>) => void): Promise<Result> =>
+const outcomeOf = (events: Events, show: (event: TaskEvent<unknown>) => void): Promise<Result> =>
   lastValueFrom(
     events.pipe(
       tap((event) => {
@@ -51,31 +56,31 @@ const settled = (events: Events, show: (event: TaskEvent<unknown>) => void): Pro
     )
   )
 
-/** Runs one task to its end, or to the user's; prints its outcome. */
-export const runTask = async (
-  world: World,
-  service: Service,
-  reporting: Pick<Reporting, 'json' | 'createdAt'>,
-  begin: (solver: Solver) => Events
-): Promise<number> => {
-  const { stderr } = world
-  const solver = createSolver(service.options)
-  const line = openLine(stderr)
-  const { heard, stop } = hear(world.signals)
-  let signal: NodeJS.Signals | undefined
-  heard.pipe(take(1)).subscribe((first) => {
-    signal = first
-    line.clear()
-    void solver.close()
-  })
-  try {
-    const result = await settled(begin(solver), line.show)
-    line.clear()
-    const left = await closed(solver, stderr, heard.pipe(skip(signal === undefined ? 0 : 1)))
-    const code = await report(world, { ...reporting, ...service }, withLateId(result, left))
-    return signal !== undefined && E.isLeft(result) ? exitOfSignal(signal) : code
-  } finally {
-    line.clear()
-    stop()
+/** If the id arrived too late for the outcome, the task can be resumed all the same. */
+const withLateId = (result: Result, [orphan]: ReadonlyArray<Orphan>): Result =>
+  E.isLeft(result) && result.left._tag === 'CreateUnknown' && orphan
+    ? E.left({ _tag: 'Interrupted', paid: 'yes', ref: orphan.ref })
+    : result
+
+interface StatusLine {
+  readonly show: (event: TaskEvent<unknown>) => void
+  readonly close: () => void
+}
+
+/** One line about the task on a terminal, erased at the end; nothing elsewhere. */
+const statusLine = (output: Output): StatusLine => {
+  if (output.isTTY !== true) return { show: () => undefined, close: () => undefined }
+  const startedAt = Date.now()
+  let [task, polls, note] = ['creating a task', 0, '']
+  const row = () => {
+    const elapsed = `${Math.round((Date.now() - startedAt) / 1_000)} s`
+    return { text: [task, counted(polls, 'poll'), elapsed, note].filter((part) => part !== '').join(' · ') }
   }
+  const { close } = drawProgress(output, () => [row()], { erase: true })
+  const show = (event: TaskEvent<unknown>): void => {
+    if (event._tag === 'Created') [task, note] = [event.ref.taskId, '']
+    if (event._tag === 'Polled') [task, polls, note] = [event.ref.taskId, event.polls, '']
+    if (event._tag === 'Delayed') note = `${DELAY_REASONS[event.reason]}, wait ${Math.ceil(event.waitMs / 1_000)} s`
+  }
+  return { show, close }
 }

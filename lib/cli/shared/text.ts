@@ -1,0 +1,30 @@
+import { causeOf } from '../../core/model/network.js'
+
+/** Foreign text without control sequences, which would act on the terminal. */
+export const printable = (text: string): string => text.replace(/[^\P{C}\n]/gu, '?')
+
+/** A message for people, whatever was thrown. */
+export const messageOf = (thrown: unknown): string =>
+  typeof thrown === 'object' && thrown !== null && 'message' in thrown ? String(thrown.message) : String(thrown)
+
+/** The code of a system error, or else its message. */
+export const codeOf = (thrown: unknown): string => causeOf(thrown).code || messageOf(thrown)
+
+/** An argument as a shell reads it. */
+export const shellQuoted = (argument: string): string =>
+  /^[\w@%+=:,./-]+$/.test(argument) ? argument : `'${argument.replaceAll("'", "'\\''")}'`
+
+/** A count with its noun, as "1 task" or "1,200 tasks". */
+export const counted = (count: number, one: string, many = `${one}s`): string =>
+  `${count.toLocaleString('en')} ${count === 1 ? one : many}`
+
+export const seconds = (ms: number): string => (ms / 1_000).toFixed(1)
+
+/** A duration for people. */
+export const durationText = (ms: number): string => {
+  if (ms < 60_000) return `${seconds(ms)} s`
+  const minutes = Math.floor(ms / 60_000)
+  return minutes < 60
+    ? `${minutes} min ${Math.floor((ms % 60_000) / 1_000)} s`
+    : `${Math.floor(minutes / 60)} h ${minutes % 60} min`
+}

@@ -1,0 +1,115 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import * as E from 'fp-ts/lib/Either.js'
+import { lastValueFrom } from 'rxjs'
+import { fileJournal } from 'rx-captcha/journal'
+import { recaptchaV2, type SolveError } from 'rx-captcha'
+import { openOutputFile, type KeyedItem } from '../../lib/cli/batch/output.js'
+
+const folder = mkdtempSync(join(tmpdir(), 'batch-output-'))
+afterAll(() => {
+  rmSync(folder, { recursive: true })
+})
+
+let files = 0
+const fileWith = (text: string): string => {
+  const path = join(folder, String((files += 1)))
+  writeFileSync(path, text)
+  return path
+}
+
+const item: KeyedItem = {
+  index: 0,
+  key: 'a',
+  line: 1,
+  isBad: false,
+  content: 'a',
+  task: recaptchaV2({ websiteURL: 'https://example.com', websiteKey: 'k' })
+}
+const ref = { taskId: 'task-1', createdAt: 1_700_000_000_000 }
+const solved = E.right({ ref, solution: { gRecaptchaResponse: 'token' }, readyAt: 1 })
+
+const line = (document: object): string => `${JSON.stringify({ index: 0, ...document })}\n`
+const failed = (key: string, error: object): string => line({ key, ok: false, error, message: '' })
+
+describe('the output file of a batch', () => {
+  it('refuses every line after one that could not be written', async () => {
+    const path = fileWith('')
+    const output = await openOutputFile(path, undefined)
+    output.close() // the next write meets a closed file
+
+    await expect(output.write(item, solved)).rejects.toThrow('the output cannot be written (EBADF)')
+    await expect(output.write(item, solved)).rejects.toThrow('the output cannot be written')
+    expect(readFileSync(path, 'utf8')).toBe('')
+  })
+
+  it('has every line on the disk that it has confirmed, in the order of the calls', async () => {
+    const path = fileWith('')
+    const output = await openOutputFile(path, undefined)
+    await Promise.all([1, 2, 3].map((index) => output.write({ ...item, index }, solved)))
+    output.close()
+
+    expect(readFileSync(path, 'utf8').match(/"index":\d/g)).toStrictEqual(['"index":1', '"index":2', '"index":3'])
+  })
+
+  /** The entry of each key in a new journal, after an output with these lines was opened. */
+  const entriesAfter = async (text: string, keys: ReadonlyArray<string>) => {
+    const journal = await fileJournal(join(folder, `${(files += 1)}.journal`))
+    const output = await openOutputFile(fileWith(text), journal)
+    const entries = await Promise.all(keys.map((key) => lastValueFrom(journal.find(key))))
+    output.close()
+    await journal.close()
+    return entries.map((entry) => (entry._tag === 'Known' ? entry.ref.taskId : entry._tag))
+  }
+
+  it('passes to the journal what its lines say', async () => {
+    const text = [
+      line({ key: 'solved', ok: true, taskId: 'task-0' }),
+      line({ id: 7, ok: true, taskId: 'task-7' }),
+      failed('failed', { _tag: 'TaskFailed', paid: 'yes', kind: 'task', ref }),
+      failed('open', { _tag: 'TimedOut', paid: 'yes', ref }),
+      failed('open without a reference', { _tag: 'TimedOut', paid: 'yes' }),
+      failed('in doubt', { _tag: 'CreateUnknown', paid: 'unknown' }),
+      failed('unpaid', { _tag: 'Refused', paid: 'no', kind: 'request' }),
+      line({ ok: true, taskId: 'without a key' })
+    ].join('')
+    const keys = ['solved', '7', 'failed', 'open', 'open without a reference', 'in doubt', 'unpaid']
+
+    expect(await entriesAfter(text, keys)).toStrictEqual([
+      ...['Finished', 'Finished', 'Finished', 'task-1', 'Fresh', 'InDoubt', 'Fresh']
+    ])
+  })
+
+  it('passes thousands of lines to the journal', async () => {
+    const keys = Array.from({ length: 2_500 }, (_, nth) => `key-${nth}`)
+    const text = keys.map((key) => line({ key, ok: true, taskId: key })).join('')
+
+    expect(new Set(await entriesAfter(text, keys))).toStrictEqual(new Set(['Finished']))
+  })
+
+  it('writes no second line for a key that stays in doubt, and one for a key that was in doubt', async () => {
+    const error: SolveError = { _tag: 'CreateUnknown', paid: 'unknown' }
+    const inDoubt = E.left(error)
+    const path = fileWith(failed('a', error) + failed('b', error) + line({ key: 'b', ok: true, taskId: 'x' }))
+    const output = await openOutputFile(path, undefined)
+    await output.write({ ...item, key: 'a' }, inDoubt)
+    await output.write({ ...item, key: 'b' }, inDoubt)
+    output.close()
+
+    const keys = readFileSync(path, 'utf8').match(/"key":"\w+"/g)
+    expect(keys).toStrictEqual(['"key":"a"', '"key":"b"', '"key":"b"', '"key":"b"'])
+  })
+
+  it.each([
+    ['half a line', '{"index":0,"ok":tr'],
+    ['half the beginning of a line', '{"ind']
+  ])('loses %s at its end', async (_, rest) => {
+    const whole = line({ key: 'a', ok: true, taskId: 'x' })
+    const path = fileWith(whole + rest)
+    const output = await openOutputFile(path, undefined)
+    output.close()
+
+    expect(readFileSync(path, 'utf8')).toBe(whole)
+  })
+})
