@@ -2,12 +2,13 @@ import * as E from 'fp-ts/lib/Either.js'
 import type { Observable, SchedulerLike } from 'rxjs'
 import { EMPTY, NEVER, concat, defer, map, of, throwError, timer } from 'rxjs'
 import type { SolveError } from './core/model/error.js'
-import type { ErrorCause, JsonValue, CallPath, Post, NetworkEvent } from './core/model/network.js'
+import type { CallPath, ErrorCause, JsonValue, NetworkEvent, Post } from './core/model/network.js'
+import type { SolveResult } from './core/model/result.js'
+import type { TaskRef } from './core/model/task.js'
 import type { Solver } from './core/solver.js'
-import type { Solved, TaskRef } from './core/model/task.js'
 
 /**
- * One call that a scripted network saw.
+ * One call that a scripted network received.
  *
  * @since 0.1.0
  */
@@ -17,7 +18,8 @@ export interface SeenCall {
 }
 
 /**
- * What a scripted network does with one call: a document under HTTP 200, or anything else that a network can do.
+ * What a scripted network does with one call: it replies with a document (HTTP 200 by default) or with any body, it fails, or
+ * it stays silent. `sent: false` fails before anything is sent.
  *
  * @since 0.1.0
  */
@@ -32,26 +34,9 @@ export type Scripted =
   | { readonly failed: Partial<ErrorCause>; readonly sent?: boolean; readonly afterMs?: number }
   | { readonly silent: true }
 
-const wiresOf = (scripted: Scripted, scheduler: SchedulerLike): Observable<NetworkEvent> => {
-  const sent = of<NetworkEvent>({ _tag: 'Sent' })
-  if ('silent' in scripted) return concat(sent, NEVER)
-  const after = <T>(value: T) => {
-    const afterMs = scripted.afterMs ?? 0
-    return afterMs === 0 ? of(value) : timer(afterMs, scheduler).pipe(map(() => value))
-  }
-  if ('failed' in scripted) {
-    const cause = { name: 'Error', code: '', message: '', ...scripted.failed }
-    return concat(scripted.sent === false ? EMPTY : sent, after<NetworkEvent>({ _tag: 'Failed', cause }))
-  }
-  const { status = 200, retryAfterMs } = scripted
-  const body = 'body' in scripted ? scripted.body : JSON.stringify(scripted.document)
-  const retry = retryAfterMs === undefined ? {} : { retryAfterMs }
-  return concat(sent, after<NetworkEvent>({ _tag: 'Reply', status, body, ...retry }))
-}
-
 /**
- * A network for marble tests: answers the calls of each path in the order of its script, the last entry again and again.
- * `calls` tells what was asked. Give it the scheduler of the test where an entry has `afterMs`.
+ * A network for marble tests. It replies to the calls of each path in the order of its script, and repeats the last entry.
+ * `calls` lists the received calls. An entry with `afterMs` needs the scheduler of the test.
  *
  * @since 0.1.0
  */
@@ -65,18 +50,35 @@ export const scriptedPost = (
       const before = calls.filter((call) => call.path === path).length
       calls.push({ path, body })
       const scripted = script[path][Math.min(before, script[path].length - 1)]
-      if (!scripted) return throwError(() => new Error(`the script has no answer to ${path}`))
-      return wiresOf(scripted, scheduler)
+      if (!scripted) return throwError(() => new Error(`the script has no reply to ${path}`))
+      return eventsOf(scripted, scheduler)
     })
   return { post, calls }
 }
 
+const eventsOf = (scripted: Scripted, scheduler: SchedulerLike): Observable<NetworkEvent> => {
+  const sent = of<NetworkEvent>({ _tag: 'Sent' })
+  if ('silent' in scripted) return concat(sent, NEVER)
+  const delayed = <T>(value: T) => {
+    const afterMs = scripted.afterMs ?? 0
+    return afterMs === 0 ? of(value) : timer(afterMs, scheduler).pipe(map(() => value))
+  }
+  if ('failed' in scripted) {
+    const cause = { name: 'Error', code: '', message: '', ...scripted.failed }
+    return concat(scripted.sent === false ? EMPTY : sent, delayed<NetworkEvent>({ _tag: 'Failed', cause }))
+  }
+  const { status = 200, retryAfterMs } = scripted
+  const body = 'body' in scripted ? scripted.body : JSON.stringify(scripted.document)
+  const retry = retryAfterMs === undefined ? {} : { retryAfterMs }
+  return concat(sent, delayed<NetworkEvent>({ _tag: 'Reply', status, body, ...retry }))
+}
+
 /**
- * The answers of a service that behaves, for {@link scriptedPost}.
+ * Replies as the service documents them, for {@link scriptedPost}.
  *
  * @since 0.1.0
  */
-export const answers = {
+export const replies = {
   created: (taskId = 'task-1'): Scripted => ({
     document: { errorId: 0, errorCode: '', errorDescription: '', taskId }
   }),
@@ -91,42 +93,47 @@ export const answers = {
   })
 }
 
-const aRef: TaskRef = { taskId: 'task-1', createdAt: 0 }
+const REF: TaskRef = { taskId: 'task-1', createdAt: 0 }
 
 /**
- * Outcomes, for a stub solver.
+ * Outcomes for a {@link stubSolver}.
  *
  * @since 0.1.0
  */
 export const outcomes = {
-  solved: <A>(solution: A, ref: TaskRef = aRef): E.Either<SolveError, Solved<A>> =>
-    E.right({ ref, solution, readyAt: ref.createdAt }),
+  solved: <A>(solution: A, ref: TaskRef = REF): SolveResult<A> => E.right({ ref, solution, readyAt: ref.createdAt }),
   failed: (error: SolveError): E.Either<SolveError, never> => E.left(error)
 }
 
-const unstubbed = (name: string) => (): never => {
-  throw new Error(`stubSolver: ${name} was called but not given`)
-}
-
 /**
- * A solver of the given members, for tests of code that takes one. A member that was not given throws when it is called;
- * `orphans` and `events` are empty and `close` resolves.
+ * A solver with the given members, for tests of code that takes one. A member that is not given throws when it is called;
+ * `orphans` and `events` are empty, and `close` resolves.
  *
+ * @example
  * ```ts
- * const solver = stubSolver({ solve: () => of(outcomes.solved({ gRecaptchaResponse: 'token' })) as never })
+ * import { of } from 'rxjs'
+ * import { outcomes, stubSolver } from 'rx-captcha/testing'
+ * import { recaptchaV2 } from 'rx-captcha'
+ *
+ * const refused = outcomes.failed({ _tag: 'Refused', paid: 'no', status: 200, kind: 'account' })
+ * const { solve } = stubSolver({ solve: () => of(refused) })
+ *
+ * solve(recaptchaV2({ websiteURL: 'https://example.com', websiteKey: 'your-site-key' })).subscribe((result) => {
+ *   console.log(result._tag) // prints Left
+ * })
  * ```
  *
  * @since 0.1.0
  */
 export const stubSolver = (members: Partial<Solver>): Solver => {
   const stub: Solver = {
-    solve: unstubbed('solve'),
-    solveWithProgress: unstubbed('solveWithProgress'),
-    resume: unstubbed('resume'),
-    resumeWithProgress: unstubbed('resumeWithProgress'),
-    createTask: unstubbed('createTask'),
-    getTaskResult: unstubbed('getTaskResult'),
-    solveAll: unstubbed('solveAll'),
+    solve: notGiven('solve'),
+    solveWithProgress: notGiven('solveWithProgress'),
+    resume: notGiven('resume'),
+    resumeWithProgress: notGiven('resumeWithProgress'),
+    createTask: notGiven('createTask'),
+    getTaskResult: notGiven('getTaskResult'),
+    solveAll: notGiven('solveAll'),
     withOptions: () => stub,
     orphans: EMPTY,
     events: EMPTY,
@@ -134,4 +141,8 @@ export const stubSolver = (members: Partial<Solver>): Solver => {
     ...members
   }
   return stub
+}
+
+const notGiven = (name: string) => (): never => {
+  throw new Error(`stubSolver: ${name} was called but not given`)
 }

@@ -62,7 +62,7 @@ describe('the names of', () => {
        BadReply CreateUnknown ReplyProblem Interrupted InvalidTask ErrorKind NotCreated Refused SolveError TaskFailed TimedOut
        Advice BatchOptions JournalEntry Journal CodeMeaning Orphan Outcome EventMeta SolverEvent SolverEventBody TaskEvent TaskStep CallResult ErrorCause JsonValue CallPath Post NetworkEvent`
     ],
-    ['rx-captcha/testing', testing, 'testing.ts', 'answers outcomes scriptedPost stubSolver', 'Scripted SeenCall'],
+    ['rx-captcha/testing', testing, 'testing.ts', 'outcomes replies scriptedPost stubSolver', 'Scripted SeenCall'],
     [
       'rx-captcha/emulator',
       emulator,

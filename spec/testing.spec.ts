@@ -1,7 +1,7 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { VirtualTimeScheduler, firstValueFrom, of, toArray } from 'rxjs'
 import { createSolver, recaptchaV2, type CallPath, type SolveError, type NetworkEvent } from 'rx-captcha'
-import { answers, outcomes, scriptedPost, stubSolver, type Scripted } from 'rx-captcha/testing'
+import { replies, outcomes, scriptedPost, stubSolver, type Scripted } from 'rx-captcha/testing'
 import { marbles } from './support/marbles.js'
 
 const sent: NetworkEvent = { _tag: 'Sent' }
@@ -97,7 +97,7 @@ describe('scriptedPost', () => {
   })
 
   it('tells what was asked, when it was', () => {
-    const { post, calls } = scriptedPost(script([answers.created()]), new VirtualTimeScheduler())
+    const { post, calls } = scriptedPost(script([replies.created()]), new VirtualTimeScheduler())
     const call = post('/createTask', { a: 1 })
     expect(calls).toStrictEqual([])
     call.subscribe()
@@ -105,17 +105,17 @@ describe('scriptedPost', () => {
   })
 
   it('errors on a path without a script', async () => {
-    const { post } = scriptedPost(script([answers.created()]), new VirtualTimeScheduler())
+    const { post } = scriptedPost(script([replies.created()]), new VirtualTimeScheduler())
     await expect(firstValueFrom(post('/getTaskResult', null))).rejects.toThrow(
-      'the script has no answer to /getTaskResult'
+      'the script has no reply to /getTaskResult'
     )
   })
 
   it(
     'carries a whole solve in virtual time',
     marbles(({ expectObservable }, scheduler) => {
-      const asked = [answers.processing(), answers.ready('a-token')]
-      const { post } = scriptedPost(script([answers.created('id-1')], asked), scheduler)
+      const asked = [replies.processing(), replies.ready('a-token')]
+      const { post } = scriptedPost(script([replies.created('id-1')], asked), scheduler)
       const solver = createSolver({ clientKey: 'a-client-key', post, scheduler })
       const solved = {
         ref: { taskId: 'id-1', createdAt: 0 },
@@ -136,21 +136,21 @@ describe('answers', () => {
   const none = { errorCode: null, errorDescription: null }
 
   it.each([
-    ['created', answers.created(), { errorId: 0, errorCode: '', errorDescription: '', taskId: 'task-1' }],
+    ['created', replies.created(), { errorId: 0, errorCode: '', errorDescription: '', taskId: 'task-1' }],
     [
       'created with an id',
-      answers.created('id-7'),
+      replies.created('id-7'),
       { errorId: 0, errorCode: '', errorDescription: '', taskId: 'id-7' }
     ],
-    ['processing', answers.processing(), { errorId: 0, ...none, status: 'processing' }],
-    ['ready', answers.ready(), { errorId: 0, ...none, solution: { gRecaptchaResponse: 'token-1' }, status: 'ready' }],
+    ['processing', replies.processing(), { errorId: 0, ...none, status: 'processing' }],
+    ['ready', replies.ready(), { errorId: 0, ...none, solution: { gRecaptchaResponse: 'token-1' }, status: 'ready' }],
     [
       'ready with a token',
-      answers.ready('t'),
+      replies.ready('t'),
       { errorId: 0, ...none, solution: { gRecaptchaResponse: 't' }, status: 'ready' }
     ],
-    ['refused', answers.refused('ERROR_X'), { errorId: 1, errorCode: 'ERROR_X', errorDescription: '' }],
-    ['refused in words', answers.refused('ERROR_X', 'no'), { errorId: 1, errorCode: 'ERROR_X', errorDescription: 'no' }]
+    ['refused', replies.refused('ERROR_X'), { errorId: 1, errorCode: 'ERROR_X', errorDescription: '' }],
+    ['refused in words', replies.refused('ERROR_X', 'no'), { errorId: 1, errorCode: 'ERROR_X', errorDescription: 'no' }]
   ])('are as documented: %s', (_, scripted, document) => {
     expect(scripted).toStrictEqual({ document })
   })

@@ -44,6 +44,19 @@ export interface RetryOptions {
  * By default it never pays twice. In a `when` of your own, look at `error.paid`.
  *
  * @throws InvalidOptions for a `delayMs` that no timer can hold
+ *
+ * @example
+ * ```ts
+ * import { createSolver, recaptchaV2, retryLeft } from 'rx-captcha'
+ *
+ * const solver = createSolver({ clientKey: process.env.CAPTCHA_CLIENT_KEY ?? '' })
+ *
+ * solver
+ *   .solve(recaptchaV2({ websiteURL: 'https://example.com/login', websiteKey: 'your-site-key' }))
+ *   .pipe(retryLeft({ count: 2, delayMs: 5_000 }))
+ *   .subscribe((result) => console.log(result._tag)) // prints Right
+ * ```
+ *
  * @since 0.1.0
  */
 export const retryLeft = <A>({
@@ -75,6 +88,19 @@ export const retryLeft = <A>({
  * ```
  *
  * Never put `retry()` behind it: after every failure it would pay for a new task. Use {@link retryLeft} before it.
+ *
+ * @example
+ * ```ts
+ * import { createSolver, orThrow, recaptchaV2, SolveFailure } from 'rx-captcha'
+ *
+ * const solver = createSolver({ clientKey: process.env.CAPTCHA_CLIENT_KEY ?? '' })
+ *
+ * solver.solve(recaptchaV2({ websiteURL: 'not an address', websiteKey: 'your-site-key' })).pipe(orThrow()).subscribe({
+ *   error: (failure) => {
+ *     if (failure instanceof SolveFailure) console.log(failure.message) // prints The task is invalid
+ *   }
+ * })
+ * ```
  *
  * @since 0.1.0
  */

@@ -31,6 +31,18 @@ export interface Solver {
    *  `Refused` (the service refused it): nothing was paid; `CreateUnknown` (no readable reply to createTask): perhaps paid;
    *  `TaskFailed` (the service ended it), `BadReply` (replies violated the protocol), `TimedOut` (after `giveUpAfterMs`),
    *  `Interrupted` (the solver was closed): paid, `error.ref` goes to `resume`
+   * @example
+   * ```ts
+   * import { map } from 'rxjs'
+   * import { createSolver, recaptchaV2 } from 'rx-captcha'
+   *
+   * const { solve } = createSolver({ clientKey: process.env.CAPTCHA_CLIENT_KEY ?? '' })
+   *
+   * solve(recaptchaV2({ websiteURL: 'https://example.com/login', websiteKey: 'your-site-key' }))
+   *   .pipe(map((result) => (result._tag === 'Right' ? 'solved' : `${result.left._tag}, paid: ${result.left.paid}`)))
+   *   .subscribe((line) => console.log(line)) // prints solved
+   * ```
+   *
    * @see docs/errors.md for each error and what to do, docs/protocol.md for the requests, the replies and their sources
    * @since 0.1.0
    */
@@ -101,6 +113,19 @@ export interface Solver {
    * nothing more is created; its error is passed on when the active tasks have ended.
    *
    * @throws InvalidOptions at once, for a source that is none (a string, for example), or options out of bounds
+   *
+   * @example
+   * ```ts
+   * import { createSolver, recaptchaV2 } from 'rx-captcha'
+   *
+   * const solver = createSolver({ clientKey: process.env.CAPTCHA_CLIENT_KEY ?? '' })
+   * const pages = new Set(['https://example.com/a', 'https://example.com/b'])
+   *
+   * solver
+   *   .solveAll(pages, (websiteURL) => recaptchaV2({ websiteURL, websiteKey: 'your-site-key' }), { concurrency: 2 })
+   *   .subscribe(({ item, result }) => console.log(result._tag, item)) // prints Right https://example.com/
+   * ```
+   *
    * @since 0.1.0
    */
   readonly solveAll: <T, S extends TaskSpec<unknown>>(

@@ -35,6 +35,7 @@ import { undiciPost } from './undici-post.js'
  *
  * solver.solve(task).subscribe((result) => {
  *   console.log(result._tag === 'Right' ? result.right.solution.gRecaptchaResponse : explain(result.left))
+ *   // prints 03A
  * })
  * ```
  *

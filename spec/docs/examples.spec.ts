@@ -1,15 +1,28 @@
-import { existsSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import * as rxjs from 'rxjs'
 import * as rxjsTesting from 'rxjs/testing'
+import * as iots from 'io-ts'
 import * as rxCaptcha from 'rx-captcha'
 import * as emulating from 'rx-captcha/emulator'
+import * as journaling from 'rx-captcha/journal'
 import * as testing from 'rx-captcha/testing'
 import type { SolveError, Solver, SolverOptions } from 'rx-captcha'
 import { CODE_MEANINGS } from '../../lib/core/protocol/error-codes.js'
-import { ROOT, blocksOf, firstPrint, pages, sources, textOf, typeProblems } from '../support/doc-pages.js'
+import {
+  ROOT,
+  blocksOf,
+  docstringBlocks,
+  firstPrint,
+  pages,
+  sources,
+  textOf,
+  typeProblems
+} from '../support/doc-pages.js'
 
-const examples = pages.flatMap(blocksOf).filter(({ language }) => language === 'ts')
+const inDocstrings = sources.flatMap(docstringBlocks)
+const examples = [...pages.flatMap(blocksOf).filter(({ language }) => language === 'ts'), ...inDocstrings]
 const errorsMd = 'docs/errors.md'
 const errorBlocks = blocksOf(errorsMd).filter(({ language }) => language === 'json')
 
@@ -64,12 +77,21 @@ describe('the examples of the documents', () => {
     opened.push(solver)
     return solver
   }
+  // A journal of an example goes into a folder of its own.
+  const folder = mkdtempSync(join(tmpdir(), 'rx-captcha-examples-'))
+  const fileJournal = async (path: string): Promise<journaling.FileJournal> => {
+    const journal = await journaling.fileJournal(join(folder, path))
+    opened.push(journal)
+    return journal
+  }
   const modules = {
     rxjs,
     'rxjs/testing': rxjsTesting,
     'rx-captcha': { ...rxCaptcha, createSolver },
     'rx-captcha/testing': testing,
-    'rx-captcha/emulator': { ...emulating, startEmulator }
+    'rx-captcha/emulator': { ...emulating, startEmulator },
+    'rx-captcha/journal': { ...journaling, fileJournal },
+    'io-ts': iots
   }
 
   beforeAll(async () => {
@@ -78,6 +100,7 @@ describe('the examples of the documents', () => {
   })
   afterAll(async () => {
     await Promise.all(opened.map(({ close }) => close()))
+    rmSync(folder, { recursive: true })
   })
 
   it('compile under the settings of the specs', () => {
@@ -88,6 +111,10 @@ describe('the examples of the documents', () => {
     expect(examples.length).toBeGreaterThan(5)
     expect(typeProblems([...examples, ...annotated])).toStrictEqual([])
   }, 60_000)
+
+  it.each(inDocstrings)('say in docstrings what they print: $at', ({ prints }) => {
+    expect(prints).toBeDefined()
+  })
 
   it.each(examples.filter(({ prints }) => prints !== undefined))('do what is said of them: $at', async (example) => {
     expect(await firstPrint(example, { modules })).toContain(example.prints)

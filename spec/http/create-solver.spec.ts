@@ -4,7 +4,7 @@ import { NEVER, VirtualTimeScheduler } from 'rxjs'
 import { Agent, Dispatcher, buildConnector } from 'undici'
 import { InvalidOptions, createSolver, type Orphan, type SolverOptions } from 'rx-captcha'
 import { EMULATOR_KEY } from 'rx-captcha/emulator'
-import { answers, scriptedPost } from 'rx-captcha/testing'
+import { replies, scriptedPost } from 'rx-captcha/testing'
 import { byteServers, drips, reply, says, silent, type Act } from '../support/byte-server.js'
 import { emulators, until } from '../support/raw-http.js'
 import { aSpec, handles, hurried, outcome, solvers } from '../support/solvers.js'
@@ -392,7 +392,7 @@ describe('createSolver', () => {
   it('takes another network, and then opens none of its own', () => {
     const scheduler = new VirtualTimeScheduler()
     const { post, calls } = scriptedPost(
-      { '/createTask': [answers.created()], '/getTaskResult': [answers.processing(), answers.ready()] },
+      { '/createTask': [replies.created()], '/getTaskResult': [replies.processing(), replies.ready()] },
       scheduler
     )
     const results: unknown[] = []

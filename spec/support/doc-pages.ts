@@ -37,6 +37,18 @@ export const blocksOf = (page: string): ReadonlyArray<Block> => {
   })
 }
 
+const FENCE_IN_COMMENT = /^ +\* ```ts\n((?: +\*.*\n)*?) +\* ```$/gm
+
+/** The examples in the docstrings of a source file. What one prints first follows `// prints` in its code. */
+export const docstringBlocks = (source: string): ReadonlyArray<Block> => {
+  const text = textOf(source)
+  return Array.from(text.matchAll(FENCE_IN_COMMENT), ({ 1: lines = '', index }) => {
+    const code = lines.replace(/^ +\* ?/gm, '')
+    const at = `${source}:${text.slice(0, index).split('\n').length + 1}`
+    return { at, language: 'ts', code, prints: /\/\/ prints (.*)$/m.exec(code)?.[1] }
+  })
+}
+
 /** Type-checks each block as a module of its own, all in one program under the settings of the specs. */
 export const typeProblems = (blocks: ReadonlyArray<Block>): ReadonlyArray<string> => {
   const { config } = ts.readConfigFile(join(ROOT, 'tsconfig.spec.json'), ts.sys.readFile) as { config: unknown }

@@ -6,7 +6,7 @@ import type { CallPath, Post } from '../../lib/core/model/network.js'
 import type { Solver } from '../../lib/core/solver.js'
 import { buildSolver } from '../../lib/core/build-solver.js'
 import { recaptchaV2 } from '../../lib/core/model/recaptcha-v2.js'
-import { answers, scriptedPost, type Scripted } from '../../lib/testing.js'
+import { replies, scriptedPost, type Scripted } from '../../lib/testing.js'
 
 export const KEY = 'canary-key-9f8e7d6c'
 
@@ -110,7 +110,7 @@ export const planned =
   (scheduler: SchedulerLike): Post => {
     const posts = new Map<string, Post>()
     const postOf = (key: string): Post => {
-      const { create = [answers.created(idOf(key))], poll = [answers.ready(`token-${key}`)] } = plan[key] ?? {}
+      const { create = [replies.created(idOf(key))], poll = [replies.ready(`token-${key}`)] } = plan[key] ?? {}
       const post = posts.get(key) ?? scriptedPost({ '/createTask': create, '/getTaskResult': poll }, scheduler).post
       posts.set(key, post)
       return post

@@ -80,6 +80,7 @@ export interface Solved<A> {
  * @param kind.validForMs - for how long a solution is accepted, for `Solved.expiresAt`
  *
  * @example
+ * ```ts
  * import * as t from 'io-ts'
  * import { defineTask } from 'rx-captcha'
  *
@@ -88,7 +89,9 @@ export interface Solved<A> {
  *   fields: t.type({ body: t.string }),
  *   solution: t.type({ text: t.string })
  * })
- * console.log(textInImage({ body: 'R0lGODlhAQABAAAAACw=' }).type) // ImageToTextTask
+ * const task = textInImage({ body: 'R0lGODlhAQABAAAAACw=' })
+ * console.log(task.type) // prints ImageToTextTask
+ * ```
  *
  * @since 0.1.0
  */

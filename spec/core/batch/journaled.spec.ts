@@ -3,7 +3,7 @@ import { EMPTY, Observable, concat, defer, ignoreElements, map, of, throwError, 
 import { entryAfter, journalTagOf, type JournalEntry, type Journal } from '../../../lib/core/model/journal.js'
 import type { Outcome } from '../../../lib/core/model/batch.js'
 import type { RecaptchaV2Solution } from '../../../lib/core/model/recaptcha-v2.js'
-import { answers } from '../../../lib/testing.js'
+import { replies } from '../../../lib/testing.js'
 import { planned, storyOver, taskOf, type Plan, type Story, type Told } from '../../support/simulate.js'
 
 type Ended = Outcome<string, RecaptchaV2Solution>
@@ -77,18 +77,18 @@ describe('a key that is fresh', () => {
   })
 
   it('tells of its end by its tag', () => {
-    const plan = { a: { create: [answers.refused('ERROR_SITEKEY')] } }
+    const plan = { a: { create: [replies.refused('ERROR_SITEKEY')] } }
     expect(run({ plan }).written.at(-1)).toBe('100 ended a Refused')
   })
 
   it.each<readonly [string, string, Plan[string]]>([
-    ['TaskFailed{account}', 'an account that fails', { poll: [answers.refused('ERROR_ZERO_BALANCE')] }],
-    ['TaskFailed', 'a task that fails', { poll: [answers.refused('ERROR_CAPTCHA_UNSOLVABLE')] }],
+    ['TaskFailed{account}', 'an account that fails', { poll: [replies.refused('ERROR_ZERO_BALANCE')] }],
+    ['TaskFailed', 'a task that fails', { poll: [replies.refused('ERROR_CAPTCHA_UNSOLVABLE')] }],
     ['CreateUnknown', 'an answer that is lost', { create: [{ failed: {} }] }],
     [
       'Refused{unknown}',
       'a refusal after an assumed one',
-      { create: [{ body: '', status: 503 }, answers.refused('ERROR_SITEKEY')] }
+      { create: [{ body: '', status: 503 }, replies.refused('ERROR_SITEKEY')] }
     ]
   ])('tells of %s for %s', (tag, _, plan) => {
     expect(run({ plan: { a: plan } }).written.at(-1)).toMatch(new RegExp(` ended a ${tag}$`))
@@ -170,8 +170,8 @@ describe('a journal that can look', () => {
   })
 
   describe('at a gate that lets one through at a time', () => {
-    const slow = { create: [{ ...answers.created(), afterMs: 2_000 }] }
-    const plan = { z: { create: [answers.refused('ERROR_NO_SLOT_AVAILABLE')] }, a: slow, b: slow, c: slow }
+    const slow = { create: [{ ...replies.created(), afterMs: 2_000 }] }
+    const plan = { z: { create: [replies.refused('ERROR_NO_SLOT_AVAILABLE')] }, a: slow, b: slow, c: slow }
 
     /** The creates after 15 s, where `a` of a batch is the first to go, before `b` and `c`. */
     const createsAfter = (begin?: Journal['begin'], leavesAt?: number) => {
@@ -233,7 +233,7 @@ describe('a journal that can look', () => {
 })
 
 describe('a journal that is still asked when the account fails', () => {
-  const broke = { create: [{ ...answers.refused('ERROR_ZERO_BALANCE'), afterMs: 10 }] }
+  const broke = { create: [{ ...replies.refused('ERROR_ZERO_BALANCE'), afterMs: 10 }] }
   const asked = (entry: JournalEntry) =>
     run({
       items: ['a', 'b'],
@@ -251,7 +251,7 @@ describe('a journal that is still asked when the account fails', () => {
 })
 
 describe('an id that comes late', () => {
-  const slow = { create: [{ ...answers.created('id-a'), afterMs: 5_000 }] }
+  const slow = { create: [{ ...replies.created('id-a'), afterMs: 5_000 }] }
 
   it('is written down when the caller has left', () => {
     const { written } = run({

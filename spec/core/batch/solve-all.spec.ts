@@ -18,7 +18,7 @@ import { InvalidOptions, resolveOptions, type CoreOptions } from '../../../lib/c
 import type { Post } from '../../../lib/core/model/network.js'
 import { buildSolver } from '../../../lib/core/build-solver.js'
 import type { RecaptchaV2Solution } from '../../../lib/core/model/recaptcha-v2.js'
-import { answers, type Scripted } from '../../../lib/testing.js'
+import { replies, type Scripted } from '../../../lib/testing.js'
 import { marbles } from '../../support/marbles.js'
 import { KEY, planned, storyOver, taskOf, type Plan, type Story, type Told } from '../../support/simulate.js'
 
@@ -78,10 +78,10 @@ const endless = function* () {
   for (let nth = 0; ; nth += 1) yield `item-${nth}`
 }
 
-const processing = (times: number): ReadonlyArray<Scripted> => Array.from({ length: times }, answers.processing)
+const processing = (times: number): ReadonlyArray<Scripted> => Array.from({ length: times }, replies.processing)
 
 const readyAfter = (polls: number, key: string) => ({
-  poll: [...processing(polls - 1), answers.ready(`token-${key}`)]
+  poll: [...processing(polls - 1), replies.ready(`token-${key}`)]
 })
 
 describe('solveAll', () => {
@@ -106,7 +106,7 @@ describe('solveAll', () => {
   })
 
   it('ends no task for the failure of another', () => {
-    const told = batchOf(['a', 'b'], { a: { create: [answers.refused('ERROR_SITEKEY')] } })
+    const told = batchOf(['a', 'b'], { a: { create: [replies.refused('ERROR_SITEKEY')] } })
     expect(heard(told)).toStrictEqual(['0 a Refused request', '3000 b token-b', '3000 "complete"'])
   })
 
@@ -418,8 +418,8 @@ describe('leaving a batch', () => {
 })
 
 describe('an account that cannot be used', () => {
-  const broke = { create: [{ ...answers.refused('ERROR_ZERO_BALANCE'), afterMs: 1_000 }] }
-  const toldLater = (afterMs: number) => ({ ...answers.refused('ERROR_NO_SLOT_AVAILABLE'), afterMs })
+  const broke = { create: [{ ...replies.refused('ERROR_ZERO_BALANCE'), afterMs: 1_000 }] }
+  const toldLater = (afterMs: number) => ({ ...replies.refused('ERROR_NO_SLOT_AVAILABLE'), afterMs })
   const items = ['a', 'b', 'c', 'd', 'e']
 
   it('ends the taking and the creating; what is open is asked for to its end', () => {
@@ -457,7 +457,7 @@ describe('an account that cannot be used', () => {
   })
 
   it('reads a createTask that has left to its end', () => {
-    const slow = { create: [{ ...answers.created('id-a'), afterMs: 5_000 }] }
+    const slow = { create: [{ ...replies.created('id-a'), afterMs: 5_000 }] }
     const told = batchOf(['a', 'b'], { a: slow, b: broke })
     expect(heard(told)).toStrictEqual(['1000 b Refused account', '8000 a token-a', '8000 "complete"'])
   })
@@ -480,7 +480,7 @@ describe('an account that cannot be used', () => {
   })
 
   it('stops nothing where it ends a task that was paid for', () => {
-    const gone = { poll: [answers.refused('ERROR_ZERO_BALANCE')] }
+    const gone = { poll: [replies.refused('ERROR_ZERO_BALANCE')] }
     const told = batchOf(['b', 'a'], { b: gone }, { concurrency: 1 })
     expect(heard(told)).toStrictEqual(['3000 b TaskFailed account', '6000 a token-a', '6000 "complete"'])
   })
@@ -520,9 +520,9 @@ describe('close', () => {
 describe('over any source', () => {
   const fate = fc.constantFrom<Plan[string]>(
     {},
-    { poll: [...processing(2), answers.ready('t')] },
-    { create: [answers.refused('ERROR_SITEKEY')] },
-    { create: [{ ...answers.created('id-x'), afterMs: 700 }] },
+    { poll: [...processing(2), replies.ready('t')] },
+    { create: [replies.refused('ERROR_SITEKEY')] },
+    { create: [{ ...replies.created('id-x'), afterMs: 700 }] },
     { create: [{ failed: {} }] },
     { poll: [{ body: '<html>' }] }
   )

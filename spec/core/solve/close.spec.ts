@@ -4,10 +4,10 @@ import { InvalidOptions, resolveOptions } from '../../../lib/core/model/options.
 import type { NetworkEvent } from '../../../lib/core/model/network.js'
 import { buildSolver } from '../../../lib/core/build-solver.js'
 import { recaptchaV2 } from '../../../lib/core/model/recaptcha-v2.js'
-import { answers, type Scripted } from '../../../lib/testing.js'
+import { replies, type Scripted } from '../../../lib/testing.js'
 import { KEY, aTask, story, type Story } from '../../support/simulate.js'
 
-const { created, processing, ready, refused } = answers
+const { created, processing, ready, refused } = replies
 const ref = { taskId: 'task-1', createdAt: 0 }
 const orphan = { ref, task: aTask }
 const slowly = { ...created(), afterMs: 8_000 }

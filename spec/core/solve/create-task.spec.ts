@@ -1,9 +1,9 @@
 import { mergeMap, timer, type SchedulerLike } from 'rxjs'
 import type { Post } from '../../../lib/core/model/network.js'
-import { answers, scriptedPost, type Scripted } from '../../../lib/testing.js'
+import { replies, scriptedPost, type Scripted } from '../../../lib/testing.js'
 import { aTask, story, storyOver } from '../../support/simulate.js'
 
-const { created, ready, refused, processing } = answers
+const { created, ready, refused, processing } = replies
 const unavailable = { body: '<html>busy</html>', status: 503 }
 const neverLeft = { failed: { code: 'ECONNREFUSED', message: 'connect ECONNREFUSED' }, sent: false }
 const reset = { failed: { code: 'ECONNRESET', message: 'read ECONNRESET' } }

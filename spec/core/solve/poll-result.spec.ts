@@ -1,10 +1,10 @@
 import * as E from 'fp-ts/lib/Either.js'
 import * as t from 'io-ts'
 import { defineTask } from '../../../lib/core/model/task.js'
-import { answers, type Scripted } from '../../../lib/testing.js'
+import { replies, type Scripted } from '../../../lib/testing.js'
 import { aTask, story } from '../../support/simulate.js'
 
-const { created, processing, ready, refused } = answers
+const { created, processing, ready, refused } = replies
 const html = { body: '<html>oops</html>' }
 const reset = { failed: { code: 'ECONNRESET', message: 'read ECONNRESET' } }
 const ref = { taskId: 'task-1', createdAt: 0 }

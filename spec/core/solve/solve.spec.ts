@@ -3,11 +3,11 @@ import { resolveOptions } from '../../../lib/core/model/options.js'
 import type { Post, NetworkEvent } from '../../../lib/core/model/network.js'
 import { buildSolver } from '../../../lib/core/build-solver.js'
 import { recaptchaV2 } from '../../../lib/core/model/recaptcha-v2.js'
-import { answers, scriptedPost } from '../../../lib/testing.js'
+import { replies, scriptedPost } from '../../../lib/testing.js'
 import { marbles } from '../../support/marbles.js'
 import { KEY, aTask, story } from '../../support/simulate.js'
 
-const { created, processing, ready, refused } = answers
+const { created, processing, ready, refused } = replies
 const solved = (ref: object, readyAt: number, from: number) => ({
   _tag: 'Right',
   right: {
