@@ -41,6 +41,8 @@ export class JournaledSolver {
   readonly #journal: Journal
   readonly #deps: JournaledDeps
   readonly #active = new Set<string>()
+  /** Keys whose entry could not be read: what an earlier run paid for is unknown, so no end is recorded for them. */
+  readonly #unread = new Set<string>()
 
   constructor(journal: Journal, deps: JournaledDeps) {
     this.#journal = journal
@@ -93,12 +95,12 @@ export class JournaledSolver {
   }
 
   #find(key: string): OE.ObservableEither<SolveError, JournalEntry> {
-    return this.#read(() => this.#journal.find?.(key) ?? this.#journal.begin(key))
+    return this.#read(key, () => this.#journal.find?.(key) ?? this.#journal.begin(key))
   }
 
   /** Another owner may have begun the key since it was found fresh; then this solver must not create its task. */
   #begin(key: string): OE.ObservableEither<SolveError, JournalEntry> {
-    return this.#read(() => this.#journal.begin(key)).pipe(
+    return this.#read(key, () => this.#journal.begin(key)).pipe(
       map(
         E.filterOrElseW(
           ({ _tag }) => _tag === 'Fresh',
@@ -108,16 +110,20 @@ export class JournaledSolver {
     )
   }
 
-  #read(entry: () => Observable<JournalEntry>): OE.ObservableEither<SolveError, JournalEntry> {
+  #read(key: string, entry: () => Observable<JournalEntry>): OE.ObservableEither<SolveError, JournalEntry> {
     return defer(entry).pipe(
       take(1),
       throwIfEmpty(() => new Error('the journal completed without an entry')),
       map((found) => E.right(found)),
-      catchError((error: unknown) => OE.left(this.#deps.failed(error)))
+      catchError((error: unknown) => {
+        this.#unread.add(key)
+        return OE.left(this.#deps.failed(error))
+      })
     )
   }
 
   #recordEnd(key: string, result: SolveResult<unknown>): Observable<never> {
+    if (this.#unread.has(key)) return EMPTY
     const tag = E.isRight(result) ? 'Solved' : journalTagOf(result.left)
     return this.#write(() => this.#journal.ended(key, tag))
   }

@@ -25,7 +25,7 @@ export interface Batch {
 export interface JournalHooks {
   /** Durable before createTask is sent; a `Left` forbids sending it. */
   readonly beforeCreate?: (() => ObservableEither<SolveError, unknown>) | undefined
-  /** Durable before the first poll. Emits nothing, completes, never errors; unsubscribing does not undo the write. */
+  /** Durable before the first poll. Emits nothing, completes, never errors. The write starts with the call and runs to its end. */
   readonly afterCreate: (ref: TaskRef) => Observable<never>
 }
 

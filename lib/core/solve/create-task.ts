@@ -1,7 +1,8 @@
 import * as E from 'fp-ts/lib/Either.js'
-import { concat, defer, exhaustMap, finalize, of, tap, timer, type Observable } from 'rxjs'
+import { EMPTY, concat, defer, exhaustMap, finalize, of, tap, timer, type Observable } from 'rxjs'
 import type { CreateUnknown, Refused, SolveError } from '../model/error.js'
 import type { CallResult, JsonValue } from '../model/network.js'
+import type { TaskRef } from '../model/task.js'
 import { createTaskBody } from '../protocol/codec.js'
 import { interpretCreate, type InterpretedCreate } from '../protocol/interpret.js'
 import { exponential } from '../rx/backoff.js'
@@ -30,7 +31,9 @@ export const createTask = (
       const body = createTaskBody(context.settings.clientKey, payload)
       return tryUntilDecided(context, body, task, new CreateAttempts(context, task, firstPermit))
     })
-  ).pipe(OE.flatMap((created) => recordCreated(task, created)))
+  ).pipe(
+    OE.flatMap((created) => concat(recordCreated(context, task, created.ref), of<CreateOutcome>(E.right(created))))
+  )
 
 type CreateOutcome = E.Either<SolveError, CreatedPhase>
 
@@ -80,7 +83,7 @@ const sendCreate = (context: Context, body: JsonValue, task: ActiveTask, permit:
       uninterruptible({
         isSent: () => sentAt !== undefined,
         onLate: (late) => {
-          handleLateReply(task, late)
+          handleLateReply(context, task, late)
         },
         onEnd: () => {
           permit.release()
@@ -91,13 +94,13 @@ const sendCreate = (context: Context, body: JsonValue, task: ActiveTask, permit:
   })
 
 /** The reply arrived after the subscriber had left: a created task becomes an orphan, anything else is emitted as lost. */
-const handleLateReply = (task: ActiveTask, { interpreted, sentAt }: CreateReply): void => {
+const handleLateReply = (context: Context, task: ActiveTask, { interpreted, sentAt }: CreateReply): void => {
   if (interpreted._tag !== 'Created') {
     task.emitLost('problem' in interpreted ? createUnknown(interpreted.problem) : interpreted.refused)
     return
   }
   const ref = { taskId: interpreted.taskId, createdAt: sentAt }
-  void task.journal?.afterCreate(ref)
+  recordCreated(context, task, ref).subscribe()
   task.emitOrphan(ref)
 }
 
@@ -213,7 +216,10 @@ const recordIntent = <A>(task: ActiveTask, permit: Permit, creating: OE.Observab
   })
 }
 
-const recordCreated = ({ journal }: ActiveTask, created: CreatedPhase): Observable<CreateOutcome> => {
-  const outcome = of(E.right(created))
-  return journal ? concat(journal.afterCreate(created.ref), outcome) : outcome
+/** Records the task in the journal. `close` waits for it, so that a process may exit after `close`. */
+const recordCreated = ({ inFlight }: Context, { journal }: ActiveTask, ref: TaskRef): Observable<never> => {
+  if (!journal) return EMPTY
+  const recorded = journal.afterCreate(ref)
+  recorded.subscribe({ complete: inFlight.trackCreate() })
+  return recorded
 }

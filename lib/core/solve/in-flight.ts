@@ -29,7 +29,7 @@ export class InFlight {
   readonly #closed = new Subject<void>()
   readonly #ended = new Subject<void>()
   #isClosing = false
-  #sentCreates = 0
+  #openCreates = 0
 
   constructor(scheduler: SchedulerLike, events: EventBus) {
     this.#scheduler = scheduler
@@ -63,11 +63,11 @@ export class InFlight {
     })
   }
 
-  /** Counts a createTask call, which `close` waits for, until the returned function is called. */
+  /** Counts a createTask call, or the journal entry of its task, until the returned function is called; `close` waits for it. */
   trackCreate(): () => void {
-    this.#sentCreates += 1
+    this.#openCreates += 1
     return () => {
-      this.#sentCreates -= 1
+      this.#openCreates -= 1
       this.#emitEnded()
     }
   }
@@ -90,7 +90,7 @@ export class InFlight {
     )
     const creates = defer(() => {
       this.#endTasks('closed', () => true)
-      return this.#until(() => this.#sentCreates === 0)
+      return this.#until(() => this.#openCreates === 0)
     })
     await lastValueFrom(concat(grace, creates))
     this.#events.complete()
