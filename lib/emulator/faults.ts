@@ -1,200 +1,163 @@
-import { STATUS_CODES, type OutgoingHttpHeaders, type ServerResponse } from 'node:http'
+import type { OutgoingHttpHeaders, ServerResponse } from 'node:http'
 import { Readable, pipeline } from 'node:stream'
 import { createGzip, gzipSync } from 'node:zlib'
-import { inState, ready, refusal, type Call, type Document } from './protocol.js'
+import { inState, ready, refusal, type Call, type JsonObject } from './protocol.js'
+import { actAfter, actEvery, sendHtml, sendJson } from './response.js'
 
-/** One answer that is due, and what a service without faults would say in it. */
-export interface DueReply {
+/**
+ * A reply that is due, as a fault function gets it.
+ *
+ * @since 0.1.0
+ */
+export interface FaultReply {
+  /** The response. Nothing of it is sent yet, and the request is read completely; `res.req.socket` is the connection. */
   readonly res: ServerResponse
-  readonly correctReply: Document
+  /** The JSON object that the service would reply without the fault. */
+  readonly correctReply: Readonly<Record<string, unknown>>
+  /** The client key that the emulator accepts. */
   readonly clientKey: string
 }
 
-/** How a fault answers. */
+/**
+ * The name of a fault.
+ *
+ * The connection: `reset` after the request is read, `reset-unread` before; `close` without a reply; `close-headers` within
+ * the head; `cut` within the body; `not-http` sends something else than HTTP. The time: `silent` never replies, `drip` and
+ * `drip-headers` send a byte at a time (every 1,000 ms; the head never ends), `slow` replies correctly after 30,000 ms. The
+ * body: `large` (1,000,000 bytes) and `gzip-bomb` (50,000,000 bytes once inflated) of JSON that says nothing; `html`, `empty`,
+ * `cut-json` and `not-json` are not JSON; `gzip` is the correct reply, compressed.
+ *
+ * createTask: `no-id`, and `numeric-id` (the id as a number, which is correct). getTaskResult: `never` (processing),
+ * `no-solution`, `empty-token` and `unknown-status`. Both: `echo-key` is an error that repeats the client key.
+ *
+ * @since 0.1.0
+ */
+export type FaultName =
+  | 'reset'
+  | 'reset-unread'
+  | 'close'
+  | 'close-headers'
+  | 'cut'
+  | 'not-http'
+  | 'silent'
+  | 'drip'
+  | 'drip-headers'
+  | 'slow'
+  | 'large'
+  | 'gzip-bomb'
+  | 'html'
+  | 'empty'
+  | 'cut-json'
+  | 'not-json'
+  | 'gzip'
+  | 'no-id'
+  | 'numeric-id'
+  | 'never'
+  | 'no-solution'
+  | 'empty-token'
+  | 'unknown-status'
+  | 'echo-key'
+
+/** How a named fault replies. */
 export interface FaultKind {
-  /** The only call it makes sense for; both if left out. */
+  /** The only call that it fits; both if left out. */
   readonly on?: Call
-  /** The client can read the right answer out of it. */
-  readonly valid?: true
-  /** Taken as `name=NUMBER`; where it is left out, this. */
-  readonly otherwise?: number
-  readonly play: (due: DueReply, value: number) => void
+  /** The client can read the correct reply from it. */
+  readonly isReadable?: boolean
+  /** The number of a fault that may be written as `name=NUMBER`, if none is given. */
+  readonly defaultNumber?: number
+  readonly send: (reply: FaultReply, number: number) => void
 }
 
-/** The longest wait a timer holds; a longer one would end at once. */
-export const MAX_TIMER_MS = 2 ** 31 - 1
-
-/** Acts when the client has left, or has got its answer. */
-export const onceClosed = (res: ServerResponse, act: () => void): void => {
-  if (res.socket) return void res.once('close', act)
-  // Behind another request of a pipelining client a response has no socket yet, and is not told when that one closes.
-  const { socket } = res.req
-  const over = () => {
-    socket.off('close', over)
-    res.off('close', over)
-    act()
-  }
-  socket.once('close', over)
-  res.once('close', over)
-}
-
-/** Acts after a while, at once for 0, and never when the client has left before. */
-export const actAfter = (res: ServerResponse, ms: number, act: () => void): void => {
-  if (ms === 0) return act()
-  const timer = setTimeout(act, ms)
-  onceClosed(res, () => clearTimeout(timer))
-}
-
-const send = (res: ServerResponse, status: number, body: string | Buffer, headers: OutgoingHttpHeaders) => {
-  res.writeHead(status, { 'content-length': Buffer.byteLength(body), ...headers }).end(body)
-}
-
-export const sendJson = (
-  res: ServerResponse,
-  body: Document | string | Buffer,
-  status = 200,
-  headers: OutgoingHttpHeaders = {}
-): void =>
-  send(res, status, typeof body === 'string' || Buffer.isBuffer(body) ? body : JSON.stringify(body), {
-    'content-type': 'application/json',
-    ...headers
-  })
-
-export const sendHtml = (
-  res: ServerResponse,
-  status: number,
-  reason = 'as ordered by a fault rule',
-  headers: OutgoingHttpHeaders = {}
-): void => {
-  const title = `${status} ${STATUS_CODES[status] ?? 'Status'}`
-  const page = `<html><head><title>${title}</title></head><body><h1>${title}</h1><p>${reason}</p></body></html>\n`
-  send(res, status, page, { 'content-type': 'text/html; charset=utf-8', ...headers })
-}
-
-const document = (change: (correct: Document, clientKey: string) => Document) => (due: DueReply) =>
-  sendJson(due.res, change(due.correctReply, due.clientKey))
-
-const text =
+const changed =
   (change: (json: string) => string | Buffer, headers: OutgoingHttpHeaders = {}) =>
-  ({ res, correctReply }: DueReply) =>
+  ({ res, correctReply }: FaultReply) =>
     sendJson(res, change(JSON.stringify(correctReply)), 200, headers)
 
-const gzipped = { 'content-encoding': 'gzip' }
+const replaced = (replace: (correct: JsonObject, clientKey: string) => JsonObject) => (reply: FaultReply) =>
+  sendJson(reply.res, replace(reply.correctReply, reply.clientKey))
+
+// Writes to the socket, because Node's response only sends whole HTTP messages. The socket closes after the last byte.
+const raw = (bytesOf: (json: string) => string) => (reply: FaultReply) => {
+  reply.res.req.socket.write(bytesOf(JSON.stringify(reply.correctReply)))
+  reply.res.req.socket.destroySoon()
+}
+
 const half = (text: string) => text.slice(0, text.length / 2)
 
-// Past node's own writer: what goes out is not a whole HTTP message. The socket closes once it is sent.
-const raw = (bytes: (json: string) => string) => (due: DueReply) => {
-  due.res.req.socket.write(bytes(JSON.stringify(due.correctReply)))
-  due.res.req.socket.destroySoon()
-}
+const GZIP = { 'content-encoding': 'gzip' }
 
-const repeat = (res: ServerResponse, everyMs: number, act: () => void) => {
-  const timer = setInterval(act, everyMs)
-  onceClosed(res, () => clearInterval(timer))
-}
-
-const dripBody = ({ res, correctReply }: DueReply, everyMs: number) => {
+const dripBody = ({ res, correctReply }: FaultReply, everyMs: number) => {
   const body = JSON.stringify(correctReply)
-  const left = Array.from(body)
+  const remaining = Array.from(body)
   res.writeHead(200, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) }).flushHeaders()
-  // It ends with the last byte, not one later: the client has it all then, and may leave.
-  repeat(res, everyMs, () => {
-    const next = left.shift()
-    if (left.length > 0) res.write(next)
+  // The reply ends together with its last byte, because a client that has all bytes may disconnect.
+  actEvery(res, everyMs, () => {
+    const next = remaining.shift()
+    if (remaining.length > 0) res.write(next)
     else res.end(next)
   })
 }
 
-// It never comes to the end of the head.
-const dripHead = ({ res }: DueReply, everyMs: number) => {
-  const left = Array.from('HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nx-drip: ')
-  repeat(res, everyMs, () => res.req.socket.write(left.shift() ?? '.'))
+// The head never ends.
+const dripHead = ({ res }: FaultReply, everyMs: number) => {
+  const remaining = Array.from('HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nx-drip: ')
+  actEvery(res, everyMs, () => res.req.socket.write(remaining.shift() ?? '.'))
 }
 
-// It looks like an answer and never says anything: no taskId, no status.
+// Valid JSON without a taskId and a status.
 const padding = function* (size: number) {
   const chunk = Buffer.alloc(65_536, ' ')
   yield Buffer.from('{"errorId":0,"padding":"')
-  for (let left = size; left > 0; left -= chunk.length) yield chunk.subarray(0, left)
+  for (let remaining = size; remaining > 0; remaining -= chunk.length) yield chunk.subarray(0, remaining)
   yield Buffer.from('"}')
 }
 
-const pour = (res: ServerResponse, size: number, compressed: boolean) => {
-  res.writeHead(200, { 'content-type': 'application/json', ...(compressed ? gzipped : {}) })
+const pour = (res: ServerResponse, size: number, isCompressed: boolean) => {
+  res.writeHead(200, { 'content-type': 'application/json', ...(isCompressed ? GZIP : {}) })
   const source = Readable.from(padding(size), { objectMode: false })
-  // A client that leaves in the middle is no error of ours.
-  if (compressed) pipeline(source, createGzip(), res, () => undefined)
+  // A client that disconnects in the middle is not an error of the emulator.
+  if (isCompressed) pipeline(source, createGzip(), res, () => undefined)
   else pipeline(source, res, () => undefined)
 }
 
-const solved = (token: unknown) => document(() => ready({ gRecaptchaResponse: token }))
-
-/** Every fault that has a name, and how it answers. */
-export const faultKinds = {
-  reset: { play: ({ res }) => res.req.socket.resetAndDestroy() },
-  'reset-unread': { play: ({ res }) => res.req.socket.resetAndDestroy() },
-  close: { play: ({ res }) => res.req.socket.destroySoon() },
-  'close-headers': { play: raw(() => 'HTTP/1.1 200 OK\r\ncontent-type: applica') },
-  cut: { play: raw((json) => `HTTP/1.1 200 OK\r\ncontent-length: ${Buffer.byteLength(json)}\r\n\r\n${half(json)}`) },
-  'cut-gzip': { play: text((json) => gzipSync(json).subarray(0, 40), gzipped) },
-  'bad-gzip': { play: text((json) => json, gzipped) },
-  'odd-encoding': { play: text((json) => json, { 'content-encoding': 'zstd' }) },
-  gzip: { valid: true, play: text((json) => gzipSync(json), gzipped) },
-  silent: { play: () => undefined },
-  drip: { valid: true, otherwise: 1_000, play: dripBody },
-  'drip-headers': { otherwise: 1_000, play: dripHead },
+/** Every fault that has a name. */
+export const FAULT_KINDS: Readonly<Record<FaultName, FaultKind>> = {
+  reset: { send: ({ res }) => res.req.socket.resetAndDestroy() },
+  'reset-unread': { send: ({ res }) => res.req.socket.resetAndDestroy() },
+  close: { send: ({ res }) => res.req.socket.destroySoon() },
+  'close-headers': { send: raw(() => 'HTTP/1.1 200 OK\r\ncontent-type: applica') },
+  cut: { send: raw((json) => `HTTP/1.1 200 OK\r\ncontent-length: ${Buffer.byteLength(json)}\r\n\r\n${half(json)}`) },
+  'not-http': { send: raw(() => 'SSH-2.0-OpenSSH_9.6\r\n') },
+  silent: { send: () => undefined },
+  drip: { isReadable: true, defaultNumber: 1_000, send: dripBody },
+  'drip-headers': { defaultNumber: 1_000, send: dripHead },
   slow: {
-    valid: true,
-    otherwise: 30_000,
-    play: ({ res, correctReply }, ms) => actAfter(res, ms, () => sendJson(res, correctReply))
+    isReadable: true,
+    defaultNumber: 30_000,
+    send: ({ res, correctReply }, ms) => actAfter(res, ms, () => sendJson(res, correctReply))
   },
-  large: { otherwise: 1_000_000, play: ({ res }, size) => pour(res, size, false) },
-  'gzip-bomb': { otherwise: 50_000_000, play: ({ res }, size) => pour(res, size, true) },
-  'huge-headers': { play: text((json) => json, { 'x-padding': 'x'.repeat(262_144) }) },
-  'not-http': { play: raw(() => 'SSH-2.0-OpenSSH_9.6\r\n') },
-  'bad-chunk': { play: raw((json) => `HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nZZ\r\n${json}\r\n`) },
-  html: { play: ({ res }) => sendHtml(res, 200) },
-  empty: { play: text(() => '') },
-  'cut-json': { play: text(half) },
-  'not-json': { play: text(() => 'OK') },
-  array: { play: text((json) => `[${json}]`) },
-  null: { play: text(() => 'null') },
-  'no-id': { on: 'createTask', play: document((correct) => ({ ...correct, taskId: undefined })) },
-  'null-id': { on: 'createTask', play: document((correct) => ({ ...correct, taskId: null })) },
-  'empty-id': { on: 'createTask', play: document((correct) => ({ ...correct, taskId: '' })) },
+  large: { defaultNumber: 1_000_000, send: ({ res }, size) => pour(res, size, false) },
+  'gzip-bomb': { defaultNumber: 50_000_000, send: ({ res }, size) => pour(res, size, true) },
+  html: { send: ({ res }) => sendHtml(res, 200, 'injected by a fault rule') },
+  empty: { send: changed(() => '') },
+  'cut-json': { send: changed(half) },
+  'not-json': { send: changed(() => 'OK') },
+  gzip: { isReadable: true, send: changed((json) => gzipSync(json), GZIP) },
+  'no-id': { on: 'createTask', send: replaced((correct) => ({ ...correct, taskId: undefined })) },
   'numeric-id': {
     on: 'createTask',
-    valid: true,
-    play: document((correct) => ('taskId' in correct ? { ...correct, taskId: Number(correct.taskId) } : correct))
+    isReadable: true,
+    send: replaced((correct) => ('taskId' in correct ? { ...correct, taskId: Number(correct.taskId) } : correct))
   },
-  'error-with-id': {
-    on: 'createTask',
-    valid: true,
-    play: document((correct) => ({ ...correct, ...refusal('ERROR_UNKNOWN', 'and still a task was made') }))
-  },
-  'no-solution': { on: 'getTaskResult', play: document(() => inState('ready')) },
-  'empty-token': { on: 'getTaskResult', play: solved('') },
-  'number-token': { on: 'getTaskResult', play: solved(3) },
-  'null-token': { on: 'getTaskResult', play: solved(null) },
-  'unknown-status': { on: 'getTaskResult', play: document(() => inState('waiting')) },
-  'idle-status': { on: 'getTaskResult', play: document(() => inState('idle')) },
-  'failed-status': { on: 'getTaskResult', play: document(() => inState('failed')) },
-  never: { on: 'getTaskResult', play: document(() => inState('processing')) },
-  bom: { valid: true, play: text((json) => `\uFEFF${json}`) },
-  utf16: { play: text((json) => Buffer.from(`\uFEFF${json}`, 'utf16le')) },
-  deep: { play: text(() => '['.repeat(100_000) + ']'.repeat(100_000)) },
-  'duplicate-keys': {
-    valid: true, // JSON.parse, and every reader that follows it, takes the last one
-    play: text((json) => `{"errorId":1,"taskId":"first","status":"failed",${json.slice(1)}`)
-  },
-  proto: { valid: true, play: text((json) => `{"__proto__":{"errorId":1,"polluted":true},${json.slice(1)}`) },
+  never: { on: 'getTaskResult', send: replaced(() => inState('processing')) },
+  'no-solution': { on: 'getTaskResult', send: replaced(() => inState('ready')) },
+  'empty-token': { on: 'getTaskResult', send: replaced(() => ready({ gRecaptchaResponse: '' })) },
+  'unknown-status': { on: 'getTaskResult', send: replaced(() => inState('waiting')) },
   'echo-key': {
-    play: document((_correct, clientKey) => ({
+    send: replaced((_correct, clientKey) => ({
       ...refusal(`ERROR_KEY_${clientKey}_REJECTED`, `the key ${clientKey} was rejected`),
       request: { clientKey }
     }))
-  },
-  'null-code': { play: document(() => refusal(null, 'no code at all')) },
-  'empty-code': { play: document(() => refusal('', 'an empty code')) },
-  'string-error-id': { valid: true, play: document((correct) => ({ ...correct, errorId: String(correct.errorId) })) }
-} satisfies Record<string, FaultKind>
+  }
+}

@@ -1,36 +1,36 @@
 import { performance } from 'node:perf_hooks'
+import type { Call, JsonObject } from './protocol.js'
+import type { CheckedFault } from './rules.js'
 import { seeded, seededTaskId } from './seeded.js'
-import type { ReadFault } from './rules.js'
-import type { Call, Document } from './protocol.js'
 
 /**
- * What the emulator counted since it started.
+ * What an emulator counted since it started.
  *
  * @since 0.1.0
  */
 export interface Counters {
-  /** Requests by call, well formed or not; `other` went to an unknown path. */
-  readonly requests: Readonly<Record<Call | 'other', number>>
-  /** Creates that made a task: each of them is billed. */
+  /** Requests by call, valid or not; `other` went to an unknown path. */
+  readonly requests: Readonly<Record<'createTask' | 'getTaskResult' | 'other', number>>
+  /** createTask requests that created a task; each of them is billed. */
   readonly accepted: number
-  /** Creates that were answered, or broken off, without making a task. */
+  /** createTask requests that created no task. */
   readonly refused: number
-  /** Billed creates whose answer, with the task id in it, was not handed to the client completely. */
+  /** Billed createTask requests whose reply, with the task id in it, did not reach the client completely and readably. */
   readonly lostCreates: number
-  /** Questions by task id. */
+  /** Polls by task id. */
   readonly polls: Readonly<Record<string, number>>
-  /** From the end of one answer to the arrival of the task's next poll, the create's answer included; the smallest. */
+  /** The shortest time from the end of a reply about a task (createTask included) to the arrival of its next poll. */
   readonly smallestGapMs: number | undefined
-  /** Questions that arrived while another one of the same task was open. */
+  /** Polls that arrived while another poll of the same task had no complete reply. */
   readonly overlaps: number
-  /** Tasks whose solution was handed to a client, each counted once. */
+  /** Tasks whose solution was sent to a client, each counted once. */
   readonly delivered: number
-  /** Tasks that nobody has been given the solution of, whether it is ready or still to come; not those that a rule fails. */
+  /** Tasks whose solution was not sent to any client, ready or not; without those that a fault rule fails. */
   readonly neverFetched: number
 }
 
 /**
- * A task in the emulator's books. Instants are epoch milliseconds.
+ * A task of an emulator. Instants are epoch milliseconds.
  *
  * @since 0.1.0
  */
@@ -38,30 +38,27 @@ export interface TaskRecord {
   readonly taskId: string
   readonly acceptedAt: number
   readonly readyAt: number
-  /** Whether the create's answer was handed to the client completely. */
-  readonly answered: boolean
+  /** Whether the reply to createTask was sent to the client completely and readably. */
+  readonly replySent: boolean
   readonly polls: number
-  /** When its solution was first handed to a client completely. */
+  /** When the solution was first sent to a client completely. */
   readonly deliveredAt?: number | undefined
-  /** The task as it was sent, its `type` included. */
-  readonly task: Document
-  /** What it ends with instead of a solution, if a rule `task:…` chose so. */
+  /** The task as it was sent, with its `type`. */
+  readonly task: Readonly<Record<string, unknown>>
+  /** The fault that replaces the solution, if a rule on `task` chose one. */
   readonly fault?: string | undefined
 }
 
-/** A task as the emulator works with it. */
-export interface OpenTask extends TaskRecord {
+/** A task with what the emulator itself needs to know. */
+export interface LedgerTask extends TaskRecord {
   readonly nth: number
-  readonly end: ReadFault | undefined
-  answered: boolean
+  readonly finalFault: CheckedFault | undefined
+  replySent: boolean
   polls: number
   deliveredAt?: number
   openPolls: number
-  lastEnd?: number
+  lastReplyAt?: number
 }
-
-/** The epoch in milliseconds, on a clock that never jumps. */
-export const now = (): number => performance.timeOrigin + performance.now()
 
 export interface LedgerOptions {
   readonly seed: number
@@ -69,10 +66,10 @@ export interface LedgerOptions {
   readonly forgetAfterMs: number
 }
 
-/** The books of the emulated service. Every entry is made in constant time; only looking at all of them is not. */
+/** All tasks and counts of an emulator. Each change takes constant time; only reading everything does not. */
 export interface Ledger {
   readonly options: LedgerOptions
-  readonly tasks: Map<string, OpenTask>
+  readonly tasks: Map<string, LedgerTask>
   readonly requests: Record<Call | 'other', number>
   readonly totals: { refused: number; lostCreates: number; overlaps: number; delivered: number }
   smallestGapMs: number | undefined
@@ -86,66 +83,69 @@ export const openLedger = (options: LedgerOptions): Ledger => ({
   smallestGapMs: undefined
 })
 
-/** Enters a new task; `endOf` says what the nth one ends with, if not with a solution. */
-export const accept = (
+/** Adds a task; `finalFaultOf` gives the fault that replaces the solution of the nth one. */
+export const acceptTask = (
   { options, tasks }: Ledger,
-  task: Document,
-  endOf: (nth: number) => ReadFault | undefined,
-  numericId: boolean
-): OpenTask => {
-  const {
-    seed,
-    readyAfterMs: [min, max]
-  } = options
+  task: JsonObject,
+  finalFaultOf: (nth: number) => CheckedFault | undefined,
+  hasNumericId: boolean
+): LedgerTask => {
+  const { seed, readyAfterMs } = options
+  const [min, max] = readyAfterMs
   const nth = tasks.size + 1
-  const taskId = numericId ? String(7_000_000_000 + nth) : seededTaskId(seed, nth)
+  const taskId = hasNumericId ? String(7_000_000_000 + nth) : seededTaskId(seed, nth)
   const acceptedAt = now()
   const readyAt = acceptedAt + min + (min === max ? 0 : (max - min) * seeded(seed, 'ready', nth))
-  const books = { answered: false, polls: 0, openPolls: 0 }
-  const opened: OpenTask = { nth, end: endOf(nth), taskId, acceptedAt, readyAt, task, ...books }
-  tasks.set(taskId, opened)
-  return opened
+  const counts = { replySent: false, polls: 0, openPolls: 0 }
+  const accepted: LedgerTask = { nth, finalFault: finalFaultOf(nth), taskId, acceptedAt, readyAt, task, ...counts }
+  tasks.set(taskId, accepted)
+  return accepted
 }
 
-export const findTask = ({ options, tasks }: Ledger, taskId: unknown): OpenTask | undefined => {
+export const findTask = ({ options, tasks }: Ledger, taskId: unknown): LedgerTask | undefined => {
   const task = typeof taskId === 'string' || typeof taskId === 'number' ? tasks.get(String(taskId)) : undefined
   return task && now() - task.acceptedAt < options.forgetAfterMs ? task : undefined
 }
 
-export const createEnded = ({ totals }: Ledger, task: OpenTask, answered: boolean): void => {
-  task.answered = answered
-  if (answered) task.lastEnd = now()
+/** The reply to createTask ended; `isSent` if it was sent completely and readably. */
+export const createEnded = ({ totals }: Ledger, task: LedgerTask, isSent: boolean): void => {
+  task.replySent = isSent
+  if (isSent) task.lastReplyAt = now()
   else totals.lostCreates += 1
 }
 
-export const pollArrived = (ledger: Ledger, task: OpenTask, arrivedAt: number): void => {
+export const pollArrived = (ledger: Ledger, task: LedgerTask, arrivedAt: number): void => {
   task.polls += 1
   task.openPolls += 1
-  const gapMs = arrivedAt - (task.lastEnd ?? -Infinity)
-  // Its head may have come in before the answer that ended while its body was on the way.
+  const gapMs = arrivedAt - (task.lastReplyAt ?? -Infinity)
+  // The gap is negative if the last reply ended between the arrival of the head of this poll and that of its body.
   if (task.openPolls > 1 || gapMs < 0) ledger.totals.overlaps += 1
   else if (gapMs < (ledger.smallestGapMs ?? Infinity)) ledger.smallestGapMs = gapMs
 }
 
-export const pollEnded = ({ totals }: Ledger, task: OpenTask, delivered: boolean): void => {
+/** The reply to a poll ended; `isDelivered` if the solution was sent completely and readably. */
+export const pollEnded = ({ totals }: Ledger, task: LedgerTask, isDelivered: boolean): void => {
   task.openPolls -= 1
-  task.lastEnd = now()
-  if (!delivered || task.deliveredAt !== undefined) return
-  task.deliveredAt = task.lastEnd
+  task.lastReplyAt = now()
+  if (!isDelivered || task.deliveredAt !== undefined) return
+  task.deliveredAt = task.lastReplyAt
   totals.delivered += 1
 }
 
-export const counters = ({ tasks, requests, totals, smallestGapMs }: Ledger): Counters => ({
+/** The epoch in milliseconds, by a clock that never jumps. */
+export const now = (): number => performance.timeOrigin + performance.now()
+
+export const countersOf = ({ tasks, requests, totals, smallestGapMs }: Ledger): Counters => ({
   requests: { ...requests },
   accepted: tasks.size,
   ...totals,
   smallestGapMs,
-  polls: Object.fromEntries([...tasks].map(([taskId, { polls: polls }]) => [taskId, polls])),
-  neverFetched: [...tasks.values()].filter((task) => task.end?.valid !== false && !task.deliveredAt).length
+  polls: Object.fromEntries([...tasks].map(([taskId, { polls }]) => [taskId, polls])),
+  neverFetched: [...tasks.values()].filter((task) => task.finalFault?.isReadable !== false && !task.deliveredAt).length
 })
 
-export const records = ({ tasks }: Ledger): ReadonlyArray<TaskRecord> =>
-  [...tasks.values()].map(({ nth: _nth, openPolls: _open, lastEnd: _lastEnd, end, ...record }) => ({
+export const recordsOf = ({ tasks }: Ledger): ReadonlyArray<TaskRecord> =>
+  [...tasks.values()].map(({ nth: _nth, openPolls: _open, lastReplyAt: _lastReplyAt, finalFault, ...record }) => ({
     ...record,
-    fault: end?.text
+    fault: finalFault?.text
   }))

@@ -1,55 +1,60 @@
-import type { IncomingMessage } from 'node:http'
 import { isUtf8 } from 'node:buffer'
+import type { IncomingMessage } from 'node:http'
 
 /** A call of the service. */
 export type Call = 'createTask' | 'getTaskResult'
 
-/** A JSON object, as it stands in a request or an answer. */
-export type Document = Readonly<Record<string, unknown>>
+/** A JSON object in a request or a reply. */
+export type JsonObject = Readonly<Record<string, unknown>>
 
-/** The only type of task the service documents. */
+/** The only type of task that the service documents. */
 export const RECAPTCHA_V2 = 'RecaptchaV2TaskProxyless'
 
-/** What a request must fulfil beyond its form. */
-export interface Account {
-  readonly clientKey: string
-  readonly isKnownType: (type: string) => boolean
-}
+// As in the documented examples, createTask replies with empty strings where getTaskResult replies with nulls.
+const NO_ERROR = { errorId: 0, errorCode: null, errorDescription: null }
 
-export const isDocument = (value: unknown): value is Document =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
-
-// The documented examples: a create has empty strings where a result has nulls.
-const noError = { errorId: 0, errorCode: null, errorDescription: null }
-
-export const created = (taskId: string): Document => ({ errorId: 0, errorCode: '', errorDescription: '', taskId })
-export const inState = (status: string): Document => ({ ...noError, status })
-export const ready = (solution: unknown): Document => ({ ...noError, solution, status: 'ready' })
-export const refusal = (errorCode: string | null, errorDescription: string): Document => ({
+export const created = (taskId: string): JsonObject => ({ errorId: 0, errorCode: '', errorDescription: '', taskId })
+export const inState = (status: string): JsonObject => ({ ...NO_ERROR, status })
+export const ready = (solution: unknown): JsonObject => ({ ...NO_ERROR, solution, status: 'ready' })
+export const refusal = (errorCode: string, errorDescription: string): JsonObject => ({
   errorId: 1,
   errorCode,
   errorDescription
 })
 
-const isFilled = (value: unknown): value is string => typeof value === 'string' && value !== ''
+/** What a request must satisfy besides its form. */
+export interface Account {
+  readonly clientKey: string
+  readonly isKnownType: (type: string) => boolean
+}
+
+/** The refusal of a request, if its client key or, for createTask, its task is wrong. */
+export const refuse = (call: Call, body: JsonObject, account: Account): JsonObject | undefined => {
+  const request = { body, task: taskOf(body), account }
+  const failed = (call === 'createTask' ? CREATE_CHECKS : [KEY_CHECK]).find(([, , holds]) => !holds(request))
+  return failed && refusal(failed[0], failed[1])
+}
+
+/** The task in the body of a createTask; empty if there is none. */
+export const taskOf = (body: JsonObject): JsonObject => (isJsonObject(body.task) ? body.task : {})
 
 type Check = readonly [errorCode: string, errorDescription: string, holds: (request: CheckedRequest) => boolean]
 interface CheckedRequest {
-  readonly body: Document
-  readonly task: Document
+  readonly body: JsonObject
+  readonly task: JsonObject
   readonly account: Account
 }
 
-const keyCheck: Check = [
+const KEY_CHECK: Check = [
   'ERROR_KEY_DOES_NOT_EXIST',
   'no account has this clientKey',
   ({ body, account }) => body.clientKey === account.clientKey
 ]
 
-// In this order: the first that does not hold is the answer.
-const createChecks: ReadonlyArray<Check> = [
-  keyCheck,
-  ['ERROR_TASK_ABSENT', 'task is missing or not an object', ({ body }) => isDocument(body.task)],
+// The first check that fails gives the refusal.
+const CREATE_CHECKS: ReadonlyArray<Check> = [
+  KEY_CHECK,
+  ['ERROR_TASK_ABSENT', 'task is missing or not an object', ({ body }) => isJsonObject(body.task)],
   [
     'ERROR_TASK_NOT_SUPPORTED',
     'task.type is missing or not known',
@@ -58,7 +63,7 @@ const createChecks: ReadonlyArray<Check> = [
   [
     'ERROR_REQUIRED_FIELDS',
     'task.websiteURL and task.websiteKey must be nonempty strings',
-    ({ task }) => task.type !== RECAPTCHA_V2 || (isFilled(task.websiteURL) && isFilled(task.websiteKey))
+    ({ task }) => task.type !== RECAPTCHA_V2 || (isNonEmpty(task.websiteURL) && isNonEmpty(task.websiteKey))
   ],
   [
     'ERROR_BAD_PARAMETERS',
@@ -67,23 +72,18 @@ const createChecks: ReadonlyArray<Check> = [
   ]
 ]
 
-/** The refusal that a request body earns, if any: its key first, then, for a create, its task. */
-export const refuse = (call: Call, body: Document, account: Account): Document | undefined => {
-  const request = { body, task: taskOf(body), account }
-  const broken = (call === 'createTask' ? createChecks : [keyCheck]).find(([, , holds]) => !holds(request))
-  return broken && refusal(broken[0], broken[1])
-}
+const isNonEmpty = (value: unknown): value is string => typeof value === 'string' && value !== ''
 
-/** The task of a create's body; empty where there is none. */
-export const taskOf = (body: Document): Document => (isDocument(body.task) ? body.task : {})
+const isJsonObject = (value: unknown): value is JsonObject =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
 
-/** A request that is refused by HTTP alone, before anybody reads a document. */
+/** A request that is refused with an HTTP status, before its JSON is looked at. */
 export interface HttpRefusal {
   readonly status: number
   readonly reason: string
 }
 
-/** What is wrong with a request's head, if anything. `call` is undefined where the path is not known. */
+/** The refusal of a request by its head. `call` is undefined if the path is not known. */
 export const refuseHead = ({ method, headers }: IncomingMessage, call: Call | undefined): HttpRefusal | undefined =>
   call === undefined
     ? { status: 404, reason: 'only /createTask and /getTaskResult are known' }
@@ -93,13 +93,14 @@ export const refuseHead = ({ method, headers }: IncomingMessage, call: Call | un
         ? { status: 415, reason: 'content-type must be application/json' }
         : undefined
 
-/** Far above any request of the protocol. */
+// Far above any request of the protocol.
 const MAX_REQUEST_BYTES = 65_536
 
-/** Reads a body to its end and hands on the JSON object in it, or what is wrong with it; nothing if the client leaves. */
+/** Reads a body to its end, and passes on the JSON object in it, or the refusal. Does nothing if the client disconnects. */
 export const readBody = (
   req: IncomingMessage,
-  use: (body: Document | undefined, broken: HttpRefusal) => void
+  onBody: (body: JsonObject) => void,
+  onRefused: (refusal: HttpRefusal) => void
 ): void => {
   const chunks: Buffer[] = []
   let size = 0
@@ -107,17 +108,19 @@ export const readBody = (
     size += chunk.length
     if (size <= MAX_REQUEST_BYTES) chunks.push(chunk)
   })
-  req.once('end', () =>
-    size > MAX_REQUEST_BYTES
-      ? use(undefined, { status: 413, reason: `the body must not be over ${MAX_REQUEST_BYTES} bytes` })
-      : use(readDocument(Buffer.concat(chunks)), { status: 400, reason: 'the body must be a JSON object in UTF-8' })
-  )
+  req.once('end', () => {
+    if (size > MAX_REQUEST_BYTES)
+      return onRefused({ status: 413, reason: `the body must not be over ${MAX_REQUEST_BYTES} bytes` })
+    const body = parseObject(Buffer.concat(chunks))
+    if (body) onBody(body)
+    else onRefused({ status: 400, reason: 'the body must be a JSON object in UTF-8' })
+  })
 }
 
-const readDocument = (body: Buffer): Document | undefined => {
+const parseObject = (body: Buffer): JsonObject | undefined => {
   try {
     const value: unknown = isUtf8(body) ? JSON.parse(body.toString()) : undefined
-    return isDocument(value) ? value : undefined
+    return isJsonObject(value) ? value : undefined
   } catch {
     return undefined
   }

@@ -1,118 +1,148 @@
 import type { OutgoingHttpHeaders } from 'node:http'
-import { seeded } from './seeded.js'
-import { MAX_TIMER_MS, faultKinds, sendHtml, sendJson, type FaultKind, type DueReply } from './faults.js'
+import { FAULT_KINDS, type FaultKind, type FaultName, type FaultReply } from './faults.js'
 import { refusal, type Call } from './protocol.js'
-
-type Code = `${Uppercase<string>}_${Uppercase<string>}`
-type Reply = `${number}` | Code | `${Code}@${number}`
+import { MAX_TIMER_MS, sendHtml, sendJson } from './response.js'
+import { seeded } from './seeded.js'
 
 /**
- * What goes wrong, under the names of the command line: a name of {@link faultNames}; `name=NUMBER` for those with a
- * duration in milliseconds or a size in bytes; `right@STATUS`, the right answer under another HTTP status; an HTTP
- * status with an HTML page, or an error code with an error document (`ERROR_FOO`, `ERROR_FOO@400`), both also with
- * `;retry-after=SECONDS-OR-DATE` and `;location=URL`.
+ * What goes wrong, as on the command line: a {@link FaultName}; `name=NUMBER` for those with a duration in milliseconds or a
+ * size in bytes; `right@STATUS`, the correct reply with another HTTP status; an HTTP status with an HTML page; or an error
+ * code with an error document (`ERROR_FOO`, `ERROR_FOO@400`). The last two may be followed by `;retry-after=SECONDS-OR-DATE`
+ * and `;location=URL`.
  *
  * @since 0.1.0
  */
 export type Fault =
-  | keyof typeof faultKinds
+  | FaultName
   | `${'drip' | 'drip-headers' | 'slow' | 'large' | 'gzip-bomb'}=${number}`
   | `right@${number}`
-  | Reply
-  | `${Reply};${'retry-after' | 'location'}=${string}`
+  | `${number}`
+  | `${number};${'retry-after' | 'location'}=${string}`
+  | `${Uppercase<string>}_${Uppercase<string>}`
+  | `${Uppercase<string>}_${Uppercase<string>}@${number}`
+  | `${Uppercase<string>}_${Uppercase<string>};${'retry-after' | 'location'}=${string}`
+  | `${Uppercase<string>}_${Uppercase<string>}@${number};${'retry-after' | 'location'}=${string}`
 
 /**
- * When a fault strikes: always, at the nth time, the first times, or at a share (0 to 1) of the times.
+ * When a rule applies: always, the nth time, the first times, or a share (0 to 1) of the times.
  *
  * @since 0.1.0
  */
 export type When = 'always' | { readonly nth: number } | { readonly first: number } | { readonly share: number }
 
 /**
- * A fault, and when it strikes. The first rule that matches wins.
+ * A fault, and when it is injected. The first rule that applies wins.
  *
  * @since 0.1.0
  */
 export interface FaultRule {
   /**
-   * Counted are the creates of the server, the polls of each task, the accepted tasks (what they end with once
-   * their time has come, instead of a solution), and the accepted connections (only `reset` and `close`).
+   * What `when` counts: the createTask requests of the emulator, the polls of each task, the tasks (the fault replaces the
+   * solution, once the task would be ready), or the connections (only `reset` and `close`).
    */
   readonly on: 'createTask' | 'getTaskResult' | 'task' | 'connection'
   readonly when: When
-  readonly fault: Fault
-  /** For createTask faults that hide the answer: the task is created, and billed, all the same. */
+  /**
+   * What goes wrong. A function, which is called instead of the correct reply, may write any bytes to `res` or to its socket,
+   * now or later, or none. It is called after `latencyMs`; the emulator does not catch what it throws.
+   */
+  readonly fault: Fault | ((reply: FaultReply) => void)
+  /**
+   * For a function: the client can read the correct reply from what it writes. If not, a createTask creates no task
+   * (unless `billed`), so the task id in `correctReply` does not exist, and a poll delivers no solution. @defaultValue `false`
+   */
+  readonly isReadable?: boolean | undefined
+  /** For a createTask fault that hides the task id: the task is created and billed nevertheless. @defaultValue `false` */
   readonly billed?: boolean | undefined
 }
 
 /** The names of all faults that have one. @since 0.1.0 */
-export const faultNames: ReadonlyArray<string> = Object.keys(faultKinds)
+export const faultNames: ReadonlyArray<FaultName> = Object.keys(FAULT_KINDS) as FaultName[]
 
-/** A fault, ready to answer. */
-export interface ReadFault {
+/** A fault that was checked. */
+export interface CheckedFault {
   readonly text: string
+  /** The name of a named fault. */
+  readonly name?: FaultName
+  /** The only call that it fits; both if left out. */
   readonly on?: Call
-  /** The client can read the right answer out of it. */
-  readonly valid: boolean
-  readonly play: (due: DueReply) => void
+  /** The client can read the correct reply from it. */
+  readonly isReadable: boolean
+  readonly send: (reply: FaultReply) => void
 }
 
-/** A rule, read and checked. */
-export interface ReadRule {
+/** A rule that was checked. */
+export interface CheckedRule {
   readonly on: string
   readonly when: When
-  readonly fault: ReadFault
+  readonly fault: CheckedFault
   readonly billed: boolean
 }
 
-const find = <A>(table: Readonly<Record<string, A>>, name: string): A | undefined =>
-  Object.hasOwn(table, name) ? table[name] : undefined
+/** Finds the first rule that applies at a count. `subject` separates the draws of one task from those of another. */
+export type FindRule = (on: FaultRule['on'], count: number, subject?: number) => CheckedRule | undefined
 
-const readNamed = (text: string): ReadFault | undefined => {
-  const [, name = '', number] = /^([a-z0-9-]+?)(?:=(\d+))?$/.exec(text) ?? []
-  const kind = find<FaultKind>(faultKinds, name)
-  if (!kind || (number !== undefined && kind.otherwise === undefined)) return undefined
-  const value = Number(number ?? kind.otherwise)
-  if (value > MAX_TIMER_MS) return undefined
-  const { on, valid = false, play } = kind
-  return { text, ...(on && { on }), valid, play: (due) => play(due, value) }
+/** Checks the rules; throws an `Error` that names the first bad one and lists what is allowed. */
+export const readRules = (rules: ReadonlyArray<FaultRule | string>, seed: number): FindRule => {
+  const checked = rules.map(readRule)
+  return (on, count, subject = 0) =>
+    checked.find(
+      (rule, i) => rule.on === on && applies(rule.when, count, () => seeded(seed, 'rule', i, subject, count))
+    )
 }
 
-const readHeader = (part: string): [name: string, value: string] => {
-  const equals = part.indexOf('=')
-  return [part.slice(0, equals), part.slice(equals + 1)]
-}
-const readHeaders = (suffix: string): OutgoingHttpHeaders =>
-  Object.fromEntries(suffix.split(';').slice(1).map(readHeader))
+const applies = (when: When, count: number, draw: () => number) =>
+  when === 'always' ||
+  ('nth' in when ? count === when.nth : 'first' in when ? count <= when.first : draw() < when.share)
 
-const SUFFIX = '((?:;(?:retry-after|location)=[ -:<-~]+)*)' // printable ASCII, without the semicolon
-const statusForm = new RegExp(`^([2-9]\\d\\d)${SUFFIX}$`)
-const codeForm = new RegExp(`^([A-Z0-9]+(?:_[A-Z0-9]+)+)(?:@([2-9]\\d\\d))?${SUFFIX}$`)
-const rightForm = /^right@([2-9]\d\d)$/
-
-const readReply = (text: string): ReadFault | undefined => {
-  const [, page, pageSuffix = ''] = statusForm.exec(text) ?? []
-  const [, code, codeStatus = '200', codeSuffix = ''] = codeForm.exec(text) ?? []
-  const [, right] = rightForm.exec(text) ?? []
-  // A redirect leads somewhere: by default to an address that can never be anybody's.
-  const headers = {
-    ...(page?.startsWith('3') && { location: 'https://elsewhere.invalid/' }),
-    ...readHeaders(pageSuffix)
-  }
-  if (page !== undefined)
-    return { text, valid: false, play: ({ res }) => sendHtml(res, Number(page), undefined, headers) }
-  if (right !== undefined)
-    return { text, valid: true, play: (due) => sendJson(due.res, due.correctReply, Number(right)) }
-  if (code === undefined) return undefined
-  const answer = refusal(code, `${code}, as ordered by a fault rule`)
-  return { text, valid: false, play: ({ res }) => sendJson(res, answer, Number(codeStatus), readHeaders(codeSuffix)) }
+const readRule = (rule: FaultRule | string): CheckedRule => {
+  const {
+    on,
+    when,
+    fault: given,
+    isReadable,
+    billed = false
+  }: RuleParts = typeof rule === 'string' ? split(rule) : rule
+  const bad = (reason: string) => new Error(`fault rule ${JSON.stringify(textOf(rule))}: ${reason}`)
+  const fits = Object.hasOwn(FITS, on) ? FITS[on as FaultRule['on']] : undefined
+  if (!fits) throw bad('on: expected createTask, getTaskResult, task or connection, as in createTask:1:reset')
+  if (when === undefined || !isValid(when))
+    throw bad('when: expected always, N (the Nth time), firstN (the first N times) or N%')
+  const fault = typeof given === 'function' ? ofFunction(given, isReadable) : (readNamed(given) ?? readReply(given))
+  if (!fault || !fits(fault)) throw bad(`no such fault of ${on}; allowed are ${allowedFaults(on, fits)}`)
+  if (billed && on !== 'createTask') throw bad('billed: only a createTask can be billed')
+  if (isReadable !== undefined && typeof given !== 'function')
+    throw bad('isReadable: only for a fault that is a function')
+  return { on, when, fault, billed }
 }
 
-const placesOf: Readonly<Record<FaultRule['on'], (fault: ReadFault) => boolean>> = {
+/** The parts of a rule, not checked yet. */
+interface RuleParts {
+  readonly on: string
+  readonly when: When | undefined
+  readonly fault: string | ((reply: FaultReply) => void)
+  readonly isReadable?: boolean | undefined
+  readonly billed?: boolean | undefined
+}
+
+const split = (text: string): RuleParts => {
+  const [, on = '', when = '', billed, fault = ''] = /^([^:]*):([^:]*):(billed\+)?(.*)$/s.exec(text) ?? []
+  return { on, when: readWhen(when), fault, billed: billed !== undefined }
+}
+
+const textOf = (rule: FaultRule | string): string =>
+  typeof rule === 'string'
+    ? rule
+    : JSON.stringify(rule, (_, value: unknown) => (typeof value === 'function' ? nameOf(value) : value))
+
+const nameOf = ({ name }: { readonly name: string }): string => (name === '' ? 'a function' : `function ${name}`)
+
+/** Which faults fit what a rule counts. */
+const FITS: Readonly<Record<FaultRule['on'], (fault: CheckedFault) => boolean>> = {
   createTask: ({ on }) => on !== 'getTaskResult',
   getTaskResult: ({ on }) => on !== 'createTask',
   task: ({ on }) => on !== 'createTask',
-  connection: ({ text }) => text === 'reset' || text === 'close'
+  connection: ({ name }) => name === 'reset' || name === 'close'
 }
 
 const readWhen = (text: string): When | undefined => {
@@ -122,8 +152,7 @@ const readWhen = (text: string): When | undefined => {
   return percent ? { share: Number(number) / 100 } : first ? { first: Number(number) } : { nth: Number(number) }
 }
 
-const isCount = (count: number) => Number.isSafeInteger(count) && count > 0
-const isSane = (when: When) =>
+const isValid = (when: When) =>
   when === 'always' ||
   ('nth' in when
     ? isCount(when.nth)
@@ -131,7 +160,61 @@ const isSane = (when: When) =>
       ? isCount(when.first)
       : 'share' in when && when.share >= 0 && when.share <= 1)
 
-const allowedFaults = (on: string, fits: (fault: ReadFault) => boolean) =>
+const isCount = (count: number) => Number.isSafeInteger(count) && count > 0
+
+const ofFunction = (send: (reply: FaultReply) => void, isReadable = false): CheckedFault => ({
+  text: nameOf(send),
+  isReadable,
+  send
+})
+
+const readNamed = (text: string): CheckedFault | undefined => {
+  const [, name = '', number] = /^([a-z0-9-]+?)(?:=(\d+))?$/.exec(text) ?? []
+  if (!isFaultName(name)) return undefined
+  const { on, isReadable = false, defaultNumber, send }: FaultKind = FAULT_KINDS[name]
+  const value = Number(number ?? defaultNumber)
+  if ((number !== undefined && defaultNumber === undefined) || value > MAX_TIMER_MS) return undefined
+  return { text, name, ...(on && { on }), isReadable, send: (reply) => send(reply, value) }
+}
+
+const isFaultName = (text: string): text is FaultName => Object.hasOwn(FAULT_KINDS, text)
+
+const SUFFIX = '((?:;(?:retry-after|location)=[ -:<-~]+)*)' // printable ASCII without the semicolon
+const STATUS_FORM = new RegExp(`^([2-9]\\d\\d)${SUFFIX}$`)
+const CODE_FORM = new RegExp(`^([A-Z0-9]+(?:_[A-Z0-9]+)+)(?:@([2-9]\\d\\d))?${SUFFIX}$`)
+const RIGHT_FORM = /^right@([2-9]\d\d)$/
+
+const readReply = (text: string): CheckedFault | undefined => {
+  const [, page, pageSuffix = ''] = STATUS_FORM.exec(text) ?? []
+  const [, code, codeStatus = '200', codeSuffix = ''] = CODE_FORM.exec(text) ?? []
+  const [, right] = RIGHT_FORM.exec(text) ?? []
+  if (page !== undefined) {
+    // A redirect needs an address; the default one cannot exist.
+    const headers = {
+      ...(page.startsWith('3') && { location: 'https://elsewhere.invalid/' }),
+      ...readHeaders(pageSuffix)
+    }
+    return { text, isReadable: false, send: ({ res }) => sendHtml(res, Number(page), INJECTED, headers) }
+  }
+  if (right !== undefined)
+    return { text, isReadable: true, send: ({ res, correctReply }) => sendJson(res, correctReply, Number(right)) }
+  if (code === undefined) return undefined
+  const error = refusal(code, `${code}, ${INJECTED}`)
+  const headers = readHeaders(codeSuffix)
+  return { text, isReadable: false, send: ({ res }) => sendJson(res, error, Number(codeStatus), headers) }
+}
+
+const INJECTED = 'injected by a fault rule'
+
+const readHeaders = (suffix: string): OutgoingHttpHeaders =>
+  Object.fromEntries(suffix.split(';').slice(1).map(readHeader))
+
+const readHeader = (part: string): [name: string, value: string] => {
+  const equals = part.indexOf('=')
+  return [part.slice(0, equals), part.slice(equals + 1)]
+}
+
+const allowedFaults = (on: string, fits: (fault: CheckedFault) => boolean) =>
   [
     ...faultNames.filter((name) => [readNamed(name)].some((fault) => fault && fits(fault))),
     ...(on === 'connection'
@@ -143,43 +226,3 @@ const allowedFaults = (on: string, fits: (fault: ReadFault) => boolean) =>
           'an error code such as ERROR_FOO or ERROR_FOO@400'
         ])
   ].join(', ')
-
-// The parts of a rule, still as they were written.
-interface WrittenRule {
-  readonly on: string
-  readonly when: When | undefined
-  readonly fault: string
-  readonly billed: boolean
-}
-
-const split = (text: string): WrittenRule => {
-  const [, on = '', when = '', billed, fault = ''] = /^([^:]*):([^:]*):(billed\+)?(.*)$/s.exec(text) ?? []
-  return { on, when: readWhen(when), fault, billed: billed !== undefined }
-}
-
-const readRule = (rule: FaultRule | string): ReadRule => {
-  const written = typeof rule === 'string' ? split(rule) : { ...rule, billed: rule.billed === true }
-  const { on, when, billed } = written
-  const shown = typeof rule === 'string' ? rule : JSON.stringify(rule)
-  const bad = (reason: string) => new Error(`fault rule ${JSON.stringify(shown)}: ${reason}`)
-  const fits = find(placesOf, on)
-  if (!fits) throw bad(`starts with one of ${Object.keys(placesOf).join(', ')}, as in createTask:1:reset`)
-  if (when === undefined || !isSane(when))
-    throw bad('strikes always, N (the Nth time), firstN (the first N times) or N%')
-  const fault = readNamed(written.fault) ?? readReply(written.fault)
-  if (!fault || !fits(fault)) throw bad(`no such fault of ${on}; allowed are ${allowedFaults(on, fits)}`)
-  if (billed && on !== 'createTask') throw bad('only a createTask can be billed')
-  return { on, when, fault, billed }
-}
-
-const strikes = (when: When, count: number, drawn: () => number) =>
-  when === 'always' ||
-  ('nth' in when ? count === when.nth : 'first' in when ? count <= when.first : drawn() < when.share)
-
-/** The rules, read and checked: throws an Error that names the first bad one and says what is allowed. */
-export const readRules = (rules: ReadonlyArray<FaultRule | string>, seed: number) => {
-  const read = rules.map(readRule)
-  /** The first rule that strikes at this count; `subject` keeps the draws of one task apart from those of another. */
-  return (on: FaultRule['on'], count: number, subject = 0): ReadRule | undefined =>
-    read.find((rule, i) => rule.on === on && strikes(rule.when, count, () => seeded(seed, 'rule', i, subject, count)))
-}

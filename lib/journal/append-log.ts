@@ -1,70 +1,78 @@
 import type { FileHandle } from 'node:fs/promises'
-import { JournalError, journalErrorOf } from './error.js'
+import { JournalError, NOT_WRITTEN, journalErrorOf } from './error.js'
 
-/** Told once, later than the call: what was written is on the disk, or why it is not. */
+/** Called once, never synchronously: without an error once the lines are on the disk, else with the reason. */
 export type Done = (error: JournalError | undefined) => void
 
-/** Appends lines, durably and in order. What is written while the disk is busy shares the next write. */
+/** Appends lines to a file, durably and in order. Lines that arrive during a write share the next one. */
 export class AppendLog {
+  readonly #path: string
+  readonly #handle: FileHandle
+  readonly #isOurs: () => boolean
   #lines: string[] = []
   #waiting: Done[] = []
   #writing: Promise<void> | undefined
-  #broken: JournalError | undefined
+  #failure: JournalError | undefined
 
-  constructor(
-    private readonly path: string,
-    private readonly handle: FileHandle,
-    private readonly isOurs: () => boolean
-  ) {}
+  /** `isOurs` says whether this process still has the lock of the file. */
+  constructor(path: string, handle: FileHandle, isOurs: () => boolean) {
+    this.#path = path
+    this.#handle = handle
+    this.#isOurs = isOurs
+  }
 
   write(line: string, done: Done): void {
     this.#lines.push(line)
-    this.settled(done)
+    this.flush(done)
   }
 
-  /** Tells when all that was written so far is on the disk. */
-  settled(done: Done): void {
+  /** Calls `done` once everything that was written so far is on the disk. */
+  flush(done: Done): void {
     this.#waiting.push(done)
     this.#writing ??= this.#writeAll()
   }
 
-  /** Waits for what is being written, and lets the file go. */
+  /** Waits for the writes, then closes the file. */
   async close(): Promise<void> {
     while (this.#writing) await this.#writing
-    this.#broken ??= new JournalError(this.path, 'is closed', 'Close it after the last outcome.')
-    await this.handle.close()
+    this.#failure ??= new JournalError(
+      this.#path,
+      'is closed',
+      `${NOT_WRITTEN} Close the journal after the last outcome.`
+    )
+    await this.#handle.close()
   }
 
   async #writeAll(): Promise<void> {
-    // What is asked for in the same turn shares the first write already.
+    // Calls of the same turn share the first write, too.
     await Promise.resolve()
     while (this.#waiting.length > 0) {
       const [lines, waiting] = [this.#lines, this.#waiting]
       this.#lines = []
       this.#waiting = []
-      if (lines.length > 0 && !this.#broken) this.#broken = await this.#writeDown(lines.join(''))
-      for (const done of waiting) done(this.#broken)
+      if (lines.length > 0 && !this.#failure) this.#failure = await this.#append(lines.join(''))
+      for (const done of waiting) done(this.#failure)
     }
     this.#writing = undefined
   }
 
-  /** After a failure the file may end in a cut line, or belong to somebody else: nothing is written any more. */
-  async #writeDown(text: string): Promise<JournalError | undefined> {
+  /** After a failure nothing more is written: the file may end in half a line, or belong to another process. */
+  async #append(text: string): Promise<JournalError | undefined> {
     try {
-      await this.handle.appendFile(text)
-      await this.handle.datasync()
-      // Who takes a journal over puts a new file in its place: what we wrote is in the old one.
-      const { nlink } = await this.handle.stat()
-      return nlink > 0 && this.isOurs() ? undefined : taken(this.path)
+      await this.#handle.appendFile(text)
+      await this.#handle.datasync()
+      // A process that takes the journal over puts a new file in its place, so these lines went into the old one.
+      const { nlink } = await this.#handle.stat()
+      return nlink > 0 && this.#isOurs() ? undefined : takenOver(this.#path)
     } catch (error) {
-      return journalErrorOf(this.path, 'cannot be written any more', error)
+      return journalErrorOf(this.#path, 'cannot be written any more', NOT_WRITTEN, error)
     }
   }
 }
 
-const taken = (path: string): JournalError =>
+const takenOver = (path: string): JournalError =>
   new JournalError(
     path,
-    'or its lock was removed, or another process took it over',
-    'Nothing more is created here: let the other process go on, or start again.'
+    'is not locked any more: its lock was removed, or another process took it over',
+    'No further task is created here. Let the other process continue, or start again.'
   )

@@ -1,9 +1,8 @@
-import { causeOf } from '../core/model/network.js'
-import type { ErrorCause } from '../core/model/network.js'
+import { causeOf, type ErrorCause } from '../core/model/network.js'
 
 /**
- * A journal cannot be opened, or not be written any more. The message says what happened and what to do. Nothing is created
- * without a journal that holds, so nothing was paid because of it.
+ * A journal cannot be opened, or cannot be written any more. The message says what happened, whether anything was paid, and
+ * what can be done; it holds no client key and no token. No task is created without a journal that records it.
  *
  * @since 0.1.0
  */
@@ -11,44 +10,50 @@ export class JournalError extends Error {
   override readonly name = 'JournalError'
 
   constructor(
+    /** The file, as an absolute path if it could be resolved. */
     readonly path: string,
     happened: string,
     advice: string,
-    /** What the file system said. */
+    /** The error of the file system. */
     override readonly cause?: ErrorCause
   ) {
     super(`The journal ${path} ${happened}. ${advice}`)
   }
 }
 
-const ADVICE: ReadonlyMap<string, string> = new Map([
-  ['ENOSPC', 'The disk is full: make room, then start again.'],
-  ['EDQUOT', 'Your share of the disk is used up: make room, then start again.'],
-  ['EFBIG', 'It has reached the largest size that this process may write: raise that limit, then start again.'],
-  [
-    'EACCES',
-    'This user may not do that there: change the permissions of the file and its folder, or use another path.'
-  ],
-  ['EPERM', 'This user may not do that there: change the permissions of the file and its folder, or use another path.'],
-  ['EROFS', 'The file system is read-only: use another path.'],
-  ['ENOENT', 'Its folder does not exist: make it, or use another path.'],
-  ['ENOTDIR', 'A part of the path is not a folder: use another path.'],
-  ['EMFILE', 'Too many files are open: raise that limit, then start again.'],
-  ['ENAMETOOLONG', 'The path is too long: use another one.']
-])
+/** What holds for this run if a journal does not open. */
+export const NOT_OPENED = 'Nothing was paid.'
+/** What holds for this run if an open journal fails. */
+export const NOT_WRITTEN = 'No further task is created; what was recorded before is kept.'
 
-/** A failure of the file system, told by what was tried. */
-export const journalErrorOf = (path: string, happened: string, error: unknown): JournalError => {
+/** The error of the journal for an error of the file system. */
+export const journalErrorOf = (path: string, happened: string, consequence: string, error: unknown): JournalError => {
   const cause = causeOf(error)
-  const advice = ADVICE.get(cause.code) ?? 'Mend that, then start again: what is in it is continued.'
-  return new JournalError(path, `${happened} (${cause.code || cause.message})`, advice, cause)
+  const advice = ADVICE.get(cause.code) ?? 'Repair the cause, then start again: recorded tasks are continued.'
+  return new JournalError(path, `${happened} (${cause.code})`, `${consequence} ${advice}`, cause)
 }
 
-/** Mirrors the work, its failures told as a {@link JournalError}. */
+/** Does a part of the opening; whatever it throws becomes a {@link JournalError}. */
 export const wrapErrors = async <A>(path: string, happened: string, work: () => Promise<A>): Promise<A> => {
   try {
     return await work()
   } catch (error) {
-    throw error instanceof JournalError ? error : journalErrorOf(path, happened, error)
+    throw error instanceof JournalError ? error : journalErrorOf(path, happened, NOT_OPENED, error)
   }
 }
+
+const NOT_PERMITTED =
+  'This user has no permission: change the permissions of the file and its folder, or use another path.'
+
+const ADVICE: ReadonlyMap<string, string> = new Map([
+  ['ENOSPC', 'The disk is full: make room, then start again.'],
+  ['EDQUOT', 'The disk quota of this user is used up: make room, then start again.'],
+  ['EFBIG', 'The file has reached the largest size that this process may write: raise that limit, then start again.'],
+  ['EACCES', NOT_PERMITTED],
+  ['EPERM', NOT_PERMITTED],
+  ['EROFS', 'The file system is read-only: use another path.'],
+  ['ENOENT', 'Its folder does not exist: create it, or use another path.'],
+  ['ENOTDIR', 'A part of the path is not a folder: use another path.'],
+  ['EMFILE', 'Too many files are open: raise that limit, then start again.'],
+  ['ENAMETOOLONG', 'The path is too long: use another one.']
+])

@@ -2,43 +2,26 @@ import type { FileHandle } from 'node:fs/promises'
 import { StringDecoder } from 'node:string_decoder'
 import * as E from 'fp-ts/lib/Either.js'
 import * as t from 'io-ts'
-import { entryAfter, type JournalEntry } from '../core/model/journal.js'
+import { entryAfter } from '../core/model/journal.js'
 import type { TaskRef } from '../core/model/task.js'
-import { JournalError } from './error.js'
+import { JournalError, NOT_OPENED } from './error.js'
 
-/** What stands about a key. A key that is fresh again is not kept; `Begun` is in doubt if this process dies now. */
-export type KeyState =
-  | { readonly _tag: 'Begun' }
+/** What the journal knows of a key; a fresh key has no state. `Begun` becomes `InDoubt` if this process dies. */
+export type KeyState = { readonly _tag: 'Begun' } | RecoveredState
+
+/** The state of a key after the process that wrote it has ended. */
+export type RecoveredState =
   | { readonly _tag: 'InDoubt' }
   | { readonly _tag: 'Known'; readonly ref: TaskRef }
   | { readonly _tag: 'Finished'; readonly tag: string }
 
-/** What happened to a key. */
+/** One line of the journal: what happened to a key. */
 export type Change =
   | { readonly begun: true; readonly inDoubt?: true }
   | { readonly taskId: string; readonly createdAt: number }
   | { readonly ended: string }
 
-// One object for all keys in the same state: a journal may hold millions.
-const BEGUN: KeyState = { _tag: 'Begun' }
-const IN_DOUBT: KeyState = { _tag: 'InDoubt' }
-const finished = new Map<string, KeyState>()
-
-const finishedWith = (tag: string): KeyState => {
-  const state = finished.get(tag) ?? { _tag: 'Finished', tag }
-  finished.set(tag, state)
-  return state
-}
-
-const afterEnd = (state: KeyState | undefined, tag: string): KeyState | undefined => {
-  const entry: JournalEntry['_tag'] = entryAfter(tag)
-  if (entry === 'Finished') return finishedWith(tag)
-  // Only what was begun by this process, and brought no id, was surely not created by the end of it.
-  if (state?._tag === 'Begun') return entry === 'Fresh' ? undefined : IN_DOUBT
-  return state
-}
-
-/** What stands about a key after a change of it. A finished key stays finished, and a task is never forgotten before that. */
+/** The state of a key after a change. A finished key stays finished, and a task is not forgotten before that. */
 export const nextState = (state: KeyState | undefined, change: Change): KeyState | undefined => {
   if (state?._tag === 'Finished') return state
   if ('ended' in change) return afterEnd(state, change.ended)
@@ -46,14 +29,19 @@ export const nextState = (state: KeyState | undefined, change: Change): KeyState
   return state ?? (change.inDoubt ? IN_DOUBT : BEGUN)
 }
 
-/** What stands about a key once the process that wrote it is gone. */
-export const afterCrash = (state: KeyState): KeyState => (state._tag === 'Begun' ? IN_DOUBT : state)
+const afterEnd = (state: KeyState | undefined, tag: string): KeyState | undefined => {
+  const entry = entryAfter(tag)
+  if (entry === 'Finished') return finishedWith(tag)
+  // Such an outcome proves that nothing was created only if this process began the key and no id arrived.
+  if (state?._tag === 'Begun') return entry === 'Fresh' ? undefined : IN_DOUBT
+  return state
+}
 
-/** The change that brings a key from nothing to its state. */
-export const changeTo = (state: KeyState): Change => {
+export const afterCrash = (state: KeyState): RecoveredState => (state._tag === 'Begun' ? IN_DOUBT : state)
+
+/** The change that leads from a fresh key to this state. */
+export const changeTo = (state: RecoveredState): Change => {
   switch (state._tag) {
-    case 'Begun':
-      return { begun: true }
     case 'InDoubt':
       return { begun: true, inDoubt: true }
     case 'Known':
@@ -63,19 +51,30 @@ export const changeTo = (state: KeyState): Change => {
   }
 }
 
+// Keys in the same state share one object, because a journal may hold millions of them.
+const BEGUN: KeyState = { _tag: 'Begun' }
+const IN_DOUBT: RecoveredState = { _tag: 'InDoubt' }
+const finished = new Map<string, RecoveredState>()
+
+const finishedWith = (tag: string): RecoveredState => {
+  const state = finished.get(tag) ?? { _tag: 'Finished', tag }
+  finished.set(tag, state)
+  return state
+}
+
 export const lineOf = (at: string, key: string, change: Change): string => `${JSON.stringify({ at, key, ...change })}\n`
 
-/** Who has the journal open. Processes can be compared where the place is the same. */
+/** The process that has the journal open. Process ids can be compared if `place` is the same. */
 export interface Owner {
   readonly pid: number
   readonly place: string
 }
 
-const VERSION = 1
-const BEGINNING = '{"journal":"rx-captcha",'
-
 export const headerOf = (openedAt: string, owner: Owner): string =>
   `${JSON.stringify({ journal: 'rx-captcha', version: VERSION, openedAt, ...owner })}\n`
+
+const VERSION = 1
+const BEGINNING = '{"journal":"rx-captcha",'
 
 const Header = t.type({ version: t.literal(VERSION), pid: t.number, place: t.string })
 
@@ -97,93 +96,99 @@ const read = <A>(codec: t.Type<A>, line: string): A | undefined => {
   }
 }
 
-/** What is in a journal: the state of each key, and since when it is so. */
+/** Reads the text of a journal, chunk by chunk. Throws a {@link JournalError} if the text is not a journal. */
 export class JournalReader {
-  readonly states = new Map<string, KeyState>()
-  readonly since = new Map<string, string>()
+  /** The state of each key, and when it got there. */
+  readonly entries = new Map<string, { readonly state: KeyState; readonly at: string }>()
+  readonly #path: string
   #owner: Owner | undefined
   #rest = ''
-  #number = 0
-  #torn = 0
+  #lineNumber = 0
+  #tornLine = 0
 
-  constructor(private readonly path: string) {}
+  constructor(path: string) {
+    this.#path = path
+  }
 
+  /** The process that opened the journal last; known after the first line. */
   get owner(): Owner | undefined {
     return this.#owner
   }
 
-  push(text: string): void {
-    const lines = (this.#rest + text).split('\n')
-    this.#rest = lines.pop() ?? ''
-    for (const line of lines) this.#line(line)
-    // A foreign file may be one endless line: do not read on to its end.
-    if (this.#number === 0 && !BEGINNING.startsWith(this.#rest.slice(0, BEGINNING.length))) throw this.#foreign()
+  push(chunk: string): void {
+    const text = this.#rest + chunk
+    const end = text.lastIndexOf('\n') + 1
+    this.#rest = text.slice(end)
+    for (const line of text.slice(0, end).split('\n').slice(0, -1)) this.#readLine(line)
+    // A file that is not a journal may be one endless line, so it is not read to its end.
+    if (this.#lineNumber === 0 && !BEGINNING.startsWith(this.#rest.slice(0, BEGINNING.length))) throw this.#foreign()
   }
 
-  /** After the last byte. A line that was cut was never answered for, so it is left out. */
-  flush(): void {
-    if (this.#rest !== '') this.#line(this.#rest)
+  /** Call after the last chunk. A torn last line is skipped, because its write was never confirmed. */
+  end(): void {
+    if (this.#rest !== '') this.#readLine(this.#rest)
     if (!this.#owner) throw this.#foreign()
   }
 
-  #line(line: string): void {
-    this.#number += 1
-    if (this.#number === 1) this.#header(line)
-    else if (line.trim() !== '') this.#change(line)
+  #readLine(line: string): void {
+    this.#lineNumber += 1
+    if (this.#lineNumber === 1) this.#readHeader(line)
+    else if (line.trim() !== '') this.#readChange(line)
   }
 
-  #header(line: string): void {
+  #readHeader(line: string): void {
     if (!line.startsWith(BEGINNING)) throw this.#foreign()
     this.#owner = read(Header, line)
     if (!this.#owner) {
-      const advice = 'Use the version of rx-captcha that wrote it, or another path.'
-      throw new JournalError(this.path, `has a first line that this version of rx-captcha does not know`, advice)
+      const happened = 'has a first line that this version of rx-captcha cannot read'
+      throw this.#unchanged(happened, 'Use the version of rx-captcha that wrote it, or another path.')
     }
   }
 
-  #change(line: string): void {
-    if (this.#torn > 0) throw this.#damaged(this.#torn)
+  #readChange(line: string): void {
+    if (this.#tornLine > 0) throw this.#damaged()
     const change = read(Line, line)
     if (!change) {
-      this.#torn = this.#number
+      this.#tornLine = this.#lineNumber
       return
     }
     const { at, key } = change
-    const [before, now] = [this.states.get(key), nextState(this.states.get(key), change)]
-    if (now === before) return
-    if (now) {
-      this.states.set(key, now)
-      this.since.set(key, at)
-    } else {
-      this.states.delete(key)
-      this.since.delete(key)
-    }
+    const before = this.entries.get(key)?.state
+    const state = nextState(before, change)
+    if (state === before) return
+    if (state) this.entries.set(key, { state, at })
+    else this.entries.delete(key)
   }
 
-  #damaged(number: number): JournalError {
-    const advice =
-      'It was left as it is. Correct that line, or remove it (a key without a line is created, and paid for, again), then start again.'
-    return new JournalError(this.path, `is damaged: line ${number} cannot be read`, advice)
+  #damaged(): JournalError {
+    return this.#unchanged(
+      `is damaged: line ${this.#tornLine} cannot be read`,
+      'Correct or remove that line, then start again; a key that has no line is created, and paid for, again.'
+    )
   }
 
   #foreign(): JournalError {
-    const advice = 'It was left as it is: use another path, or, if it is worthless, remove it.'
-    return new JournalError(this.path, 'is there, but no journal of rx-captcha', advice)
+    const advice = 'Use another path, or remove the file if it is worthless.'
+    return this.#unchanged('exists, but is not a journal of rx-captcha', advice)
+  }
+
+  #unchanged(happened: string, advice: string): JournalError {
+    return new JournalError(this.#path, happened, `The file was not changed. ${NOT_OPENED} ${advice}`)
   }
 }
 
-const CHUNK_BYTES = 65_536
-
-/** Reads a whole journal, a piece at a time: others may have to be told meanwhile that we live. */
+/** Reads a whole journal in chunks, so that the timers that renew the locks run in between. */
 export const readJournal = async (path: string, handle: FileHandle): Promise<JournalReader> => {
-  const contents = new JournalReader(path)
+  const reader = new JournalReader(path)
   const [buffer, decoder] = [Buffer.allocUnsafe(CHUNK_BYTES), new StringDecoder('utf8')]
   for (;;) {
     const { bytesRead } = await handle.read(buffer, 0, CHUNK_BYTES, null)
     if (bytesRead === 0) break
-    contents.push(decoder.write(buffer.subarray(0, bytesRead)))
+    reader.push(decoder.write(buffer.subarray(0, bytesRead)))
   }
-  contents.push(decoder.end())
-  contents.flush()
-  return contents
+  reader.push(decoder.end())
+  reader.end()
+  return reader
 }
+
+const CHUNK_BYTES = 65_536

@@ -1,73 +1,117 @@
 import { Observable } from 'rxjs'
-import type { JournalEntry, Journal } from '../core/model/journal.js'
+import type { Journal, JournalEntry } from '../core/model/journal.js'
 import type { TaskRef } from '../core/model/task.js'
+import { AppendLog, type Done } from './append-log.js'
 import { wrapErrors } from './error.js'
-import { nextState, lineOf, type Change, type KeyState } from './format.js'
+import { lineOf, nextState, type Change, type KeyState } from './format.js'
 import { acquireLock, withOpeningLock } from './lock.js'
 import { modeOf, openCompacted, ownerOf, resolvePath } from './open.js'
-import { AppendLog, type Done } from './append-log.js'
 
 export { JournalError } from './error.js'
 
 /**
- * A journal in a file that this process alone has open.
+ * A journal in a file, which only this process has open. Its functions are cold: they act on each subscription.
  *
  * @since 0.1.0
  */
 export interface FileJournal extends Journal {
   readonly find: (key: string) => Observable<JournalEntry>
-  /** Writes what is still to be written, and lets the file go. What comes later errors. */
+  /** Finishes the writes, closes the file and unlocks it. Later calls of the other functions error. May be called again. */
   readonly close: () => Promise<void>
 }
 
-const FRESH: JournalEntry = { _tag: 'Fresh' }
-const IN_DOUBT: JournalEntry = { _tag: 'InDoubt' }
-const FINISHED: JournalEntry = { _tag: 'Finished' }
-
-const entryOf = (state: KeyState | undefined): JournalEntry => {
-  switch (state?._tag) {
-    case undefined:
-      return FRESH
-    case 'Begun': // by this very process, and not ended: who asks again must not create it as well
-    case 'InDoubt':
-      return IN_DOUBT
-    case 'Known':
-      return state
-    case 'Finished':
-      return FINISHED
-  }
+/**
+ * Opens the journal in a file, or creates the file, for `solveAll`.
+ *
+ * The file is text with one JSON document per line. Each line is on the disk before `solveAll` does what depends on it: before
+ * createTask is sent, and before a task is polled. A journal whose process died continues where it was: finished keys are
+ * skipped, paid tasks are resumed, and a key whose createTask may have been sent is in doubt.
+ *
+ * One process at a time has the journal open, also across machines that share the disk. After a `kill -9`, the journal can be
+ * opened again at once on the same machine, and within 10 s elsewhere (in another container, for example). Opening
+ * replaces the file by one with a single line per key; after that, it is read only by the next start.
+ *
+ * A key that was begun and has not ended is never fresh, not even in the same process: for a second item with this key, `begin`
+ * emits `Known`, or `InDoubt` while there is no task id. Keys are written to the file as they are, so they must not hold secrets.
+ *
+ * @param path - of the file. Its folder must exist; `.lock`, `.opening.lock` and `.tmp` files appear next to the journal at times
+ * @returns the journal; rejects with a {@link JournalError} if the file cannot be read, written or locked, if it is damaged or
+ *  not a journal (it is not changed then), or if another process has it open. After a failed write, that call and all later
+ *  calls error with a {@link JournalError}
+ *
+ * @example
+ * ```ts
+ * import { lastValueFrom } from 'rxjs'
+ * import { createSolver, recaptchaV2 } from 'rx-captcha'
+ * import { EMULATOR_KEY, startEmulator } from 'rx-captcha/emulator'
+ * import { fileJournal } from 'rx-captcha/journal'
+ *
+ * const solveOrders = async () => {
+ *   const emulator = await startEmulator({ readyAfterMs: 0 })
+ *   const solver = createSolver({ clientKey: EMULATOR_KEY, baseUrl: emulator.url })
+ *   const journal = await fileJournal('orders.journal')
+ *   const orders = [{ id: 'order-1', page: 'https://example.com/order/1' }]
+ *
+ *   const outcomes = solver.solveAll(
+ *     orders,
+ *     ({ page }) => recaptchaV2({ websiteURL: page, websiteKey: 'your-site-key' }),
+ *     { journal, keyOf: ({ id }) => id }
+ *   )
+ *   await lastValueFrom(outcomes, { defaultValue: undefined })
+ *   // The next run skips this order.
+ *   console.log((await lastValueFrom(journal.find('order-1')))._tag) // prints Finished
+ *
+ *   await solver.close()
+ *   await journal.close()
+ *   await emulator.close()
+ * }
+ *
+ * void solveOrders()
+ * ```
+ *
+ * @since 0.1.0
+ */
+export const fileJournal = async (path: string): Promise<FileJournal> => {
+  const [file, mode] = await wrapErrors(path, 'cannot be opened', async () => {
+    const resolved = await resolvePath(path)
+    return [resolved, await modeOf(resolved)] as const
+  })
+  return withOpeningLock(file, async () => {
+    const lock = await acquireLock(file, () => wrapErrors(file, 'cannot be read', () => ownerOf(file)))
+    try {
+      const { states, handle } = await openCompacted(file, mode)
+      const log = new AppendLog(file, handle, lock.isOurs)
+      const { find, begin, created, ended } = new JournalIndex(states, log)
+      const close = () => log.close().finally(lock.release)
+      return { find, begin, created, ended, close }
+    } catch (error) {
+      await lock.release()
+      throw error
+    }
+  })
 }
 
-/** Acts when subscribed to; emits what that gives once it is on the disk. Leaving takes nothing back. */
-const durable = <A>(act: (done: Done) => A): Observable<A> =>
-  new Observable((subscriber) => {
-    const value: A = act((error) => {
-      if (error) subscriber.error(error)
-      else {
-        subscriber.next(value)
-        subscriber.complete()
-      }
-    })
-  })
-
-/** What stands about each key, changed in memory at once and on the disk soon. */
+/** The state of each key: changed in memory at once, and on the disk a moment later. */
 class JournalIndex {
-  constructor(
-    private readonly states: Map<string, KeyState>,
-    private readonly pen: AppendLog
-  ) {}
+  readonly #states: Map<string, KeyState>
+  readonly #log: AppendLog
+
+  constructor(states: Map<string, KeyState>, log: AppendLog) {
+    this.#states = states
+    this.#log = log
+  }
 
   readonly find = (key: string): Observable<JournalEntry> =>
     durable((done) => {
-      this.pen.settled(done)
-      return entryOf(this.states.get(key))
+      this.#log.flush(done)
+      return entryOf(this.#states.get(key))
     })
 
   readonly begin = (key: string): Observable<JournalEntry> =>
     durable((done) => {
-      const entry = entryOf(this.states.get(key))
+      const entry = entryOf(this.#states.get(key))
       if (entry._tag === 'Fresh') this.#change(key, { begun: true }, done)
-      else this.pen.settled(done)
+      else this.#log.flush(done)
       return entry
     })
 
@@ -82,51 +126,43 @@ class JournalIndex {
     })
 
   #change(key: string, change: Change, done: Done): void {
-    const before = this.states.get(key)
+    const before = this.#states.get(key)
     const state = nextState(before, change)
-    if (state) this.states.set(key, state)
-    else this.states.delete(key)
-    // An end that changes nothing is written down for who reads the file, unless all has been said about the key.
+    if (state) this.#states.set(key, state)
+    else this.#states.delete(key)
+    // An end that changes nothing is written as well, for people who read the file, unless the key is finished.
     if (state !== before || (before && before._tag !== 'Finished'))
-      this.pen.write(lineOf(new Date().toISOString(), key, change), done)
-    else this.pen.settled(done)
+      this.#log.write(lineOf(new Date().toISOString(), key, change), done)
+    else this.#log.flush(done)
   }
 }
 
-/**
- * Opens a journal in a file, or begins one: text with one JSON document a line, on the disk before anything is paid for. A
- * journal of a process that died goes on where it stood: finished keys are skipped, tasks that are paid for are asked for,
- * and a key whose createTask may have left is in doubt.
- *
- * One process at a time has a journal open, also across machines that share the disk. After a `kill -9` the next start is let
- * in at once on the same machine, and within 10 s elsewhere (another container, say). On opening, the file is replaced by one
- * with a single line a key; it is never read again until the next start.
- *
- * A key that was begun and has not ended is never fresh, in the same process neither: a second item of the same key gets
- * `Known`, or `InDoubt` as long as there is no id. Keys are the caller's and stand in the file as they are: make them of
- * nothing that is secret.
- *
- * @param path - of the file; its folder has to exist, and beside it there are `.lock`, `.opening.lock` and `.tmp` at times
- * @returns the journal, or a rejection with a {@link JournalError}: no permission, a full disk, a foreign or damaged file (which
- * is left as it is), another process. When a later write fails, that one and all after it error with it
- * @since 0.1.0
- */
-export const fileJournal = async (path: string): Promise<FileJournal> => {
-  const [place, mode] = await wrapErrors(path, 'cannot be opened', async () => {
-    const found = await resolvePath(path)
-    return [found, await modeOf(found)] as const
+/** Acts on subscription; emits the result of `act` once it is on the disk. Unsubscribing does not undo the write. */
+const durable = <A>(act: (done: Done) => A): Observable<A> =>
+  new Observable((subscriber) => {
+    const value: A = act((error) => {
+      if (error) subscriber.error(error)
+      else {
+        subscriber.next(value)
+        subscriber.complete()
+      }
+    })
   })
-  return withOpeningLock(place, async () => {
-    const lock = await acquireLock(place, () => wrapErrors(place, 'cannot be read', () => ownerOf(place)))
-    try {
-      const { states, handle } = await wrapErrors(place, 'cannot be written', () => openCompacted(place, mode))
-      const pen = new AppendLog(place, handle, lock.isOurs)
-      const { find, begin, created, ended } = new JournalIndex(states, pen)
-      const close = () => pen.close().finally(lock.release)
-      return { find, begin, created, ended, close }
-    } catch (error) {
-      await lock.release()
-      throw error
-    }
-  })
+
+const entryOf = (state: KeyState | undefined): JournalEntry => {
+  switch (state?._tag) {
+    case undefined:
+      return FRESH
+    case 'Begun': // by this process, and not ended: a second item with this key must not create a task as well
+    case 'InDoubt':
+      return IN_DOUBT
+    case 'Known':
+      return state
+    case 'Finished':
+      return FINISHED
+  }
 }
+
+const FRESH: JournalEntry = { _tag: 'Fresh' }
+const IN_DOUBT: JournalEntry = { _tag: 'InDoubt' }
+const FINISHED: JournalEntry = { _tag: 'Finished' }

@@ -4,21 +4,108 @@ import { hostname } from 'node:os'
 import { setTimeout } from 'node:timers/promises'
 import { lock, type LockOptions } from 'proper-lockfile'
 import { causeOf } from '../core/model/network.js'
-import { JournalError, journalErrorOf } from './error.js'
+import { JournalError, NOT_OPENED, journalErrorOf } from './error.js'
 import type { Owner } from './format.js'
 
-/** Two containers may share a host name, but not what their process ids mean. */
-const processIds = (): string => {
+/** A lock that this process has until it closes the journal. */
+export interface Lock {
+  /** `false` once the lock was removed, or taken over while this process hung. */
+  readonly isOurs: () => boolean
+  readonly release: () => Promise<void>
+}
+
+/** Opens under a second, short lock, so that only one process takes over from a dead one. */
+export const withOpeningLock = async <A>(path: string, open: () => Promise<A>): Promise<A> => {
+  const options: LockOptions = { stale: OPENING_STALE_MS, update: 1_000, onCompromised: () => undefined }
+  const release = await lockWithin(MAX_OPENING_MS, `${path}.opening`, options).catch((error: unknown) => {
+    if (!isLocked(error)) throw journalErrorOf(path, 'cannot be locked', NOT_OPENED, error)
+    const advice = `${NOT_OPENED} Start again in a few seconds, or use another path.`
+    throw new JournalError(path, 'is being opened by another process', advice)
+  })
   try {
-    return readlinkSync('/proc/self/ns/pid')
-  } catch {
-    return process.platform
+    return await open()
+  } finally {
+    await release().catch(() => undefined)
   }
 }
 
-export const currentOwner = (): Owner => ({ pid: process.pid, place: `${hostname()} ${processIds()}` })
+/**
+ * Locks the journal. The lock of a process that died on this machine is taken over at once; if that cannot be known (another
+ * machine or container), the lock is taken over once it has not been renewed for 10 s.
+ */
+export const acquireLock = async (path: string, findOwner: () => Promise<Owner | undefined>): Promise<Lock> => {
+  let owner: Owner | undefined
+  try {
+    return await acquire(path, 0).catch(async (error: unknown) => {
+      if (!isLocked(error)) throw error
+      owner = await findOwner()
+      const status = ownerStatus(path, owner)
+      if (status === 'alive') throw error
+      if (status === 'dead') await utimes(`${path}.lock`, 0, 0)
+      return acquire(path, status === 'dead' ? 0 : STALE_MS + 1_000)
+    })
+  } catch (error) {
+    if (error instanceof JournalError) throw error
+    throw isLocked(error) ? inUse(path, owner) : journalErrorOf(path, 'cannot be locked', NOT_OPENED, error)
+  }
+}
 
-const held = new Set<string>()
+/** This process, as the first line of a journal names it. */
+export const currentOwner = (): Owner => ({ pid: process.pid, place: `${hostname()} ${pidNamespace()}` })
+
+// A process renews its lock five times in that time; one that does not is dead, or hangs.
+const STALE_MS = 10_000
+// Opening is short; a process that dies meanwhile delays the next one by that time.
+const OPENING_STALE_MS = 4_000
+const MAX_OPENING_MS = 15_000
+const RETRY_MS = 100
+
+/** The journals that this process has open. */
+const openHere = new Set<string>()
+
+const acquire = async (path: string, withinMs: number): Promise<Lock> => {
+  let ours = true
+  const onCompromised = () => void (ours = false)
+  const unlock = await lockWithin(withinMs, path, { stale: STALE_MS, update: 2_000, onCompromised })
+  openHere.add(path)
+  process.on('SIGXFSZ', ignoreSignal)
+  let isHeld = true
+  const release = async () => {
+    if (!isHeld) return
+    isHeld = false
+    openHere.delete(path)
+    process.off('SIGXFSZ', ignoreSignal)
+    // Unlocking fails if the lock is gone, and then there is nothing to do.
+    await unlock().catch(() => undefined)
+  }
+  return { isOurs: () => ours, release }
+}
+
+// Node turns a write beyond the size limit of the process into an error. proper-lockfile listens to the signal to clean up,
+// and then ends the process, unless there is another listener.
+const ignoreSignal = (): void => undefined
+
+/** Retries as long as the file is locked. The retries of proper-lockfile would repeat after any other error, too. */
+const lockWithin = async (ms: number, path: string, options: LockOptions): Promise<() => Promise<void>> => {
+  for (let remainingMs = ms; ; remainingMs -= RETRY_MS) {
+    try {
+      return await lock(path, { ...options, realpath: false })
+    } catch (error) {
+      if (!isLocked(error) || remainingMs < RETRY_MS) throw error
+      await setTimeout(RETRY_MS)
+    }
+  }
+}
+
+const isLocked = (error: unknown): boolean => causeOf(error).code === 'ELOCKED'
+
+const ownerStatus = (path: string, owner: Owner | undefined): 'alive' | 'dead' | 'unknown' => {
+  const { pid, place } = currentOwner()
+  if (openHere.has(path)) return 'alive'
+  if (owner?.place !== place) return 'unknown'
+  // This process does not have the journal open, so if the id is ours, its owner died and the id was given out again.
+  return owner.pid !== pid && isAlive(owner.pid) ? 'alive' : 'dead'
+}
 
 const isAlive = (pid: number): boolean => {
   try {
@@ -29,105 +116,19 @@ const isAlive = (pid: number): boolean => {
   }
 }
 
-type OwnerStatus = 'alive' | 'dead' | 'unknown'
-
-const ownerStatus = (path: string, owner: Owner | undefined): OwnerStatus => {
-  const { pid, place } = currentOwner()
-  if (held.has(path)) return 'alive'
-  if (owner?.place !== place) return 'unknown'
-  // Our own id without a lock of ours: we were given the id of one that died.
-  return owner.pid !== pid && isAlive(owner.pid) ? 'alive' : 'dead'
-}
-
-// The holder renews its lock five times in that time; one that does not is gone, or hangs.
-const STALE_MS = 10_000
-// Opening is short; who dies meanwhile holds up the next one so long.
-const OPENING_STALE_MS = 4_000
-const LONGEST_OPENING_MS = 15_000
-
-const isLocked = (error: unknown): boolean => causeOf(error).code === 'ELOCKED'
-
-const RETRY_MS = 100
-
-/** Tries for so long as somebody else has the lock; the library's own retries would do so after any failure. */
-const lockWithin = async (ms: number, path: string, options: LockOptions): Promise<() => Promise<void>> => {
-  for (let left = ms; ; left -= RETRY_MS) {
-    try {
-      return await lock(path, { ...options, realpath: false })
-    } catch (error) {
-      if (!isLocked(error) || left < RETRY_MS) throw error
-      await setTimeout(RETRY_MS)
-    }
-  }
-}
-
-/** Opening is done by one process at a time, so that no two of them take over from the same dead one. */
-export const withOpeningLock = async <A>(path: string, open: () => Promise<A>): Promise<A> => {
-  const options: LockOptions = { stale: OPENING_STALE_MS, update: 1_000, onCompromised: () => undefined }
-  const release = await lockWithin(LONGEST_OPENING_MS, `${path}.opening`, options).catch((error: unknown) => {
-    if (!isLocked(error)) throw journalErrorOf(path, 'cannot be locked', error)
-    throw new JournalError(path, 'is just being opened by another process', 'Start again later, or use another path.')
-  })
+/** Process ids mean the same only within one namespace; two containers may share a host name. */
+const pidNamespace = (): string => {
   try {
-    return await open()
-  } finally {
-    await release().catch(() => undefined)
+    return readlinkSync('/proc/self/ns/pid')
+  } catch {
+    return process.platform
   }
 }
 
-const inUse = (path: string, owner: Owner | undefined): JournalError =>
-  new JournalError(
-    path,
-    `is in use by ${owner ? `process ${owner.pid} on ${owner.place.replace(/ .*/, '')}` : 'another process'}`,
-    'Two of them would pay twice: wait for its end, or use another path. If there is no such process, start again in 10 s.'
-  )
-
-/** A lock for as long as this process has the journal open. */
-export interface Lock {
-  /** Whether nobody removed the lock, or took it over while this process hung. */
-  readonly isOurs: () => boolean
-  readonly release: () => Promise<void>
-}
-
-// A write beyond the size limit of the process is an error to node. The library, which cleans up after itself when a signal
-// ends the process, would make it the end; it does not where somebody else listens.
-const goOn = (): void => undefined
-
-const acquire = async (path: string, withinMs: number): Promise<Lock> => {
-  let ours = true
-  const onCompromised = () => void (ours = false)
-  const unlock = await lockWithin(withinMs, path, { stale: STALE_MS, update: 2_000, onCompromised })
-  held.add(path)
-  process.on('SIGXFSZ', goOn)
-  let isHeld = true
-  const release = async () => {
-    if (!isHeld) return
-    isHeld = false
-    held.delete(path)
-    process.off('SIGXFSZ', goOn)
-    // A lock that is gone already is free.
-    await unlock().catch(() => undefined)
-  }
-  return { isOurs: () => ours, release }
-}
-
-/**
- * The lock of a process that died here is taken over at once; where that cannot be known (another machine or container), once
- * it has not been renewed for 10 s.
- */
-export const acquireLock = async (path: string, findOwner: () => Promise<Owner | undefined>): Promise<Lock> => {
-  let owner: Owner | undefined
-  try {
-    return await acquire(path, 0).catch(async (error: unknown) => {
-      if (!isLocked(error)) throw error
-      owner = await findOwner()
-      const life = ownerStatus(path, owner)
-      if (life === 'alive') throw error
-      if (life === 'dead') await utimes(`${path}.lock`, 0, 0)
-      return acquire(path, life === 'dead' ? 0 : STALE_MS + 1_000)
-    })
-  } catch (error) {
-    if (error instanceof JournalError) throw error
-    throw isLocked(error) ? inUse(path, owner) : journalErrorOf(path, 'cannot be locked', error)
-  }
+const inUse = (path: string, owner: Owner | undefined): JournalError => {
+  const who = owner ? `process ${owner.pid} on ${owner.place.replace(/ .*/, '')}` : 'another process'
+  const advice =
+    'Two processes with one journal would pay twice, so nothing was paid. Wait until that process ends, or use another path. ' +
+    'If there is no such process, start again in 10 s.'
+  return new JournalError(path, `is in use by ${who}`, advice)
 }

@@ -1,9 +1,9 @@
 import { EMULATOR_KEY } from 'rx-captcha/emulator'
-import { aTask, poll, create, createBody, createdId, emulators, post } from '../support/raw-http.js'
+import { aTask, create, createBody, createdId, emulators, poll, post } from '../support/raw-http.js'
 
 const start = emulators()
 
-describe('the head of a request', () => {
+describe('a request', () => {
   it('is refused with 404 on an unknown path', async () => {
     const { url } = await start()
     const reply = await post(`${url}/getBalance`, createBody)
@@ -24,19 +24,19 @@ describe('the head of a request', () => {
     }
   )
 
-  it('is refused with 415 when it names no content type', async () => {
+  it('is refused with 415 without a content type', async () => {
     const { url } = await start()
     const body = Buffer.from(JSON.stringify(createBody))
     expect((await fetch(`${url}/createTask`, { method: 'POST', body })).status).toBe(415)
   })
 
-  it('may name a charset beside the content type', async () => {
+  it('may name a charset after the content type', async () => {
     const { url } = await start()
     const headers = { 'content-type': 'Application/JSON ; charset=utf-8' }
     expect((await post(`${url}/createTask`, createBody, { headers })).status).toBe(200)
   })
 
-  it('counts a create that was turned away as refused', async () => {
+  it('counts as refused if it is a createTask that HTTP refuses', async () => {
     const emulator = await start()
     await post(`${emulator.url}/createTask`, createBody, { method: 'GET' })
     expect(emulator.counters()).toMatchObject({ requests: { createTask: 1 }, accepted: 0, refused: 1 })
@@ -45,20 +45,20 @@ describe('the head of a request', () => {
 
 describe('the body of a request', () => {
   it.each(['', '{"clientKey":', '[]', 'null', '"text"', '7', '{"a":1}x'])(
-    'is refused with 400 when it is %j',
+    'is refused with 400 if it is %j',
     async (body) => {
       const { url } = await start()
       expect((await post(`${url}/createTask`, body)).status).toBe(400)
     }
   )
 
-  it('is refused with 400 when it is not UTF-8', async () => {
+  it('is refused with 400 if it is not UTF-8', async () => {
     const { url } = await start()
     const latin1 = Buffer.from(JSON.stringify({ ...createBody, note: 'é' }), 'latin1')
     expect((await post(`${url}/createTask`, latin1)).status).toBe(400)
   })
 
-  it('is refused with 413 when it is larger than 64 KiB', async () => {
+  it('is refused with 413 if it is larger than 64 KiB', async () => {
     const { url } = await start()
     const sized = (size: number) => JSON.stringify({ ...createBody, note: '' }).padEnd(size)
     expect((await post(`${url}/createTask`, sized(65_537))).status).toBe(413)
@@ -66,15 +66,15 @@ describe('the body of a request', () => {
   })
 })
 
-describe('a create', () => {
+describe('a createTask', () => {
   it.each([
     ['a wrong key', { clientKey: 'wrong', task: aTask }, 'ERROR_KEY_DOES_NOT_EXIST'],
     ['no key', { task: aTask }, 'ERROR_KEY_DOES_NOT_EXIST'],
     ['a wrong key and no task', { clientKey: 'wrong' }, 'ERROR_KEY_DOES_NOT_EXIST'],
     ['no task', { clientKey: EMULATOR_KEY }, 'ERROR_TASK_ABSENT'],
-    ['a list for a task', { clientKey: EMULATOR_KEY, task: [] }, 'ERROR_TASK_ABSENT'],
-    ['null for a task', { clientKey: EMULATOR_KEY, task: null }, 'ERROR_TASK_ABSENT']
-  ])('with %s is refused', async (_what, body, errorCode) => {
+    ['an array as its task', { clientKey: EMULATOR_KEY, task: [] }, 'ERROR_TASK_ABSENT'],
+    ['null as its task', { clientKey: EMULATOR_KEY, task: null }, 'ERROR_TASK_ABSENT']
+  ])('is refused if it has %s', async (_what, body, errorCode) => {
     const { url } = await start()
     const reply = await post(`${url}/createTask`, body)
     expect(reply.status).toBe(200)
@@ -94,14 +94,14 @@ describe('a create', () => {
     [{ websiteKey: 5 }, 'ERROR_REQUIRED_FIELDS'],
     [{ isInvisible: 'true' }, 'ERROR_BAD_PARAMETERS'],
     [{ isInvisible: null }, 'ERROR_BAD_PARAMETERS']
-  ])('with the field %j is refused with %s', async (fields, errorCode) => {
+  ])('is refused if its task has %p, with %s', async (fields, errorCode) => {
     const emulator = await start()
     expect((await create(emulator, { ...aTask, ...fields })).json()).toMatchObject({ errorId: 1, errorCode })
     expect(emulator.counters()).toMatchObject({ accepted: 0, refused: 1 })
   })
 
   it.each([{ isInvisible: true }, { isInvisible: false }, { recaptchaDataSValue: 'x', extra: [1] }])(
-    'with the field %j is accepted, and the field stands in the books',
+    'is accepted if its task has %j, and the task is recorded as it was sent',
     async (fields) => {
       const emulator = await start()
       expect((await create(emulator, { ...aTask, ...fields })).json()).toMatchObject({ errorId: 0 })
@@ -109,20 +109,20 @@ describe('a create', () => {
     }
   )
 
-  it('may carry further fields beside its task', async () => {
+  it('may have further fields besides its task', async () => {
     const { url } = await start()
     const reply = await post(`${url}/createTask`, { ...createBody, languagePool: 'en', softId: 1 })
     expect(reply.json()).toMatchObject({ errorId: 0 })
   })
 
-  it('asks nothing about the fields of another type', async () => {
+  it('is accepted with any fields if its task is of another type', async () => {
     const emulator = await start({ solutions: { Other: () => null } })
     expect((await create(emulator, { type: 'Other', isInvisible: 1 })).json()).toMatchObject({ errorId: 0 })
   })
 })
 
-describe('a poll', () => {
-  it('with a wrong key is refused, and is no poll of its task', async () => {
+describe('a getTaskResult', () => {
+  it('is refused with a wrong key, and does not count as a poll of its task', async () => {
     const emulator = await start()
     const taskId = await createdId(emulator)
     const reply = await post(`${emulator.url}/getTaskResult`, { clientKey: 'wrong', taskId })
@@ -130,7 +130,7 @@ describe('a poll', () => {
     expect(emulator.tasks()[0]?.polls).toBe(0)
   })
 
-  it.each([['no-such-task'], [undefined], [null], [{}], [17]])('for the task %j is refused', async (taskId) => {
+  it.each([['no-such-task'], [undefined], [null], [{}], [17]])('is refused for the unknown task %j', async (taskId) => {
     const reply = await poll(await start(), taskId)
     expect(reply.json()).toMatchObject({ errorId: 1, errorCode: 'ERROR_TASKID_INVALID' })
   })

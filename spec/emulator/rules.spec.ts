@@ -1,9 +1,10 @@
-import { faultNames, startEmulator, type Fault, type FaultRule } from 'rx-captcha/emulator'
-import { aTask, poll, create, createBody, createdId, emulators, post, rawPost } from '../support/raw-http.js'
+import { faultNames, startEmulator, type Fault, type FaultReply, type FaultRule } from 'rx-captcha/emulator'
+import { aTask, create, createBody, createdId, emulators, poll, post, rawPost } from '../support/raw-http.js'
+import { ruleOf } from '../support/matrix/odd-replies.js'
 
 const start = emulators()
 
-/** The HTTP statuses of so many creates. */
+/** The HTTP statuses of the replies to `count` createTask requests. */
 const statuses = async (faults: ReadonlyArray<FaultRule | string>, count: number, seed = 1) => {
   const emulator = await start({ faults, seed })
   const seen: number[] = []
@@ -18,38 +19,38 @@ describe('a fault rule', () => {
     ['createTask:first3:503', { first: 3 }, [503, 503, 503, 200]],
     ['createTask:0%:503', { share: 0 }, [200, 200, 200, 200]],
     ['createTask:100%:503', { share: 1 }, [503, 503, 503, 503]]
-  ])('strikes as %s says, in both forms', async (text, when, expected) => {
+  ])('applies as %s says, as text and as an object', async (text, when, expected) => {
     expect(await statuses([text], 4)).toStrictEqual(expected)
     expect(await statuses([{ on: 'createTask', when, fault: '503' }], 4)).toStrictEqual(expected)
   })
 
-  it('strikes at about its share of the times', async () => {
-    const struck = (await statuses(['createTask:12.5%:503'], 400)).filter((status) => status === 503).length
-    expect(struck).toBeGreaterThan(25)
-    expect(struck).toBeLessThan(80)
+  it('applies to about its share of the requests', async () => {
+    const affected = (await statuses(['createTask:12.5%:503'], 400)).filter((status) => status === 503).length
+    expect(affected).toBeGreaterThan(25)
+    expect(affected).toBeLessThan(80)
   })
 
-  it('strikes elsewhere with another seed, and elsewhere than another rule', async () => {
-    const struck = await statuses(['createTask:50%:503'], 30)
-    expect(await statuses(['createTask:50%:503'], 30)).toStrictEqual(struck)
-    expect(await statuses(['createTask:50%:503'], 30, 2)).not.toStrictEqual(struck)
-    expect(await statuses(['getTaskResult:1:503', 'createTask:50%:503'], 30)).not.toStrictEqual(struck)
+  it('applies to other requests with another seed, and to other requests than another rule', async () => {
+    const affected = await statuses(['createTask:50%:503'], 30)
+    expect(await statuses(['createTask:50%:503'], 30)).toStrictEqual(affected)
+    expect(await statuses(['createTask:50%:503'], 30, 2)).not.toStrictEqual(affected)
+    expect(await statuses(['getTaskResult:1:503', 'createTask:50%:503'], 30)).not.toStrictEqual(affected)
   })
 
-  it('strikes at other polls of one task than of another', async () => {
+  it('applies to other polls of one task than of another', async () => {
     const emulator = await start({ faults: ['getTaskResult:50%:503'] })
     const ids = await Promise.all(Array.from({ length: 12 }, () => create(emulator)))
     const first = await Promise.all(emulator.tasks().map(({ taskId }) => poll(emulator, taskId)))
     expect([ids.length, new Set(first.map(({ status }) => status))]).toStrictEqual([12, new Set([200, 503])])
   })
 
-  it('gives way to the first one that matches', async () => {
+  it('is ignored if an earlier rule applies', async () => {
     expect(await statuses(['createTask:2:429', 'createTask:first3:503', 'createTask:always:500'], 4)).toStrictEqual([
       503, 429, 503, 500
     ])
   })
 
-  it('counts the polls of each task apart', async () => {
+  it('counts the polls of each task separately', async () => {
     const emulator = await start({ faults: ['getTaskResult:2:503'] })
     const [one, two] = [await createdId(emulator), await createdId(emulator)]
     const seen = [
@@ -61,19 +62,21 @@ describe('a fault rule', () => {
     expect(seen.map(({ status }) => status)).toStrictEqual([200, 200, 503, 503])
   })
 
-  it('does not strike polls that are refused', async () => {
+  it('does not apply to polls that the service refuses', async () => {
     const emulator = await start({ faults: ['getTaskResult:always:503'] })
     expect((await poll(emulator, 'unknown')).status).toBe(200)
   })
 
-  it('strikes creates that the service would refuse as well, and leaves the refusal in readable answers', async () => {
-    const emulator = await start({ faults: ['createTask:1:503', 'createTask:2:bom', 'createTask:3:numeric-id'] })
+  it('applies to a createTask that the service refuses, and a readable fault sends the refusal', async () => {
+    const emulator = await start({
+      faults: ['createTask:1:503', ruleOf('createTask:2:bom'), 'createTask:3:numeric-id']
+    })
     expect((await create(emulator, null)).status).toBe(503)
     expect((await create(emulator, null)).body.toString()).toMatch(/^\uFEFF.*ERROR_TASK_ABSENT/)
     expect((await create(emulator, null)).json()).toMatchObject({ errorCode: 'ERROR_TASK_ABSENT' })
   })
 
-  it('ends a task with an error once its time has come, and not before', async () => {
+  it('on a task replaces the solution once the task would be ready, and not before', async () => {
     const faults = ['task:2:ERROR_CAPTCHA_UNSOLVABLE']
     const early = await start({ faults, readyAfterMs: 60_000 })
     await createdId(early)
@@ -85,32 +88,29 @@ describe('a fault rule', () => {
     expect(late.tasks().map(({ fault }) => fault)).toStrictEqual([undefined, 'ERROR_CAPTCHA_UNSOLVABLE'])
   })
 
-  it('keeps a task processing for ever', async () => {
+  it('on a task keeps it processing if the fault is never', async () => {
     const emulator = await start({ faults: ['task:1:never'] })
     expect((await poll(emulator, await createdId(emulator))).json()).toMatchObject({ errorId: 0, status: 'processing' })
   })
 
-  it('ends the task of a poll that is struck by its own rule with that one', async () => {
+  it('on a poll wins over one on its task', async () => {
     const emulator = await start({ faults: ['task:1:ERROR_CAPTCHA_UNSOLVABLE', 'getTaskResult:1:503'] })
     expect((await poll(emulator, await createdId(emulator))).status).toBe(503)
   })
 
-  it.each(['reset', 'close'] as const)(
-    'ends the second connection with a %s before anything is read',
-    async (fault) => {
-      const emulator = await start({ faults: [{ on: 'connection', when: { nth: 2 }, fault }] })
-      expect((await create(emulator)).status).toBe(200)
-      const { bytes } = await rawPost(emulator.url, ['/createTask'], createBody).over
-      expect(bytes).toHaveLength(0)
-      expect(emulator.counters().requests.createTask).toBe(1)
-      expect((await create(emulator)).status).toBe(200)
-    }
-  )
+  it.each(['reset', 'close'] as const)('on a connection ends it with a %s before a request is read', async (fault) => {
+    const emulator = await start({ faults: [{ on: 'connection', when: { nth: 2 }, fault }] })
+    expect((await create(emulator)).status).toBe(200)
+    const { bytes } = await rawPost(emulator.url, ['/createTask'], createBody).over
+    expect(bytes).toHaveLength(0)
+    expect(emulator.counters().requests.createTask).toBe(1)
+    expect((await create(emulator)).status).toBe(200)
+  })
 })
 
 describe('a billed fault', () => {
   it.each(['createTask:1:billed+503', { on: 'createTask', when: 'always', fault: '503', billed: true } as const])(
-    'creates the task and hides the answer: %j',
+    'creates the task and hides its reply: %j',
     async (rule) => {
       const emulator = await start({ faults: [rule] })
       expect((await create(emulator)).status).toBe(503)
@@ -119,14 +119,14 @@ describe('a billed fault', () => {
     }
   )
 
-  it('creates nothing from a request that the service refuses', async () => {
+  it('creates no task from a request that the service refuses', async () => {
     const emulator = await start({ faults: ['createTask:1:billed+503'] })
     await create(emulator, { ...aTask, type: 'Other' })
     expect(emulator.counters()).toMatchObject({ accepted: 0, refused: 1 })
   })
 
-  it('spoils the answer with the id of its task, an unbilled one with that of none', async () => {
-    const emulator = await start({ faults: ['createTask:1:array', 'createTask:2:billed+array'] })
+  it('gets the correct reply with the id of its task, and an unbilled one with the id of none', async () => {
+    const emulator = await start({ faults: [ruleOf('createTask:1:array'), ruleOf('createTask:2:billed+array')] })
     const [{ taskId }] = (await create(emulator)).json() as [{ taskId: string }]
     expect((await create(emulator)).json()).toMatchObject([{ taskId: emulator.tasks()[0]?.taskId }])
     expect(taskId).toMatch(/^[0-9a-f-]{36}$/)
@@ -141,24 +141,24 @@ describe('a billed fault', () => {
 })
 
 describe('a bad fault rule', () => {
-  const begins = 'starts with one of createTask, getTaskResult, task, connection, as in createTask:1:reset'
-  const times = 'strikes always, N (the Nth time), firstN (the first N times) or N%'
+  const badOn = 'on: expected createTask, getTaskResult, task or connection, as in createTask:1:reset'
+  const badWhen = 'when: expected always, N (the Nth time), firstN (the first N times) or N%'
 
   it.each([
-    ['', begins],
-    ['reset', begins],
-    ['createTask:reset', begins],
-    ['create:1:reset', begins],
-    ['toString:1:reset', begins],
-    ['createTask:0:reset', times],
-    ['createTask:1.5:reset', times],
-    ['createTask:sometimes:reset', times],
-    ['createTask:first0:reset', times],
-    ['createTask:first:reset', times],
-    ['createTask:first5%:reset', times],
-    ['createTask:101%:reset', times],
-    ['getTaskResult:1:billed+reset', 'only a createTask can be billed']
-  ])('"%s" is named, with what is allowed', async (rule, reason) => {
+    ['', badOn],
+    ['reset', badOn],
+    ['createTask:reset', badOn],
+    ['create:1:reset', badOn],
+    ['toString:1:reset', badOn],
+    ['createTask:0:reset', badWhen],
+    ['createTask:1.5:reset', badWhen],
+    ['createTask:sometimes:reset', badWhen],
+    ['createTask:first0:reset', badWhen],
+    ['createTask:first:reset', badWhen],
+    ['createTask:first5%:reset', badWhen],
+    ['createTask:101%:reset', badWhen],
+    ['getTaskResult:1:billed+reset', 'billed: only a createTask can be billed']
+  ])('is refused with what is expected: "%s"', async (rule, reason) => {
     await expect(startEmulator({ faults: [rule] })).rejects.toThrow(`fault rule "${rule}": ${reason}`)
   })
 
@@ -177,16 +177,17 @@ describe('a bad fault rule', () => {
     'createTask:1:ERROR_FOO@99',
     'createTask:1:ERROR',
     'getTaskResult:1:no-id',
-    'task:1:null-id',
+    'createTask:1:utf16',
+    'task:1:numeric-id',
     'connection:1:503'
-  ])('"%s" is named, with all faults that are allowed', async (rule) => {
+  ])('is refused with the faults that are allowed: "%s"', async (rule) => {
     const [call = ''] = rule.split(':')
     await expect(startEmulator({ faults: [rule] })).rejects.toThrow(
       `fault rule "${rule}": no such fault of ${call}; allowed are reset, `
     )
   })
 
-  it('lists only what fits the call', async () => {
+  it('is refused with only the faults that fit the call', async () => {
     const allowed = async (on: string) => {
       const error: unknown = await startEmulator({ faults: [`${on}:1:?`] }).catch((reason: unknown) => reason)
       return String(error).split('allowed are ')[1]!.split(', ')
@@ -200,12 +201,39 @@ describe('a bad fault rule', () => {
     )
   })
 
-  it('is named as an object too', async () => {
+  it('is refused as an object, too', async () => {
     const rule = { on: 'createTask', when: { share: 2 }, fault: 'reset' } as const
-    await expect(startEmulator({ faults: [rule] })).rejects.toThrow(`${JSON.stringify(JSON.stringify(rule))}: ${times}`)
+    await expect(startEmulator({ faults: [rule] })).rejects.toThrow(
+      `${JSON.stringify(JSON.stringify(rule))}: ${badWhen}`
+    )
   })
 
-  it('is found behind good ones', async () => {
+  it.each<[string, FaultRule, string]>([
+    [
+      'a function on a connection',
+      { on: 'connection', when: 'always', fault: function reset() {} },
+      'no such fault of connection; allowed are reset, close'
+    ],
+    [
+      'isReadable with a named fault',
+      { on: 'createTask', when: 'always', fault: 'reset', isReadable: true },
+      'isReadable: only for a fault that is a function'
+    ],
+    [
+      'a function on a poll that is billed',
+      { on: 'getTaskResult', when: 'always', fault: ({ res }: FaultReply) => res.end(), billed: true },
+      'billed: only a createTask can be billed'
+    ]
+  ])('is refused: %s', async (_, rule, reason) => {
+    await expect(startEmulator({ faults: [rule] })).rejects.toThrow(reason)
+  })
+
+  it('shows the name of its function', async () => {
+    const rule: FaultRule = { on: 'createTask', when: { nth: 0 }, fault: function explode() {} }
+    await expect(startEmulator({ faults: [rule] })).rejects.toThrow('\\"fault\\":\\"function explode\\"')
+  })
+
+  it('is found after good ones', async () => {
     await expect(startEmulator({ faults: ['createTask:1:reset', 'task:1:?'] })).rejects.toThrow('"task:1:?"')
   })
 
@@ -221,7 +249,7 @@ describe('a bad fault rule', () => {
   })
 })
 
-describe('an answer as ordered', () => {
+describe('an injected reply', () => {
   const first = async (fault: string) => create(await start({ faults: [`createTask:1:${fault}`] }))
 
   it.each([400, 401, 404, 408, 429, 500, 503, 599])('is an HTML page with the status %d', async (status) => {
@@ -230,13 +258,13 @@ describe('an answer as ordered', () => {
     expect(reply.body.toString()).toContain(`<h1>${status} `)
   })
 
-  it.each(['7', 'Wed, 21 Oct 2026 07:28:00 GMT'])('says retry-after %s', async (retryAfter) => {
+  it.each(['7', 'Wed, 21 Oct 2026 07:28:00 GMT'])('has the header retry-after: %s', async (retryAfter) => {
     expect((await first(`429;retry-after=${retryAfter}`)).headers['retry-after']).toBe(retryAfter)
     const reply = await first(`ERROR_NO_SLOT_AVAILABLE@429;retry-after=${retryAfter}`)
     expect([reply.status, reply.headers['retry-after']]).toStrictEqual([429, retryAfter])
   })
 
-  it('redirects to an address of nobody, or where it was told', async () => {
+  it('redirects to an address that does not exist, or to the given one', async () => {
     expect((await first('302')).headers.location).toBe('https://elsewhere.invalid/')
     expect((await first('503')).headers.location).toBeUndefined()
     const reply = await first('307;location=http://127.0.0.1:9/?a=b;retry-after=1')
@@ -250,7 +278,7 @@ describe('an answer as ordered', () => {
     ['ERROR_FOO', 200],
     ['CAPTCHA_NOT_READY', 200],
     ['ERROR_FOO@400', 400]
-  ])('is an error document: %s', async (fault, status) => {
+  ])('is a JSON document with an error code: %s', async (fault, status) => {
     const reply = await first(fault)
     expect([reply.status, reply.headers['content-type']]).toStrictEqual([status, 'application/json'])
     const [errorCode = ''] = fault.split('@')
@@ -261,7 +289,7 @@ describe('an answer as ordered', () => {
     })
   })
 
-  it('is the right one under another status, and billed', async () => {
+  it('is the correct one with another status, and is billed', async () => {
     const emulator = await start({ faults: ['createTask:1:right@500'] })
     const reply = await post(`${emulator.url}/createTask`, createBody)
     expect([reply.status, reply.json()]).toMatchObject([500, { errorId: 0, taskId: emulator.tasks()[0]?.taskId }])

@@ -1,48 +1,48 @@
 import { realClock } from '../../lib/http/clock.js'
 
 describe('realClock', () => {
-  it('waits for the rest when the timer of Node rings early, which it does now and then', async () => {
-    // Set at 0; the timer rings at 0.6, 0.4 ms early, and then at 1.7.
-    const measured = jest.spyOn(performance, 'now').mockReturnValue(1.7).mockReturnValueOnce(0).mockReturnValueOnce(0.6)
+  it('waits for the remaining time if the timer of Node fires early, which happens now and then', async () => {
+    // The timer is set at 0, and fires at 0.6, which is 0.4 ms early, and then at 1.7.
+    const now = jest.spyOn(performance, 'now').mockReturnValue(1.7).mockReturnValueOnce(0).mockReturnValueOnce(0.6)
     await new Promise<void>((resolve) => {
       realClock.schedule(() => {
         resolve()
       }, 1)
     })
-    const asked = measured.mock.calls.length
-    measured.mockRestore()
+    const reads = now.mock.calls.length
+    now.mockRestore()
 
-    expect(asked).toBe(3)
+    expect(reads).toBe(3)
   })
 
-  it('rings in the next turn for no delay', async () => {
+  it('acts in the next turn without a delay', async () => {
     const order: string[] = []
     await new Promise<void>((resolve) => {
       realClock.schedule(() => {
-        order.push('rung')
+        order.push('acted')
         resolve()
       })
-      order.push('set')
+      order.push('scheduled')
     })
 
-    expect(order).toStrictEqual(['set', 'rung'])
+    expect(order).toStrictEqual(['scheduled', 'acted'])
   })
 
-  it('hands the state on, and never rings once it is unsubscribed', async () => {
-    const rung: unknown[] = []
-    const ring = (state?: string): void => void rung.push(state)
-    realClock.schedule<string>(ring, 1, 'left').unsubscribe()
-    realClock.schedule<string>(ring, 1, 'kept')
+  it('passes the state on, and does not act once it is unsubscribed', async () => {
+    const states: unknown[] = []
+    const act = (state?: string): void => void states.push(state)
+    realClock.schedule<string>(act, 1, 'unsubscribed').unsubscribe()
+    realClock.schedule<string>(act, 1, 'kept')
     await new Promise<void>((resolve) => {
       realClock.schedule(() => {
         resolve()
       }, 4)
     })
 
-    expect(rung).toStrictEqual(['kept'])
+    expect(states).toStrictEqual(['kept'])
   })
 
-  it('tells the time of day', () => {
+  it('returns the time of day', () => {
     expect(Math.abs(realClock.now() - Date.now())).toBeLessThan(1_000)
   })
 })

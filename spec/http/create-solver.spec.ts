@@ -5,7 +5,8 @@ import { Agent, Dispatcher, buildConnector } from 'undici'
 import { InvalidOptions, createSolver, type Orphan, type SolverOptions } from 'rx-captcha'
 import { EMULATOR_KEY } from 'rx-captcha/emulator'
 import { replies, scriptedPost } from 'rx-captcha/testing'
-import { byteServers, drips, reply, says, silent, type Act } from '../support/byte-server.js'
+import { byteServers, drips, reply, sends, staysSilent, type Act } from '../support/byte-server.js'
+import { ruleOf } from '../support/matrix/odd-replies.js'
 import { emulators, until } from '../support/raw-http.js'
 import { aSpec, handles, hurried, outcome, solvers } from '../support/solvers.js'
 
@@ -35,7 +36,7 @@ const solved = (taskId: unknown, token = aToken) => ({
 })
 
 const json = (document: object, headers: Readonly<Record<string, string>> = {}) =>
-  says(reply(JSON.stringify(document), headers))
+  sends(reply(JSON.stringify(document), headers))
 const CREATED = json({ errorId: 0, errorCode: '', errorDescription: '', taskId: 'id-1' })
 const PROCESSING = json({ errorId: 0, errorCode: null, errorDescription: null, status: 'processing' })
 const READY = json({
@@ -47,7 +48,7 @@ const READY = json({
 })
 
 describe('a solve against the strict emulator', () => {
-  it('creates one task, asks at its pace until it is ready, and hands out the token', async () => {
+  it('creates one task, polls it every pollEveryMs until it is ready, and returns the token', async () => {
     const emulator = await start({ faults: ['getTaskResult:first2:never'] })
     const solver = solverOf({ baseUrl: emulator.url, pollEveryMs: 20 })
     const result = await outcome(solver.solve(aSpec))
@@ -64,7 +65,7 @@ describe('a solve against the strict emulator', () => {
     expect(smallestGapMs).toBeGreaterThanOrEqual(20)
   })
 
-  it('goes on after a base URL with a path, with or without a slash at its end', async () => {
+  it('appends its paths to the path of the base URL, with or without a slash at the end', async () => {
     const emulator = await start({ basePath: '/v1/api' })
     for (const baseUrl of [emulator.url, `${emulator.url}/`]) {
       expect(await outcome(solverOf({ baseUrl }).solve(aSpec))).toMatchObject({ _tag: 'Right' })
@@ -72,23 +73,25 @@ describe('a solve against the strict emulator', () => {
     expect(emulator.counters().requests).toStrictEqual({ createTask: 2, getTaskResult: 2, other: 0 })
   })
 
-  it('asks for a numeric id as a string', async () => {
+  it('returns a numeric task id as a string', async () => {
     const emulator = await start({ faults: ['createTask:1:numeric-id'] })
     const result = await outcome(solverOf({ baseUrl: emulator.url }).solve(aSpec))
     expect(result).toStrictEqual(solved('7000000001'))
   })
 
   it.each(['string-error-id', 'bom', 'gzip', 'duplicate-keys', 'proto', 'right@500', 'drip=0'])(
-    'reads right answers sent as %s',
+    'reads correct replies sent as %s',
     async (fault) => {
-      const emulator = await start({ faults: [`createTask:always:${fault}`, `getTaskResult:always:${fault}`] })
+      const emulator = await start({
+        faults: ['createTask', 'getTaskResult'].map((call) => ruleOf(`${call}:always:${fault}`))
+      })
       const result = await outcome(solverOf({ baseUrl: emulator.url }).solve(aSpec))
       expect(result).toStrictEqual(solved(emulator.tasks()[0]?.taskId))
       expect(emulator.counters()).toMatchObject({ accepted: 1, requests: { createTask: 1, getTaskResult: 1 } })
     }
   )
 
-  it('solves many at once, each with a task of its own', async () => {
+  it('creates a task for each of many concurrent solves', async () => {
     const emulator = await start({ readyAfterMs: [0, 20] })
     const solver = solverOf({ baseUrl: emulator.url, pollEveryMs: 5 })
     const results = await Promise.all(Array.from({ length: 50 }, () => outcome(solver.solve(aSpec))))
@@ -98,11 +101,11 @@ describe('a solve against the strict emulator', () => {
   })
 })
 
-describe('trouble on createTask', () => {
+describe('a fault on createTask', () => {
   it.each(['reset', 'close', 'close-headers', 'cut', 'cut-gzip', 'bad-gzip', 'not-http', 'bad-chunk', 'huge-headers'])(
-    'with %s after the request was read may have been paid for, and is not repeated',
+    'ends as CreateUnknown and is not repeated, after the request was read: %s',
     async (fault) => {
-      const emulator = await start({ faults: [`createTask:1:billed+${fault}`] })
+      const emulator = await start({ faults: [ruleOf(`createTask:1:billed+${fault}`)] })
       const result = await outcome(solverOf({ baseUrl: emulator.url }).solve(aSpec))
       const cause = {
         name: expect.any(String) as string,
@@ -115,10 +118,10 @@ describe('trouble on createTask', () => {
   )
 
   it.each<[string, Act]>([
-    ['silence', silent],
+    ['silence', staysSilent],
     ['a dripping body', drips('HTTP/1.1 200 OK\r\ncontent-length: 100000\r\n\r\n', 1)],
-    ['dripping headers', drips('HTTP/1.1 200 OK\r\nx-drip: ', 1)]
-  ])('with %s ends at its limit, and closes the socket', async (_, act) => {
+    ['a dripping head', drips('HTTP/1.1 200 OK\r\nx-drip: ', 1)]
+  ])('ends as CreateUnknown after createTimeoutMs, and closes the socket: %s', async (_, act) => {
     const server = await serve(act)
     const result = await outcome(solverOf({ baseUrl: server.origin, createTimeoutMs: 200 }).solve(aSpec))
     const cause = { name: 'TimeoutError', code: 'TIMED_OUT', message: 'timed out: no reply within 200 ms' }
@@ -126,9 +129,9 @@ describe('trouble on createTask', () => {
     await until(() => server.open() === 0)
   })
 
-  it('with connections that fail is tried four times, and was not paid for', async () => {
+  it('ends as NotCreated after four connections that fail', async () => {
     const emulator = await start({ faults: ['connection:always:reset'] })
-    // Over plain HTTP the first bytes may have gone out by then, and nobody can tell.
+    // Over TLS, because over plain HTTP the first bytes may have been sent before the reset arrives.
     const baseUrl = emulator.url.replace('http:', 'https:')
     const result = await outcome(solverOf({ baseUrl, ...hurried() }).solve(aSpec))
     const cause = { name: 'Error', code: 'ECONNRESET', message: expect.any(String) as string }
@@ -136,7 +139,7 @@ describe('trouble on createTask', () => {
     expect(emulator.counters().requests.createTask).toBe(0)
   })
 
-  it('with a first connection that fails is repeated and paid for once', async () => {
+  it('is repeated after a first connection that fails, and paid for once', async () => {
     const emulator = await start()
     const connect = buildConnector({})
     const refusals = [Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' })]
@@ -153,7 +156,7 @@ describe('trouble on createTask', () => {
     expect(emulator.counters()).toMatchObject({ accepted: 1, requests: { createTask: 1 } })
   })
 
-  it('with a name that is not known was not paid for', async () => {
+  it('ends as NotCreated if the name cannot be resolved', async () => {
     const unknown = Object.assign(new Error('getaddrinfo ENOTFOUND nowhere.invalid'), { code: 'ENOTFOUND' })
     const dispatcher = agentOf({ connect: { lookup: (_host, _options, found) => found(unknown, '') } })
     const solver = solverOf({ baseUrl: 'https://nowhere.invalid', dispatcher, ...hurried() })
@@ -163,45 +166,45 @@ describe('trouble on createTask', () => {
     )
   })
 
-  it('with a redirect is a refusal: the key goes nowhere else', async () => {
+  it('ends as Refused for a redirect, and sends the key nowhere else', async () => {
     const elsewhere = await serve(CREATED)
-    const server = await serve(says(reply('', { location: `${elsewhere.origin}/createTask` }, 307)))
+    const server = await serve(sends(reply('', { location: `${elsewhere.origin}/createTask` }, 307)))
     expect(await outcome(solverOf({ baseUrl: server.origin }).solve(aSpec))).toStrictEqual(
       E.left({ _tag: 'Refused', paid: 'no', status: 307, kind: 'request' })
     )
     expect(elsewhere.accepted()).toBe(0)
   })
 
-  it('with a Retry-After date shuts the gate until then', async () => {
+  it('delays createTask until the date of Retry-After', async () => {
     const date = 'Fri, 01 Jan 2100 00:00:00 GMT'
-    const later = 'Fri, 01 Jan 2100 00:00:20 GMT'
-    const server = await serve(says(reply('', { date, 'retry-after': later }, 429)))
-    const told = await outcome(solverOf({ baseUrl: server.origin }).solveWithProgress(aSpec))
-    expect(told).toStrictEqual({ at: aNumber, _tag: 'Delayed', reason: 'unavailable', waitMs: aNumber })
-    expect(told).toHaveProperty('waitMs', expect.closeTo(20_000, -3))
+    const retryAfter = 'Fri, 01 Jan 2100 00:00:20 GMT'
+    const server = await serve(sends(reply('', { date, 'retry-after': retryAfter }, 429)))
+    const event = await outcome(solverOf({ baseUrl: server.origin }).solveWithProgress(aSpec))
+    expect(event).toStrictEqual({ at: aNumber, _tag: 'Delayed', reason: 'unavailable', waitMs: aNumber })
+    expect(event).toHaveProperty('waitMs', expect.closeTo(20_000, -3))
   })
 })
 
-describe('trouble on getTaskResult', () => {
+describe('a fault on getTaskResult', () => {
   const faults = ['reset', 'close', 'close-headers', 'cut', 'cut-gzip', 'bad-gzip', 'not-http', 'bad-chunk']
   it.each([...faults, 'large', 'gzip-bomb', '302', 'html', '503', '429;retry-after=0'])(
-    'with %s costs the poll, and the next one is asked',
+    'is followed by another poll: %s',
     async (fault) => {
-      const emulator = await start({ faults: [`getTaskResult:1:${fault}`] })
+      const emulator = await start({ faults: [ruleOf(`getTaskResult:1:${fault}`)] })
       const result = await outcome(solverOf({ baseUrl: emulator.url }).solve(aSpec))
       expect(result).toMatchObject({ _tag: 'Right' })
       expect(emulator.counters()).toMatchObject({ accepted: 1, requests: { getTaskResult: 2 } })
     }
   )
 
-  it('with silence ends at its limit, and costs the poll', async () => {
+  it('is followed by another poll after resultTimeoutMs of silence', async () => {
     const emulator = await start({ faults: ['getTaskResult:1:silent'] })
     const result = await outcome(solverOf({ baseUrl: emulator.url, resultTimeoutMs: 20 }).solve(aSpec))
     expect(result).toMatchObject({ _tag: 'Right' })
     expect(emulator.counters().requests.getTaskResult).toBeGreaterThanOrEqual(2)
   })
 
-  it('that does not end is told with the last causes', async () => {
+  it('ends as TimedOut with the last causes if it lasts', async () => {
     const emulator = await start({ faults: ['getTaskResult:always:reset'] })
     const result = await outcome(solverOf({ baseUrl: emulator.url, giveUpAfterMs: 300 }).solve(aSpec))
     const cause = { name: 'Error', code: 'ECONNRESET', message: 'read ECONNRESET' }
@@ -218,22 +221,22 @@ describe('trouble on getTaskResult', () => {
     )
   })
 
-  it('with an idle connection that the service closes is no trouble at all', async () => {
+  it('does not arise when the service closes an idle connection', async () => {
     const emulator = await start({ idleMs: 1, faults: ['getTaskResult:first2:never'] })
     const solver = solverOf({ baseUrl: emulator.url, pollEveryMs: 20 })
     expect(await outcome(solver.solve(aSpec))).toMatchObject({ _tag: 'Right' })
   })
 })
 
-describe('the limit of a reply', () => {
+describe('the size limit of a reply', () => {
   const ofSize = (size: number) => {
     const text = JSON.stringify({ taskId: 'id-1', padding: '' })
-    return says(reply(text.replace('""', `"${'x'.repeat(size - text.length)}"`)))
+    return sends(reply(text.replace('""', `"${'x'.repeat(size - text.length)}"`)))
   }
   it.each([
-    [100, 'maxReplyBytes', { maxReplyBytes: 100 }],
-    [262_144, 'so when nothing else is said', {}]
-  ])('is %i bytes: %s', async (limit, _, options) => {
+    [100, 'as maxReplyBytes says', { maxReplyBytes: 100 }],
+    [262_144, 'by default', {}]
+  ])('is %i bytes %s', async (limit, _, options) => {
     const server = await serve([ofSize(limit), ofSize(limit + 1)])
     const solver = solverOf({ baseUrl: server.origin, ...options })
     expect(await outcome(solver.createTask(aSpec))).toMatchObject({ right: { taskId: 'id-1' } })
@@ -282,38 +285,58 @@ describe('createSolver', () => {
       'clientKey: expected a string of at least 8 characters, without white space around it'
     ],
     ['an empty base URL', { baseUrl: '' }, A_URL],
-    ['a base URL that is none', { baseUrl: 'canary' }, A_URL],
+    ['a base URL that is not an address', { baseUrl: 'canary' }, A_URL],
     ['a base URL that is a number', { baseUrl: 7 }, A_URL],
     ['a base URL that is an object', { baseUrl: new URL('https://example.com') }, A_URL],
     ['http to a public host', { baseUrl: 'http://canary.example' }, HTTPS],
-    ['http to a host that begins like this machine', { baseUrl: 'http://localhost.canary.example' }, HTTPS],
-    ['http to a host that begins with an address of it', { baseUrl: 'http://127.0.0.1.canary.example' }, HTTPS],
+    ['http to a host whose name begins with localhost', { baseUrl: 'http://localhost.canary.example' }, HTTPS],
+    ['http to a host whose name begins with a loopback address', { baseUrl: 'http://127.0.0.1.canary.example' }, HTTPS],
     ['http to another IPv6 address', { baseUrl: 'http://[::2]' }, HTTPS],
-    ['http to any address', { baseUrl: 'http://0.0.0.0' }, HTTPS],
-    ['another protocol', { baseUrl: 'ftp://localhost' }, HTTPS],
-    ['a user name', { baseUrl: 'https://canary@example.com' }, 'baseUrl: expected no user name or password in it'],
-    ['a password', { baseUrl: 'https://:canary@example.com' }, 'baseUrl: expected no user name or password in it'],
-    ['a query', { baseUrl: 'https://example.com/?key=canary' }, 'baseUrl: expected no query and no fragment'],
-    ['a fragment', { baseUrl: 'https://example.com/#canary' }, 'baseUrl: expected no query and no fragment'],
-    ['no bytes at all', { maxReplyBytes: 0 }, 'maxReplyBytes: expected a whole number of bytes from 1 to 2147483647'],
-    ['null for a dispatcher', { dispatcher: null }, DISPATCHER],
-    ['a function for a dispatcher', { dispatcher: () => {} }, DISPATCHER],
-    ['a dispatcher for creates alone', { dispatcher: { create: new Agent() } }, DISPATCHER],
-    ['no dispatcher for polls', { dispatcher: { create: new Agent(), poll: {} } }, DISPATCHER],
-    ['no dispatcher for creates', { dispatcher: { create: {}, poll: new Agent() } }, DISPATCHER],
-    ['a post that is no function', { post: {} }, 'post: expected a function'],
+    ['http to the unspecified address', { baseUrl: 'http://0.0.0.0' }, HTTPS],
+    ['a base URL with another protocol', { baseUrl: 'ftp://localhost' }, HTTPS],
+    [
+      'a base URL with a user name',
+      { baseUrl: 'https://canary@example.com' },
+      'baseUrl: expected no user name or password in it'
+    ],
+    [
+      'a base URL with a password',
+      { baseUrl: 'https://:canary@example.com' },
+      'baseUrl: expected no user name or password in it'
+    ],
+    [
+      'a base URL with a query',
+      { baseUrl: 'https://example.com/?key=canary' },
+      'baseUrl: expected no query and no fragment'
+    ],
+    [
+      'a base URL with a fragment',
+      { baseUrl: 'https://example.com/#canary' },
+      'baseUrl: expected no query and no fragment'
+    ],
+    [
+      'a limit of no bytes',
+      { maxReplyBytes: 0 },
+      'maxReplyBytes: expected a whole number of bytes from 1 to 2147483647'
+    ],
+    ['null as dispatcher', { dispatcher: null }, DISPATCHER],
+    ['a function as dispatcher', { dispatcher: () => {} }, DISPATCHER],
+    ['a dispatcher for createTask alone', { dispatcher: { create: new Agent() } }, DISPATCHER],
+    ['an object as dispatcher of polls', { dispatcher: { create: new Agent(), poll: {} } }, DISPATCHER],
+    ['an object as dispatcher of createTask', { dispatcher: { create: {}, poll: new Agent() } }, DISPATCHER],
+    ['a post that is not a function', { post: {} }, 'post: expected a function'],
     ['a scheduler that is a function', { scheduler: () => {} }, 'scheduler: expected a scheduler of RxJS'],
     ['a scheduler without a clock', { scheduler: {} }, 'scheduler: expected a scheduler of RxJS'],
-    ['null for a scheduler', { scheduler: null }, 'scheduler: expected a scheduler of RxJS'],
-    ['a random number', { random: 0.5 }, 'random: expected a function'],
-    ['a table of meanings', { meaningOf: { ERROR_X: 'later' } }, 'meaningOf: expected a function'],
-    ['a rate of nothing', { createsPerSecond: 0 }, 'createsPerSecond: expected a number from 0.001 to 1000']
-  ])('throws for %s', (_, options, problem) => {
+    ['null as scheduler', { scheduler: null }, 'scheduler: expected a scheduler of RxJS'],
+    ['a number as random', { random: 0.5 }, 'random: expected a function'],
+    ['a table as meaningOf', { meaningOf: { ERROR_X: 'unavailable' } }, 'meaningOf: expected a function'],
+    ['a rate of zero', { createsPerSecond: 0 }, 'createsPerSecond: expected a number from 0.001 to 1000']
+  ])('throws InvalidOptions for %s', (_, options, problem) => {
     expect(problemsOf({ clientKey, ...options })).toStrictEqual([problem])
   })
 
   it.each(['pollEveryMs', 'giveUpAfterMs', 'createTimeoutMs', 'resultTimeoutMs'])(
-    'takes %s as whole milliseconds that a timer can hold, and nothing else',
+    'accepts %s as whole milliseconds that a timer can hold, and nothing else',
     (name) => {
       for (const value of [0, -1, 1.5, NaN, Infinity, 2 ** 31, '3000', null]) {
         expect(problemsOf({ clientKey, [name]: value })).toStrictEqual([`${name}: ${MS}`])
@@ -323,7 +346,7 @@ describe('createSolver', () => {
     }
   )
 
-  it('lists every problem, and says that nothing was sent', () => {
+  it('throws InvalidOptions with every problem, and says that nothing was sent', () => {
     const make = () =>
       createSolver({ clientKey: '', pollEveryMs: -1, baseUrl: 'http://a:b@c.example/?q', random: 1 as never })
     const problems = [
@@ -338,7 +361,7 @@ describe('createSolver', () => {
     expect(make).toThrow(expect.objectContaining({ name: 'InvalidOptions', problems }) as Error)
   })
 
-  it('refuses what post replaces', () => {
+  it('throws InvalidOptions for options that post replaces', () => {
     const replaced = { baseUrl: 'https://example.com', dispatcher: new Agent(), maxReplyBytes: 9 }
     expect(new Set(problemsOf({ clientKey, post: () => NEVER, ...replaced }))).toStrictEqual(
       new Set(Object.keys(replaced).map((name) => `${name}: expected nothing, because post brings its own network`))
@@ -352,11 +375,11 @@ describe('createSolver', () => {
     'http://127.0.0.1',
     'http://127.8.9.10/v1',
     'http://[::1]:80/'
-  ])('takes the base URL %s', (baseUrl) => {
+  ])('accepts the base URL %s', (baseUrl) => {
     expect(problemsOf({ clientKey, baseUrl })).toStrictEqual([])
   })
 
-  it('takes undefined for all that has a default, as an environment gives it', async () => {
+  it('accepts undefined for every option with a default, as an environment gives it', async () => {
     const emulator = await start()
     const options: SolverOptions = {
       clientKey: EMULATOR_KEY,
@@ -377,19 +400,19 @@ describe('createSolver', () => {
     expect(await outcome(solverOf(options).solve(aSpec))).toMatchObject({ _tag: 'Right' })
   })
 
-  it('reaches the documented service when nothing else is said', async () => {
+  it('calls the documented service by default', async () => {
     const origins: unknown[] = []
-    class Noting extends Dispatcher {
+    class Recording extends Dispatcher {
       override dispatch({ origin, path }: Dispatcher.DispatchOptions): boolean {
         origins.push(`${String(origin)}${path}`)
-        throw new Error('noted')
+        throw new Error('recorded')
       }
     }
-    await outcome(solverOf({ dispatcher: new Noting(), giveUpAfterMs: 1 }).solve(aSpec))
+    await outcome(solverOf({ dispatcher: new Recording(), giveUpAfterMs: 1 }).solve(aSpec))
     expect(origins[0]).toBe('https://api.1captcha.vip/createTask')
   })
 
-  it('takes another network, and then opens none of its own', () => {
+  it('uses the given post instead of a network of its own', () => {
     const scheduler = new VirtualTimeScheduler()
     const { post, calls } = scriptedPost(
       { '/createTask': [replies.created()], '/getTaskResult': [replies.processing(), replies.ready()] },
@@ -406,7 +429,7 @@ describe('createSolver', () => {
 })
 
 describe('a dispatcher of the caller', () => {
-  it.each(['two', 'one'])('serves both calls and is not closed by us (%s)', async (count) => {
+  it.each(['two', 'one'])('serves both calls, and the solver does not close it (%s given)', async (count) => {
     const emulator = await start()
     const [create, poll] = [agentOf(), agentOf()]
     const dispatcher = count === 'two' ? { create, poll } : create
@@ -417,24 +440,24 @@ describe('a dispatcher of the caller', () => {
     expect((await create.request({ origin: emulator.url, path: '/', method: 'GET' })).statusCode).toBe(404)
   })
 
-  it('sees createTask on the one for creates, and polls on the other', async () => {
+  it('gets createTask if it is the one for create, and polls if it is the one for poll', async () => {
     const emulator = await start()
     const seen: string[] = []
-    const noting = (name: string) =>
+    const recording = (name: string) =>
       agentOf().compose((dispatch) => (options, handler) => {
         seen.push(`${name} ${options.path}`)
         return dispatch(options, handler)
       })
-    const dispatcher = { create: noting('create'), poll: noting('poll') }
+    const dispatcher = { create: recording('create'), poll: recording('poll') }
     expect(await outcome(solverOf({ baseUrl: emulator.url, dispatcher }).solve(aSpec))).toMatchObject({ _tag: 'Right' })
     expect(seen).toStrictEqual(['create /createTask', 'poll /getTaskResult'])
   })
 })
 
-describe('what a solver leaves behind', () => {
+describe('a solver', () => {
   const atMost = (count: number) => until(() => handles().length <= count)
 
-  it('is an idle connection that keeps no process alive, and no timer', async () => {
+  it('keeps an idle connection that does not keep the process alive, and no timer', async () => {
     const server = await serve([CREATED, PROCESSING, READY])
     const before = handles().length
     const solver = solverOf({ baseUrl: server.origin })
@@ -444,7 +467,7 @@ describe('what a solver leaves behind', () => {
     expect(server.open()).toBe(1)
   })
 
-  it('is nothing after close', async () => {
+  it('keeps nothing open after close', async () => {
     const server = await serve([CREATED, READY])
     const before = handles().length
     const solver = solverOf({ baseUrl: server.origin })
@@ -455,8 +478,8 @@ describe('what a solver leaves behind', () => {
     expect(handles().length).toBeLessThanOrEqual(before)
   })
 
-  it('is nothing after close even while a handshake hangs', async () => {
-    const server = await serve(silent, { atAccept: silent })
+  it('keeps nothing open after close, even if a handshake hangs', async () => {
+    const server = await serve(staysSilent, { onAccept: staysSilent })
     const before = handles().length
     const solver = solverOf({ baseUrl: server.origin.replace('http:', 'https:') })
     const result = outcome(solver.solve(aSpec))
@@ -468,8 +491,8 @@ describe('what a solver leaves behind', () => {
     expect(handles().length).toBeLessThanOrEqual(before)
   })
 
-  it('is nothing of a poll whose caller has left, but the orphan', async () => {
-    const server = await serve([CREATED, silent])
+  it('aborts a poll whose subscriber has left, and emits the orphan', async () => {
+    const server = await serve([CREATED, staysSilent])
     const before = handles().length
     const solver = solverOf({ baseUrl: server.origin })
     const orphans: Orphan[] = []
@@ -483,10 +506,10 @@ describe('what a solver leaves behind', () => {
     expect(orphans).toStrictEqual([{ ref: { taskId: 'id-1', createdAt: aNumber }, task: aSpec }])
   })
 
-  it('is a createTask that has left, read to its end for the orphan', async () => {
-    let answer = () => {}
+  it('awaits a createTask whose subscriber has left, and emits the orphan', async () => {
+    let sendReply = () => {}
     const server = await serve((socket) => {
-      answer = () => {
+      sendReply = () => {
         CREATED(socket)
       }
     })
@@ -497,14 +520,14 @@ describe('what a solver leaves behind', () => {
     const solving = solver.solve(aSpec).subscribe()
     await until(() => server.requests().length === 1)
     solving.unsubscribe()
-    answer()
+    sendReply()
     await until(() => orphans.length === 1)
     expect(orphans).toMatchObject([{ ref: { taskId: 'id-1' } }])
     await atMost(before)
     expect(handles().length).toBeLessThanOrEqual(before)
   })
 
-  it('is no further call after close', async () => {
+  it('sends nothing after close', async () => {
     const emulator = await start()
     const solver = solverOf({ baseUrl: emulator.url })
     await solver.close()

@@ -1,8 +1,8 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { Agent } from 'undici'
 import type { SolverOptions } from 'rx-captcha'
-import { byteServers, reply, says, silent } from '../support/byte-server.js'
-import { certificate, signedByNobodyKnown, type Certificate } from '../support/certificates.js'
+import { byteServers, reply, sends, staysSilent } from '../support/byte-server.js'
+import { certificate, signedByUnknownAuthority, type Certificate } from '../support/certificates.js'
 import { aSpec, outcome, solvers } from '../support/solvers.js'
 
 const serve = byteServers()
@@ -11,7 +11,7 @@ const solverOf = solvers()
 const agents: Agent[] = []
 afterEach(() => Promise.all(agents.splice(0).map((agent) => agent.destroy())))
 
-/** The way of a caller to trust a certificate: a dispatcher each for creates and polls. */
+/** Dispatchers that trust a certificate, one for createTask and one for getTaskResult. */
 const trusting = (ca: string): Pick<SolverOptions, 'dispatcher'> => {
   const [create, poll] = [new Agent({ connect: { ca } }), new Agent({ connect: { ca } })]
   agents.push(create, poll)
@@ -21,8 +21,8 @@ const trusting = (ca: string): Pick<SolverOptions, 'dispatcher'> => {
 const service = ({ cert, private: key }: Certificate) =>
   serve(
     [
-      says(reply('{"errorId":0,"errorCode":"","errorDescription":"","taskId":"id-1"}')),
-      says(reply('{"errorId":0,"status":"ready","solution":{"gRecaptchaResponse":"token-1"}}'))
+      sends(reply('{"errorId":0,"errorCode":"","errorDescription":"","taskId":"id-1"}')),
+      sends(reply('{"errorId":0,"status":"ready","solution":{"gRecaptchaResponse":"token-1"}}'))
     ],
     { tls: { cert, key } }
   )
@@ -36,8 +36,8 @@ const notTrusted = (code: string) =>
     cause: { name: 'Error', code, message: expect.any(String) as string }
   })
 
-describe('a certificate', () => {
-  it('that the caller trusts serves a whole solve', async () => {
+describe('a server certificate', () => {
+  it('that the caller trusts is accepted for a whole solve', async () => {
     const made = await certificate()
     const server = await service(made)
     const result = await outcome(solverOf({ baseUrl: server.origin, ...trusting(made.cert) }).solve(aSpec))
@@ -48,7 +48,7 @@ describe('a certificate', () => {
     ])
   })
 
-  it('that nobody signed ends createTask at once, unpaid', async () => {
+  it('that is self-signed ends createTask at once, unpaid', async () => {
     const server = await service(await certificate())
     expect(await outcome(solverOf({ baseUrl: server.origin }).solve(aSpec))).toStrictEqual(
       notTrusted('DEPTH_ZERO_SELF_SIGNED_CERT')
@@ -56,8 +56,8 @@ describe('a certificate', () => {
     expect(server.requests()).toStrictEqual([])
   })
 
-  it('that somebody unknown signed ends createTask at once, unpaid', async () => {
-    const server = await service(await signedByNobodyKnown())
+  it('that an unknown authority signed ends createTask at once, unpaid', async () => {
+    const server = await service(await signedByUnknownAuthority())
     expect(await outcome(solverOf({ baseUrl: server.origin }).solve(aSpec))).toStrictEqual(
       notTrusted('UNABLE_TO_VERIFY_LEAF_SIGNATURE')
     )
@@ -76,7 +76,7 @@ describe('a certificate', () => {
     expect(server.requests()).toStrictEqual([])
   })
 
-  it('that is not accepted costs a poll, and nothing but that', async () => {
+  it('that is not accepted makes a poll Unanswered', async () => {
     const server = await service(await certificate())
     const solver = solverOf({ baseUrl: server.origin })
     const state = await outcome(solver.getTaskResult(aSpec, { taskId: 'id-1', createdAt: Date.now() }))
@@ -85,15 +85,15 @@ describe('a certificate', () => {
 })
 
 describe('an https address', () => {
-  it('where no TLS is spoken ends createTask at once, unpaid', async () => {
-    const server = await serve(silent, { atAccept: says('HTTP/1.1 400 Bad Request\r\n\r\n') })
+  it('of a server without TLS ends createTask at once, unpaid', async () => {
+    const server = await serve(staysSilent, { onAccept: sends('HTTP/1.1 400 Bad Request\r\n\r\n') })
     const solver = solverOf({ baseUrl: server.origin.replace('http:', 'https:') })
     expect(await outcome(solver.solve(aSpec))).toStrictEqual(notTrusted('ERR_SSL_WRONG_VERSION_NUMBER'))
     expect(server.accepted()).toBe(1)
   })
 
-  it('where nothing is said ends as not created, unpaid, when the limit of the call has passed', async () => {
-    const server = await serve(silent, { atAccept: silent })
+  it('of a silent server ends createTask as NotCreated after the limit of the call, unpaid', async () => {
+    const server = await serve(staysSilent, { onAccept: staysSilent })
     const baseUrl = server.origin.replace('http:', 'https:')
     const solver = solverOf({ baseUrl, createTimeoutMs: 20, giveUpAfterMs: 60 })
     expect(await outcome(solver.solve(aSpec))).toMatchObject({

@@ -10,9 +10,9 @@ import {
   drips,
   reply,
   resets,
-  says,
-  saysAndCloses,
-  silent,
+  sends,
+  sendsAndCloses,
+  staysSilent,
   type Act,
   type ByteServer
 } from '../support/byte-server.js'
@@ -36,14 +36,16 @@ const postTo = (origin: string, service: Partial<Service> = {}): Post =>
 
 const taskBody: JsonValue = { clientKey: KEY, task: { type: 'T', websiteURL: 'https://example.com/ü' } }
 
-const wires = (
+/** All events of one call. */
+const eventsOf = (
   post: Post,
   path: CallPath = '/createTask',
   body: JsonValue = taskBody
 ): Promise<ReadonlyArray<NetworkEvent>> => lastValueFrom(post(path, body).pipe(toArray()))
 
-/** What one call to a server that acts like this tells. */
-const toldBy = async (act: Act, service: Partial<Service> = {}) => wires(postTo((await serve(act)).origin, service))
+/** All events of one createTask to a server that acts like this. */
+const eventsWith = async (act: Act, service: Partial<Service> = {}) =>
+  eventsOf(postTo((await serve(act)).origin, service))
 
 const sent: NetworkEvent = { _tag: 'Sent' }
 const failed = (name: string, code: string, message: string): NetworkEvent => ({
@@ -53,12 +55,12 @@ const failed = (name: string, code: string, message: string): NetworkEvent => ({
 const replied = (body: string, status = 200): NetworkEvent => ({ _tag: 'Reply', status, body })
 const otherSideClosed = failed('SocketError', 'UND_ERR_SOCKET', 'other side closed')
 const tooLarge = failed('ReplyTooLarge', 'TOO_LARGE', 'the reply is larger than maxReplyBytes, 1000 bytes')
-const noHttp = (why: string) => failed('HTTPParserError', '', `Response does not match the HTTP/1.1 protocol (${why})`)
+const notHttp = (why: string) => failed('HTTPParserError', '', `Response does not match the HTTP/1.1 protocol (${why})`)
 
 describe('a request', () => {
-  it('is a POST of JSON with the client key in its body and nowhere else', async () => {
-    const server = await serve(says(reply('{}')))
-    await wires(postTo(server.origin), '/getTaskResult', { clientKey: KEY, taskId: 'ü' })
+  it('is a POST of JSON that has the client key in its body and nowhere else', async () => {
+    const server = await serve(sends(reply('{}')))
+    await eventsOf(postTo(server.origin), '/getTaskResult', { clientKey: KEY, taskId: 'ü' })
     const body = `{"clientKey":"${KEY}","taskId":"ü"}`
     expect(server.requests()).toStrictEqual([
       {
@@ -78,14 +80,14 @@ describe('a request', () => {
     ])
   })
 
-  it.each(['/createTask', '/getTaskResult'] as const)('keeps the path of the base URL in front of %s', async (path) => {
-    const server = await serve(says(reply('{}')))
-    await wires(postTo(server.origin, { basePath: '/v1/captcha' }), path)
+  it.each(['/createTask', '/getTaskResult'] as const)('has the path of the base URL before %s', async (path) => {
+    const server = await serve(sends(reply('{}')))
+    await eventsOf(postTo(server.origin, { basePath: '/v1/captcha' }), path)
     expect(server.requests()[0]?.line).toBe(`POST /v1/captcha${path} HTTP/1.1`)
   })
 
-  it('is made anew by every subscription, and by none before', async () => {
-    const server = await serve(says(reply('{}')))
+  it('is sent once for every subscription, and not before', async () => {
+    const server = await serve(sends(reply('{}')))
     const call = postTo(server.origin)('/getTaskResult', taskBody)
     expect(server.accepted()).toBe(0)
     await lastValueFrom(call)
@@ -95,34 +97,34 @@ describe('a request', () => {
 })
 
 describe('a reply', () => {
-  it.each([200, 201, 204, 400, 401, 404, 429, 500, 503, 599])('comes with its status %i', async (status) => {
+  it.each([200, 201, 204, 400, 401, 404, 429, 500, 503, 599])('is emitted with its status %i', async (status) => {
     const body = status === 204 ? '' : '{"a":1}'
-    expect(await toldBy(says(reply(body, {}, status)))).toStrictEqual([sent, replied(body, status)])
+    expect(await eventsWith(sends(reply(body, {}, status)))).toStrictEqual([sent, replied(body, status)])
   })
 
   it('keeps a byte order mark, which the core skips', async () => {
-    expect(await toldBy(says(reply('\uFEFF{}')))).toStrictEqual([sent, replied('\uFEFF{}')])
+    expect(await eventsWith(sends(reply('\uFEFF{}')))).toStrictEqual([sent, replied('\uFEFF{}')])
   })
 
-  it('is read as UTF-8 across chunks that cut a character', async () => {
+  it('is decoded as UTF-8 even if a chunk cuts a character', async () => {
     const bytes = Buffer.from('ü')
     const act: Act = (socket) => {
       socket.write('HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n')
       socket.write(bytes.subarray(0, 1))
       setImmediate(() => socket.write(bytes.subarray(1)))
     }
-    expect(await toldBy(act)).toStrictEqual([sent, replied('ü')])
+    expect(await eventsWith(act)).toStrictEqual([sent, replied('ü')])
   })
 
-  it('is read in chunks, and up to the end of the connection', async () => {
-    const chunked = says('HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n')
-    expect(await toldBy(chunked)).toStrictEqual([sent, replied('{}')])
-    expect(await toldBy(saysAndCloses('HTTP/1.1 200 OK\r\n\r\n{}'))).toStrictEqual([sent, replied('{}')])
+  it('is read in the chunked encoding, or up to the end of the connection', async () => {
+    const chunked = sends('HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n')
+    expect(await eventsWith(chunked)).toStrictEqual([sent, replied('{}')])
+    expect(await eventsWith(sendsAndCloses('HTTP/1.1 200 OK\r\n\r\n{}'))).toStrictEqual([sent, replied('{}')])
   })
 
-  it('is the final one, after hints that come before it', async () => {
-    const act = says(Buffer.concat([Buffer.from('HTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n'), reply('{}')]))
-    expect(await toldBy(act)).toStrictEqual([sent, replied('{}')])
+  it('is the final response, after an informational one', async () => {
+    const act = sends(Buffer.concat([Buffer.from('HTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n'), reply('{}')]))
+    expect(await eventsWith(act)).toStrictEqual([sent, replied('{}')])
   })
 
   it.each([
@@ -133,25 +135,28 @@ describe('a reply', () => {
     ['br', brotliCompressSync],
     ['identity', Buffer.from],
     ['', Buffer.from]
-  ])('is read from content-encoding "%s"', async (encoding, compress) => {
-    const act = says(reply(compress(Buffer.from('{"a":"ü"}')), { 'content-encoding': encoding }))
-    expect(await toldBy(act)).toStrictEqual([sent, replied('{"a":"ü"}')])
+  ])('is decoded from the content-encoding "%s"', async (encoding, compress) => {
+    const act = sends(reply(compress(Buffer.from('{"a":"ü"}')), { 'content-encoding': encoding }))
+    expect(await eventsWith(act)).toStrictEqual([sent, replied('{"a":"ü"}')])
   })
 
-  it.each([302, 307, 308])('that moves elsewhere (%i) is told and not followed', async (status) => {
-    const elsewhere = await serve(says(reply('{}')))
-    const server = await serve(says(reply('moved', { location: `${elsewhere.origin}/createTask` }, status)))
-    expect(await wires(postTo(server.origin))).toStrictEqual([sent, replied('moved', status)])
+  it.each([302, 307, 308])('with a redirect (%i) is emitted and not followed', async (status) => {
+    const elsewhere = await serve(sends(reply('{}')))
+    const server = await serve(sends(reply('moved', { location: `${elsewhere.origin}/createTask` }, status)))
+    expect(await eventsOf(postTo(server.origin))).toStrictEqual([sent, replied('moved', status)])
     expect([server.requests().length, elsewhere.accepted()]).toStrictEqual([1, 0])
   })
 
-  it('carries what Retry-After asks for', async () => {
-    const act = says(reply('{}', { 'retry-after': '7' }, 429))
-    expect(await toldBy(act)).toStrictEqual([sent, { ...replied('{}', 429), retryAfterMs: 7_000 }])
+  it('has the wait of Retry-After in milliseconds', async () => {
+    const act = sends(reply('{}', { 'retry-after': '7' }, 429))
+    expect(await eventsWith(act)).toStrictEqual([sent, { ...replied('{}', 429), retryAfterMs: 7_000 }])
   })
 
-  it('carries no wait for a Retry-After without a sense', async () => {
-    expect(await toldBy(says(reply('{}', { 'retry-after': 'soon' }, 429)))).toStrictEqual([sent, replied('{}', 429)])
+  it('has no wait if Retry-After is malformed', async () => {
+    expect(await eventsWith(sends(reply('{}', { 'retry-after': 'soon' }, 429)))).toStrictEqual([
+      sent,
+      replied('{}', 429)
+    ])
   })
 })
 
@@ -171,17 +176,17 @@ describe('retryAfterOf', () => {
     ['Fri, 01 Jan 2100 00:00:42 GMT', 42_000],
     ['Friday, 01-Jan-2100 00:00:42 GMT', 42_000],
     ['Thu, 31 Dec 2099 23:59:59 GMT', 0]
-  ])('counts the date "%s" from that of the reply', (given, ms) => {
+  ])('counts the date "%s" from the date of the reply', (given, ms) => {
     expect(retryAfterOf({ 'retry-after': given, date: DATE })).toBe(ms)
   })
 
-  it.each([undefined, 'yesterday'])('counts a date from now where the reply says %p', (date) => {
+  it.each([undefined, 'yesterday'])('counts a date from now if the date of the reply is %p', (date) => {
     const inAMinute = new Date(Date.now() + 60_000).toUTCString()
     expect(retryAfterOf({ 'retry-after': inAMinute, date })).toBeGreaterThan(55_000)
     expect(retryAfterOf({ 'retry-after': inAMinute, date })).toBeLessThanOrEqual(60_000)
   })
 
-  it('takes the first of several', () => {
+  it('reads the first of several headers', () => {
     expect(retryAfterOf({ 'retry-after': ['3', '9'] })).toBe(3_000)
   })
 
@@ -193,123 +198,131 @@ describe('retryAfterOf', () => {
   )
 })
 
-describe('a call that never left', () => {
-  it('tells a refused connection, and nothing sent', async () => {
-    expect(await wires(postTo('http://127.0.0.1:1'))).toStrictEqual([
+describe('a call that was not sent', () => {
+  it('emits only Failed for a refused connection', async () => {
+    expect(await eventsOf(postTo('http://127.0.0.1:1'))).toStrictEqual([
       failed('Error', 'ECONNREFUSED', 'connect ECONNREFUSED 127.0.0.1:1')
     ])
   })
 
-  it('tells a reset at accept, and nothing sent', async () => {
-    const server = await serve(silent, { atAccept: resets })
-    // Over plain HTTP the first bytes may have gone out by then, and nobody can tell.
-    const told = await wires(postTo(server.origin.replace('http:', 'https:')))
-    expect(told).toStrictEqual([failed('Error', 'ECONNRESET', expect.any(String) as string)])
+  it('emits only Failed for a reset on accept', async () => {
+    const server = await serve(staysSilent, { onAccept: resets })
+    // Over TLS, because over plain HTTP the first bytes may have been sent before the reset arrives.
+    const events = await eventsOf(postTo(server.origin.replace('http:', 'https:')))
+    expect(events).toStrictEqual([failed('Error', 'ECONNRESET', expect.any(String) as string)])
   })
 
-  it('tells a name that is not known, and nothing sent', async () => {
+  it('emits only Failed for a name that cannot be resolved', async () => {
     const unknown = Object.assign(new Error('getaddrinfo ENOTFOUND nowhere.invalid'), { code: 'ENOTFOUND' })
     const create = agentOf({ connect: { lookup: (_host, _options, found) => found(unknown, '') } })
-    expect(await wires(postTo('http://nowhere.invalid', { create }))).toStrictEqual([
+    expect(await eventsOf(postTo('http://nowhere.invalid', { create }))).toStrictEqual([
       failed('Error', 'ENOTFOUND', 'getaddrinfo ENOTFOUND nowhere.invalid')
     ])
   })
 
-  it('tells a handshake that is not one of TLS, and nothing sent', async () => {
-    const server = await serve(silent, { atAccept: saysAndCloses('SSH-2.0-OpenSSH_9.6\r\n') })
-    const told = await wires(postTo(server.origin.replace('http:', 'https:')))
-    expect(told).toStrictEqual([failed('Error', 'ERR_SSL_WRONG_VERSION_NUMBER', expect.any(String) as string)])
+  it('emits only Failed for a handshake that is not TLS', async () => {
+    const server = await serve(staysSilent, { onAccept: sendsAndCloses('SSH-2.0-OpenSSH_9.6\r\n') })
+    const events = await eventsOf(postTo(server.origin.replace('http:', 'https:')))
+    expect(events).toStrictEqual([failed('Error', 'ERR_SSL_WRONG_VERSION_NUMBER', expect.any(String) as string)])
   })
 
-  it('tells a reset within the TLS handshake, and nothing sent', async () => {
-    const server = await serve(silent, { atAccept: (socket) => socket.once('data', () => resets(socket)) })
-    const told = await wires(postTo(server.origin.replace('http:', 'https:')))
-    expect(told).toStrictEqual([failed('Error', 'ECONNRESET', expect.any(String) as string)])
+  it('emits only Failed for a reset within the TLS handshake', async () => {
+    const server = await serve(staysSilent, { onAccept: (socket) => socket.once('data', () => resets(socket)) })
+    const events = await eventsOf(postTo(server.origin.replace('http:', 'https:')))
+    expect(events).toStrictEqual([failed('Error', 'ECONNRESET', expect.any(String) as string)])
   })
 
   it.each([
     ['closed', 'ClientClosedError', 'UND_ERR_CLOSED', 'The client is closed'],
     ['destroyed', 'ClientDestroyedError', 'UND_ERR_DESTROYED', 'The client is destroyed']
-  ] as const)('tells a dispatcher that is %s, and nothing sent', async (state, name, code, message) => {
+  ] as const)('emits only Failed for a dispatcher that is %s', async (state, name, code, message) => {
     const create = agentOf()
     if (state === 'closed') void create.close()
     else await create.destroy()
-    expect(await wires(postTo('http://127.0.0.1:1', { create }))).toStrictEqual([failed(name, code, message)])
+    expect(await eventsOf(postTo('http://127.0.0.1:1', { create }))).toStrictEqual([failed(name, code, message)])
   })
 
-  it('tells a dispatcher that throws, and never errors', async () => {
+  it('emits only Failed for a dispatcher that throws, and never errors', async () => {
     class Broken extends Dispatcher {
       override dispatch(): boolean {
         throw new TypeError('no such dispatcher')
       }
     }
-    expect(await wires(postTo('http://127.0.0.1:1', { create: new Broken() }))).toStrictEqual([
+    expect(await eventsOf(postTo('http://127.0.0.1:1', { create: new Broken() }))).toStrictEqual([
       failed('TypeError', '', 'no such dispatcher')
     ])
   })
 })
 
-describe('a call that left', () => {
+describe('a call that was sent', () => {
   const HEAD = 'HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\n'
   const CHUNKED = 'HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n'
-  const compressed = (bytes: string | Buffer, encoding: string) => says(reply(bytes, { 'content-encoding': encoding }))
+  const compressed = (bytes: string | Buffer, encoding: string) => sends(reply(bytes, { 'content-encoding': encoding }))
 
-  it('is empty where the encoding is one of nothing', async () => {
-    expect(await toldBy(compressed('', 'gzip'))).toStrictEqual([sent, replied('')])
+  it('emits an empty reply if the compressed body is empty', async () => {
+    expect(await eventsWith(compressed('', 'gzip'))).toStrictEqual([sent, replied('')])
   })
 
   it.each<[string, Act, NetworkEvent]>([
     ['a reset', resets, failed('Error', 'ECONNRESET', 'read ECONNRESET')],
-    ['a close without an answer', closes, otherSideClosed],
-    ['a close inside the headers', saysAndCloses('HTTP/1.1 200 OK\r\ncontent-ty'), otherSideClosed],
-    ['a body cut short', saysAndCloses(`${HEAD}{"a":1`), otherSideClosed],
-    ['a chunk cut short', saysAndCloses(`${CHUNKED}5\r\n{"a`), otherSideClosed],
-    ['no HTTP', saysAndCloses('SSH-2.0-OpenSSH_9.6\r\n'), noHttp('Expected HTTP/, RTSP/ or ICE/')],
-    ['a bad chunk', saysAndCloses(`${CHUNKED}ZZ\r\n{}\r\n`), noHttp('Invalid character in chunk size')],
+    ['a close without a reply', closes, otherSideClosed],
+    ['a close within the head', sendsAndCloses('HTTP/1.1 200 OK\r\ncontent-ty'), otherSideClosed],
+    ['a body that is cut', sendsAndCloses(`${HEAD}{"a":1`), otherSideClosed],
+    ['a chunk that is cut', sendsAndCloses(`${CHUNKED}5\r\n{"a`), otherSideClosed],
+    ['another protocol', sendsAndCloses('SSH-2.0-OpenSSH_9.6\r\n'), notHttp('Expected HTTP/, RTSP/ or ICE/')],
+    ['a bad chunk', sendsAndCloses(`${CHUNKED}ZZ\r\n{}\r\n`), notHttp('Invalid character in chunk size')],
     [
-      'headers too large',
-      says(reply('{}', { 'x-padding': 'x'.repeat(20_000) })),
+      'headers that are too large',
+      sends(reply('{}', { 'x-padding': 'x'.repeat(20_000) })),
       failed('HeadersOverflowError', 'UND_ERR_HEADERS_OVERFLOW', 'Headers Overflow Error')
     ],
-    ['a body too large', says(reply('a'.repeat(LIMIT + 1))), tooLarge],
-    ['a body too large once inflated', compressed(gzipSync('a'.repeat(LIMIT + 1)), 'gzip'), tooLarge],
+    ['a body that is too large', sends(reply('a'.repeat(LIMIT + 1))), tooLarge],
+    ['a body that is too large once inflated', compressed(gzipSync('a'.repeat(LIMIT + 1)), 'gzip'), tooLarge],
     [
-      'gzip cut short',
+      'gzip that is cut',
       compressed(gzipSync('{"a":1}').subarray(0, 20), 'gzip'),
       failed('Error', 'Z_BUF_ERROR', 'unexpected end of file')
     ],
-    ['no gzip', compressed('{"a":1}', 'gzip'), failed('Error', 'Z_DATA_ERROR', 'incorrect header check')],
-    ['no deflate', compressed('{"a":1}', 'deflate'), failed('Error', 'Z_DATA_ERROR', 'incorrect header check')],
     [
-      'an encoding nobody asked for',
+      'a body that is not gzip',
+      compressed('{"a":1}', 'gzip'),
+      failed('Error', 'Z_DATA_ERROR', 'incorrect header check')
+    ],
+    [
+      'a body that is not deflate',
+      compressed('{"a":1}', 'deflate'),
+      failed('Error', 'Z_DATA_ERROR', 'incorrect header check')
+    ],
+    [
+      'an encoding that was not accepted',
       compressed('{"a":1}', 'zstd'),
       failed('UnknownEncoding', 'CONTENT_ENCODING', 'the reply has an unknown content-encoding')
     ]
-  ])('tells %s', async (_, act, last) => {
-    expect(await toldBy(act)).toStrictEqual([sent, last])
+  ])('emits Sent and Failed for %s', async (_, act, last) => {
+    expect(await eventsWith(act)).toStrictEqual([sent, last])
   })
 
   it.each([
-    ['as it is', Buffer.from],
+    ['uncompressed', Buffer.from],
     ['in gzip', gzipSync],
     ['in br', brotliCompressSync]
-  ])('reads a body of just maxReplyBytes, %s', async (encoding, compress) => {
+  ])('reads a body of exactly maxReplyBytes, %s', async (encoding, compress) => {
     const body = 'a'.repeat(LIMIT)
-    const act = compressed(compress(Buffer.from(body)), encoding.replace(/in |as it is/, ''))
-    expect(await toldBy(act)).toStrictEqual([sent, replied(body)])
+    const act = compressed(compress(Buffer.from(body)), encoding.replace(/in |uncompressed/, ''))
+    expect(await eventsWith(act)).toStrictEqual([sent, replied(body)])
   })
 
-  it('refuses 50 MB in gzip, a bomb of 50 kB', async () => {
+  it('emits Failed for a gzip bomb of 50 kB that inflates to 50 MB', async () => {
     const bomb = gzipSync(Buffer.alloc(50_000_000))
     expect(bomb.length).toBeLessThan(60_000)
-    const told = await toldBy(compressed(bomb, 'gzip'), { maxReplyBytes: 262_144 })
-    expect(told).toStrictEqual([
+    const events = await eventsWith(compressed(bomb, 'gzip'), { maxReplyBytes: 262_144 })
+    expect(events).toStrictEqual([
       sent,
       failed('ReplyTooLarge', 'TOO_LARGE', 'the reply is larger than maxReplyBytes, 262144 bytes')
     ])
   })
 
-  it('closes the socket of a reply of 50 MB after a small part of it', async () => {
+  it('closes the socket of a reply of 50 MB after a small part', async () => {
     const chunk = Buffer.alloc(65_536, 'a')
     let pushed = 0
     const pour: Act = (socket) => {
@@ -323,19 +336,19 @@ describe('a call that left', () => {
       push()
     }
     const server = await serve(pour)
-    const told = await wires(postTo(server.origin, { maxReplyBytes: 262_144 }))
-    expect(told.at(-1)).toMatchObject({ cause: { code: 'TOO_LARGE' } })
+    const events = await eventsOf(postTo(server.origin, { maxReplyBytes: 262_144 }))
+    expect(events.at(-1)).toMatchObject({ cause: { code: 'TOO_LARGE' } })
     await until(() => server.open() === 0)
-    // What the two buffers of a loopback socket hold, and no more.
+    // At most what the two buffers of a loopback socket hold.
     expect(pushed).toBeLessThan(15_000_000)
   })
 })
 
 describe('the cause of a failure', () => {
   it('is three strings that hold no client key', async () => {
-    const acts = [resets, closes, saysAndCloses('no http'), saysAndCloses(`HTTP/1.1 200 OK\r\n${KEY}`)]
+    const acts = [resets, closes, sendsAndCloses('not http'), sendsAndCloses(`HTTP/1.1 200 OK\r\n${KEY}`)]
     for (const act of acts) {
-      const last = (await toldBy(act)).at(-1)
+      const last = (await eventsWith(act)).at(-1)
       const { cause }: { cause?: ErrorCause } = last?._tag === 'Failed' ? last : {}
       expect(Object.entries(cause ?? {}).map(([name, value]) => [name, typeof value])).toStrictEqual([
         ['name', 'string'],
@@ -347,81 +360,81 @@ describe('the cause of a failure', () => {
   })
 })
 
-describe('a caller that leaves', () => {
-  const served = (server: ByteServer) => until(() => server.requests().length > 0)
+describe('unsubscribing', () => {
+  const requested = (server: ByteServer) => until(() => server.requests().length > 0)
 
   it.each<[string, Act]>([
-    ['silent', silent],
+    ['silent', staysSilent],
     ['dripping a body', drips('HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\n', 1)],
-    ['dripping headers', drips('HTTP/1.1 200 OK\r\nx-drip: ', 1)]
+    ['dripping a head', drips('HTTP/1.1 200 OK\r\nx-drip: ', 1)]
   ])('closes the socket of a server that is %s', async (_, act) => {
     const server = await serve(act)
-    const told: NetworkEvent[] = []
-    const call = postTo(server.origin)('/createTask', taskBody).subscribe((wire) => told.push(wire))
-    await served(server)
+    const events: NetworkEvent[] = []
+    const call = postTo(server.origin)('/createTask', taskBody).subscribe((event) => events.push(event))
+    await requested(server)
     await new Promise((resolve) => setTimeout(resolve, 5))
     call.unsubscribe()
     await until(() => server.open() === 0)
-    expect(told).toStrictEqual([sent])
+    expect(events).toStrictEqual([sent])
   })
 
-  it('while connecting, lets nothing reach the server', async () => {
-    const server = await serve(says(reply('{}')))
+  it('while the call connects sends nothing', async () => {
+    const server = await serve(sends(reply('{}')))
     const create = agentOf({ connections: 1 })
     const post = postTo(server.origin, { create })
-    const told: NetworkEvent[] = []
+    const events: NetworkEvent[] = []
     post('/createTask', { clientKey: KEY, first: true })
-      .subscribe((wire) => told.push(wire))
+      .subscribe((event) => events.push(event))
       .unsubscribe()
-    await wires(post, '/createTask', { clientKey: KEY, second: true })
+    await eventsOf(post, '/createTask', { clientKey: KEY, second: true })
     expect(server.requests().map(({ body }) => body)).toStrictEqual([`{"clientKey":"${KEY}","second":true}`])
-    expect(told).toStrictEqual([])
+    expect(events).toStrictEqual([])
   })
 
-  it('while queued behind another, lets nothing reach the server', async () => {
-    let answer = () => {}
-    const held: Act = (socket) => (answer = () => socket.write(reply('{}')))
-    const server = await serve([held, says(reply('{}'))])
+  it('while the call waits for a connection sends nothing', async () => {
+    let sendReply = () => {}
+    const held: Act = (socket) => (sendReply = () => socket.write(reply('{}')))
+    const server = await serve([held, sends(reply('{}'))])
     const post = postTo(server.origin, { poll: agentOf({ connections: 1 }) })
-    const first = wires(post, '/getTaskResult', { nth: 1 })
+    const first = eventsOf(post, '/getTaskResult', { nth: 1 })
     const queued = post('/getTaskResult', { nth: 2 }).subscribe()
-    await served(server)
+    await requested(server)
     queued.unsubscribe()
-    const third = wires(post, '/getTaskResult', { nth: 3 })
-    answer()
+    const third = eventsOf(post, '/getTaskResult', { nth: 3 })
+    sendReply()
     await Promise.all([first, third])
     expect(server.requests().map(({ body }) => body)).toStrictEqual(['{"nth":1}', '{"nth":3}'])
   })
 
-  it('as soon as it is told of the sending, lets nothing reach the server', async () => {
-    const server = await serve(says(reply('{}')))
+  it('synchronously from Sent sends nothing', async () => {
+    const server = await serve(sends(reply('{}')))
     const post = postTo(server.origin, { create: agentOf({ connections: 1 }) })
-    const told: NetworkEvent[] = []
-    const call = post('/createTask', { nth: 1 }).subscribe((wire) => {
-      told.push(wire)
+    const events: NetworkEvent[] = []
+    const call = post('/createTask', { nth: 1 }).subscribe((event) => {
+      events.push(event)
       call.unsubscribe()
     })
-    await wires(post, '/createTask', { nth: 2 })
+    await eventsOf(post, '/createTask', { nth: 2 })
     expect(server.requests().map(({ body }) => body)).toStrictEqual(['{"nth":2}'])
-    expect(told).toStrictEqual([sent])
+    expect(events).toStrictEqual([sent])
   })
 })
 
 describe('the connections', () => {
-  // undici frees a connection just after it has told the end of the answer.
+  // undici frees a connection just after it has reported the end of the reply.
   const aTurn = () => new Promise((resolve) => setImmediate(resolve))
 
   const connectionsOf = async (path: CallPath, service: Partial<Service> = {}) => {
-    const server = await serve(says(reply('{}')))
+    const server = await serve(sends(reply('{}')))
     const post = postTo(server.origin, service)
     for (let i = 0; i < 3; i += 1) {
-      await wires(post, path)
+      await eventsOf(post, path)
       await aTurn()
     }
     return { server, used: server.requests().map(({ connection, headers }) => [connection, headers.connection]) }
   }
 
-  it('of creates are a new one each, closed after its answer', async () => {
+  it('of createTask are one per request, closed after the reply', async () => {
     const { server, used } = await connectionsOf('/createTask')
     expect(used).toStrictEqual([
       [1, 'close'],
@@ -431,7 +444,7 @@ describe('the connections', () => {
     await until(() => server.open() === 0)
   })
 
-  it('of polls are one, kept alive', async () => {
+  it('of getTaskResult are one, which is kept alive', async () => {
     const { server, used } = await connectionsOf('/getTaskResult')
     expect(used).toStrictEqual([
       [1, 'keep-alive'],
@@ -441,11 +454,11 @@ describe('the connections', () => {
     expect(server.open()).toBe(1)
   })
 
-  it('of creates never are idle ones of polls', async () => {
-    const server = await serve(says(reply('{}')))
+  it('of createTask are never idle ones of getTaskResult', async () => {
+    const server = await serve(sends(reply('{}')))
     const post = postTo(server.origin)
     for (const path of ['/getTaskResult', '/createTask', '/getTaskResult'] as const) {
-      await wires(post, path)
+      await eventsOf(post, path)
       await aTurn()
     }
     expect(server.requests().map(({ connection }) => connection)).toStrictEqual([1, 2, 1])

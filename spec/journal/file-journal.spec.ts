@@ -1,4 +1,13 @@
-import { chmodSync, mkdirSync, readFileSync, readdirSync, statSync, symlinkSync, truncateSync } from 'node:fs'
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  statSync,
+  symlinkSync,
+  truncateSync
+} from 'node:fs'
 import { open, readFile, rename, writeFile, type FileHandle } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { lastValueFrom, type Observable } from 'rxjs'
@@ -7,61 +16,61 @@ import { AppendLog } from '../../lib/journal/append-log.js'
 import { journals, stateOf } from '../support/journals.js'
 import { until } from '../support/raw-http.js'
 
-const { at, start, startAfterDeath } = journals()
+const { at, start, startAfterCrash } = journals()
 
 const ref = { taskId: 'task-1', createdAt: 1_700_000_000_000 }
 const done = <A>(observable: Observable<A>): Promise<A> => lastValueFrom(observable)
 
-type Read = Readonly<Record<string, unknown>>
-const linesIn = (path: string): ReadonlyArray<Read> =>
+type Line = Readonly<Record<string, unknown>>
+const linesIn = (path: string): ReadonlyArray<Line> =>
   readFileSync(path, 'utf8')
     .split('\n')
     .slice(0, -1)
-    .map((line): Read => JSON.parse(line) as Read)
-/** Without the times, which differ. */
-const saysIn = (path: string) => linesIn(path).map(({ at: _at, openedAt: _openedAt, ...rest }) => rest)
+    .map((line): Line => JSON.parse(line) as Line)
+/** The lines without their times. */
+const changesIn = (path: string) => linesIn(path).map(({ at: _at, openedAt: _openedAt, ...rest }) => rest)
 
 describe('a key', () => {
-  it('that is new is fresh, and begun then', async () => {
+  it('is fresh before it is begun, and in doubt afterwards', async () => {
     const journal = await start()
     expect(await done(journal.begin('k'))).toStrictEqual({ _tag: 'Fresh' })
     expect(await stateOf(journal, 'k')).toBe('InDoubt')
   })
 
-  it('is not begun by looking', async () => {
+  it('is not begun by `find`', async () => {
     const journal = await start()
     expect(await stateOf(journal, 'k')).toBe('Fresh')
     expect(await done(journal.begin('k'))).toStrictEqual({ _tag: 'Fresh' })
   })
 
-  it('that is begun twice in one process is in doubt the second time, even before the first is on the disk', async () => {
+  it('is in doubt if it is begun a second time in one process, even before the first line is on the disk', async () => {
     const journal = await start()
     const [first, second] = await Promise.all([done(journal.begin('k')), done(journal.begin('k'))])
     expect([first._tag, second._tag]).toStrictEqual(['Fresh', 'InDoubt'])
   })
 
-  it('that was begun when the process died is in doubt', async () => {
+  it('is in doubt if it was begun when the process died', async () => {
     await done((await start()).begin('k'))
-    expect(await stateOf(await startAfterDeath(), 'k')).toBe('InDoubt')
+    expect(await stateOf(await startAfterCrash(), 'k')).toBe('InDoubt')
   })
 
-  it('whose task was created is known with its reference, in this process and in the next', async () => {
+  it('is known with its reference once its task is created, in this process and in the next', async () => {
     const journal = await start()
     await done(journal.begin('k'))
     await done(journal.created('k', ref))
     expect(await done(journal.begin('k'))).toStrictEqual({ _tag: 'Known', ref })
-    expect(await done((await startAfterDeath()).begin('k'))).toStrictEqual({ _tag: 'Known', ref })
+    expect(await done((await startAfterCrash()).begin('k'))).toStrictEqual({ _tag: 'Known', ref })
   })
 
-  it('that was in doubt is known once its id comes late', async () => {
+  it('is known once the id of its task arrives late', async () => {
     const journal = await start()
     await done(journal.begin('k'))
     await done(journal.ended('k', 'CreateUnknown'))
     await done(journal.created('k', ref))
-    expect(await stateOf(await startAfterDeath(), 'k')).toBe('Known task-1')
+    expect(await stateOf(await startAfterCrash(), 'k')).toBe('Known task-1')
   })
 
-  const afterTask: ReadonlyArray<readonly [string, string]> = [
+  const withTask: ReadonlyArray<readonly [string, string]> = [
     ['Solved', 'Finished'],
     ['TaskFailed', 'Finished'],
     ['TaskFailed{account}', 'Known task-1'],
@@ -72,16 +81,16 @@ describe('a key', () => {
     ['NotCreated', 'Known task-1'],
     ['InvalidTask', 'Known task-1']
   ]
-  it.each(afterTask)('with a task is, after %s, %s', async (tag, state) => {
+  it.each(withTask)('with a task that ended as %s is %s', async (tag, state) => {
     const journal = await start()
     await done(journal.begin('k'))
     await done(journal.created('k', ref))
     await done(journal.ended('k', tag))
     expect(await stateOf(journal, 'k')).toBe(state)
-    expect(await stateOf(await startAfterDeath(), 'k')).toBe(state)
+    expect(await stateOf(await startAfterCrash(), 'k')).toBe(state)
   })
 
-  const afterIntent: ReadonlyArray<readonly [string, string]> = [
+  const withoutTask: ReadonlyArray<readonly [string, string]> = [
     ['NotCreated', 'Fresh'],
     ['Refused', 'Fresh'],
     ['InvalidTask', 'Fresh'],
@@ -89,23 +98,23 @@ describe('a key', () => {
     ['CreateUnknown', 'InDoubt'],
     ['TimedOut', 'InDoubt']
   ]
-  it.each(afterIntent)('without a task is, after %s, %s', async (tag, state) => {
+  it.each(withoutTask)('without a task that ended as %s is %s', async (tag, state) => {
     const journal = await start()
     await done(journal.begin('k'))
     await done(journal.ended('k', tag))
     expect(await stateOf(journal, 'k')).toBe(state)
-    expect(await stateOf(await startAfterDeath(), 'k')).toBe(state)
+    expect(await stateOf(await startAfterCrash(), 'k')).toBe(state)
   })
 
-  it('that an earlier process left in doubt does not become fresh again', async () => {
+  it('stays in doubt if an earlier process left it in doubt, whatever this process records', async () => {
     await done((await start()).begin('k'))
-    const next = await startAfterDeath()
+    const next = await startAfterCrash()
     await done(next.ended('k', 'NotCreated'))
     expect(await stateOf(next, 'k')).toBe('InDoubt')
-    expect(await stateOf(await startAfterDeath(at('copy-1')), 'k')).toBe('InDoubt')
+    expect(await stateOf(await startAfterCrash(at('copy-1')), 'k')).toBe('InDoubt')
   })
 
-  it('that is finished stays so, whatever comes late', async () => {
+  it('stays finished, and later changes are not written', async () => {
     const journal = await start()
     await done(journal.ended('k', 'Solved'))
     const { size } = statSync(at())
@@ -119,12 +128,12 @@ describe('a key', () => {
     const keys = ['', '__proto__', 'a\nb', '"}', '\ud800', '€ 🦊']
     const journal = await start()
     await Promise.all(keys.map((key) => done(journal.ended(key, 'Solved'))))
-    const next = await startAfterDeath()
+    const next = await startAfterCrash()
     expect(await Promise.all(keys.map((key) => stateOf(next, key)))).toStrictEqual(keys.map(() => 'Finished'))
   })
 })
 
-describe('the functions', () => {
+describe('the functions of a journal', () => {
   it('do nothing before they are subscribed to', async () => {
     const journal = await start()
     const { size } = statSync(at())
@@ -133,31 +142,33 @@ describe('the functions', () => {
     expect(statSync(at()).size).toBe(size)
   })
 
-  it('write to the end what the subscriber left', async () => {
+  it('finish a write whose subscriber has unsubscribed', async () => {
     const journal = await start()
     journal.created('k', ref).subscribe().unsubscribe()
     await done(journal.find('k'))
-    expect(await stateOf(await startAfterDeath(), 'k')).toBe('Known task-1')
+    expect(await stateOf(await startAfterCrash(), 'k')).toBe('Known task-1')
   })
 
-  it('error once the journal is closed, however often', async () => {
+  it('error once the journal is closed, and `close` may be called again', async () => {
     const journal = await start()
     const last = done(journal.begin('k'))
     await Promise.all([journal.close(), journal.close()])
     expect(await last).toStrictEqual({ _tag: 'Fresh' })
-    await expect(done(journal.ended('k', 'Solved'))).rejects.toThrow(/is closed/)
+    await expect(done(journal.ended('k', 'Solved'))).rejects.toThrow(
+      /is closed. No further task is created; what was recorded before is kept. Close the journal after the last outcome/
+    )
     await expect(done(journal.find('k'))).rejects.toThrow(JournalError)
   })
 })
 
-describe('the file', () => {
-  it('is one JSON document a line, for people to read', async () => {
+describe('the file of a journal', () => {
+  it('has one JSON document per line, also for an end that changes nothing', async () => {
     const journal = await start()
     await done(journal.begin('k'))
     await done(journal.created('k', ref))
     await done(journal.ended('k', 'TimedOut'))
     await done(journal.ended('k', 'Solved'))
-    expect(saysIn(at())).toStrictEqual([
+    expect(changesIn(at())).toStrictEqual([
       { journal: 'rx-captcha', version: 1, pid: process.pid, place: expect.any(String) as string },
       { key: 'k', begun: true },
       { key: 'k', ...ref },
@@ -168,7 +179,7 @@ describe('the file', () => {
     expect(times.every((time) => typeof time === 'string' && new Date(time).toISOString() === time)).toBe(true)
   })
 
-  it('has one line a key after the next start, the finished ones too, with the times of before', async () => {
+  it('has one line per key after the next start, finished keys included, with the time of its last change', async () => {
     const journal = await start()
     for (const key of ['solved', 'known', 'doubtful', 'fresh']) await done(journal.begin(key))
     for (const key of ['solved', 'known']) await done(journal.created(key, ref))
@@ -178,7 +189,7 @@ describe('the file', () => {
     const before = new Map(linesIn(at()).map((line) => [line.key, line.at]))
     await journal.close()
     await start()
-    expect(saysIn(at()).slice(1)).toStrictEqual([
+    expect(changesIn(at()).slice(1)).toStrictEqual([
       { key: 'solved', ended: 'Solved' },
       { key: 'known', ...ref },
       { key: 'doubtful', begun: true, inDoubt: true }
@@ -186,13 +197,13 @@ describe('the file', () => {
     expect(linesIn(at()).find(({ key }) => key === 'solved')?.at).toBe(before.get('solved'))
   })
 
-  it('takes no more of a reference than its two fields', async () => {
+  it('holds no field of a reference but its two', async () => {
     const journal = await start()
     await done(journal.created('k', { ...ref, ...{ clientKey: 'a-secret', inDoubt: true } }))
-    expect(saysIn(at()).at(-1)).toStrictEqual({ key: 'k', ...ref })
+    expect(changesIn(at()).at(-1)).toStrictEqual({ key: 'k', ...ref })
   })
 
-  it('keeps its mode, and begins as its owner’s alone', async () => {
+  it('is created for its owner only, and keeps its mode after that', async () => {
     const journal = await start()
     expect(statSync(at()).mode & 0o777).toBe(0o600)
     await journal.close()
@@ -201,7 +212,7 @@ describe('the file', () => {
     expect(statSync(at()).mode & 0o777).toBe(0o640)
   })
 
-  it('is found through a link, which stays one', async () => {
+  it('is found through a link, and the link is kept', async () => {
     const journal = await start()
     await done(journal.ended('k', 'Solved'))
     await journal.close()
@@ -210,57 +221,57 @@ describe('the file', () => {
     expect(readdirSync(dirname(at())).sort()).toStrictEqual(['batch.journal', 'batch.journal.lock', 'link'])
   })
 
-  it('is alone in its folder once it is closed', async () => {
-    await writeFile(at('batch.journal.tmp'), 'of a start that died')
+  it('is the only file in its folder once it is closed', async () => {
+    await writeFile(at('batch.journal.tmp'), 'from a start that died')
     await (await start()).close()
     expect(readdirSync(dirname(at()))).toStrictEqual(['batch.journal'])
   })
 })
 
-describe('a file that', () => {
-  const begun = async (...keys: ReadonlyArray<string>) => {
+describe('opening', () => {
+  const fileWith = async (...keys: ReadonlyArray<string>) => {
     const journal = await start()
     for (const key of keys) await done(journal.begin(key))
     await journal.close()
   }
 
-  it('ends in a cut line is opened without it, and goes on behind it', async () => {
-    await begun('a', 'b')
+  it('skips a torn last line, and appends after it', async () => {
+    await fileWith('a', 'b')
     truncateSync(at(), statSync(at()).size - 8)
     const journal = await start()
     expect([await stateOf(journal, 'a'), await stateOf(journal, 'b')]).toStrictEqual(['InDoubt', 'Fresh'])
     await done(journal.ended('b', 'Solved'))
-    expect(await stateOf(await startAfterDeath(), 'b')).toBe('Finished')
+    expect(await stateOf(await startAfterCrash(), 'b')).toBe('Finished')
   })
 
-  it('ends without a newline loses nothing', async () => {
-    await begun('a', 'b')
+  it('reads a last line without a newline', async () => {
+    await fileWith('a', 'b')
     truncateSync(at(), statSync(at()).size - 1)
     expect(await stateOf(await start(), 'b')).toBe('InDoubt')
   })
 
-  it('has lines of an editor is read', async () => {
-    await begun('a', 'b')
+  it('reads empty lines and line ends of an editor', async () => {
+    await fileWith('a', 'b')
     await writeFile(at(), (await readFile(at(), 'utf8')).replaceAll('\n', '\r\n\r\n'))
     const journal = await start()
     expect([await stateOf(journal, 'a'), await stateOf(journal, 'b')]).toStrictEqual(['InDoubt', 'InDoubt'])
   })
 
-  it('is longer than one read is read whole, letters of several bytes too', async () => {
+  it('reads a file of several chunks, whose characters may be cut by them', async () => {
     const journal = await start()
     const keys = Array.from({ length: 2_000 }, (_, index) => `€${'ü'.repeat(index % 50)}${index}`)
     await Promise.all(keys.map((key) => done(journal.ended(key, 'Solved'))))
-    const next = await startAfterDeath()
+    const next = await startAfterCrash()
     const states = await Promise.all(keys.map((key) => stateOf(next, key)))
     expect(states.filter((state) => state === 'Finished')).toHaveLength(2_000)
   })
 
-  /** Opening it is refused; the file stays as it is, and no lock stays behind. */
-  const refused = async (text: string, says: RegExp) => {
+  /** Expects that opening fails, that the file is not changed, and that no lock is left. */
+  const expectRefused = async (text: string, message: RegExp) => {
     await writeFile(at(), text)
     const error: unknown = await start().catch((thrown: unknown) => thrown)
     expect(error).toBeInstanceOf(JournalError)
-    expect(String(error)).toMatch(says)
+    expect(String(error)).toMatch(message)
     expect(readFileSync(at(), 'utf8')).toBe(text)
     expect(readdirSync(dirname(at()))).toStrictEqual(['batch.journal'])
   }
@@ -270,92 +281,107 @@ describe('a file that', () => {
 
   const damages: ReadonlyArray<readonly [string, string]> = [
     ['is cut', '{"at":"2026-01\n'],
-    ['is no JSON', 'begun\n'],
-    ['is of nulls', '\0\0\0\n'],
+    ['is not JSON', 'begun\n'],
+    ['is only null characters', '\0\0\0\n'],
     ['has no key', '{"at":"2026-01-01T00:00:00.000Z","begun":true}\n'],
-    ['says nothing', '{"at":"2026-01-01T00:00:00.000Z","key":"x"}\n'],
-    ['has an id that is none', '{"at":"2026-01-01T00:00:00.000Z","key":"x","taskId":7,"createdAt":1}\n']
+    ['has no change', '{"at":"2026-01-01T00:00:00.000Z","key":"x"}\n'],
+    ['has a task id that is not a string', '{"at":"2026-01-01T00:00:00.000Z","key":"x","taskId":7,"createdAt":1}\n']
   ]
-  it.each(damages)('has a line in the middle that %s is refused, with its number', async (_, damage) => {
-    await refused(header + line('a') + damage + line('b'), /line 3 cannot be read. It was left as it is. Correct/)
+  it.each(damages)('refuses a file with a line in the middle that %s, and names its number', async (_, damage) => {
+    await expectRefused(
+      header + line('a') + damage + line('b'),
+      /is damaged: line 3 cannot be read. The file was not changed. Nothing was paid. Correct or remove that line/
+    )
   })
 
   const foreign: ReadonlyArray<readonly [string, string]> = [
     ['is empty', ''],
-    ['is a text', 'websiteURL,websiteKey\n'],
-    ['is other JSON', '{"journal":"of somebody"}\n{}\n'],
+    ['is another text', 'websiteURL,websiteKey\n'],
+    ['is another JSON document', '{"journal":"another"}\n{}\n'],
     ['is one long line', 'x'.repeat(200_000)],
-    ['begins in the middle of ours', line('a')]
+    ['is a journal without its first line', line('a')]
   ]
-  it.each(foreign)('%s is refused as foreign', async (_, text) => {
-    await refused(text, /no journal of rx-captcha. It was left as it is: use another path/)
-  })
-
-  it('is of a later version is refused', async () => {
-    await refused(header.replace('1', '2') + line('a'), /Use the version of rx-captcha that wrote it/)
-  })
-})
-
-describe('a place', () => {
-  it('in a folder that does not exist is refused', async () => {
-    await expect(start(at('no/batch.journal'))).rejects.toThrow(
-      /cannot be locked \(ENOENT\). Its folder does not exist/
+  it.each(foreign)('refuses a file that %s', async (_, text) => {
+    await expectRefused(
+      text,
+      /exists, but is not a journal of rx-captcha. The file was not changed. Nothing was paid. Use another path/
     )
   })
 
-  it('that is a folder is refused', async () => {
+  it('refuses a journal of a later version', async () => {
+    await expectRefused(header.replace('1', '2') + line('a'), /Use the version of rx-captcha that wrote it/)
+  })
+
+  it('refuses a path in a folder that does not exist', async () => {
+    await expect(start(at('no/batch.journal'))).rejects.toThrow(
+      /cannot be locked \(ENOENT\). Nothing was paid. Its folder does not exist/
+    )
+  })
+
+  it('refuses a folder', async () => {
     mkdirSync(at('folder'))
-    await expect(start(at('folder'))).rejects.toThrow(/is there, but no plain file/)
+    await expect(start(at('folder'))).rejects.toThrow(/is not a regular file. Nothing was paid. Use another path/)
   })
 
-  it('below a file is refused', async () => {
+  it('refuses a path below a file', async () => {
     await writeFile(at('file'), '')
-    await expect(start(at('file/batch.journal'))).rejects.toThrow(/\(ENOTDIR\). A part of the path is not a folder/)
+    await expect(start(at('file/batch.journal'))).rejects.toThrow(
+      /cannot be opened \(ENOTDIR\). Nothing was paid. A part of the path is not a folder/
+    )
   })
 
-  it('that is a device is refused', async () => {
+  it('refuses a device', async () => {
     await expect(start('/dev/full')).rejects.toThrow(JournalError)
   })
 
-  it('where the new file cannot be written is refused, and what was there stays', async () => {
+  it('keeps the file if a new one cannot be written', async () => {
     await (await start()).close()
     const text = readFileSync(at(), 'utf8')
     mkdirSync(at('batch.journal.tmp'))
     await expect(start()).rejects.toThrow(/cannot be written/)
     expect(readFileSync(at(), 'utf8')).toBe(text)
   })
+
+  it('removes the new file and the locks if the new file cannot be renamed', async () => {
+    const opening = start()
+    await until(() => existsSync(at('batch.journal.tmp')))
+    // A file cannot replace a folder.
+    mkdirSync(at())
+    await expect(opening).rejects.toThrow(/cannot be written \(EISDIR\). Nothing was paid. Repair the cause/)
+    expect(readdirSync(dirname(at()))).toStrictEqual(['batch.journal'])
+  })
 })
 
-describe('the pen', () => {
-  const failing = new JournalError('x', 'is an example', '')
-  const pens: FileHandle[] = []
-  afterEach(() => Promise.all(pens.splice(0).map((handle) => handle.close())))
+describe('AppendLog', () => {
+  const pending = new JournalError('x', 'is an example', '')
+  const opened: FileHandle[] = []
+  afterEach(() => Promise.all(opened.splice(0).map((handle) => handle.close())))
 
-  const penOn = async (path: string, isOurs = () => true) => {
+  const logOn = async (path: string, isOurs = () => true) => {
     const handle = await open(path, 'a')
-    pens.push(handle)
-    const pen = new AppendLog(path, handle, isOurs)
+    opened.push(handle)
+    const log = new AppendLog(path, handle, isOurs)
     const write = (text: string) =>
       new Promise<JournalError | undefined>((resolve) => {
-        pen.write(text, resolve)
+        log.write(text, resolve)
       })
-    return { handle, pen, write }
+    return { handle, log, write }
   }
 
-  it('answers only when the text is on the disk', async () => {
-    const { handle, write } = await penOn(at('text'))
+  it('calls back once the text is on the disk, and not before', async () => {
+    const { handle, write } = await logOn(at('text'))
     let sync: (() => void) | undefined
     jest.spyOn(handle, 'datasync').mockImplementation(() => new Promise<void>((resolve) => (sync = resolve)))
-    let answer: unknown = failing
-    void write('a\n').then((error) => (answer = error))
+    let result: unknown = pending
+    void write('a\n').then((error) => (result = error))
     await until(() => sync !== undefined)
-    expect([answer, readFileSync(at('text'), 'utf8')]).toStrictEqual([failing, 'a\n'])
+    expect([result, readFileSync(at('text'), 'utf8')]).toStrictEqual([pending, 'a\n'])
     sync?.()
-    await until(() => answer === undefined)
+    await until(() => result === undefined)
   })
 
-  it('shares one write among all that wait', async () => {
-    const { handle, write } = await penOn(at('text'))
+  it('writes all lines that wait at once', async () => {
+    const { handle, write } = await logOn(at('text'))
     const [writing, syncing] = [jest.spyOn(handle, 'appendFile'), jest.spyOn(handle, 'datasync')]
     const first = write('first\n')
     await until(() => writing.mock.calls.length === 1)
@@ -365,30 +391,33 @@ describe('the pen', () => {
   })
 
   const withFullDisk = process.platform === 'linux' ? it : it.skip
-  withFullDisk('errors from a full disk on, what waited and what comes later', async () => {
-    const { pen, write } = await penOn('/dev/full')
+  withFullDisk('errors once the disk is full, for waiting and later lines', async () => {
+    const { log, write } = await logOn('/dev/full')
     const errors = await Promise.all([write('a\n'), write('b\n')])
-    errors.push(await write('c\n'), await new Promise((resolve) => pen.settled(resolve)))
+    errors.push(await write('c\n'), await new Promise((resolve) => log.flush(resolve)))
     const message =
-      'The journal /dev/full cannot be written any more (ENOSPC). The disk is full: make room, then start again.'
+      'The journal /dev/full cannot be written any more (ENOSPC). No further task is created; what was recorded before is kept. ' +
+      'The disk is full: make room, then start again.'
     expect(errors.map((error) => error?.message)).toStrictEqual([message, message, message, message])
     expect(errors[0]?.cause?.code).toBe('ENOSPC')
   })
 
-  it('does not try again after a write failed', async () => {
-    const { handle, write } = await penOn(at('text'))
+  it('does not write again after a failure', async () => {
+    const { handle, write } = await logOn(at('text'))
     jest.spyOn(handle, 'datasync').mockRejectedValueOnce(Object.assign(new Error('i/o error'), { code: 'EIO' }))
-    expect((await write('a\n'))?.message).toMatch(/\(EIO\). Mend that, then start again/)
+    expect((await write('a\n'))?.message).toMatch(
+      /\(EIO\). No further task is created; .* Repair the cause, then start again: recorded tasks are continued/
+    )
     expect((await write('b\n'))?.message).toMatch(/\(EIO\)/)
     expect(readFileSync(at('text'), 'utf8')).toBe('a\n')
   })
 
   it('errors once the lock is lost', async () => {
-    const { write } = await penOn(at('text'), () => false)
-    expect((await write('a\n'))?.message).toMatch(/its lock was removed/)
+    const { write } = await logOn(at('text'), () => false)
+    expect((await write('a\n'))?.message).toMatch(/is not locked any more: its lock was removed/)
   })
 
-  it('errors once another file stands in its place', async () => {
+  it('errors once another file has its path', async () => {
     const journal = await start()
     await writeFile(at('other'), '')
     await rename(at('other'), at())

@@ -15,8 +15,8 @@ import { ModuleKind, ScriptTarget, transpileModule } from 'typescript'
 const root = join(__dirname, '../..')
 
 /**
- * A folder with the library as it stands in lib, types taken off, as `dist`: for processes of their own, which never run an
- * older build that way. There for all tests of the file; the path is known once they run.
+ * Compiles `lib` into the `dist` of a temporary folder, so that child processes never run an older build. The folder exists
+ * for all tests of the file; its path is known once they run.
  */
 export const built = (): (() => string) => {
   let folder = ''

@@ -2,7 +2,7 @@ import { generate } from 'selfsigned'
 
 const DAY_MS = 86_400_000
 
-/** A certificate that signs itself, good for 127.0.0.1 today if nothing else is said. */
+/** A self-signed certificate; by default for 127.0.0.1, and valid today. */
 export const certificate = ({ ip = '127.0.0.1', fromDay = -1, toDay = 1 } = {}) =>
   generate([{ name: 'commonName', value: 'the service' }], {
     keyType: 'ec',
@@ -17,8 +17,8 @@ export const certificate = ({ ip = '127.0.0.1', fromDay = -1, toDay = 1 } = {}) 
 
 export type Certificate = Awaited<ReturnType<typeof certificate>>
 
-/** A certificate for 127.0.0.1 by an authority that nobody was told of. */
-export const signedByNobodyKnown = async (): Promise<Certificate> => {
+/** A certificate for 127.0.0.1, signed by an authority that no client trusts. */
+export const signedByUnknownAuthority = async (): Promise<Certificate> => {
   const { private: key, cert } = await certificate()
   return generate([{ name: 'commonName', value: '127.0.0.1' }], {
     keyType: 'ec',

@@ -12,17 +12,19 @@ const filesIn = (folder: string, ending: string): ReadonlyArray<string> =>
     .map((name) => `${folder}/${name}`)
     .sort()
 
-/** The documents, by their paths from the root. */
+/** The documents, as paths from the root. */
 export const pages: ReadonlyArray<string> = ['README.md', 'CHANGELOG.md', ...filesIn('docs', '.md')]
 
+/** The source files, as paths from the root. */
 export const sources: ReadonlyArray<string> = filesIn('lib', '.ts')
 
+/** A code block of a document or a docstring. */
 export interface Block {
-  /** Where its code begins, as `README.md:36`. */
+  /** Where its code begins, such as `README.md:36`. */
   readonly at: string
   readonly language: string
   readonly code: string
-  /** From the comment `<!-- run: … -->` before it: what it prints first; `''` for one that is a test. */
+  /** What it prints first, from the comment `<!-- run: … -->` before it; `''` if the block is a test. */
   readonly prints: string | undefined
 }
 
@@ -39,7 +41,7 @@ export const blocksOf = (page: string): ReadonlyArray<Block> => {
 
 const FENCE_IN_COMMENT = /^ +\* ```ts\n((?: +\*.*\n)*?) +\* ```$/gm
 
-/** The examples in the docstrings of a source file. What one prints first follows `// prints` in its code. */
+/** The examples in the docstrings of a source file. What an example prints first is written after `// prints`. */
 export const docstringBlocks = (source: string): ReadonlyArray<Block> => {
   const text = textOf(source)
   return Array.from(text.matchAll(FENCE_IN_COMMENT), ({ 1: lines = '', index }) => {
@@ -49,7 +51,7 @@ export const docstringBlocks = (source: string): ReadonlyArray<Block> => {
   })
 }
 
-/** Type-checks each block as a module of its own, all in one program under the settings of the specs. */
+/** Type-checks each block as a module of its own, all in one program with the compiler options of the specs. */
 export const typeProblems = (blocks: ReadonlyArray<Block>): ReadonlyArray<string> => {
   const { config } = ts.readConfigFile(join(ROOT, 'tsconfig.spec.json'), ts.sys.readFile) as { config: unknown }
   const { options } = ts.parseJsonConfigFileContent(config, ts.sys, ROOT)
@@ -67,20 +69,17 @@ export const typeProblems = (blocks: ReadonlyArray<Block>): ReadonlyArray<string
   return [...codes].flatMap(([name, { at, code }]) =>
     ts.getPreEmitDiagnostics(program, program.getSourceFile(name)).map(({ start = 0, messageText }) => {
       const lines = code.slice(0, start).split('\n').length
-      return `${at}, line ${lines} of it: ${ts.flattenDiagnosticMessageText(messageText, ' ')}`
+      return `${at}, line ${lines} of the block: ${ts.flattenDiagnosticMessageText(messageText, ' ')}`
     })
   )
 }
 
-export interface World {
-  readonly modules: Readonly<Record<string, unknown>>
-}
-
-/** Runs a block in the world of the specs: resolves with what it prints first, or when its test is over. */
-export const firstPrint = ({ code }: Block, { modules }: World): Promise<string> =>
+/** Runs a block with the given modules. Resolves with what it prints first, or with `''` when its test has passed. */
+export const firstPrint = ({ code }: Block, modules: Readonly<Record<string, unknown>>): Promise<string> =>
   new Promise((resolve, reject) => {
     const print = (...values: ReadonlyArray<unknown>): void => resolve(values.map(String).join(' '))
-    const load = (name: string): unknown => modules[name] ?? reject(new Error(`the examples know no module ${name}`))
+    const load = (name: string): unknown =>
+      modules[name] ?? reject(new Error(`no module ${name} is given to the examples`))
     const it = (_title: string, body: () => unknown): void =>
       void Promise.resolve()
         .then(body)
@@ -88,8 +87,8 @@ export const firstPrint = ({ code }: Block, { modules }: World): Promise<string>
     const { outputText } = ts.transpileModule(code, {
       compilerOptions: { module: ts.ModuleKind.CommonJS, target: ts.ScriptTarget.ES2023 }
     })
-    // In this realm, so that its objects are those that `expect` knows.
+    // Not a vm context, because `expect` calls objects of another realm unequal.
     // eslint-disable-next-line @typescript-eslint/no-implied-eval
-    const example = new Function('require', 'exports', 'console', 'it', outputText) as (...world: unknown[]) => void
+    const example = new Function('require', 'exports', 'console', 'it', outputText) as (...globals: unknown[]) => void
     example(load, {}, { log: print, error: print }, it)
   })

@@ -2,18 +2,19 @@ import { gzipSync } from 'node:zlib'
 import * as fc from 'fast-check'
 import { KEY } from './simulate.js'
 
-/** A reply of chance, as bytes and headers; what a Post would make of it stands beside them. */
+/** A generated reply: its bytes and headers for the HTTP client, and the wait that a `Post` would read from them. */
 export interface FuzzedReply {
   readonly status: number
   readonly bytes: Buffer
   readonly encoding: string | undefined
-  /** `Retry-After` as it is written, and as a number of milliseconds. */
+  /** The header `Retry-After`. */
   readonly retryAfter: string | undefined
+  /** For a `Post`; drawn independently of the header. */
   readonly retryAfterMs: number | undefined
 }
 
-// Values as they are written: what JavaScript cannot hold can be sent all the same.
-const NASTY = [
+// JSON text, because a service can send values that JavaScript cannot hold.
+const NASTY_VALUES = [
   ...[
     '0',
     '1',
@@ -69,26 +70,26 @@ const VALID: ReadonlyArray<Fields> = [
 
 const name = fc.constantFrom('errorId', 'errorCode', 'errorDescription', 'taskId', 'status', 'solution', '__proto__')
 const json = fc.oneof(
-  { weight: 9, arbitrary: fc.constantFrom(...NASTY) },
+  { weight: 9, arbitrary: fc.constantFrom(...NASTY_VALUES) },
   { weight: 1, arbitrary: fc.json({ maxDepth: 2 }) }
 )
 
 const change: fc.Arbitrary<(fields: Fields) => Fields> = fc.oneof(
   fc.tuple(name, json).map(
-    ([which, other]) =>
+    ([changed, other]) =>
       (fields: Fields) =>
-        fields.map(([field, value]) => [field, field === which ? other : value] as const)
+        fields.map(([field, value]) => [field, field === changed ? other : value] as const)
   ),
-  name.map((which) => (fields: Fields) => fields.filter(([field]) => field !== which)),
-  fc.tuple(name, json).map((twice) => (fields: Fields) => [...fields, twice]),
-  fc.tuple(name, json).map((before) => (fields: Fields) => [before, ...fields])
+  name.map((removed) => (fields: Fields) => fields.filter(([field]) => field !== removed)),
+  fc.tuple(name, json).map((last) => (fields: Fields) => [...fields, last]),
+  fc.tuple(name, json).map((first) => (fields: Fields) => [first, ...fields])
 )
 
 const write = (fields: Fields): string => `{${fields.map(([field, value]) => `"${field}":${value}`).join(',')}}`
 
 const document = fc
   .tuple(fc.constantFrom(...VALID), fc.array(change, { maxLength: 3 }))
-  .map(([valid, changes]) => write(changes.reduce((fields, act) => act(fields), valid)))
+  .map(([valid, changes]) => write(changes.reduce((fields, apply) => apply(fields), valid)))
 
 const spoil: fc.Arbitrary<(text: string) => string> = fc.oneof(
   { weight: 12, arbitrary: fc.constant((text: string) => text) },
@@ -170,16 +171,16 @@ const asDocumented = (fields: Fields): FuzzedReply => ({
   retryAfterMs: undefined
 })
 
-/** What a service says to the creates, and to the polls, of one solve; the last one again and again. */
-export interface Story {
+/** The replies to the createTask requests, and to the polls, of one solve. The last one of each is repeated. */
+export interface FuzzedScript {
   readonly creates: ReadonlyArray<FuzzedReply>
   readonly polls: ReadonlyArray<FuzzedReply>
 }
 
-export const stories: fc.Arbitrary<Story> = fc.record({
+export const fuzzedScripts: fc.Arbitrary<FuzzedScript> = fc.record({
   creates: fc.oneof(
     fc.array(fuzzed, { minLength: 1, maxLength: 2 }),
-    fc.constant(VALID.slice(0, 1).map(asDocumented)) // so that there are polls
+    fc.constant(VALID.slice(0, 1).map(asDocumented)) // a task id, so that there are polls
   ),
   polls: fc.array(fuzzed, { minLength: 1, maxLength: 5 })
 })

@@ -1,19 +1,19 @@
-/** How a long run is set from outside: `npm test` takes the small number, `npm run chaos`, `fuzz` and `kill` the large one. */
-export const soakOf = (name: 'CHAOS' | 'FUZZ' | 'KILL', short: number) => ({
+/** The size of a randomised run: `npm test` takes the small count; `npm run chaos`, `fuzz` and `kill` set a large one. */
+export const longRunOf = (name: 'CHAOS' | 'FUZZ' | 'KILL', short: number) => ({
   count: Number(process.env[`${name}_COUNT`] ?? short),
   seed: Number(process.env[`${name}_SEED`] ?? Date.now() % 1_000_000_000),
-  /** Long runs are no matter of a test's patience. */
+  /** An hour, because a long run takes longer than the usual limit of a test. */
   timeoutMs: 3_600_000
 })
 
-/** Tells on a long run how far it is, past jest, which would keep it to itself until the end. */
+/** Prints the progress of a long run; past jest, which would print it only at the end. */
 export const progressOf = (title: string, count: number, everyNth: number) => {
   const isLong = count > everyNth
-  const say = (what: string): void => {
-    if (isLong) process.stderr.write(`${title}: ${what}\n`)
+  const print = (text: string): void => {
+    if (isLong) process.stderr.write(`${title}: ${text}\n`)
   }
-  say('begins')
+  print('begins')
   return (done: number): void => {
-    if (done % everyNth === 0) say(`${done} of ${count}`)
+    if (done % everyNth === 0) print(`${done} of ${count}`)
   }
 }

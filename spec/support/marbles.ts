@@ -1,6 +1,6 @@
 import { TestScheduler, type RunHelpers } from 'rxjs/testing'
 
-/** A marble test in run mode; the scheduler is handed over, as every operator of ours takes it. */
+/** A marble test in run mode. It gets the scheduler too, because every operator of the library takes one. */
 export const marbles = (test: (helpers: RunHelpers, scheduler: TestScheduler) => void) => (): void => {
   const scheduler = new TestScheduler((actual, expected) => {
     expect(actual).toStrictEqual(expected)

@@ -2,6 +2,36 @@ import { request, type Agent } from 'node:http'
 import { connect } from 'node:net'
 import { EMULATOR_KEY, startEmulator, type Emulator, type EmulatorOptions } from 'rx-captcha/emulator'
 
+/** Starts emulators whose tasks are ready at once, and closes them after each test, or after all. */
+export const emulators = (over = afterEach): ((options?: EmulatorOptions) => Promise<Emulator>) => {
+  const open: Emulator[] = []
+  over(() => Promise.all(open.splice(0).map((emulator) => emulator.close())))
+  return async (options) => {
+    const emulator = await startEmulator({ readyAfterMs: 0, seed: 1, ...options })
+    open.push(emulator)
+    return emulator
+  }
+}
+
+export const aTask = {
+  type: 'RecaptchaV2TaskProxyless',
+  websiteURL: 'https://example.com/login',
+  websiteKey: '6Le-wvkSAAAAAPBMRTvw0Q4Muexq9bi0DJwx_mJ-'
+}
+export const createBody = { clientKey: EMULATOR_KEY, task: aTask }
+export const pollBody = (taskId: unknown) => ({ clientKey: EMULATOR_KEY, taskId })
+
+export const create = (emulator: Emulator, task: unknown = aTask): Promise<Reply> =>
+  post(`${emulator.url}/createTask`, { clientKey: EMULATOR_KEY, task })
+export const poll = (emulator: Emulator, taskId: unknown): Promise<Reply> =>
+  post(`${emulator.url}/getTaskResult`, pollBody(taskId))
+
+/** Creates a task, and returns its id from the emulator, whatever the reply was. */
+export const createdId = async (emulator: Emulator): Promise<string> => {
+  await create(emulator)
+  return emulator.tasks().at(-1)?.taskId ?? ''
+}
+
 export interface Reply {
   readonly status: number
   readonly headers: Readonly<Record<string, string | ReadonlyArray<string> | undefined>>
@@ -9,7 +39,7 @@ export interface Reply {
   readonly json: () => unknown
 }
 
-/** One POST (or what it is told) with node's own client, on a connection of its own (or that of an agent). */
+/** Sends one request (a POST by default) with Node's own client, on a connection of its own or of the agent. */
 export const post = (
   url: string,
   body: unknown,
@@ -36,22 +66,22 @@ export const post = (
   })
 
 export interface RawExchange {
-  /** The bytes that have come so far. */
+  /** The bytes received so far. */
   readonly bytes: () => Buffer
-  readonly leave: () => void
-  /** Sends what was kept back. */
+  readonly disconnect: () => void
+  /** Sends the bytes that were held back. */
   readonly finish: () => void
-  /** All bytes until the connection ended, and how it did. */
+  /** All bytes until the connection ended, and how it ended. */
   readonly over: Promise<{ readonly bytes: Buffer; readonly end: 'closed' | 'reset' }>
 }
 
-/** What goes over the wire for one POST; more than one path is a pipelining client; its end may be kept back. */
+/** Sends POST requests over a plain socket. Several paths are pipelined; the last `heldBack` bytes wait for `finish`. */
 export const rawPost = (
   url: string,
   paths: ReadonlyArray<string>,
   body: unknown,
   connection = 'close',
-  keepBack = 0
+  heldBack = 0
 ): RawExchange => {
   const { hostname, port, host } = new URL(url)
   const json = JSON.stringify(body)
@@ -60,52 +90,22 @@ export const rawPost = (
   const head = `host: ${host}\r\nconnection: ${connection}\r\ncontent-type: application/json\r\ncontent-length: ${json.length}`
   const socket = connect(Number(port), hostname)
   const whole = paths.map((path) => `POST ${path} HTTP/1.1\r\n${head}\r\n\r\n${json}`).join('')
-  socket.write(whole.slice(0, whole.length - keepBack))
+  socket.write(whole.slice(0, whole.length - heldBack))
   socket.on('data', (chunk) => chunks.push(chunk))
   const over = new Promise<Awaited<RawExchange['over']>>((resolve) => {
     let end: 'closed' | 'reset' = 'closed'
     socket.once('error', () => (end = 'reset')).once('close', () => resolve({ bytes: bytes(), end }))
   })
-  const finish = () => socket.write(whole.slice(whole.length - keepBack))
-  return { bytes, leave: () => socket.destroy(), finish, over }
+  const finish = () => socket.write(whole.slice(whole.length - heldBack))
+  return { bytes, disconnect: () => socket.destroy(), finish, over }
 }
 
-/** Lets the event loop turn until something holds. */
+/** Waits until the condition holds; throws after 5 s. */
 export const until = async (holds: () => boolean): Promise<void> => {
-  // Before jest's own limit: a loop that jest gave up on would turn for ever.
+  // Before the limit of jest, which would not stop this loop.
   const deadline = performance.now() + 5_000
   while (!holds()) {
     if (performance.now() > deadline) throw new Error(`not within 5 s: ${String(holds)}`)
     await new Promise((resolve) => setImmediate(resolve))
-  }
-}
-
-export const aTask = {
-  type: 'RecaptchaV2TaskProxyless',
-  websiteURL: 'https://example.com/login',
-  websiteKey: '6Le-wvkSAAAAAPBMRTvw0Q4Muexq9bi0DJwx_mJ-'
-}
-export const createBody = { clientKey: EMULATOR_KEY, task: aTask }
-export const askBody = (taskId: unknown) => ({ clientKey: EMULATOR_KEY, taskId })
-
-export const create = (emulator: Emulator, task: unknown = aTask): Promise<Reply> =>
-  post(`${emulator.url}/createTask`, { clientKey: EMULATOR_KEY, task })
-export const poll = (emulator: Emulator, taskId: unknown): Promise<Reply> =>
-  post(`${emulator.url}/getTaskResult`, askBody(taskId))
-
-/** Creates a task and hands out the id in the emulator's books, whatever the answer said. */
-export const createdId = async (emulator: Emulator): Promise<string> => {
-  await create(emulator)
-  return emulator.tasks().at(-1)?.taskId ?? ''
-}
-
-/** Starts emulators that are ready at once and closes them after each test, or after all. */
-export const emulators = (over = afterEach): ((options?: EmulatorOptions) => Promise<Emulator>) => {
-  const open: Emulator[] = []
-  over(() => Promise.all(open.splice(0).map((emulator) => emulator.close())))
-  return async (options) => {
-    const emulator = await startEmulator({ readyAfterMs: 0, seed: 1, ...options })
-    open.push(emulator)
-    return emulator
   }
 }

@@ -1,2 +1,2 @@
-// A `testTimeout` in the configuration is ignored as soon as there are projects: here it always holds.
+// Here, because jest ignores a `testTimeout` in the configuration if that has `projects`.
 jest.setTimeout(10_000)

@@ -7,7 +7,7 @@ export const aSpec = recaptchaV2({ websiteURL: 'https://example.com/login', webs
 /** The one value of a solve. */
 export const outcome = <T>(solving: Observable<T>): Promise<T> => firstValueFrom(solving)
 
-/** Makes solvers in a hurry and closes them after each test. */
+/** Creates solvers that poll every millisecond, and closes them after each test. */
 export const solvers = () => {
   const open: Solver[] = []
   afterEach(() => Promise.all(open.splice(0).map((solver) => solver.close())))
@@ -18,10 +18,11 @@ export const solvers = () => {
   }
 }
 
+/** How many times faster than the real clock that of {@link hurried} runs. */
 export const SPEED = 200
 const VERY_LONG_MS = 2_000_000_000
 
-/** A clock that runs much faster than the real one, so that a pause of seconds takes milliseconds; no limit comes near. */
+/** A fast clock, so that a pause of seconds takes milliseconds, and limits that are out of reach. */
 export const hurried = (): Partial<SolverOptions> => {
   const start = Date.now()
   const schedule = <T>(work: Parameters<typeof asyncScheduler.schedule<T>>[0], ms = 0, state?: T): Subscription =>
@@ -34,6 +35,6 @@ export const hurried = (): Partial<SolverOptions> => {
   }
 }
 
-/** The handles that keep a process alive: sockets and timers. */
+/** The sockets and timers that keep the process alive. */
 export const handles = (): ReadonlyArray<string> =>
   process.getActiveResourcesInfo().filter((name) => ['TCPSocketWrap', 'Timeout'].includes(name))

@@ -1,3 +1,3 @@
-// RxJS throws an error that no subscriber hears in a timer of its own. After the last test of a file that ends the process, and
-// under mutation the run of a mutant with it: wait for the timer, so that the error fails the test.
+// RxJS throws an unhandled error from a timer. After the last test of a file such an error ends the process, and with it the
+// run of a mutant: waiting for the timer makes the error fail the test instead.
 afterEach(() => new Promise((resolve) => setTimeout(resolve, 0)))

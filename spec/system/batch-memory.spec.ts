@@ -3,7 +3,7 @@ import { built } from '../support/built.js'
 
 const library = built()
 
-/** Solves many items over a network in memory, and tells the heap in use after a tenth of them and at the end. */
+/** Solves many items over a network in memory, and prints the heap in use after a tenth of them and at the end. */
 const SCRIPT = `
   const { Observable } = require('rxjs')
   const { createSolver, recaptchaV2 } = require('./dist/index.js')
@@ -21,7 +21,7 @@ const SCRIPT = `
   const items = function* () { for (let nth = 0; nth < ITEMS; nth += 1) yield nth }
   const heapUsed = () => { gc(); gc(); return process.memoryUsage().heapUsed }
   const seen = { outcomes: 0, early: 0 }
-  createSolver({ clientKey: 'a-key-of-nobody', post, pollEveryMs: 1 })
+  createSolver({ clientKey: 'a-client-key', post, pollEveryMs: 1 })
     .solveAll(items(), (nth) => recaptchaV2({ websiteURL: 'https://example.com/' + nth, websiteKey: 'k' }), { concurrency: 500 })
     .subscribe({
       next: () => { if ((seen.outcomes += 1) === ITEMS / 10) seen.early = heapUsed() },
@@ -29,11 +29,11 @@ const SCRIPT = `
     })`
 
 describe('a long batch', () => {
-  it('holds no more in memory at its end than after a tenth of its items', () => {
-    const told = execFileSync(process.execPath, ['--expose-gc', '-e', SCRIPT], { cwd: library(), encoding: 'utf8' })
-    const { outcomes, early, end } = JSON.parse(told) as Record<string, number>
+  it('uses no more memory at its end than after a tenth of its items', () => {
+    const printed = execFileSync(process.execPath, ['--expose-gc', '-e', SCRIPT], { cwd: library(), encoding: 'utf8' })
+    const { outcomes, early, end } = JSON.parse(printed) as Record<string, number>
     expect(outcomes).toBe(40_000)
-    // Nothing is open at the end: what is kept of an item, however little, shows.
+    // No task is active at the end, so anything that is kept of each item shows.
     expect(end! - early!).toBeLessThan(0)
   })
 })

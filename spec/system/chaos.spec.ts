@@ -1,21 +1,21 @@
 import { Agent, Dispatcher } from 'undici'
 import { emulators } from '../support/raw-http.js'
-import { rush } from '../support/load.js'
+import { LOST_WITHOUT_FAULT, runLoad } from '../support/load.js'
 import { SPEED, hurried } from '../support/solvers.js'
-import { soakOf } from '../support/long-run.js'
+import { longRunOf } from '../support/long-run.js'
 
-const PACE_MS = 100
-const AT_A_TIME = 200
+const POLL_EVERY_MS = 100
+const CONCURRENCY = 200
 
 const start = emulators()
-const { seed } = soakOf('CHAOS', 0)
+const { seed } = longRunOf('CHAOS', 0)
 
-/** Every tenth call goes wrong, and an idle connection is closed just when the next poll comes. */
-const busyService = () =>
+/** A service that fails every tenth call, and closes an idle connection just when the next poll arrives. */
+const startService = () =>
   start({
     seed,
-    idleMs: PACE_MS,
-    readyAfterMs: [0, 2 * PACE_MS],
+    idleMs: POLL_EVERY_MS,
+    readyAfterMs: [0, 2 * POLL_EVERY_MS],
     faults: [
       'createTask:2%:billed+reset',
       'createTask:2%:billed+cut',
@@ -30,37 +30,40 @@ const busyService = () =>
     ]
   })
 
-const pace = () => ({ ...hurried(), pollEveryMs: PACE_MS * SPEED, concurrency: AT_A_TIME })
+const pace = () => ({ ...hurried(), pollEveryMs: POLL_EVERY_MS * SPEED, concurrency: CONCURRENCY })
 
-/** Lets createTask ride idle connections, as a plain client does. */
+/** Sends createTask on idle connections, as a plain client does. */
 class KeepingAlive extends Dispatcher {
-  constructor(private readonly agent: Dispatcher) {
+  readonly #agent: Dispatcher
+
+  constructor(agent: Dispatcher) {
     super()
+    this.#agent = agent
   }
 
   override dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): boolean {
-    return this.agent.dispatch({ ...options, reset: false }, handler)
+    return this.#agent.dispatch({ ...options, reset: false }, handler)
   }
 }
 
-describe(`a service that closes idle connections at the pace of the client, with faults of the seed ${seed}`, () => {
-  it('accepts and answers no task that the client does not know, and none twice', async () => {
-    const emulator = await busyService()
-    const { outcomes, broken } = await rush(emulator, { ...pace(), count: 2_000 })
+describe(`a solver of a service that closes idle connections at the pace of the polls, with faults of the seed ${seed}`, () => {
+  it('returns the reference of every task whose id was sent, and pays for none twice', async () => {
+    const emulator = await startService()
+    const { outcomes, violations } = await runLoad(emulator, { ...pace(), count: 2_000 })
 
-    expect(broken).toStrictEqual([])
+    expect(violations).toStrictEqual([])
     expect(emulator.counters()).toMatchObject({ accepted: 2_000, lostCreates: outcomes.CreateUnknown })
   }, 60_000)
 
-  // Shows that the test above can fail.
-  it('loses createTasks of a client that lets them ride idle connections', async () => {
+  // Proves that the test above can fail.
+  it('loses createTask requests if it sends them on idle connections', async () => {
     const agent = new Agent()
     let lost = 0
-    // About two rushes of three lose one.
+    // About two of three runs lose one.
     for (let tries = 0; tries < 15 && lost === 0; tries += 1) {
-      const emulator = await busyService()
-      const { broken } = await rush(emulator, { ...pace(), count: 1_000, dispatcher: new KeepingAlive(agent) })
-      lost = broken.filter((line) => line.endsWith('its createTask got lost, and no fault did it')).length
+      const emulator = await startService()
+      const { violations } = await runLoad(emulator, { ...pace(), count: 1_000, dispatcher: new KeepingAlive(agent) })
+      lost = violations.filter((line) => line.endsWith(LOST_WITHOUT_FAULT)).length
     }
     await agent.destroy()
 

@@ -2,81 +2,84 @@ import * as E from 'fp-ts/lib/Either.js'
 import { from, lastValueFrom, mergeMap } from 'rxjs'
 import { explain } from 'rx-captcha'
 import { faultNames } from 'rx-captcha/emulator'
-import { CANARY, runCell, type Told } from '../support/matrix/matrix-case.js'
-import { detours } from '../support/matrix/connection-faults.js'
-import { CELLS, FAULTS, type Cell } from '../support/matrix/faults.js'
+import { connectionFaults } from '../support/matrix/connection-faults.js'
+import { FAULTS, MATRIX, type MatrixCase } from '../support/matrix/faults.js'
+import { CANARY, runCase, type Trace } from '../support/matrix/matrix-case.js'
+import { ODD_REPLIES } from '../support/matrix/odd-replies.js'
 import { GAP_MS, type Count } from '../support/matrix/outcomes.js'
 
-// As many as leave each cell enough of one core to keep its limits.
-const AT_ONCE = 16
+// More cases would keep one core too busy for their limits.
+const CONCURRENCY = 16
 
-const openDetours = detours()
-const told = new Map<Cell, Told | Error>()
+const openConnectionFaults = connectionFaults()
+const traces = new Map<MatrixCase, Trace | Error>()
 
 beforeAll(async () => {
-  const opened = await openDetours()
-  const run = async (cell: Cell) => {
-    const failed = (error: unknown) => new Error(`the cell could not be run: ${String(error)}`)
-    told.set(cell, await runCell(cell, opened).catch(failed))
+  const opened = await openConnectionFaults()
+  const run = async (matrixCase: MatrixCase) => {
+    const failed = (error: unknown) => new Error(`the case could not be run: ${String(error)}`)
+    traces.set(matrixCase, await runCase(matrixCase, opened).catch(failed))
   }
-  await lastValueFrom(from(CELLS).pipe(mergeMap(run, AT_ONCE)))
+  await lastValueFrom(from(MATRIX).pipe(mergeMap(run, CONCURRENCY)))
 }, 120_000)
 
-const toldBy = (cell: Cell): Told => {
-  const found = told.get(cell) ?? new Error('the cell was not run')
+const traceOf = (matrixCase: MatrixCase): Trace => {
+  const found = traces.get(matrixCase) ?? new Error('the case was not run')
   if (found instanceof Error) throw found
   return found
 }
 
-/** What is at least as many as expected compares as equal. */
+/** A count that reaches an expected lower bound becomes equal to it. */
 const bounded = (actual: number, expected: Count): Count =>
   typeof expected === 'object' && actual >= expected.atLeast ? expected : actual
 
 const plus = (count: Count, more: number): Count =>
   typeof count === 'number' ? count + more : { atLeast: count.atLeast + more }
 
-describe('the matrix', () => {
+describe('the fault matrix', () => {
   it.each(['createTask', 'getTaskResult'] as const)('holds at least 40 faults of %s', (call) => {
-    expect(FAULTS.filter(({ follows }) => follows[call]).length).toBeGreaterThanOrEqual(40)
+    expect(FAULTS.filter(({ expected }) => expected[call]).length).toBeGreaterThanOrEqual(40)
   })
 
-  it('holds every fault that has a name in the emulator', () => {
+  it('holds every named fault of the emulator and every odd reply', () => {
     const held = new Set(FAULTS.map(({ fault }) => fault.replace(/=\d+$/, '')))
-    expect(faultNames.filter((name) => !held.has(name))).toStrictEqual([])
+    expect([...faultNames, ...ODD_REPLIES.keys()].filter((name) => !held.has(name))).toStrictEqual([])
   })
+})
 
-  it.each(CELLS)('$title', (cell) => {
-    const { tag, paid, beside } = cell.expected
-    const { struck } = toldBy(cell)
-    const seen = E.isLeft(struck) ? { tag: struck.left._tag, paid: struck.left.paid } : { tag: struck._tag }
+describe('a solver under a fault', () => {
+  it.each(MATRIX)('ends the solve as $expected.tag ($title)', (matrixCase) => {
+    const { tag, paid, fields } = matrixCase.expected
+    const { affected } = traceOf(matrixCase)
+    const seen = E.isLeft(affected) ? { tag: affected.left._tag, paid: affected.left.paid } : { tag: affected._tag }
     expect(seen).toStrictEqual({ tag, ...(paid && { paid }) })
-    if (beside) expect(struck).toMatchObject({ left: beside })
+    if (fields) expect(affected).toMatchObject({ left: fields })
   })
-})
 
-describe('the task is named by', () => {
-  it.each(CELLS.filter(({ expected: { tag, paid } }) => tag === 'Right' || paid === 'yes'))('$title', (cell) => {
-    const { struck, tasks } = toldBy(cell)
-    const value: object = E.isLeft(struck) ? struck.left : struck.right
-    const refs = tasks.map(({ taskId }) => ({ taskId, createdAt: expect.any(Number) as unknown }))
-    expect(refs).toContainEqual('ref' in value ? value.ref : undefined)
-  })
-})
+  it.each(MATRIX.filter(({ expected: { tag, paid } }) => tag === 'Right' || paid === 'yes'))(
+    'returns the reference of the task ($title)',
+    (matrixCase) => {
+      const { affected, tasks } = traceOf(matrixCase)
+      const value: object = E.isLeft(affected) ? affected.left : affected.right
+      const refs = tasks.map(({ taskId }) => ({ taskId, createdAt: expect.any(Number) as unknown }))
+      expect(refs).toContainEqual('ref' in value ? value.ref : undefined)
+    }
+  )
 
-describe('the solves before and after are well in', () => {
-  it.each(CELLS.filter(({ call, when }) => call === 'createTask' && when === 'n-th'))('$title', (cell) => {
-    expect(toldBy(cell).others.map(({ _tag }) => _tag)).toStrictEqual(['Right', 'Right'])
-  })
-})
+  it.each(MATRIX.filter(({ call, when }) => call === 'createTask' && when === 'n-th'))(
+    'solves the tasks before and after ($title)',
+    (matrixCase) => {
+      expect(traceOf(matrixCase).others.map(({ _tag }) => _tag)).toStrictEqual(['Right', 'Right'])
+    }
+  )
 
-describe('the service counts', () => {
-  it.each(CELLS)('$title', (cell) => {
-    const { others, counters } = toldBy(cell)
+  it.each(MATRIX)('sends the expected requests, and pays for the expected tasks ($title)', (matrixCase) => {
+    const { others, counters } = traceOf(matrixCase)
     const { accepted, requests } = counters
     const expected = {
-      creates: plus(cell.expected.creates, others.length),
-      accepted: plus(cell.expected.accepted, others.length),
-      polls: plus(cell.expected.polls, others.length)
+      creates: plus(matrixCase.expected.creates, others.length),
+      accepted: plus(matrixCase.expected.accepted, others.length),
+      polls: plus(matrixCase.expected.polls, others.length)
     }
     expect({
       creates: bounded(requests.createTask, expected.creates),
@@ -84,38 +87,33 @@ describe('the service counts', () => {
       polls: bounded(requests.getTaskResult, expected.polls)
     }).toStrictEqual(expected)
   })
-})
 
-describe('polls keep their distance in', () => {
-  it.each(CELLS)('$title', (cell) => {
-    const { counters, smallestWaitMs } = toldBy(cell)
-    const { pace, hangsUp } = cell.expected
+  it.each(MATRIX)('waits pollEveryMs before each poll ($title)', (matrixCase) => {
+    const { counters, smallestWaitMs } = traceOf(matrixCase)
+    const { pace, clientDisconnects } = matrixCase.expected
     expect(counters.overlaps).toBe(0)
     expect(smallestWaitMs).toBeGreaterThanOrEqual(pace.limits.pollEveryMs)
-    // A service that is hung up on hears of it too late to measure from there.
-    if (!hangsUp) expect(counters.smallestGapMs ?? Infinity).toBeGreaterThanOrEqual(GAP_MS)
+    // The service sees the end of such a connection too late to measure the gap from there.
+    if (!clientDisconnects) expect(counters.smallestGapMs ?? Infinity).toBeGreaterThanOrEqual(GAP_MS)
   })
-})
 
-describe('a 503 that is taken for a no is told in', () => {
-  it.each(CELLS.filter(({ expected }) => expected.assumes))('$title', (cell) => {
-    expect(toldBy(cell).events).toContainEqual({
-      at: expect.any(Number) as unknown,
-      _tag: 'AssumedNotCreated',
-      status: 503
-    })
+  it.each(MATRIX.filter(({ expected }) => expected.assumesNotCreated))(
+    'emits AssumedNotCreated for a 503 ($title)',
+    (matrixCase) => {
+      expect(traceOf(matrixCase).events).toContainEqual({
+        at: expect.any(Number) as unknown,
+        _tag: 'AssumedNotCreated',
+        status: 503
+      })
+    }
+  )
+
+  it.each(MATRIX.filter(({ expected }) => expected.tag !== 'Right'))('explains the cause ($title)', (matrixCase) => {
+    const { affected } = traceOf(matrixCase)
+    expect(E.isLeft(affected) ? explain(affected.left) : '').toMatch(matrixCase.cause ?? 'a cause in the table')
   })
-})
 
-describe('explain names the cause of', () => {
-  it.each(CELLS.filter(({ expected }) => expected.tag !== 'Right'))('$title', (cell) => {
-    const { struck } = toldBy(cell)
-    expect(E.isLeft(struck) ? explain(struck.left) : '').toMatch(cell.named ?? 'a cause that stands in the table')
-  })
-})
-
-describe('the client key is in no word of', () => {
-  it.each(CELLS)('$title', (cell) => {
-    expect(toldBy(cell).words).not.toContain(CANARY)
+  it.each(MATRIX)('gives the client key to nothing that it emits or throws ($title)', (matrixCase) => {
+    expect(traceOf(matrixCase).text).not.toContain(CANARY)
   })
 })

@@ -4,37 +4,37 @@ import { delay, filter, of, take, type Observable } from 'rxjs'
 import type { TaskEvent } from 'rx-captcha'
 import { drawsOf, pick, type Draw } from '../support/chaos/seeded.js'
 import { emulators } from '../support/raw-http.js'
-import { rush } from '../support/load.js'
+import { runLoad } from '../support/load.js'
 import { handles } from '../support/solvers.js'
-import { soakOf } from '../support/long-run.js'
+import { longRunOf } from '../support/long-run.js'
 
 const start = emulators()
-const { seed } = soakOf('CHAOS', 0)
+const { seed } = longRunOf('CHAOS', 0)
 
 const isConnected = (message: unknown): message is { readonly socket: Socket } =>
   typeof message === 'object' && message !== null && 'socket' in message
 
-/** All connections that undici makes from now on, until the test is over. */
+/** Collects all connections that undici makes until the test is over. */
 const connections = (): ReadonlyArray<Socket> => {
   const sockets: Socket[] = []
-  const note = (message: unknown): void => {
+  const record = (message: unknown): void => {
     if (isConnected(message)) sockets.push(message.socket)
   }
-  subscribe('undici:client:connected', note)
-  stops.push(() => unsubscribe('undici:client:connected', note))
+  subscribe('undici:client:connected', record)
+  stops.push(() => unsubscribe('undici:client:connected', record))
   return sockets
 }
 
-/** Warnings of the process from now on, until the test is over: one of them tells of too many listeners. */
+/** Collects the warnings of the process until the test is over; one of them reports too many listeners. */
 const warnings = (): ReadonlyArray<string> => {
   const seen: string[] = []
-  const note = ({ name }: Error): void => void seen.push(name)
-  process.on('warning', note)
-  stops.push(() => process.off('warning', note))
+  const record = ({ name }: Error): void => void seen.push(name)
+  process.on('warning', record)
+  stops.push(() => process.off('warning', record))
   return seen
 }
 
-/** How many listeners were added, from now on, that were not removed: on targets of the DOM's kind, and on the process. */
+/** Counts the listeners that are added and not removed from now on: those of every EventTarget, and of the process. */
 const listeners = (): (() => number) => {
   const added = jest.spyOn(EventTarget.prototype, 'addEventListener')
   const removed = jest.spyOn(EventTarget.prototype, 'removeEventListener')
@@ -49,18 +49,18 @@ afterEach(() => {
   for (const stop of stops.splice(0)) stop()
 })
 
-/** A while after the first event of a kind, or after the beginning: on a loaded machine the stages take longer. */
+/** Emits a short time after the start, or after the first event of a kind, because a loaded machine gets there later. */
 const atRandom = (draw: Draw) => (events: Observable<TaskEvent<unknown>>) => {
-  const stage = pick<'begun' | TaskEvent<unknown>['_tag']>(
+  const stage = pick<'start' | TaskEvent<unknown>['_tag']>(
     draw,
     [
-      [0.6, 'begun'],
+      [0.6, 'start'],
       [0.2, 'Created']
     ],
     'Polled'
   )
   const from: Observable<unknown> =
-    stage === 'begun'
+    stage === 'start'
       ? of(stage)
       : events.pipe(
           filter(({ _tag }) => _tag === stage),
@@ -69,42 +69,43 @@ const atRandom = (draw: Draw) => (events: Observable<TaskEvent<unknown>>) => {
   return from.pipe(delay(6 * draw() ** 3))
 }
 
-/** The handles that were not there before. */
-const since = (before: ReadonlyArray<string>): ReadonlyArray<string> => {
-  const left = [...before]
+/** The handles that did not exist before. */
+const newHandles = (before: ReadonlyArray<string>): ReadonlyArray<string> => {
+  const old = [...before]
   return handles().filter((name) => {
-    const at = left.indexOf(name)
-    if (at >= 0) left.splice(at, 1)
+    const at = old.indexOf(name)
+    if (at >= 0) old.splice(at, 1)
     return at < 0
   })
 }
 
-const PATIENCE_MS = 20_000
+const MAX_WAIT_MS = 20_000
 
-/** Waits, however loaded the machine is, until it is so; not for ever, as what is so then tells more than a timeout. */
-const until = async (isSo: () => boolean): Promise<void> => {
+/** Waits for a condition, but not without end, because a failed assertion says more than a timeout. */
+const until = async (holds: () => boolean): Promise<void> => {
   const start = Date.now()
-  while (!isSo() && Date.now() - start < PATIENCE_MS) await new Promise((resolve) => setImmediate(resolve))
+  while (!holds() && Date.now() - start < MAX_WAIT_MS) await new Promise((resolve) => setImmediate(resolve))
 }
 
-describe('10,000 callers of one solver', () => {
-  it(`leave nothing behind when they leave at random instants of the seed ${seed}`, async () => {
+describe('10,000 subscribers of one solver', () => {
+  it(`leave no connection, timer or listener behind if they unsubscribe at random times of the seed ${seed}`, async () => {
     const emulator = await start({ seed, latencyMs: 2, readyAfterMs: [0, 500] })
-    const [sockets, warned, listening, handlesBefore] = [connections(), warnings(), listeners(), handles()]
-    const leaveWhen = atRandom(drawsOf(seed))
-    let leftListening = Infinity
+    const [sockets, warned, countListeners, handlesBefore] = [connections(), warnings(), listeners(), handles()]
+    const unsubscribeWhen = atRandom(drawsOf(seed))
+    let listenersBeforeClose = Infinity
     const beforeClose = (): void => {
-      leftListening = listening()
+      listenersBeforeClose = countListeners()
     }
-    const rushed = await rush(emulator, { count: 10_000, concurrency: 100, leaveWhen, beforeClose, pollEveryMs: 5 })
-    // The other end of a connection is closed by the emulator, which hears of it a moment later.
-    await until(() => since(handlesBefore).length === 0)
+    const load = { count: 10_000, concurrency: 100, unsubscribeWhen, beforeClose, pollEveryMs: 5 }
+    const { violations, orphans } = await runLoad(emulator, load)
+    // The emulator closes its end of a connection a moment after the client.
+    await until(() => newHandles(handlesBefore).length === 0)
 
-    expect(rushed.broken).toStrictEqual([])
-    expect(since(handlesBefore)).toStrictEqual([])
+    expect(violations).toStrictEqual([])
+    expect(newHandles(handlesBefore)).toStrictEqual([])
     expect(sockets.filter(({ destroyed }) => !destroyed)).toHaveLength(0)
-    expect([leftListening, listening()]).toStrictEqual([0, 0])
-    expect(rushed.orphans).toBeGreaterThan(1_000)
+    expect([listenersBeforeClose, countListeners()]).toStrictEqual([0, 0])
+    expect(orphans).toBeGreaterThan(1_000)
     expect(warned).toStrictEqual([])
   }, 60_000)
 })

@@ -23,20 +23,20 @@ interface ServiceTask {
   readonly fails: boolean
 }
 
-/** What the service knows of a key, which the library cannot know. */
+/** What happened at the service for a key, which the library cannot know. */
 interface Account {
   charges: number
   /** Charges that an HTTP 503 without a document hid: each may be followed by another one. */
   hiddenCharges: number
   /** A reply did not say whether a task was created. */
   isAmbiguous: boolean
-  /** createTask calls without a reply, which stay without one if their run dies. */
+  /** createTask calls that have no reply yet; they never get one if their run dies. */
   openCalls: number
 }
 
 /**
- * One run of a program. When it dies, nothing of it runs any more: its timers do not fire, and replies and confirmations do not
- * reach it. What it has sent is still handled.
+ * One run of a program. When it dies, its timers do not fire any more, and no reply and no confirmation of a write reaches it.
+ * The service still handles what it sent.
  */
 interface Run {
   readonly scheduler: SchedulerLike
@@ -59,9 +59,9 @@ export class BatchSimulation {
   readonly #tasks = new Map<string, ServiceTask>()
   readonly #accounts = new Map<string, Account>()
   readonly #saved = new Set<string>()
-  /** The last saved outcome of each key, but for those that say no more than that the journal failed. */
+  /** The last saved outcome of each key, except one that only says that the journal failed. */
   readonly #outcomes = new Map<string, BatchOutcome['result']>()
-  /** Tasks that a journal held when a run started: each has to be resumed. */
+  /** The tasks that the journal knew when a run started: each has to be resumed. */
   readonly #recorded = new Map<string, string>()
   #diskBusyUntil = 0
   #closing = 0
@@ -72,9 +72,9 @@ export class BatchSimulation {
 
   async simulate(items: number): Promise<ReadonlyArray<string>> {
     const keys = Array.from({ length: items }, (_, nth) => `key-${nth}`)
-    const again = keys.filter(() => this.#draw() < 0.05) // the same key twice in one input
+    const repeated = keys.filter(() => this.#draw() < 0.05) // the same key twice in one input
     const disturbedRuns = between(this.#draw, 0, 6)
-    for (let nth = 0; nth <= disturbedRuns; nth += 1) await this.#run([...keys, ...again], nth === disturbedRuns)
+    for (let nth = 0; nth <= disturbedRuns; nth += 1) await this.#run([...keys, ...repeated], nth === disturbedRuns)
     for (const key of keys) this.#check(key)
     return this.breaches
   }
@@ -90,7 +90,7 @@ export class BatchSimulation {
       const found = afterCrash(state)
       memory.set(key, found)
       this.#disk.set(key, found) // opening a journal rewrites it
-      // The run before died between the intent and the id, so createTask may have been sent or not.
+      // The last run died between `begin` and `created`, so createTask may have been sent.
       if (state._tag === 'Begun') this.#accountOf(key).isAmbiguous = true
       if (found._tag === 'Known') this.#recorded.set(key, found.ref.taskId)
     }
@@ -125,18 +125,18 @@ export class BatchSimulation {
       .subscribe({
         next: () => (run.emitted += 1),
         error: () => {
-          if (!run.journalFailed) this.#breach('a batch failed, and its journal had not')
+          if (!run.journalFailed) this.#breach('a batch errored, although its journal had not failed')
           close()
         },
         complete: close
       })
-    // A shutdown, or a crash at no particular moment.
+    // A shutdown, and a crash, at any time.
     if (!isLast && this.#draw() < 0.3)
       this.#clock.schedule(() => !run.isDead && close(), between(this.#draw, 0, 60_000))
     if (!isLast && this.#draw() < 0.3) this.#clock.schedule(() => (run.isDead = true), between(this.#draw, 0, 60_000))
     await this.#flush(run)
-    if (!run.isDead && !run.isOver) this.#breach('a run waits for ever')
-    // The next process starts later; what the dead one sent arrives meanwhile.
+    if (!run.isDead && !run.isOver) this.#breach('a run never ends')
+    // What this process has sent still reaches the service before the next process starts.
     run.isDead = true
   }
 
@@ -158,10 +158,10 @@ export class BatchSimulation {
   }
 
   async #flush(run: Run): Promise<void> {
-    const isUnderWay = () => !run.isDead && !run.isOver
-    while (isUnderWay()) {
+    const isRunning = () => !run.isDead && !run.isOver
+    while (isRunning()) {
       const stepped = this.#clock.step()
-      for (let turn = 0; this.#closing > 0 && turn < 8; turn += 1) await Promise.resolve()
+      for (let nth = 0; this.#closing > 0 && nth < 8; nth += 1) await Promise.resolve()
       if (!stepped) return
     }
   }
@@ -173,16 +173,16 @@ export class BatchSimulation {
     }
   }
 
-  /** Saves an outcome after a while. A crash may come before, between the two, or after. */
+  /** Saves an outcome after some time. A crash may come before or after the save. */
   #save(run: Run, finished: ReadonlySet<string>, outcome: BatchOutcome): Observable<never> {
     const { item: key, result } = outcome
-    // Without its journal the library cannot know what earlier runs did.
+    // After a failure of the journal the library cannot know what earlier runs did.
     const isUninformed = E.isLeft(result) && 'reason' in result.left && result.left.reason === 'journal'
     if (finished.has(key) && !isUninformed) this.#breach(`${key} is finished, and has another outcome`)
     if (!isUninformed) this.#checkOutcome(key, result)
     this.#mayCrash(run)
     return new Observable((subscriber) =>
-      this.#later(run, between(this.#draw, 0, 50), () => {
+      this.#schedule(run, between(this.#draw, 0, 50), () => {
         this.#saved.add(key)
         if (!isUninformed) this.#outcomes.set(key, result)
         subscriber.complete()
@@ -190,7 +190,7 @@ export class BatchSimulation {
     )
   }
 
-  #later(run: Run, ms: number, act: () => void) {
+  #schedule(run: Run, ms: number, act: () => void) {
     return run.scheduler.schedule(act, ms)
   }
 
@@ -199,7 +199,7 @@ export class BatchSimulation {
     this.#clock.schedule(() => (run.isDead = true), between(this.#draw, 0, 120))
   }
 
-  /** A journal on the disk of the simulation. A write is durable after a while, in the order of the calls, unless the run died before. */
+  /** A journal on the simulated disk. Writes become durable after some time, in the order of the calls, unless the run dies. */
   #journalOf(run: Run, memory: Map<string, KeyState>): Journal {
     const entryOf = (key: string): JournalEntry => {
       const state = memory.get(key)
@@ -222,10 +222,10 @@ export class BatchSimulation {
           if (run.isDead || fails) return
           if (change) set(this.#disk, key, change)
         }, durableMs)
-        this.#later(run, durableMs + between(this.#draw, 0, 20), () => {
+        this.#schedule(run, durableMs + between(this.#draw, 0, 20), () => {
           if (fails) {
             run.journalFailed = true
-            this.#accountOf(key).isAmbiguous = true // the id may be what was not recorded
+            this.#accountOf(key).isAmbiguous = true // the task id may be what was not recorded
             subscriber.error(new Error('the disk is full'))
             return
           }
@@ -257,8 +257,8 @@ export class BatchSimulation {
         const text = JSON.stringify(body)
         if (path === '/getTaskResult') return this.#poll(run, /"taskId":"([^"]+)"/.exec(text)?.[1] ?? '')
         const key = /"websiteKey":"([^"]+)"/.exec(text)?.[1] ?? ''
-        if (finished.has(key)) this.#breach(`${key} is finished, and createTask is sent for it`)
-        if (run.journalFailed) this.#breach(`${key}: createTask is sent after the journal has failed`)
+        if (finished.has(key)) this.#breach(`${key} is finished, and createTask was sent for it`)
+        if (run.journalFailed) this.#breach(`${key}: createTask was sent after the journal had failed`)
         if (run.pulled - run.emitted > CONCURRENCY) this.#breach('more items are active than the limit')
         return this.#create(run, key)
       })
@@ -301,7 +301,7 @@ export class BatchSimulation {
   #poll(run: Run, id: string): Observable<NetworkEvent> {
     const task = this.#tasks.get(id)
     if (!task) {
-      this.#breach(`a poll of ${id}, which does not exist`)
+      this.#breach(`a poll for ${id}, which does not exist`)
       return NEVER
     }
     const isReady = task.readyAt <= this.#clock.now()
@@ -339,15 +339,15 @@ export class BatchSimulation {
       this.#breach(`${key}: ${error._tag} says unpaid, and it was charged`)
     if (error._tag !== 'CreateUnknown') return
     if (!account.isAmbiguous && account.openCalls === 0) this.#breach(`${key} is in doubt without a reason`)
-    account.isAmbiguous = true // a reply that comes later changes nothing
+    account.isAmbiguous = true // the key stays in doubt, even if a reply arrives later
   }
 
-  /** After `close` a process may exit: what it gave back has to be in the journal. */
+  /** A process may exit after `close`, so the tasks that it returned have to be in the journal. */
   #checkRecorded(id: string): void {
     const key = this.#tasks.get(id)?.key ?? ''
     const state = this.#disk.get(key)
     const isRecorded = state?._tag === 'Finished' || (state?._tag === 'Known' && state.ref.taskId === id)
-    if (!isRecorded) this.#breach(`${key}: close gave back ${id}, and the journal has ${state?._tag}`)
+    if (!isRecorded) this.#breach(`${key}: close returned ${id}, and the journal has ${state?._tag}`)
   }
 
   #check(key: string): void {

@@ -1,6 +1,6 @@
 export type Draw = () => number
 
-/** A small generator of reproducible numbers from 0 to 1 (the mulberry32 mixing steps). */
+/** A generator of reproducible random numbers from 0 to 1, by the mixing steps of mulberry32. */
 export const drawsOf = (seed: number): Draw => {
   let state = seed >>> 0
   return () => {
@@ -11,12 +11,12 @@ export const drawsOf = (seed: number): Draw => {
   }
 }
 
-/** One of the items by their weights; what these leave of 1 goes to `otherwise`. */
+/** Picks one of the items by its weight, which is a probability, or else `otherwise`. */
 export const pick = <T>(draw: Draw, weights: ReadonlyArray<readonly [weight: number, item: T]>, otherwise: T): T => {
   let rest = draw()
   for (const [weight, item] of weights) if ((rest -= weight) < 0) return item
   return otherwise
 }
 
-/** A whole number from `from` up to, and without, `to`. */
+/** A whole number from `from` up to, but not including, `to`. */
 export const between = (draw: Draw, from: number, to: number): number => from + Math.floor(draw() * (to - from))

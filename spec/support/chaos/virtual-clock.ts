@@ -2,42 +2,9 @@ import { Subscription, type SchedulerAction, type SchedulerLike } from 'rxjs'
 
 type Work<T> = (this: SchedulerAction<T>, state?: T) => void
 
-interface Queued {
-  readonly dueAt: number
-  readonly nth: number
-  readonly act: () => void
-  /** Cleared when it is taken back: it stays in the heap until its time, and does nothing then. */
-  live: boolean
-}
-
-const isBefore = (a: Queued, b: Queued): boolean => a.dueAt < b.dueAt || (a.dueAt === b.dueAt && a.nth < b.nth)
-
-class Action<T> extends Subscription implements SchedulerAction<T> {
-  #queued: Queued | undefined
-
-  constructor(
-    private readonly clock: VirtualClock,
-    private readonly work: Work<T>
-  ) {
-    super()
-    this.add(() => this.clock.cancel(this.#queued))
-  }
-
-  schedule(state?: T, delayMs = 0): Subscription {
-    if (this.closed) return this
-    this.clock.cancel(this.#queued)
-    const queued = this.clock.queue(delayMs, () => {
-      this.work.call(this, state)
-      if (this.#queued === queued) this.unsubscribe()
-    })
-    this.#queued = queued
-    return this
-  }
-}
-
 /**
- * Virtual time for long runs. RxJS's own sorts all actions for each one that is added, and cannot tell how many are still
- * to come; here a heap keeps them in order, and `pending` counts those that were not taken back.
+ * Virtual time for long runs. The scheduler of RxJS sorts all actions whenever one is added, and does not count them; this
+ * one keeps them in a heap, and `pending` counts those that are not cancelled.
  */
 export class VirtualClock implements SchedulerLike {
   pending = 0
@@ -53,10 +20,10 @@ export class VirtualClock implements SchedulerLike {
     return new Action(this, work).schedule(state, delayMs)
   }
 
-  /** Runs the next action; tells whether there was one. */
+  /** Runs the next action; returns whether there was one. */
   step(): boolean {
     let next = this.#pop()
-    while (next && !next.live) next = this.#pop()
+    while (next?.isCancelled) next = this.#pop()
     if (!next) return false
     this.#now = next.dueAt
     this.cancel(next)
@@ -65,15 +32,15 @@ export class VirtualClock implements SchedulerLike {
   }
 
   queue(delayMs: number, act: () => void): Queued {
-    const queued = { dueAt: this.#now + delayMs, nth: (this.#count += 1), act, live: true }
+    const queued = { dueAt: this.#now + delayMs, nth: (this.#count += 1), act, isCancelled: false }
     this.pending += 1
     this.#push(queued)
     return queued
   }
 
   cancel(queued: Queued | undefined): void {
-    if (!queued?.live) return
-    queued.live = false
+    if (!queued || queued.isCancelled) return
+    queued.isCancelled = true
     this.pending -= 1
   }
 
@@ -103,5 +70,38 @@ export class VirtualClock implements SchedulerLike {
     }
     heap[at] = last
     return first
+  }
+}
+
+interface Queued {
+  readonly dueAt: number
+  readonly nth: number
+  readonly act: () => void
+  /** A cancelled action stays in the heap until it is due, and is skipped then. */
+  isCancelled: boolean
+}
+
+const isBefore = (a: Queued, b: Queued): boolean => a.dueAt < b.dueAt || (a.dueAt === b.dueAt && a.nth < b.nth)
+
+class Action<T> extends Subscription implements SchedulerAction<T> {
+  #queued: Queued | undefined
+
+  constructor(
+    private readonly clock: VirtualClock,
+    private readonly work: Work<T>
+  ) {
+    super()
+    this.add(() => this.clock.cancel(this.#queued))
+  }
+
+  schedule(state?: T, delayMs = 0): Subscription {
+    if (this.closed) return this
+    this.clock.cancel(this.#queued)
+    const queued = this.clock.queue(delayMs, () => {
+      this.work.call(this, state)
+      if (this.#queued === queued) this.unsubscribe()
+    })
+    this.#queued = queued
+    return this
   }
 }

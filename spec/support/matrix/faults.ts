@@ -1,36 +1,38 @@
-import { hangingUp, type Expected, type Follows, type When } from './outcomes.js'
-import * as onAsk from './outcomes-of-poll.js'
+import { ruleOf } from './odd-replies.js'
+import { clientDisconnects, type Expected, type ExpectedWhen, type When } from './outcomes.js'
 import * as onCreate from './outcomes-of-create.js'
+import * as onPoll from './outcomes-of-poll.js'
+import type { FaultRule } from 'rx-captcha/emulator'
 
 type Call = 'createTask' | 'getTaskResult'
 
-/** One fault, and what follows from it on each call that can meet it. */
+/** One fault, and what is expected of it on each call that it can affect. */
 export interface FaultRow {
-  /** Those of `connect` and `TLS` are detours, the others are the emulator's. */
+  /** Those of `connect` and `TLS` are connection faults; the others are faults of the emulator, or odd replies. */
   readonly kind: 'connect' | 'TLS' | 'headers' | 'body' | 'status' | 'JSON' | 'shape' | 'protocol' | 'timing'
   readonly fault: string
-  readonly follows: Readonly<Partial<Record<Call, Follows>>>
-  /** The cause, which `explain` names; left out where nothing comes of it. */
-  readonly named?: RegExp
+  readonly expected: Readonly<Partial<Record<Call, ExpectedWhen>>>
+  /** The cause, which `explain` names; left out if the fault is harmless. */
+  readonly cause?: RegExp
 }
 
 type Row = readonly [
   fault: string,
-  createTask: Follows | undefined,
-  getTaskResult?: Follows | undefined,
-  named?: RegExp
+  createTask: ExpectedWhen | undefined,
+  getTaskResult?: ExpectedWhen | undefined,
+  cause?: RegExp
 ]
 
 const rows = (kind: FaultRow['kind'], table: ReadonlyArray<Row>): ReadonlyArray<FaultRow> =>
-  table.map(([fault, createTask, getTaskResult, named]) => ({
+  table.map(([fault, createTask, getTaskResult, cause]) => ({
     kind,
     fault,
-    follows: { ...(createTask && { createTask }), ...(getTaskResult && { getTaskResult }) },
-    ...(named && { named })
+    expected: { ...(createTask && { createTask }), ...(getTaskResult && { getTaskResult }) },
+    ...(cause && { cause })
   }))
 
-const { distrusted, lost, lostUnread, later, assumed, assumedWrongly, refused } = onCreate
-const { costs, heeds, outside, unknownCode, final, gone, goesOn } = onAsk
+const { untrusted, lost, lostUnread, unavailable, assumedNotCreated, wronglyAssumed, refused } = onCreate
+const { repeated, repeatedAfterWait, violation, unknownCode, failed, notFound, notReady } = onPoll
 
 const STILL = /the service was still processing it/
 const NOT_JSON = /the reply: expected (JSON|a JSON object)/
@@ -39,153 +41,157 @@ const NO_TOKEN = /solution\.gRecaptchaResponse: expected/
 const NO_STATUS = /status: expected "processing" or "ready"/
 const TIMED_OUT = /timed out: no reply within \d+ ms/
 
-/** Every fault of the matrix. What follows is that of docs/errors.md, one class of faults after the other. */
+/** Every fault of the matrix, with the outcomes that docs/errors.md promises. */
 export const FAULTS: ReadonlyArray<FaultRow> = [
   ...rows('connect', [
-    ['refused', onCreate.neverLeft('connect'), onAsk.neverLeft, /ECONNREFUSED/],
-    ['unresolvable', onCreate.neverLeft('dns'), onAsk.neverLeft, /ENOTFOUND/],
-    ['unreachable', onCreate.neverLeft('connect'), onAsk.neverLeft, /EHOSTUNREACH/],
-    ['no connection in time', onCreate.neverLeft('connect'), onAsk.neverLeftLate, /UND_ERR_CONNECT_TIMEOUT/],
-    ['reset at accept', onCreate.neverLeft('connect'), onAsk.neverLeft, /ECONNRESET/]
+    ['refused', onCreate.neverSent('connect'), onPoll.neverSent, /ECONNREFUSED/],
+    ['unresolvable', onCreate.neverSent('dns'), onPoll.neverSent, /ENOTFOUND/],
+    ['unreachable', onCreate.neverSent('connect'), onPoll.neverSent, /EHOSTUNREACH/],
+    ['connect timeout', onCreate.neverSent('connect'), onPoll.neverSentAfterSeconds, /UND_ERR_CONNECT_TIMEOUT/],
+    ['reset on accept', onCreate.neverSent('connect'), onPoll.neverSent, /ECONNRESET/]
   ]),
   ...rows('TLS', [
-    ['reset in the handshake', onCreate.neverLeft('connect'), onAsk.neverLeft, /ECONNRESET/],
-    ['not TLS', distrusted, onAsk.neverLeft, /ERR_SSL_WRONG_VERSION_NUMBER/],
-    ['signed by itself', distrusted, onAsk.neverLeft, /DEPTH_ZERO_SELF_SIGNED_CERT/],
-    ['signed by nobody known', distrusted, onAsk.neverLeft, /UNABLE_TO_VERIFY_LEAF_SIGNATURE/],
-    ['expired', distrusted, onAsk.neverLeft, /CERT_HAS_EXPIRED/],
-    ['not valid yet', distrusted, onAsk.neverLeft, /CERT_NOT_YET_VALID/],
-    ['for another name', distrusted, onAsk.neverLeft, /ERR_TLS_CERT_ALTNAME_INVALID/]
+    ['reset in the handshake', onCreate.neverSent('connect'), onPoll.neverSent, /ECONNRESET/],
+    ['not TLS', untrusted, onPoll.neverSent, /ERR_SSL_WRONG_VERSION_NUMBER/],
+    ['self-signed certificate', untrusted, onPoll.neverSent, /DEPTH_ZERO_SELF_SIGNED_CERT/],
+    ['unknown authority', untrusted, onPoll.neverSent, /UNABLE_TO_VERIFY_LEAF_SIGNATURE/],
+    ['expired certificate', untrusted, onPoll.neverSent, /CERT_HAS_EXPIRED/],
+    ['certificate not yet valid', untrusted, onPoll.neverSent, /CERT_NOT_YET_VALID/],
+    ['certificate for another name', untrusted, onPoll.neverSent, /ERR_TLS_CERT_ALTNAME_INVALID/]
   ]),
   ...rows('headers', [
-    ['reset', lost, costs, /ECONNRESET/],
-    ['reset-unread', lostUnread, costs, /ECONNRESET/],
-    ['close', lost, costs, /UND_ERR_SOCKET/],
-    ['close-headers', lost, costs, /UND_ERR_SOCKET/],
-    ['huge-headers', hangingUp(lost), hangingUp(costs), /UND_ERR_HEADERS_OVERFLOW/],
-    ['not-http', lost, costs, /HTTPParserError/]
+    ['reset', lost, repeated, /ECONNRESET/],
+    ['reset-unread', lostUnread, repeated, /ECONNRESET/],
+    ['close', lost, repeated, /UND_ERR_SOCKET/],
+    ['close-headers', lost, repeated, /UND_ERR_SOCKET/],
+    ['huge-headers', clientDisconnects(lost), clientDisconnects(repeated), /UND_ERR_HEADERS_OVERFLOW/],
+    ['not-http', lost, repeated, /HTTPParserError/]
   ]),
   ...rows('body', [
-    ['cut', lost, costs, /UND_ERR_SOCKET/],
-    ['bad-chunk', lost, costs, /HTTPParserError/],
-    ['cut-gzip', lost, costs, /Z_BUF_ERROR/],
-    ['bad-gzip', lost, costs, /Z_DATA_ERROR/],
-    ['odd-encoding', lost, costs, /CONTENT_ENCODING/],
-    ['large', hangingUp(lost), hangingUp(costs), /TOO_LARGE/],
-    ['gzip-bomb=2000000', hangingUp(lost), hangingUp(costs), /TOO_LARGE/],
-    ['gzip', onCreate.harmless, onAsk.harmless]
+    ['cut', lost, repeated, /UND_ERR_SOCKET/],
+    ['bad-chunk', lost, repeated, /HTTPParserError/],
+    ['cut-gzip', lost, repeated, /Z_BUF_ERROR/],
+    ['bad-gzip', lost, repeated, /Z_DATA_ERROR/],
+    ['odd-encoding', lost, repeated, /CONTENT_ENCODING/],
+    ['large', clientDisconnects(lost), clientDisconnects(repeated), /TOO_LARGE/],
+    ['gzip-bomb=2000000', clientDisconnects(lost), clientDisconnects(repeated), /TOO_LARGE/],
+    ['gzip', onCreate.harmless, onPoll.harmless]
   ]),
   ...rows('timing', [
-    ['silent', onCreate.tooSlow, onAsk.tooSlow, TIMED_OUT],
-    ['drip', onCreate.tooSlow, onAsk.tooSlow, TIMED_OUT],
-    ['drip-headers=5', onCreate.tooSlow, onAsk.tooSlow, TIMED_OUT],
-    ['slow', onCreate.tooSlow, onAsk.tooSlow, TIMED_OUT],
-    ['drip=0', onCreate.harmless, onAsk.harmless],
-    ['slow=20', onCreate.harmless, onAsk.harmless],
-    ['never', undefined, goesOn, STILL]
+    ['silent', onCreate.tooSlow, onPoll.tooSlow, TIMED_OUT],
+    ['drip', onCreate.tooSlow, onPoll.tooSlow, TIMED_OUT],
+    ['drip-headers=5', onCreate.tooSlow, onPoll.tooSlow, TIMED_OUT],
+    ['slow', onCreate.tooSlow, onPoll.tooSlow, TIMED_OUT],
+    ['drip=0', onCreate.harmless, onPoll.harmless],
+    ['slow=20', onCreate.harmless, onPoll.harmless],
+    ['never', undefined, notReady, STILL]
   ]),
   ...rows('status', [
-    ...[500, 502, 504, 599].map((status): Row => [String(status), lost, outside, new RegExp(`HTTP ${status}`)]),
-    ...[202, 226].map((status): Row => [String(status), lost, outside, NOT_JSON]),
+    ...[500, 502, 504, 599].map((status): Row => [String(status), lost, violation, new RegExp(`HTTP ${status}`)]),
+    ...[202, 226].map((status): Row => [String(status), lost, violation, NOT_JSON]),
     ...[301, 302, 303, 307, 308].map((status): Row => [
       String(status),
       refused('request'),
-      outside,
+      violation,
       new RegExp(`HTTP ${status}`)
     ]),
     ...[400, 401, 403, 404, 413, 451].map((status): Row => [
       String(status),
       refused('request'),
-      outside,
+      violation,
       new RegExp(`HTTP ${status}`)
     ]),
-    ['408', later, costs, /HTTP 408/],
-    ['429', later, costs, /HTTP 429/],
-    ['429;retry-after=20', later, heeds, /HTTP 429/],
-    ['503', assumed, costs, /HTTP 503/],
-    ['503;retry-after=20', assumed, heeds, /HTTP 503/],
-    ['billed+503', assumedWrongly, undefined, /HTTP 503/],
-    ['right@500', onCreate.harmless, onAsk.harmless],
-    ['right@404', onCreate.harmless, onAsk.harmless]
+    ['408', unavailable, repeated, /HTTP 408/],
+    ['429', unavailable, repeated, /HTTP 429/],
+    ['429;retry-after=20', unavailable, repeatedAfterWait, /HTTP 429/],
+    ['503', assumedNotCreated, repeated, /HTTP 503/],
+    ['503;retry-after=20', assumedNotCreated, repeatedAfterWait, /HTTP 503/],
+    ['billed+503', wronglyAssumed, undefined, /HTTP 503/],
+    ['right@500', onCreate.harmless, onPoll.harmless],
+    ['right@404', onCreate.harmless, onPoll.harmless]
   ]),
   ...rows('JSON', [
-    ['html', lost, outside, NOT_JSON],
-    ['empty', lost, outside, NOT_JSON],
-    ['cut-json', lost, outside, NOT_JSON],
-    ['not-json', lost, outside, NOT_JSON],
-    ['utf16', lost, outside, NOT_JSON],
-    ['deep', lost, outside, NOT_JSON],
-    ['array', lost, outside, NOT_JSON],
-    ['null', lost, outside, NOT_JSON],
-    ['bom', onCreate.harmless, onAsk.harmless],
-    ['duplicate-keys', onCreate.harmless, onAsk.harmless],
-    ['proto', onCreate.harmless, onAsk.harmless]
+    ['html', lost, violation, NOT_JSON],
+    ['empty', lost, violation, NOT_JSON],
+    ['cut-json', lost, violation, NOT_JSON],
+    ['not-json', lost, violation, NOT_JSON],
+    ['utf16', lost, violation, NOT_JSON],
+    ['deep', lost, violation, NOT_JSON],
+    ['array', lost, violation, NOT_JSON],
+    ['null', lost, violation, NOT_JSON],
+    ['bom', onCreate.harmless, onPoll.harmless],
+    ['duplicate-keys', onCreate.harmless, onPoll.harmless],
+    ['proto', onCreate.harmless, onPoll.harmless]
   ]),
   ...rows('shape', [
     ['no-id', lost, undefined, NO_ID],
     ['null-id', lost, undefined, NO_ID],
     ['empty-id', lost, undefined, NO_ID],
     ['numeric-id', onCreate.harmless],
-    ['string-error-id', onCreate.harmless, onAsk.harmless],
-    ['no-solution', undefined, outside, /solution: expected/],
-    ['empty-token', undefined, outside, NO_TOKEN],
-    ['number-token', undefined, outside, NO_TOKEN],
-    ['null-token', undefined, outside, NO_TOKEN],
-    ['unknown-status', undefined, outside, NO_STATUS],
-    ['idle-status', undefined, outside, NO_STATUS],
-    ['failed-status', undefined, outside, NO_STATUS]
+    ['string-error-id', onCreate.harmless, onPoll.harmless],
+    ['no-solution', undefined, violation, /solution: expected/],
+    ['empty-token', undefined, violation, NO_TOKEN],
+    ['number-token', undefined, violation, NO_TOKEN],
+    ['null-token', undefined, violation, NO_TOKEN],
+    ['unknown-status', undefined, violation, NO_STATUS],
+    ['idle-status', undefined, violation, NO_STATUS],
+    ['failed-status', undefined, violation, NO_STATUS]
   ]),
   ...rows('protocol', [
     ['error-with-id', onCreate.harmless],
     ['echo-key', refused('unknown'), unknownCode, /ERROR_KEY_\[client key\]_REJECTED/],
     ['null-code', refused('unknown'), unknownCode, /no code at all/],
     ['empty-code', refused('unknown'), unknownCode, /an empty code/],
-    ['ERROR_NOBODY_KNOWS', refused('unknown'), unknownCode, /ERROR_NOBODY_KNOWS/],
-    ['ERROR_NOBODY_KNOWS@500', refused('unknown'), unknownCode, /ERROR_NOBODY_KNOWS/],
-    ['ERROR_NOBODY_KNOWS@503', later, costs, /HTTP 503/],
-    ['ERROR_ZERO_BALANCE', refused('account'), final('account'), /ERROR_ZERO_BALANCE/],
-    ['ERROR_KEY_DOES_NOT_EXIST@401', refused('account'), final('account'), /ERROR_KEY_DOES_NOT_EXIST/],
-    ['ERROR_GOOGLEKEY', refused('request'), final('request'), /ERROR_GOOGLEKEY/],
-    ['ERROR_CAPTCHA_UNSOLVABLE', refused('task'), final('task'), /ERROR_CAPTCHA_UNSOLVABLE/],
-    ['ERROR_NO_SLOT_AVAILABLE', later, costs, /ERROR_NO_SLOT_AVAILABLE/],
-    ['ERROR_TOO_MUCH_REQUESTS@429', later, costs, /ERROR_TOO_MUCH_REQUESTS/],
-    ['ERROR_TASKID_INVALID', refused('unknown'), gone, /ERROR_TASKID_INVALID/],
-    ['CAPTCHA_NOT_READY', refused('unknown'), goesOn, /CAPTCHA_NOT_READY|still processing/],
-    ['ERROR_INTERNAL_SERVER_ERROR', lost, outside, /ERROR_INTERNAL_SERVER_ERROR/]
+    ['ERROR_NEVER_DOCUMENTED', refused('unknown'), unknownCode, /ERROR_NEVER_DOCUMENTED/],
+    ['ERROR_NEVER_DOCUMENTED@500', refused('unknown'), unknownCode, /ERROR_NEVER_DOCUMENTED/],
+    ['ERROR_NEVER_DOCUMENTED@503', unavailable, repeated, /HTTP 503/],
+    ['ERROR_ZERO_BALANCE', refused('account'), failed('account'), /ERROR_ZERO_BALANCE/],
+    ['ERROR_KEY_DOES_NOT_EXIST@401', refused('account'), failed('account'), /ERROR_KEY_DOES_NOT_EXIST/],
+    ['ERROR_GOOGLEKEY', refused('request'), failed('request'), /ERROR_GOOGLEKEY/],
+    ['ERROR_CAPTCHA_UNSOLVABLE', refused('task'), failed('task'), /ERROR_CAPTCHA_UNSOLVABLE/],
+    ['ERROR_NO_SLOT_AVAILABLE', unavailable, repeated, /ERROR_NO_SLOT_AVAILABLE/],
+    ['ERROR_TOO_MUCH_REQUESTS@429', unavailable, repeated, /ERROR_TOO_MUCH_REQUESTS/],
+    ['ERROR_TASKID_INVALID', refused('unknown'), notFound, /ERROR_TASKID_INVALID/],
+    ['CAPTCHA_NOT_READY', refused('unknown'), notReady, /CAPTCHA_NOT_READY|still processing/],
+    ['ERROR_INTERNAL_SERVER_ERROR', lost, violation, /ERROR_INTERNAL_SERVER_ERROR/]
   ])
 ]
 
-/** One fault, on one call, struck at one time. */
-export interface Cell extends Omit<FaultRow, 'follows'> {
+/** One fault on one call, injected at one time. */
+export interface MatrixCase extends Omit<FaultRow, 'expected'> {
   readonly call: Call
   readonly when: When
   readonly expected: Expected
   readonly title: string
 }
 
-const cell = ({ follows: _, ...row }: FaultRow, call: Call, when: When, follows: Follows): Cell => {
-  const expected = follows(when)
-  return { ...row, call, when, expected, title: `${call}, ${when}: ${row.fault} -> ${expected.tag}` }
-}
+const matrixCase = (row: FaultRow, call: Call, when: When, expectedWhen: ExpectedWhen): MatrixCase => ({
+  ...row,
+  call,
+  when,
+  expected: expectedWhen(when),
+  title: `${call}, ${when}: ${row.fault}`
+})
 
 const CALLS: ReadonlyArray<Call> = ['createTask', 'getTaskResult']
 const WHENS: ReadonlyArray<When> = ['first', 'n-th', 'always']
 
-export const CELLS: ReadonlyArray<Cell> = FAULTS.flatMap((row) =>
+export const MATRIX: ReadonlyArray<MatrixCase> = FAULTS.flatMap((row) =>
   CALLS.flatMap((call) => {
-    const follows = row.follows[call]
-    return follows ? WHENS.map((when) => cell(row, call, when, follows)) : []
+    const expectedWhen = row.expected[call]
+    return expectedWhen ? WHENS.map((when) => matrixCase(row, call, when, expectedWhen)) : []
   })
 )
 
 /**
- * The emulator's rules. The n-th create is the second of three solves; the n-th poll comes after others that were
- * answered "processing". A lost create was paid for.
+ * The emulator's rules. The n-th createTask is that of the second of three solves; the n-th poll comes after polls that got
+ * "processing". A lost createTask was paid for.
  */
-export const rulesOf = ({ kind, call, when, fault, expected }: Cell): ReadonlyArray<string> => {
-  const before = call === 'getTaskResult' && when === 'n-th' ? [`${call}:first${onAsk.STRUCK[when] - 1}:never`] : []
+export const rulesOf = ({ kind, call, when, fault, expected }: MatrixCase): ReadonlyArray<FaultRule | string> => {
+  const nthPoll = onPoll.AFFECTED_POLL['n-th']
+  const before = call === 'getTaskResult' && when === 'n-th' ? [`${call}:first${nthPoll - 1}:never`] : []
   if (kind === 'connect' || kind === 'TLS') return before
-  const at = { first: 1, 'n-th': call === 'createTask' ? 2 : onAsk.STRUCK['n-th'], always: 'always' }[when]
+  const at = { first: 1, 'n-th': call === 'createTask' ? 2 : nthPoll, always: 'always' }[when]
   const billed = expected.tag === 'CreateUnknown' && expected.accepted === 1 ? 'billed+' : ''
-  return [...before, `${call}:${at}:${billed}${fault}`]
+  return [...before, ruleOf(`${call}:${at}:${billed}${fault}`)]
 }

@@ -1,9 +1,17 @@
-import { hurried, hurriedToDeadline, impatient, right, unlimited, type Expected, type Follows } from './outcomes.js'
+import {
+  hurried,
+  hurriedToDeadline,
+  shortTimeouts,
+  solved,
+  unlimited,
+  type Expected,
+  type ExpectedWhen
+} from './outcomes.js'
 
-// What follows from a fault on createTask, class by class. One task needs one poll here.
+// What is expected of a fault on createTask. A task needs one poll here.
 
-/** The right answer can be read all the same. */
-export const harmless: Follows = () => right
+/** The client can read the correct reply. */
+export const harmless: ExpectedWhen = () => solved
 
 const notCreated: Expected = {
   tag: 'NotCreated',
@@ -14,17 +22,17 @@ const notCreated: Expected = {
   pace: unlimited
 }
 
-/** It never left, so it is repeated, up to four times. */
-export const neverLeft =
-  (reason: 'dns' | 'connect'): Follows =>
+/** createTask was never sent, so it is tried up to four times. */
+export const neverSent =
+  (reason: 'dns' | 'connect'): ExpectedWhen =>
   (when) =>
-    when === 'always' ? { ...notCreated, beside: { reason, attempts: 4 }, pace: hurried } : { ...right, pace: hurried }
+    when === 'always' ? { ...notCreated, fields: { reason, attempts: 4 }, pace: hurried } : { ...solved, pace: hurried }
 
-/** It never left, and never will as long as the certificate is what it is. */
-export const distrusted: Follows = () => ({ ...notCreated, beside: { reason: 'tls', attempts: 1 } })
+/** createTask was never sent, and is not tried again, because the certificate stays what it is. */
+export const untrusted: ExpectedWhen = () => ({ ...notCreated, fields: { reason: 'tls', attempts: 1 } })
 
-/** It left, and its answer is lost or says nothing: here it was paid for, and it is never repeated. */
-export const lost: Follows = () => ({
+/** createTask was sent, and its reply is lost or not readable. Here it was paid for. It is never sent again. */
+export const lost: ExpectedWhen = () => ({
   tag: 'CreateUnknown',
   paid: 'unknown',
   creates: 1,
@@ -33,34 +41,34 @@ export const lost: Follows = () => ({
   pace: unlimited
 })
 
-/** The same for the client, but the service never took it. */
-export const lostUnread: Follows = (when) => ({ ...lost(when), accepted: 0 })
+/** The same for the client, but the service did not read the request. */
+export const lostUnread: ExpectedWhen = (when) => ({ ...lost(when), accepted: 0 })
 
-/** As `lost`, and the client has to end it. */
-export const tooSlow: Follows = (when) => ({ ...lost(when), pace: impatient, hangsUp: true })
+/** As `lost`, after the limit of the client. */
+export const tooSlow: ExpectedWhen = (when) => ({ ...lost(when), pace: shortTimeouts, clientDisconnects: true })
 
 const refusal: Expected = { tag: 'Refused', paid: 'no', creates: 1, accepted: 0, polls: 0, pace: unlimited }
 
-/** The service said no. */
+/** The service refused the task. */
 export const refused =
-  (kind: 'account' | 'request' | 'task' | 'unknown'): Follows =>
-  () => ({ ...refusal, beside: { kind } })
+  (kind: 'account' | 'request' | 'task' | 'unknown'): ExpectedWhen =>
+  () => ({ ...refusal, fields: { kind } })
 
-/** Nothing was created, the service asks for a wait. */
-export const later: Follows = (when) =>
+/** Nothing was created, and the service asks for a wait. */
+export const unavailable: ExpectedWhen = (when) =>
   when === 'always'
-    ? { ...refusal, beside: { kind: 'unavailable' }, creates: { atLeast: 2 }, pace: hurriedToDeadline }
-    : { ...right, creates: 2, pace: hurried }
+    ? { ...refusal, fields: { kind: 'unavailable' }, creates: { atLeast: 2 }, pace: hurriedToDeadline }
+    : { ...solved, creates: 2, pace: hurried }
 
-/** A 503 without a document is taken for that, and told as an assumption. */
-export const assumed: Follows = (when) => ({
-  ...later(when),
+/** A 503 without a document counts as `unavailable`, and the assumption is emitted as an event. */
+export const assumedNotCreated: ExpectedWhen = (when) => ({
+  ...unavailable(when),
   ...(when === 'always' && { paid: 'unknown' }),
-  assumes: true
+  assumesNotCreated: true
 })
 
-/** And here it was a wrong one. */
-export const assumedWrongly: Follows = (when) => ({
-  ...assumed(when),
+/** The same, but the assumption is wrong. */
+export const wronglyAssumed: ExpectedWhen = (when) => ({
+  ...assumedNotCreated(when),
   accepted: when === 'always' ? { atLeast: 2 } : 2
 })

@@ -1,26 +1,25 @@
 import {
   hurried,
-  impatient,
-  right,
+  shortTimeouts,
+  solved,
   toDeadline,
   toLateDeadline,
   unlimited,
   type Count,
   type Expected,
-  type Follows,
+  type ExpectedWhen,
   type When
 } from './outcomes.js'
 
-// What follows from a fault on getTaskResult, class by class.
+// What is expected of a fault on getTaskResult.
 
-/** The poll that a fault strikes; those before it are answered "processing". */
-export const STRUCK: Readonly<Record<When, number>> = { first: 1, 'n-th': 3, always: 1 }
+/** The number of the poll that is affected; the polls before it get "processing". */
+export const AFFECTED_POLL: Readonly<Record<When, number>> = { first: 1, 'n-th': 3, always: 1 }
 
-/** The right answer can be read all the same. */
-export const harmless: Follows = (when) => ({ ...right, polls: STRUCK[when] })
+/** The client can read the correct reply. */
+export const harmless: ExpectedWhen = (when) => ({ ...solved, polls: AFFECTED_POLL[when] })
 
-// The struck poll costs just itself.
-const oneMore = (when: When): Expected => ({ ...right, polls: STRUCK[when] + 1 })
+const oneMore = (when: When): Expected => ({ ...solved, polls: AFFECTED_POLL[when] + 1 })
 
 const ended = (tag: 'TimedOut' | 'BadReply' | 'TaskFailed', polls: Count): Expected => ({
   tag,
@@ -31,49 +30,49 @@ const ended = (tag: 'TimedOut' | 'BadReply' | 'TaskFailed', polls: Count): Expec
   pace: unlimited
 })
 
-/** It never left: the service sees only the other polls. */
-export const neverLeft: Follows = (when) =>
-  when === 'always' ? { ...ended('TimedOut', 0), pace: toDeadline } : { ...right, polls: STRUCK[when] }
+/** The affected polls are never sent, so the service counts only the others. */
+export const neverSent: ExpectedWhen = (when) =>
+  when === 'always' ? { ...ended('TimedOut', 0), pace: toDeadline } : { ...solved, polls: AFFECTED_POLL[when] }
 
-/** The same, found out by a timer of undici's that ticks once a second. */
-export const neverLeftLate: Follows = (when) => ({
-  ...neverLeft(when),
+/** The same, found out by a timer of undici that ticks once a second. */
+export const neverSentAfterSeconds: ExpectedWhen = (when) => ({
+  ...neverSent(when),
   pace: when === 'always' ? toLateDeadline : unlimited
 })
 
-/** It costs the poll, however often. */
-export const costs: Follows = (when) =>
+/** The affected poll is repeated, without a limit other than the deadline. */
+export const repeated: ExpectedWhen = (when) =>
   when === 'always' ? { ...ended('TimedOut', { atLeast: 2 }), pace: toDeadline } : oneMore(when)
 
-/** As `costs`, and the next poll waits as long as the service asks for: here for more than the deadline. */
-export const heeds: Follows = (when) =>
+/** As `repeated`, after the wait that the service asks for, which here is longer than the deadline. */
+export const repeatedAfterWait: ExpectedWhen = (when) =>
   when === 'always' ? { ...ended('TimedOut', 1), pace: toDeadline } : { ...oneMore(when), pace: hurried }
 
-/** As `costs`, and the client has to end it: on a slow machine it may end a good answer as well. */
-export const tooSlow: Follows = (when) => ({
-  ...costs(when),
-  polls: { atLeast: STRUCK[when] + 1 },
-  pace: impatient,
-  hangsUp: true
+/** As `repeated`, after the limit of the client. On a slow machine the client may end a correct reply as well. */
+export const tooSlow: ExpectedWhen = (when) => ({
+  ...repeated(when),
+  polls: { atLeast: AFFECTED_POLL[when] + 1 },
+  pace: shortTimeouts,
+  clientDisconnects: true
 })
 
-/** Not ready: asked on and on. */
-export const goesOn: Follows = (when) => costs(when)
+/** The task is not ready, so it is polled again. */
+export const notReady: ExpectedWhen = (when) => repeated(when)
 
-/** It costs the poll, and three in a run end the asking. */
-export const outside: Follows = (when) => (when === 'always' ? ended('BadReply', 3) : oneMore(when))
+/** The affected poll is repeated, and the third violation in a row ends the task. */
+export const violation: ExpectedWhen = (when) => (when === 'always' ? ended('BadReply', 3) : oneMore(when))
 
-/** Nobody knows what it means: three in a row end the task. */
-export const unknownCode: Follows = (when) =>
-  when === 'always' ? { ...ended('TaskFailed', 3), beside: { kind: 'unknown' } } : oneMore(when)
+/** The affected poll is repeated, and the third unknown error in a row ends the task. */
+export const unknownCode: ExpectedWhen = (when) =>
+  when === 'always' ? { ...ended('TaskFailed', 3), fields: { kind: 'unknown' } } : oneMore(when)
 
 /** The service ended the task. */
-export const final =
-  (kind: 'account' | 'request' | 'task'): Follows =>
-  (when) => ({ ...ended('TaskFailed', STRUCK[when]), beside: { kind } })
+export const failed =
+  (kind: 'account' | 'request' | 'task'): ExpectedWhen =>
+  (when) => ({ ...ended('TaskFailed', AFFECTED_POLL[when]), fields: { kind } })
 
-/** A service that lags behind for the first ten seconds, which pass in a hurry; then the task is gone. */
-export const gone: Follows = (when) =>
+/** A new task may be unknown for ten seconds, which pass quickly here; after that it has failed. */
+export const notFound: ExpectedWhen = (when) =>
   when === 'always'
-    ? { ...ended('TaskFailed', { atLeast: 2 }), beside: { kind: 'task' }, pace: hurried }
+    ? { ...ended('TaskFailed', { atLeast: 2 }), fields: { kind: 'task' }, pace: hurried }
     : oneMore(when)

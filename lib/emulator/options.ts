@@ -1,0 +1,82 @@
+import { randomInt } from 'node:crypto'
+import { MAX_TIMER_MS } from './response.js'
+import type { FaultRule } from './rules.js'
+
+/**
+ * The client key that an emulator accepts unless it is given another one. It belongs to no account.
+ *
+ * @since 0.1.0
+ */
+export const EMULATOR_KEY = 'emulator-client-key'
+
+/**
+ * How an emulator behaves. Durations are in milliseconds.
+ *
+ * @since 0.1.0
+ */
+export interface EmulatorOptions {
+  /** Port on 127.0.0.1. @defaultValue `0`, any free one */
+  readonly port?: number | undefined
+  /** What the paths of the calls start with, such as `/v1`. @defaultValue `''` */
+  readonly basePath?: string | undefined
+  /** The only client key that is accepted. @defaultValue {@link EMULATOR_KEY} */
+  readonly clientKey?: string | undefined
+  /** From createTask to the solution; each task draws its own duration from a range. @defaultValue `[5_000, 15_000]` */
+  readonly readyAfterMs?: number | readonly [min: number, max: number] | undefined
+  /** From createTask to the moment from which the task is unknown. @defaultValue `Infinity` */
+  readonly forgetAfterMs?: number | undefined
+  /** The same seed gives the same ids, tokens, durations and shares, task by task. @defaultValue a random one */
+  readonly seed?: number | undefined
+  /** What goes wrong, as rules or in the form of the command line (`createTask:1:reset`). @defaultValue nothing */
+  readonly faults?: ReadonlyArray<FaultRule | string> | undefined
+  /** After how long an idle connection is closed, without notice; `0` keeps it open. @defaultValue `5_000` */
+  readonly idleMs?: number | undefined
+  /** Delay of every reply. @defaultValue `0` */
+  readonly latencyMs?: number | undefined
+  /** Further types of tasks, each with a function from the task as it was sent to its solution. @defaultValue none */
+  readonly solutions?: Readonly<Record<string, (task: Readonly<Record<string, unknown>>) => unknown>> | undefined
+}
+
+/** The options with every default filled in. */
+export interface ResolvedOptions {
+  readonly port: number
+  readonly basePath: string
+  readonly clientKey: string
+  readonly readyAfterMs: readonly [min: number, max: number]
+  readonly forgetAfterMs: number
+  readonly seed: number
+  readonly faults: ReadonlyArray<FaultRule | string>
+  readonly idleMs: number
+  readonly latencyMs: number
+  readonly solutions: NonNullable<EmulatorOptions['solutions']>
+}
+
+/** Fills in the defaults; throws an `Error` that names a bad option. */
+export const resolveOptions = (options: EmulatorOptions): ResolvedOptions => {
+  const { port = 0, basePath = '', clientKey = EMULATOR_KEY, forgetAfterMs = Infinity, idleMs = 5_000 } = options
+  const {
+    readyAfterMs = [5_000, 15_000],
+    latencyMs = 0,
+    seed = randomInt(2 ** 32),
+    faults = [],
+    solutions = {}
+  } = options
+  const [min, max] = typeof readyAfterMs === 'number' ? [readyAfterMs, readyAfterMs] : readyAfterMs
+  if (!/^(\/[^/?#]+)*$/.test(basePath)) throw new Error(`basePath: expected '' or a path like '/v1', not '${basePath}'`)
+  if (!(min >= 0 && min <= max))
+    throw new Error('readyAfterMs: expected a number from 0, or [min, max] of such numbers')
+  if (![idleMs, latencyMs].every((ms) => ms >= 0 && ms <= MAX_TIMER_MS))
+    throw new Error(`idleMs and latencyMs: expected numbers from 0 to ${MAX_TIMER_MS}`)
+  return {
+    port,
+    basePath,
+    clientKey,
+    readyAfterMs: [min, max],
+    forgetAfterMs,
+    seed,
+    faults,
+    idleMs,
+    latencyMs,
+    solutions
+  }
+}

@@ -1,0 +1,127 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
+import {
+  acceptTask,
+  createEnded,
+  findTask,
+  now,
+  openLedger,
+  pollArrived,
+  pollEnded,
+  type Ledger,
+  type LedgerTask
+} from './ledger.js'
+import type { ResolvedOptions } from './options.js'
+import {
+  RECAPTCHA_V2,
+  created,
+  inState,
+  readBody,
+  ready,
+  refusal,
+  refuse,
+  refuseHead,
+  taskOf,
+  type Account,
+  type Call,
+  type HttpRefusal,
+  type JsonObject
+} from './protocol.js'
+import { actAfter, onceSettled, sendHtml, sendJson } from './response.js'
+import { readRules, type CheckedFault, type CheckedRule, type FindRule } from './rules.js'
+import { seededTaskId, seededToken } from './seeded.js'
+
+/** The emulated service: the ledger determines the correct reply, and a fault may replace it. */
+export class Service {
+  readonly ledger: Ledger
+  readonly #options: ResolvedOptions
+  readonly #account: Account
+  readonly #findRule: FindRule
+  #connections = 0
+  #creates = 0
+
+  constructor(options: ResolvedOptions) {
+    const { clientKey, faults, seed, solutions } = options
+    const isKnownType = (type: string) => type === RECAPTCHA_V2 || Object.hasOwn(solutions, type)
+    this.ledger = openLedger(options)
+    this.#options = options
+    this.#account = { clientKey, isKnownType }
+    this.#findRule = readRules(faults, seed)
+  }
+
+  connect(socket: Socket): void {
+    const rule = this.#findRule('connection', (this.#connections += 1))
+    if (rule?.fault.name === 'reset') socket.resetAndDestroy()
+    else if (rule) socket.destroySoon()
+  }
+
+  handle(req: IncomingMessage, res: ServerResponse): void {
+    const arrivedAt = now()
+    const call = this.#callOf(String(req.url))
+    this.ledger.requests[call ?? 'other'] += 1
+    const refuseByHttp = ({ status, reason }: HttpRefusal) => {
+      if (call === 'createTask') this.ledger.totals.refused += 1
+      actAfter(res, this.#options.latencyMs, () => sendHtml(res, status, reason))
+    }
+    const refused = refuseHead(req, call)
+    if (refused) return refuseByHttp(refused)
+    if (call === 'getTaskResult')
+      return readBody(req, (body) => this.#getTaskResult(res, body, arrivedAt), refuseByHttp)
+    const nth = (this.#creates += 1)
+    const rule = this.#findRule('createTask', nth)
+    if (rule?.fault.name === 'reset-unread' && !rule.billed) {
+      this.ledger.totals.refused += 1
+      return void req.socket.resetAndDestroy()
+    }
+    readBody(req, (body) => this.#createTask(res, body, nth, rule), refuseByHttp)
+  }
+
+  #callOf(url: string): Call | undefined {
+    const { basePath } = this.#options
+    const path = url.replace(/\?.*$/s, '')
+    return path.startsWith(basePath) ? CALLS.get(path.slice(basePath.length)) : undefined
+  }
+
+  #createTask(res: ServerResponse, body: JsonObject, nth: number, rule: CheckedRule | undefined): void {
+    const { ledger } = this
+    const fault = rule?.fault
+    const refused = refuse('createTask', body, this.#account)
+    if (refused || (rule && !rule.fault.isReadable && !rule.billed)) {
+      ledger.totals.refused += 1
+      // The fault gets a correct reply all the same, with the id of no task.
+      return this.#reply(res, refused ?? created(seededTaskId(this.#options.seed, -nth)), fault)
+    }
+    const finalFaultOf = (taskNth: number) => this.#findRule('task', taskNth)?.fault
+    const task = acceptTask(ledger, taskOf(body), finalFaultOf, fault?.name === 'numeric-id')
+    onceSettled(res, (isComplete) => createEnded(ledger, task, isComplete && fault?.isReadable !== false))
+    this.#reply(res, created(task.taskId), fault)
+  }
+
+  #getTaskResult(res: ServerResponse, body: JsonObject, arrivedAt: number): void {
+    const { ledger } = this
+    const refused = refuse('getTaskResult', body, this.#account)
+    const task = findTask(ledger, body.taskId)
+    if (refused || !task) return this.#reply(res, refused ?? refusal('ERROR_TASKID_INVALID', 'there is no such task'))
+    pollArrived(ledger, task, arrivedAt)
+    const isReady = task.readyAt <= now()
+    const rule = this.#findRule('getTaskResult', task.polls, task.nth)
+    const fault = rule?.fault ?? (isReady ? task.finalFault : undefined)
+    onceSettled(res, (isComplete) => pollEnded(ledger, task, isComplete && isReady && fault?.isReadable !== false))
+    this.#reply(res, isReady ? ready(this.#solutionOf(task)) : inState('processing'), fault)
+  }
+
+  #solutionOf({ task, nth }: LedgerTask): unknown {
+    const { seed, solutions } = this.#options
+    return solutions[String(task.type)]?.(task) ?? { gRecaptchaResponse: seededToken(seed, nth) }
+  }
+
+  #reply(res: ServerResponse, correctReply: JsonObject, fault?: CheckedFault): void {
+    const { clientKey, latencyMs } = this.#options
+    actAfter(res, latencyMs, () => (fault ? fault.send({ res, correctReply, clientKey }) : sendJson(res, correctReply)))
+  }
+}
+
+const CALLS: ReadonlyMap<string, Call> = new Map([
+  ['/createTask', 'createTask'],
+  ['/getTaskResult', 'getTaskResult']
+])
