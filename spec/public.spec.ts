@@ -31,15 +31,15 @@ import * as emulator from 'rx-captcha/emulator'
 import * as journal from 'rx-captcha/journal'
 import * as testing from 'rx-captcha/testing'
 
-/** The names of types that a module exports, as its text says. */
+/** The names of the types that a module exports, read from its source. */
 const typesOf = (file: string): ReadonlyArray<string> => {
   const path = join(__dirname, '..', 'lib', file)
   const names: string[] = []
-  const read = ts.createSourceFile(path, readFileSync(path, 'utf8'), ts.ScriptTarget.Latest)
-  for (const node of read.statements) {
+  const source = ts.createSourceFile(path, readFileSync(path, 'utf8'), ts.ScriptTarget.Latest)
+  for (const node of source.statements) {
     if (ts.isExportDeclaration(node) && node.exportClause && ts.isNamedExports(node.exportClause)) {
       const { elements } = node.exportClause
-      names.push(...elements.filter((one) => node.isTypeOnly || one.isTypeOnly).map(({ name }) => name.text))
+      names.push(...elements.filter((element) => node.isTypeOnly || element.isTypeOnly).map(({ name }) => name.text))
     }
     if (ts.isExportDeclaration(node) && !node.exportClause) names.push('*')
     const isType = ts.isInterfaceDeclaration(node) || ts.isTypeAliasDeclaration(node)
@@ -48,9 +48,9 @@ const typesOf = (file: string): ReadonlyArray<string> => {
   return names.sort()
 }
 
-const written = (names: string): ReadonlyArray<string> => names.trim().split(/\s+/).sort()
+const namesIn = (names: string): ReadonlyArray<string> => names.trim().split(/\s+/).sort()
 
-describe('the names of', () => {
+describe('the exports of', () => {
   const entries: ReadonlyArray<readonly [string, object, string, values: string, types: string]> = [
     [
       'rx-captcha',
@@ -68,24 +68,24 @@ describe('the names of', () => {
       emulator,
       'emulator/index.ts',
       'EMULATOR_KEY faultNames startEmulator',
-      'Counters Emulator EmulatorOptions Fault FaultRule TaskRecord When'
+      'Counters Emulator EmulatorOptions Fault FaultName FaultReply FaultRule TaskRecord When'
     ],
     ['rx-captcha/journal', journal, 'journal/index.ts', 'JournalError fileJournal', 'FileJournal']
   ]
 
-  it.each(entries)('%s are these values and no others', (_, module, _file, values) => {
-    expect(Object.keys(module).sort()).toStrictEqual(written(values))
+  it.each(entries)('%s are exactly the listed values', (_, module, _file, values) => {
+    expect(Object.keys(module).sort()).toStrictEqual(namesIn(values))
   })
 
-  it.each(entries)('%s are these types and no others', (_, _module, file, _values, types) => {
-    expect(typesOf(file)).toStrictEqual(written(types))
+  it.each(entries)('%s are exactly the listed types', (_, _module, file, _values, types) => {
+    expect(typesOf(file)).toStrictEqual(namesIn(types))
   })
 })
 
-describe('loading', () => {
+describe('importing', () => {
   const heavy = ['commander', 'cli-progress', 'proper-lockfile', 'rx-captcha/emulator']
 
-  /** Which of the heavy modules are loaded along, in a fresh registry. */
+  /** The heavy modules that are loaded with an entry, in a fresh module registry. */
   const loadedWith = (entry: string): ReadonlyArray<string> => {
     const loaded: string[] = []
     jest.isolateModules(() => {
@@ -102,7 +102,7 @@ describe('loading', () => {
   }
 
   it.each(['rx-captcha', 'rx-captcha/testing'])(
-    '%s loads neither the command nor the emulator nor the journal',
+    '%s loads neither the command line nor the emulator nor the journal',
     (entry) => {
       expect(loadedWith(entry)).toStrictEqual([])
     }
@@ -112,12 +112,12 @@ describe('loading', () => {
     ['../lib/cli/run.ts', ['cli-progress', 'commander']],
     ['./support/raw-http.ts', ['rx-captcha/emulator']],
     ['rx-captcha/journal', ['proper-lockfile']]
-  ])('%s loads, as a check of this check, %j', (entry, loaded) => {
+  ])('%s loads %j, which shows that the check above can fail', (entry, loaded) => {
     expect(loadedWith(entry)).toStrictEqual(loaded)
   })
 })
 
-/* eslint-disable @typescript-eslint/no-unnecessary-type-parameters -- only two such functions tell an inner `any` apart */
+/* eslint-disable @typescript-eslint/no-unnecessary-type-parameters -- only two such functions distinguish an inner `any` */
 type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false
 /* eslint-enable @typescript-eslint/no-unnecessary-type-parameters */
 
@@ -130,21 +130,21 @@ const isOf =
   <Actual>(_value: Actual, same: Same<Actual, Expected>): boolean =>
     same
 
-describe('types', () => {
+describe('the public types', () => {
   const post = () => NEVER
   const solver = createSolver({ clientKey: 'a-client-key', post })
   const fields = { websiteURL: 'https://example.com', websiteKey: 'site-key' }
   const ref: TaskRef = { taskId: 'task-1', createdAt: 0 }
   const counted = defineTask({ type: 'CountTask', fields: t.type({ n: t.number }), solution: t.number })
 
-  it('tell the solution of a solve', () => {
+  it('hold the type of the solution in the result of a solve', () => {
     const solving = solver.solve(recaptchaV2(fields))
-    const telling = solver.solveWithProgress(counted({ n: 1 }))
+    const events = solver.solveWithProgress(counted({ n: 1 }))
     expect(isOf<Observable<E.Either<SolveError, Solved<RecaptchaV2Solution>>>>()(solving, true)).toBe(true)
-    expect(isOf<Observable<TaskEvent<number>>>()(telling, true)).toBe(true)
+    expect(isOf<Observable<TaskEvent<number>>>()(events, true)).toBe(true)
   })
 
-  it('tell the solution of a task that is resumed by its kind, or by the task itself', () => {
+  it('hold the type of the solution if a task is resumed by its kind, or by the task itself', () => {
     const byKind = solver.resume(recaptchaV2, ref)
     const byTask = solver.resume(counted({ n: 1 }), ref)
     const once = solver.getTaskResult(counted, ref)
@@ -153,24 +153,24 @@ describe('types', () => {
     expect(isOf<Observable<E.Either<SolveError, TaskState<number>>>>()(once, true)).toBe(true)
   })
 
-  it('tell the reference that createTask gives', () => {
+  it('hold the reference in the result of createTask', () => {
     const creating = solver.createTask(counted({ n: 1 }))
     expect(isOf<Observable<E.Either<SolveError, TaskRef>>>()(creating, true)).toBe(true)
   })
 
-  it('let members be passed unbound', () => {
+  it('allow members to be passed unbound', () => {
     const solved = of(recaptchaV2(fields)).pipe(mergeMap(solver.solve, 20))
     expect(isOf<Observable<E.Either<SolveError, Solved<RecaptchaV2Solution>>>>()(solved, true)).toBe(true)
   })
 
-  it('make of tasks of mixed kinds a union of solutions', () => {
+  it('make a union of the solutions of different kinds', () => {
     const tasks = [recaptchaV2(fields), counted({ n: 1 })]
     expect(isOf<TaskSpec<RecaptchaV2Solution> | TaskSpec<number>>()(tasks[0]!, true)).toBe(true)
     expect(isSame<SolutionOf<TaskSpec<string> | TaskSpec<number>>, string | number>(true)).toBe(true)
     expect(isSame<SolutionOf<string>, never>(true)).toBe(true)
   })
 
-  it('go through the operators', () => {
+  it('are kept by the operators', () => {
     const source = solver.solve(counted({ n: 1 }))
     const thrown = source.pipe(retryLeft({ count: 1 }), orThrow())
     const task = toTaskEither(source)
@@ -178,13 +178,13 @@ describe('types', () => {
     expect(isOf<TE.TaskEither<SolveError, Solved<number>>>()(task, true)).toBe(true)
   })
 
-  it('take values of the environment as options', () => {
+  it('accept environment variables as options', () => {
     const { NO_SUCH_KEY, NO_SUCH_URL } = process.env
     const options: SolverOptions = { clientKey: NO_SUCH_KEY ?? 'a-client-key', baseUrl: NO_SUCH_URL }
     expect(() => createSolver(options)).not.toThrow()
   })
 
-  it('take undefined for every optional field', () => {
+  it('accept undefined for every optional field', () => {
     const none: { readonly [K in keyof Omit<Required<SolverOptions>, 'clientKey'>]: undefined } = {
       ...{ baseUrl: undefined, pollEveryMs: undefined, giveUpAfterMs: undefined, createTimeoutMs: undefined },
       ...{ resultTimeoutMs: undefined, createsPerSecond: undefined, maxReplyBytes: undefined, meaningOf: undefined },
@@ -194,8 +194,8 @@ describe('types', () => {
     expect(() => solver.withOptions({ label: undefined, giveUpAfterMs: undefined })).not.toThrow()
   })
 
-  it('close the set of errors: a switch needs no default', () => {
-    const worth = (error: SolveError): string => {
+  it('close the set of errors, so that a switch needs no default', () => {
+    const paidOrTaskId = (error: SolveError): string => {
       switch (error._tag) {
         case 'InvalidTask':
         case 'NotCreated':
@@ -210,25 +210,25 @@ describe('types', () => {
           return error.ref.taskId
       }
     }
-    expect(worth({ _tag: 'Interrupted', paid: 'yes', ref })).toBe('task-1')
+    expect(paidOrTaskId({ _tag: 'Interrupted', paid: 'yes', ref })).toBe('task-1')
   })
 
-  it('give every paid error its reference', () => {
+  it('give every paid error a reference', () => {
     type Paid = Extract<SolveError, { readonly paid: 'yes' }>
     const refOf = (error: Paid): TaskRef => error.ref
     expect(isSame<Paid['_tag'], 'TaskFailed' | 'BadReply' | 'TimedOut' | 'Interrupted'>(true)).toBe(true)
     expect(refOf({ _tag: 'Interrupted', paid: 'yes', ref })).toBe(ref)
   })
 
-  it('make kinds that fit what takes one', () => {
+  it('allow a kind of defineTask wherever a TaskKind is expected', () => {
     const kind: TaskKind<{ n: number }, number> = counted
     const spec: TaskSpec<number> = kind({ n: 1 })
     expect(spec.type).toBe('CountTask')
   })
 
-  it('refuse wrong calls', () => {
+  it('reject wrong calls', () => {
     const wrong = (error: SolveError): ReadonlyArray<unknown> => [
-      // @ts-expect-error a key is needed
+      // @ts-expect-error a client key is required
       createSolver({}),
       // @ts-expect-error durations are numbers
       createSolver({ clientKey: 'a-client-key', pollEveryMs: '3000' }),
@@ -246,27 +246,27 @@ describe('types', () => {
       solver.solve(fields),
       // @ts-expect-error a kind is not a task
       solver.solve(recaptchaV2),
-      // @ts-expect-error an id alone is no reference
+      // @ts-expect-error an id is not a reference
       solver.resume(recaptchaV2, 'task-1'),
-      // @ts-expect-error a kind is needed to read the answer
+      // @ts-expect-error a kind is required to read the reply
       solver.resume(ref),
-      // @ts-expect-error a scope has no key of its own
+      // @ts-expect-error withOptions takes no client key
       solver.withOptions({ clientKey: 'a-client-key' }),
-      // @ts-expect-error it is 'no', 'unknown' or 'yes'
+      // @ts-expect-error paid is 'no', 'unknown' or 'yes'
       error.paid === true,
       // @ts-expect-error no such tag
       error._tag === 'Timeout',
-      // @ts-expect-error not every error has one
+      // @ts-expect-error not every error has a reference
       error.ref,
-      // @ts-expect-error a count is needed
+      // @ts-expect-error a count is required
       retryLeft({}),
-      // @ts-expect-error only errors of a solve
+      // @ts-expect-error explain takes the errors of a solve only
       explain(new Error('x')),
       // @ts-expect-error no such advice
       advise(error) === 'retry',
       // @ts-expect-error the codec has to encode to JSON
       defineTask({ type: 'T', fields: t.type({ at: t.bigint }), solution: t.string }),
-      // @ts-expect-error an error is read, not changed
+      // @ts-expect-error errors are read-only
       (error.paid = 'no')
     ]
     expect(wrong).toBeInstanceOf(Function) // compiled, not run
@@ -274,7 +274,7 @@ describe('types', () => {
 })
 
 describe('InvalidOptions', () => {
-  it('is what createSolver throws at once', () => {
+  it('is thrown by createSolver at once', () => {
     expect(() => createSolver({ clientKey: 'short' })).toThrow(InvalidOptions)
   })
 })

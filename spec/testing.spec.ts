@@ -10,17 +10,17 @@ const script = (create: ReadonlyArray<Scripted>, poll: ReadonlyArray<Scripted> =
   '/getTaskResult': poll
 })
 
-/** All that a scripted network tells of one call, and when. */
-const toldOf = (entry: Scripted): ReadonlyArray<readonly [at: number, NetworkEvent | 'end']> => {
+/** The events of one call on a scripted network, with their times. */
+const eventsOf = (entry: Scripted): ReadonlyArray<readonly [at: number, NetworkEvent | 'end']> => {
   const scheduler = new VirtualTimeScheduler()
   const { post } = scriptedPost(script([entry]), scheduler)
-  const told: [number, NetworkEvent | 'end'][] = []
+  const events: [number, NetworkEvent | 'end'][] = []
   post('/createTask', null).subscribe({
-    next: (wire) => told.push([scheduler.now(), wire]),
-    complete: () => told.push([scheduler.now(), 'end'])
+    next: (event) => events.push([scheduler.now(), event]),
+    complete: () => events.push([scheduler.now(), 'end'])
   })
   scheduler.flush()
-  return told
+  return events
 }
 
 describe('scriptedPost', () => {
@@ -28,7 +28,7 @@ describe('scriptedPost', () => {
 
   it.each<readonly [string, Scripted, ReadonlyArray<readonly [number, NetworkEvent | 'end']>]>([
     [
-      'a document',
+      'a reply with a document',
       { document: { a: 1 } },
       [
         [0, sent],
@@ -37,7 +37,7 @@ describe('scriptedPost', () => {
       ]
     ],
     [
-      'a text',
+      'a reply with another body',
       { body: '<html>', status: 502 },
       [
         [0, sent],
@@ -46,7 +46,7 @@ describe('scriptedPost', () => {
       ]
     ],
     [
-      'an answer after a while',
+      'a delayed reply',
       { document: 1, afterMs: 70, retryAfterMs: 5 },
       [
         [0, sent],
@@ -64,7 +64,7 @@ describe('scriptedPost', () => {
       ]
     ],
     [
-      'a failure before anything left',
+      'a failure before anything is sent',
       { failed: { code: 'ECONNRESET' }, sent: false, afterMs: 3 },
       [
         [3, { _tag: 'Failed', cause }],
@@ -72,8 +72,8 @@ describe('scriptedPost', () => {
       ]
     ],
     ['silence', { silent: true }, [[0, sent]]]
-  ])('plays %s', (_, entry, told) => {
-    expect(toldOf(entry)).toStrictEqual(told)
+  ])('plays %s', (_, entry, events) => {
+    expect(eventsOf(entry)).toStrictEqual(events)
   })
 
   const bodies = async (
@@ -82,21 +82,21 @@ describe('scriptedPost', () => {
     poll: ReadonlyArray<Scripted>
   ) => {
     const { post } = scriptedPost(script(create, poll), new VirtualTimeScheduler())
-    const seen: unknown[] = []
+    const received: unknown[] = []
     for (const path of posts) {
-      const [, answer] = await firstValueFrom(post(path, null).pipe(toArray()))
-      seen.push(answer?._tag === 'Reply' && answer.body)
+      const [, reply] = await firstValueFrom(post(path, null).pipe(toArray()))
+      received.push(reply?._tag === 'Reply' && reply.body)
     }
-    return seen
+    return received
   }
 
-  it('answers each path in the order of its script, the last entry again and again', async () => {
+  it('replies to each path in the order of its script, and repeats the last entry', async () => {
     const posts = ['/createTask', '/getTaskResult', '/getTaskResult', '/createTask', '/getTaskResult'] as const
-    const seen = await bodies(posts, [{ body: 'c1' }, { body: 'c2' }], [{ body: 'a1' }, { body: 'a2' }])
-    expect(seen).toStrictEqual(['c1', 'a1', 'a2', 'c2', 'a2'])
+    const received = await bodies(posts, [{ body: 'c1' }, { body: 'c2' }], [{ body: 'a1' }, { body: 'a2' }])
+    expect(received).toStrictEqual(['c1', 'a1', 'a2', 'c2', 'a2'])
   })
 
-  it('tells what was asked, when it was', () => {
+  it('lists each call when it is subscribed to', () => {
     const { post, calls } = scriptedPost(script([replies.created()]), new VirtualTimeScheduler())
     const call = post('/createTask', { a: 1 })
     expect(calls).toStrictEqual([])
@@ -104,7 +104,7 @@ describe('scriptedPost', () => {
     expect(calls).toStrictEqual([{ path: '/createTask', body: { a: 1 } }])
   })
 
-  it('errors on a path without a script', async () => {
+  it('errors for a path without a script', async () => {
     const { post } = scriptedPost(script([replies.created()]), new VirtualTimeScheduler())
     await expect(firstValueFrom(post('/getTaskResult', null))).rejects.toThrow(
       'the script has no reply to /getTaskResult'
@@ -112,10 +112,10 @@ describe('scriptedPost', () => {
   })
 
   it(
-    'carries a whole solve in virtual time',
+    'serves a whole solve in virtual time',
     marbles(({ expectObservable }, scheduler) => {
-      const asked = [replies.processing(), replies.ready('a-token')]
-      const { post } = scriptedPost(script([replies.created('id-1')], asked), scheduler)
+      const polls = [replies.processing(), replies.ready('a-token')]
+      const { post } = scriptedPost(script([replies.created('id-1')], polls), scheduler)
       const solver = createSolver({ clientKey: 'a-client-key', post, scheduler })
       const solved = {
         ref: { taskId: 'id-1', createdAt: 0 },
@@ -132,7 +132,7 @@ describe('scriptedPost', () => {
   )
 })
 
-describe('answers', () => {
+describe('replies', () => {
   const none = { errorCode: null, errorDescription: null }
 
   it.each([
@@ -150,8 +150,12 @@ describe('answers', () => {
       { errorId: 0, ...none, solution: { gRecaptchaResponse: 't' }, status: 'ready' }
     ],
     ['refused', replies.refused('ERROR_X'), { errorId: 1, errorCode: 'ERROR_X', errorDescription: '' }],
-    ['refused in words', replies.refused('ERROR_X', 'no'), { errorId: 1, errorCode: 'ERROR_X', errorDescription: 'no' }]
-  ])('are as documented: %s', (_, scripted, document) => {
+    [
+      'refused with a description',
+      replies.refused('ERROR_X', 'no'),
+      { errorId: 1, errorCode: 'ERROR_X', errorDescription: 'no' }
+    ]
+  ])('are the documented ones: %s', (_, scripted, document) => {
     expect(scripted).toStrictEqual({ document })
   })
 })
@@ -159,7 +163,7 @@ describe('answers', () => {
 describe('outcomes', () => {
   const error: SolveError = { _tag: 'InvalidTask', paid: 'no', problems: [] }
 
-  it('are solved, of a task that may be given', () => {
+  it('may be a solution, with a default or a given reference', () => {
     expect(outcomes.solved('x')).toStrictEqual(
       E.right({ ref: { taskId: 'task-1', createdAt: 0 }, solution: 'x', readyAt: 0 })
     )
@@ -167,7 +171,7 @@ describe('outcomes', () => {
     expect(outcomes.solved('x', ref)).toStrictEqual(E.right({ ref, solution: 'x', readyAt: 70 }))
   })
 
-  it('are failed', () => {
+  it('may be an error', () => {
     expect(outcomes.failed(error)).toStrictEqual(E.left(error))
   })
 })
@@ -176,7 +180,7 @@ describe('stubSolver', () => {
   const task = recaptchaV2({ websiteURL: 'https://example.com', websiteKey: 'site-key' })
   const ref = { taskId: 'task-1', createdAt: 0 }
 
-  it('has the members that are given', async () => {
+  it('has the given members', async () => {
     const outcome = outcomes.failed({ _tag: 'Interrupted', paid: 'yes', ref })
     const solver = stubSolver({ solve: () => of(outcome) })
     await expect(firstValueFrom(solver.solve(task))).resolves.toBe(outcome)
@@ -189,16 +193,16 @@ describe('stubSolver', () => {
     ['resumeWithProgress', () => stubSolver({}).resumeWithProgress(task, ref)],
     ['createTask', () => stubSolver({}).createTask(task)],
     ['getTaskResult', () => stubSolver({}).getTaskResult(task, ref)]
-  ])('throws where %s is called and was not given', (name, call) => {
+  ])('throws if %s is called but was not given', (name, call) => {
     expect(call).toThrow(`stubSolver: ${name} was called but not given`)
   })
 
-  it('is itself with other options', () => {
+  it('returns itself from withOptions', () => {
     const solver = stubSolver({})
     expect(solver.withOptions({ label: 'x' })).toBe(solver)
   })
 
-  it('tells nothing, and closes with nothing open', async () => {
+  it('has no orphans and no events, and its close resolves with none', async () => {
     const solver = stubSolver({})
     await expect(firstValueFrom(solver.orphans.pipe(toArray()))).resolves.toStrictEqual([])
     await expect(firstValueFrom(solver.events.pipe(toArray()))).resolves.toStrictEqual([])

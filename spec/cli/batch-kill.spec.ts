@@ -7,9 +7,9 @@ import { EMULATOR_KEY, type Emulator } from 'rx-captcha/emulator'
 import { built } from '../support/built.js'
 import { drawsOf } from '../support/chaos/seeded.js'
 import { emulators } from '../support/raw-http.js'
-import { progressOf, soakOf } from '../support/long-run.js'
+import { progressOf, longRunOf } from '../support/long-run.js'
 
-const { count: kills, seed, timeoutMs } = soakOf('KILL', 6)
+const { count: kills, seed, timeoutMs } = longRunOf('KILL', 6)
 const IS_LONG = kills > 10
 const ITEMS = IS_LONG ? 500 : 80
 const KILLS_A_BATCH = IS_LONG ? 20 : 6

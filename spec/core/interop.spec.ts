@@ -9,7 +9,7 @@ import { marbles } from '../support/marbles.js'
 type Outcome = E.Either<SolveError, string>
 
 const busy: SolveError = { _tag: 'Refused', paid: 'no', status: 429, kind: 'unavailable' }
-const late: SolveError = {
+const timedOut: SolveError = {
   _tag: 'TimedOut',
   paid: 'yes',
   ref: { taskId: 'task-1', createdAt: 0 },
@@ -17,12 +17,12 @@ const late: SolveError = {
   polls: 1,
   causes: []
 }
-const doubtful: SolveError = { _tag: 'CreateUnknown', paid: 'unknown', status: 502 }
+const createUnknown: SolveError = { _tag: 'CreateUnknown', paid: 'unknown', status: 502 }
 const values: Readonly<Record<string, Outcome>> = {
   R: E.right('solved'),
   L: E.left(busy),
-  T: E.left(late),
-  U: E.left(doubtful),
+  T: E.left(timedOut),
+  U: E.left(createUnknown),
   D: E.left({ ...busy, paid: 'unknown' })
 }
 
@@ -44,7 +44,7 @@ describe('orThrow', () => {
       const subs = '         ^-!'
       const expected = '     --#'
 
-      expectObservable(source.pipe(orThrow())).toBe(expected, {}, new SolveFailure(late))
+      expectObservable(source.pipe(orThrow())).toBe(expected, {}, new SolveFailure(timedOut))
       expectSubscriptions(source.subscriptions).toBe(subs)
     })
   )
@@ -55,39 +55,42 @@ describe('orThrow', () => {
     return thrown
   }
 
-  it('errors with an Error that holds the Left and is explained', () => {
-    const thrown = thrownBy(of(E.left(late)))
+  it('errors with a SolveFailure that holds the Left, with the text of explain as its message', () => {
+    const thrown = thrownBy(of(E.left(timedOut)))
     expect(thrown).toBeInstanceOf(SolveFailure)
     expect(thrown).toBeInstanceOf(Error)
-    expect(thrown).toMatchObject({ name: 'SolveFailure', error: late, message: explain(late) })
+    expect(thrown).toMatchObject({ name: 'SolveFailure', error: timedOut, message: explain(timedOut) })
   })
 
-  it.each([null, undefined, 'text', 7, {}, { _tag: 'Other' }, { paid: 'no' }])('takes %p as a Left too', (left) => {
-    expect(thrownBy(of(E.left(left)))).toMatchObject({ error: left, message: 'The source ended with a Left.' })
-  })
+  it.each([null, undefined, 'text', 7, {}, { _tag: 'Other' }, { paid: 'no' }])(
+    'errors with a SolveFailure for the Left %p too',
+    (left) => {
+      expect(thrownBy(of(E.left(left)))).toMatchObject({ error: left, message: 'The source ended with a Left.' })
+    }
+  )
 })
 
 describe('toTaskEither', () => {
-  it.each([values.R, values.L])('gives the Either of %j', async (either) => {
+  it.each([values.R, values.L])('resolves with %j', async (either) => {
     await expect(toTaskEither(of(either!))()).resolves.toStrictEqual(either)
   })
 
-  it('takes the first and leaves', async () => {
+  it('resolves with the first value of a source that never completes', async () => {
     await expect(toTaskEither(concat(of(values.R!), NEVER))()).resolves.toStrictEqual(values.R)
   })
 
-  it('subscribes once for every run, and not before', async () => {
+  it('subscribes once for every run, and not before the first', async () => {
     let subscribed = 0
     const run = toTaskEither(defer(() => of(E.right((subscribed += 1)))))
     expect(subscribed).toBe(0)
     expect([await run(), await run()]).toStrictEqual([E.right(1), E.right(2)])
   })
 
-  it('rejects for a source that is empty', async () => {
+  it('rejects if the source is empty', async () => {
     await expect(toTaskEither(EMPTY)()).rejects.toMatchObject({ name: 'EmptyError' })
   })
 
-  it('rejects for a defect', async () => {
+  it('rejects with an error of the source', async () => {
     const defect = new Error('a defect')
     await expect(toTaskEither(throwError(() => defect))()).rejects.toBe(defect)
   })
@@ -95,7 +98,7 @@ describe('toTaskEither', () => {
 
 describe('retryLeft', () => {
   it(
-    'lets a Right pass',
+    'mirrors a source that emits a Right',
     marbles(({ cold, expectObservable, expectSubscriptions }, scheduler) => {
       const source = cold('  --(R|)', values)
       const subs = '         ^-!'
@@ -107,7 +110,7 @@ describe('retryLeft', () => {
   )
 
   it(
-    'subscribes again on a Left after which nothing was paid',
+    'subscribes again after a Left for which nothing was paid',
     marbles((helpers, scheduler) => {
       const { cold, expectObservable, expectSubscriptions } = helpers
       const first = cold('   --(L|)', values)
@@ -125,7 +128,7 @@ describe('retryLeft', () => {
   )
 
   it(
-    'emits the last Left when it has subscribed often enough',
+    'emits the last Left after `count` retries',
     marbles((helpers, scheduler) => {
       const { cold, expectObservable, expectSubscriptions } = helpers
       const source = cold('  -(L|)', values)
@@ -140,7 +143,7 @@ describe('retryLeft', () => {
   )
 
   it(
-    'waits in whole seconds of virtual time',
+    'waits for `delayMs` milliseconds, also for a minute',
     marbles(({ cold, expectObservable }, scheduler) => {
       const source = cold('  -(L|)', values)
       const expected = '     1m 2ms (L|)'
@@ -150,7 +153,7 @@ describe('retryLeft', () => {
   )
 
   it(
-    'subscribes at once without a delay',
+    'subscribes again at once without `delayMs`',
     marbles(({ cold, expectObservable, expectSubscriptions }, scheduler) => {
       const source = cold('  -(L|)', values)
       const subs1 = '        ^!'
@@ -163,7 +166,7 @@ describe('retryLeft', () => {
   )
 
   it(
-    'never subscribes again with the count 0',
+    'never subscribes again if `count` is 0',
     marbles((helpers, scheduler) => {
       const { cold, expectObservable, expectSubscriptions } = helpers
       const source = cold('  -(L|)', values)
@@ -175,7 +178,11 @@ describe('retryLeft', () => {
     })
   )
 
-  it.each(['T', 'U', 'D'])('never repeats by itself what may have been paid for: %s', (name) =>
+  it.each([
+    ['TimedOut', 'T'],
+    ['CreateUnknown', 'U'],
+    ['Refused with `paid` unknown', 'D']
+  ])('does not retry %s, because the task may be paid for', (_, name) =>
     marbles(({ cold, expectObservable, expectSubscriptions }, scheduler) => {
       const source = cold(`-(${name}|)`, values)
       const subs = '       ^!'
@@ -187,7 +194,7 @@ describe('retryLeft', () => {
   )
 
   it(
-    'repeats what `when` says, and no more',
+    'retries exactly the errors that `when` accepts',
     marbles((helpers, scheduler) => {
       const { cold, expectObservable, expectSubscriptions } = helpers
       const sources = [cold('-(T|)', values), cold('-(L|)', values)]
@@ -205,7 +212,7 @@ describe('retryLeft', () => {
   )
 
   it(
-    'lets a defect pass',
+    'passes on an error of its source',
     marbles(({ cold, expectObservable, expectSubscriptions }, scheduler) => {
       const source = cold('  --#', values, new Error('a defect'))
       const subs = '         ^-!'
@@ -217,7 +224,7 @@ describe('retryLeft', () => {
   )
 
   it(
-    'lets a defect of `when` pass',
+    'passes on an error that `when` throws',
     marbles(({ cold, expectObservable }, scheduler) => {
       const source = cold<Outcome>('  --(L|)', values)
       const expected = '              --#'
@@ -230,7 +237,7 @@ describe('retryLeft', () => {
   )
 
   it(
-    'ends its wait when it is left',
+    'cancels its wait when its subscriber leaves',
     marbles(({ cold, expectObservable, expectSubscriptions }, scheduler) => {
       const source = cold('  -(L|)', values)
       const unsub = '        ---!'
@@ -242,7 +249,7 @@ describe('retryLeft', () => {
     })
   )
 
-  it('counts from the start for every subscriber', () => {
+  it('counts retries from zero for every subscriber', () => {
     let subscribed = 0
     const source = defer(() => {
       subscribed += 1
@@ -256,7 +263,7 @@ describe('retryLeft', () => {
     expect(subscribed).toBe(6)
   })
 
-  it('waits on its scheduler alone', () => {
+  it('uses the given scheduler for its wait', () => {
     const scheduler = new VirtualTimeScheduler()
     const seen: [number, Outcome][] = []
     of(values.L!)
@@ -267,7 +274,7 @@ describe('retryLeft', () => {
   })
 
   it(
-    'waits on the usual clock where none is given',
+    'uses the default scheduler if none is given',
     marbles(({ cold, expectObservable }) => {
       const source = cold<Outcome>('  -(L|)', values)
       const expected = '              -----(L|)'
@@ -276,7 +283,7 @@ describe('retryLeft', () => {
     })
   )
 
-  it.each([2 ** 31, -1, NaN, Infinity])('refuses a delay of %d ms, which no timer can hold', (delayMs) => {
+  it.each([2 ** 31, -1, NaN, Infinity])('throws for a delay of %d ms', (delayMs) => {
     expect(() => retryLeft({ count: 1, delayMs })).toThrow(InvalidOptions)
     expect(() => retryLeft({ count: 1, delayMs })).toThrow('delayMs: expected a whole number of milliseconds from 0')
   })

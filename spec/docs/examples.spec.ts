@@ -5,9 +5,9 @@ import * as rxjs from 'rxjs'
 import * as rxjsTesting from 'rxjs/testing'
 import * as iots from 'io-ts'
 import * as rxCaptcha from 'rx-captcha'
-import * as emulating from 'rx-captcha/emulator'
-import * as journaling from 'rx-captcha/journal'
-import * as testing from 'rx-captcha/testing'
+import * as emulatorModule from 'rx-captcha/emulator'
+import * as journalModule from 'rx-captcha/journal'
+import * as testingModule from 'rx-captcha/testing'
 import type { SolveError, Solver, SolverOptions } from 'rx-captcha'
 import { CODE_MEANINGS } from '../../lib/core/protocol/error-codes.js'
 import {
@@ -37,7 +37,7 @@ const tags = Object.keys({
   Interrupted: true
 } satisfies Record<SolveError['_tag'], true>)
 
-/** The text under each heading of a page, by the heading. */
+/** The sections of a page, by their headings. */
 const sectionsOf = (page: string): ReadonlyMap<string, string> =>
   new Map(
     textOf(page)
@@ -45,42 +45,43 @@ const sectionsOf = (page: string): ReadonlyMap<string, string> =>
       .map((section) => [section.split('\n', 1)[0] ?? '', section])
   )
 
-/** What a heading is called in a link, by GitHub's rules. */
+/** The anchor of a heading in a link, by the rules of GitHub. */
 const anchorOf = (heading: string): string =>
   heading
     .toLowerCase()
     .replace(/[^\p{L}\p{N}\- ]/gu, '')
     .replaceAll(' ', '-')
 
-const leadsNowhere = (from: string, link: string): boolean => {
+const isBroken = (from: string, link: string): boolean => {
   const [path = '', anchor] = link.split('#')
   const page = path === '' ? from : join(dirname(from), path)
   if (!existsSync(join(ROOT, page))) return true
   return anchor !== undefined && ![...sectionsOf(page).keys()].map(anchorOf).includes(anchor)
 }
 
-describe('the examples of the documents', () => {
+describe('the examples in documents and docstrings', () => {
   const opened: { readonly close: () => Promise<unknown> }[] = []
-  let emulator: emulating.Emulator
+  let emulator: emulatorModule.Emulator
 
-  // An example that fails may leave its own behind.
-  const startEmulator = async (options?: emulating.EmulatorOptions): Promise<emulating.Emulator> => {
-    const started = await emulating.startEmulator(options)
+  // Closed after all tests, because an example that fails does not close it.
+  const startEmulator = async (options?: emulatorModule.EmulatorOptions): Promise<emulatorModule.Emulator> => {
+    const started = await emulatorModule.startEmulator(options)
     opened.push(started)
     return started
   }
 
-  // An example that names no address of its own reaches the emulator, at a pace for tests.
+  // Without a `baseUrl` an example calls the emulator, and polls quickly.
   const createSolver = (options: SolverOptions): Solver => {
-    const here = { pollEveryMs: 5, ...options, baseUrl: options.baseUrl ?? emulator.url }
-    const solver = rxCaptcha.createSolver(options.post ? options : here)
+    const withDefaults = { pollEveryMs: 5, ...options, baseUrl: options.baseUrl ?? emulator.url }
+    const solver = rxCaptcha.createSolver(options.post ? options : withDefaults)
     opened.push(solver)
     return solver
   }
-  // A journal of an example goes into a folder of its own.
+
+  // Journals of examples are written to a temporary folder.
   const folder = mkdtempSync(join(tmpdir(), 'rx-captcha-examples-'))
-  const fileJournal = async (path: string): Promise<journaling.FileJournal> => {
-    const journal = await journaling.fileJournal(join(folder, path))
+  const fileJournal = async (path: string): Promise<journalModule.FileJournal> => {
+    const journal = await journalModule.fileJournal(join(folder, path))
     opened.push(journal)
     return journal
   }
@@ -88,22 +89,22 @@ describe('the examples of the documents', () => {
     rxjs,
     'rxjs/testing': rxjsTesting,
     'rx-captcha': { ...rxCaptcha, createSolver },
-    'rx-captcha/testing': testing,
-    'rx-captcha/emulator': { ...emulating, startEmulator },
-    'rx-captcha/journal': { ...journaling, fileJournal },
+    'rx-captcha/testing': testingModule,
+    'rx-captcha/emulator': { ...emulatorModule, startEmulator },
+    'rx-captcha/journal': { ...journalModule, fileJournal },
     'io-ts': iots
   }
 
   beforeAll(async () => {
     emulator = await startEmulator({ readyAfterMs: 0, seed: 1 })
-    process.env.CAPTCHA_CLIENT_KEY = emulating.EMULATOR_KEY
+    process.env.CAPTCHA_CLIENT_KEY = emulatorModule.EMULATOR_KEY
   })
   afterAll(async () => {
     await Promise.all(opened.map(({ close }) => close()))
     rmSync(folder, { recursive: true })
   })
 
-  it('compile under the settings of the specs', () => {
+  it('compile with the compiler options of the specs', () => {
     const annotated = errorBlocks.map(({ code, ...block }) => ({
       ...block,
       code: `import type { SolveError } from 'rx-captcha'\nexport const error: SolveError = ${code}`
@@ -112,29 +113,29 @@ describe('the examples of the documents', () => {
     expect(typeProblems([...examples, ...annotated])).toStrictEqual([])
   }, 60_000)
 
-  it.each(inDocstrings)('say in docstrings what they print: $at', ({ prints }) => {
+  it.each(inDocstrings)('state what they print if they are in a docstring: $at', ({ prints }) => {
     expect(prints).toBeDefined()
   })
 
-  it.each(examples.filter(({ prints }) => prints !== undefined))('do what is said of them: $at', async (example) => {
-    expect(await firstPrint(example, { modules })).toContain(example.prints)
+  it.each(examples.filter(({ prints }) => prints !== undefined))('print what they state: $at', async (example) => {
+    expect(await firstPrint(example, modules)).toContain(example.prints)
   })
 })
 
 describe('the documents', () => {
-  it('have no relative link that leads nowhere', () => {
+  it('have no broken relative link', () => {
     const broken = pages.flatMap((page) =>
       Array.from(textOf(page).matchAll(/\]\((?!https?:)([^)\s]+)\)/g), ([, link = '']) => link)
-        .filter((link) => leadsNowhere(page, link))
+        .filter((link) => isBroken(page, link))
         .map((link) => `${page}: ${link}`)
     )
     expect(broken).toStrictEqual([])
   })
 
-  it('hold what the docstrings refer to', () => {
+  it('contain every page and heading that a docstring links to', () => {
     const broken = sources.flatMap((source) =>
       Array.from(textOf(source).matchAll(/\bdocs\/[\w/-]+\.md(?:#[\w-]+)?/g), ([link]) => link)
-        .filter((link) => leadsNowhere('README.md', link))
+        .filter((link) => isBroken('README.md', link))
         .map((link) => `${source}: ${link}`)
     )
     expect(broken).toStrictEqual([])
@@ -151,27 +152,27 @@ describe('docs/errors.md', () => {
   const sampleOf = (tag: string) =>
     errorBlocks.map(({ code }) => JSON.parse(code) as SolveError).find(({ _tag }) => _tag === tag)!
 
-  it.each(tags)('has an example of %s, and what explain and advise say of it', (tag) => {
+  it.each(tags)('has an example of %s with the texts of explain and advise', (tag) => {
     const section = sections.get(tag) ?? ''
     const sentence = Array.from(section.matchAll(/^> (.*)$/gm), ([, line]) => line).join(' ')
     expect(sentence).toBe(rxCaptcha.explain(sampleOf(tag)))
     expect(/\*\*Advice:\*\* `([\w-]+)`/.exec(section)?.[1]).toBe(rxCaptcha.advise(sampleOf(tag)))
   })
 
-  it('gives the advice that advise gives, field by field', () => {
+  it('lists the same advice as advise, by field', () => {
     const rows = [...(sections.get('Advice by field') ?? '').matchAll(/^\| `(\w+)` `(\{.*?\})` +\| `([\w-]+)` +\|$/gm)]
-    const said = rows.map(([, tag, fields, advice]) => [tag, fields, advice])
-    const given = rows.map(([, tag = '', fields = '']) => {
+    const documented = rows.map(([, tag, fields, advice]) => [tag, fields, advice])
+    const actual = rows.map(([, tag = '', fields = '']) => {
       const error = { ...sampleOf(tag), ...(JSON.parse(fields) as object) }
       return [tag, fields, rxCaptcha.advise(error)]
     })
-    expect(said.length).toBeGreaterThan(10)
-    expect(said).toStrictEqual(given)
+    expect(documented.length).toBeGreaterThan(10)
+    expect(documented).toStrictEqual(actual)
   })
 })
 
 describe('docs/protocol.md', () => {
-  it('lists the codes that the library knows, each with its meaning', () => {
+  it('lists the error codes of the library with their meanings', () => {
     const rows = textOf('docs/protocol.md').matchAll(/^\| `([A-Z_]+)` +\| (\w+) +\| [A-Z0-9a].*$/gm)
     expect(Array.from(rows, ([, code, meaning]) => [code, meaning])).toStrictEqual([...CODE_MEANINGS])
   })

@@ -19,8 +19,11 @@ export const pullMergeMap = <T, R>(
 
 /** Whether `pullMergeMap` accepts a value. A string is refused: it would be split into its letters. */
 export const isObservableInput = (items: unknown): items is ObservableInput<unknown> =>
-  ((typeof items === 'object' && items !== null) || typeof items === 'function') &&
-  [Symbol.asyncIterator, Symbol.iterator, Symbol.observable, '@@observable', 'then', 'getReader', 'length'].some(
+  (typeof items === 'object' && items !== null && ('length' in items || isSource(items))) ||
+  (typeof items === 'function' && isSource(items)) // the `length` of a function counts its parameters
+
+const isSource = (items: object): boolean =>
+  [Symbol.asyncIterator, Symbol.iterator, Symbol.observable, '@@observable', 'then', 'getReader'].some(
     (name) => name in items
   )
 

@@ -4,9 +4,16 @@ import { entryAfter, journalTagOf, type JournalEntry, type Journal } from '../..
 import type { Outcome } from '../../../lib/core/model/batch.js'
 import type { RecaptchaV2Solution } from '../../../lib/core/model/recaptcha-v2.js'
 import { replies } from '../../../lib/testing.js'
-import { planned, storyOver, taskOf, type Plan, type Story, type Told } from '../../support/simulate.js'
+import {
+  scriptedByKey,
+  simulateOver,
+  taskOf,
+  type ScriptsByKey,
+  type Simulation,
+  type Trace
+} from '../../support/simulate.js'
 
-type Ended = Outcome<string, RecaptchaV2Solution>
+type BatchOutcome = Outcome<string, RecaptchaV2Solution>
 
 const FRESH: JournalEntry = { _tag: 'Fresh' }
 const known = (taskId: string): JournalEntry => ({ _tag: 'Known', ref: { taskId, createdAt: -60_000 } })
@@ -14,97 +21,102 @@ const known = (taskId: string): JournalEntry => ({ _tag: 'Known', ref: { taskId,
 const DISK_FULL = Object.assign(new Error('no space left on device'), { code: 'ENOSPC' })
 const fails = () => throwError(() => DISK_FULL)
 
-const heard = ({ results }: Told): ReadonlyArray<string> =>
+/** What a batch emitted, as text with its time. */
+const emissionsOf = ({ results }: Trace): ReadonlyArray<string> =>
   results.map(([at, , value]) => {
     if (typeof value !== 'object' || value === null || !('result' in value)) return `${at} ${JSON.stringify(value)}`
-    const { item, result } = value as Ended
+    const { item, result } = value as BatchOutcome
     if (E.isRight(result)) return `${at} ${item} ${result.right.solution.gRecaptchaResponse}`
     return `${at} ${item} ${result.left._tag}${'reason' in result.left ? ` ${result.left.reason}` : ''}`
   })
 
-interface Setting {
+interface Batch {
   readonly items?: ReadonlyArray<string>
-  readonly plan?: Plan
+  readonly scripts?: ScriptsByKey
   readonly concurrency?: number
   readonly journal?: Partial<Journal>
   readonly entries?: Readonly<Record<string, JournalEntry>>
   readonly createsPerSecond?: number
-  readonly act?: (story: Story, leave: () => void) => void
+  readonly act?: (simulation: Simulation, leave: () => void) => void
 }
 
-const WRITES_MS = 100
+const WRITE_MS = 100
 
-/** Runs a batch with a journal that takes 100 ms for each write, and notes what was written when, beside the calls. */
-const run = ({ items = ['a'], plan = {}, concurrency = 10, journal = {}, entries = {}, ...rest }: Setting) => {
+/** Runs a batch with a journal that takes 100 ms for each write; `written` lists the writes with their times. */
+const run = ({ items = ['a'], scripts = {}, concurrency = 10, journal = {}, entries = {}, ...rest }: Batch) => {
   const written: string[] = []
-  const told = storyOver(
-    planned(plan),
-    (story) => {
-      const { solver, scheduler, follow } = story
-      const writes = <R>(what: string, value: R) =>
+  const trace = simulateOver(
+    scriptedByKey(scripts),
+    (simulation) => {
+      const { solver, scheduler, record } = simulation
+      const write = <R>(line: string, value: R) =>
         defer(() => {
-          const writing = timer(WRITES_MS, scheduler)
-          written.push(`${scheduler.now()} ${what}`)
+          const writing = timer(WRITE_MS, scheduler)
+          written.push(`${scheduler.now()} ${line}`)
           return concat(writing.pipe(ignoreElements()), of(value))
         })
-      const noted: Journal = {
-        begin: (key) => writes(`begin ${key}`, entries[key] ?? FRESH),
-        created: (key, ref) => writes(`created ${key} ${ref.taskId}`, undefined),
-        ended: (key, tag) => writes(`ended ${key} ${tag}`, undefined),
+      const recorded: Journal = {
+        begin: (key) => write(`begin ${key}`, entries[key] ?? FRESH),
+        created: (key, ref) => write(`created ${key} ${ref.taskId}`, undefined),
+        ended: (key, tag) => write(`ended ${key} ${tag}`, undefined),
         ...journal
       }
-      const solving = follow(solver.solveAll(items, taskOf, { concurrency, journal: noted, keyOf: (item) => item }))
-      rest.act?.(story, () => {
+      const solving = record(solver.solveAll(items, taskOf, { concurrency, journal: recorded, keyOf: (item) => item }))
+      rest.act?.(simulation, () => {
         solving.unsubscribe()
       })
     },
     { createsPerSecond: rest.createsPerSecond }
   )
-  return { ...told, written, heard: heard(told) }
+  return { ...trace, written, emissions: emissionsOf(trace) }
 }
 
-describe('a key that is fresh', () => {
-  it('is written down before createTask, its id before the first poll, its outcome after it was handed on', () => {
-    const { calls, written, heard } = run({})
+describe('a fresh key', () => {
+  it('is recorded before createTask, its task id before the first poll, and its end after its outcome was emitted', () => {
+    const { calls, written, emissions } = run({})
     expect(calls).toStrictEqual(['100 createTask', '3200 getTaskResult'])
     expect(written).toStrictEqual(['0 begin a', '100 created a id-a', '3200 ended a Solved'])
-    expect(heard).toStrictEqual(['3200 a token-a', '3300 "complete"'])
+    expect(emissions).toStrictEqual(['3200 a token-a', '3300 "complete"'])
   })
 
-  it('keeps its place until its end is written', () => {
+  it('counts as active until its end is recorded', () => {
     const { written } = run({ items: ['a', 'b'], concurrency: 1 })
     expect(written.filter((line) => line.includes('begin'))).toStrictEqual(['0 begin a', '3300 begin b'])
   })
 
-  it('tells of its end by its tag', () => {
-    const plan = { a: { create: [replies.refused('ERROR_SITEKEY')] } }
-    expect(run({ plan }).written.at(-1)).toBe('100 ended a Refused')
+  it('has its end recorded with the tag of its error', () => {
+    const scripts = { a: { create: [replies.refused('ERROR_SITEKEY')] } }
+    expect(run({ scripts }).written.at(-1)).toBe('100 ended a Refused')
   })
 
-  it.each<readonly [string, string, Plan[string]]>([
-    ['TaskFailed{account}', 'an account that fails', { poll: [replies.refused('ERROR_ZERO_BALANCE')] }],
-    ['TaskFailed', 'a task that fails', { poll: [replies.refused('ERROR_CAPTCHA_UNSOLVABLE')] }],
-    ['CreateUnknown', 'an answer that is lost', { create: [{ failed: {} }] }],
+  it.each<readonly [string, string, ScriptsByKey[string]]>([
+    [
+      'TaskFailed{account}',
+      'a task that ends with an account error',
+      { poll: [replies.refused('ERROR_ZERO_BALANCE')] }
+    ],
+    ['TaskFailed', 'a task that ends with a task error', { poll: [replies.refused('ERROR_CAPTCHA_UNSOLVABLE')] }],
+    ['CreateUnknown', 'a lost reply', { create: [{ failed: {} }] }],
     [
       'Refused{unknown}',
-      'a refusal after an assumed one',
+      'a refusal after an assumed HTTP 503',
       { create: [{ body: '', status: 503 }, replies.refused('ERROR_SITEKEY')] }
     ]
-  ])('tells of %s for %s', (tag, _, plan) => {
-    expect(run({ plan: { a: plan } }).written.at(-1)).toMatch(new RegExp(` ended a ${tag}$`))
+  ])('has its end recorded as %s: %s', (tag, _, scripts) => {
+    expect(run({ scripts: { a: scripts } }).written.at(-1)).toMatch(new RegExp(` ended a ${tag}$`))
   })
 })
 
-describe('a key that is known', () => {
-  it('is gone on with at once, and buys nothing', () => {
-    const { calls, heard } = run({ entries: { a: known('id-a') } })
+describe('a key with a known task', () => {
+  it('is resumed at once, without a createTask', () => {
+    const { calls, emissions } = run({ entries: { a: known('id-a') } })
     expect(calls).toStrictEqual(['100 getTaskResult'])
-    expect(heard[0]).toBe('100 a token-a')
+    expect(emissions[0]).toBe('100 a token-a')
   })
 })
 
 describe('a key in doubt', () => {
-  it('is a CreateUnknown that says why, and sends nothing', () => {
+  it('ends as CreateUnknown with the reason, and sends nothing', () => {
     const { calls, results } = run({ entries: { a: { _tag: 'InDoubt' } } })
     expect(calls).toStrictEqual([])
     expect(results[0]?.[2]).toMatchObject({
@@ -113,34 +125,36 @@ describe('a key in doubt', () => {
   })
 })
 
-describe('a key that is finished', () => {
-  it('is skipped with an event, and has no outcome', () => {
-    const { calls, heard, events } = run({ entries: { a: { _tag: 'Finished' } } })
-    expect([calls, heard]).toStrictEqual([[], ['100 "complete"']])
+describe('a finished key', () => {
+  it('is skipped with an event and without an outcome', () => {
+    const { calls, emissions, events } = run({ entries: { a: { _tag: 'Finished' } } })
+    expect([calls, emissions]).toStrictEqual([[], ['100 "complete"']])
     expect(events).toMatchObject([{ _tag: 'Skipped', key: 'a' }])
-  })
-
-  it('is what a key that is under way already is to a second item', () => {
-    const { calls, heard, events } = run({ items: ['a', 'a'] })
-    expect(calls.filter((call) => call.includes('createTask'))).toHaveLength(1)
-    expect(heard).toStrictEqual(['3200 a token-a', '3300 "complete"'])
-    expect(events[0]).toMatchObject({ _tag: 'Skipped', key: 'a' })
-  })
-
-  it('may begin anew when it is not under way any more', () => {
-    const { heard } = run({ items: ['a', 'a'], concurrency: 1 })
-    expect(heard).toStrictEqual(['3200 a token-a', '6500 a token-a', '6600 "complete"'])
   })
 })
 
-describe('a key that makes no sense', () => {
-  it('is an InvalidTask when keyOf throws', () => {
-    const { results } = storyOver(planned(), ({ solver, follow }) => {
+describe('a key that occurs twice', () => {
+  it('is skipped for the second item while the first one is active', () => {
+    const { calls, emissions, events } = run({ items: ['a', 'a'] })
+    expect(calls.filter((call) => call.includes('createTask'))).toHaveLength(1)
+    expect(emissions).toStrictEqual(['3200 a token-a', '3300 "complete"'])
+    expect(events[0]).toMatchObject({ _tag: 'Skipped', key: 'a' })
+  })
+
+  it('is solved again if the journal calls it fresh after the first item has ended', () => {
+    const { emissions } = run({ items: ['a', 'a'], concurrency: 1 })
+    expect(emissions).toStrictEqual(['3200 a token-a', '6500 a token-a', '6600 "complete"'])
+  })
+})
+
+describe('an item for which keyOf throws', () => {
+  it('ends as InvalidTask', () => {
+    const { results } = simulateOver(scriptedByKey(), ({ solver, record }) => {
       const keyOf = (): string => {
         throw new Error('no id')
       }
       const journal: Journal = { begin: () => of(FRESH), created: () => EMPTY, ended: () => EMPTY }
-      follow(solver.solveAll(['a'], taskOf, { journal, keyOf }))
+      record(solver.solveAll(['a'], taskOf, { journal, keyOf }))
     })
     expect(results[0]?.[2]).toMatchObject({
       result: { left: { _tag: 'InvalidTask', problems: ['keyOf: threw no id'] } }
@@ -148,69 +162,69 @@ describe('a key that makes no sense', () => {
   })
 })
 
-describe('a journal that can look', () => {
-  const looking = (entry: JournalEntry): Partial<Journal> => ({ find: () => of(entry) })
+describe('a batch whose journal has `find`', () => {
+  const finding = (entry: JournalEntry): Partial<Journal> => ({ find: () => of(entry) })
 
-  it('does not write down what waits for its turn', () => {
-    const { written, calls } = run({ items: ['a', 'b'], journal: looking(FRESH), createsPerSecond: 1 })
+  it('records a key only when its task has a permit', () => {
+    const { written, calls } = run({ items: ['a', 'b'], journal: finding(FRESH), createsPerSecond: 1 })
     expect(written.filter((line) => line.includes('begin'))).toStrictEqual(['0 begin a', '1000 begin b'])
     expect(calls.filter((call) => call.endsWith('createTask'))).toStrictEqual(['100 createTask', '1100 createTask'])
   })
 
-  it('lets what is known go on without a turn', () => {
-    const { calls, written } = run({ journal: looking(known('id-a')) })
+  it('resumes a known task without a permit', () => {
+    const { calls, written } = run({ journal: finding(known('id-a')) })
     expect(calls).toStrictEqual(['0 getTaskResult'])
     expect(written).toStrictEqual(['0 ended a Solved'])
   })
 
-  it('buys nothing that somebody else began in the meantime', () => {
-    const { calls, heard } = run({ journal: looking(FRESH), entries: { a: known('id-x') } })
+  it('creates nothing for a key that another owner has begun since', () => {
+    const { calls, emissions } = run({ journal: finding(FRESH), entries: { a: known('id-x') } })
     expect(calls).toStrictEqual([])
-    expect(heard[0]).toBe('100 a CreateUnknown')
+    expect(emissions[0]).toBe('100 a CreateUnknown')
   })
 
-  describe('at a gate that lets one through at a time', () => {
+  describe('while the limiter is probing', () => {
     const slow = { create: [{ ...replies.created(), afterMs: 2_000 }] }
-    const plan = { z: { create: [replies.refused('ERROR_NO_SLOT_AVAILABLE')] }, a: slow, b: slow, c: slow }
+    const scripts = { z: { create: [replies.refused('ERROR_NO_SLOT_AVAILABLE')] }, a: slow, b: slow, c: slow }
 
-    /** The creates after 15 s, where `a` of a batch is the first to go, before `b` and `c`. */
-    const createsAfter = (begin?: Journal['begin'], leavesAt?: number) => {
+    /** The createTask calls after 15 s. `a`, of a batch, is the first in the queue of the limiter, before `b` and `c`. */
+    const createsAfter = (begin?: Journal['begin'], unsubscribeAt?: number) => {
       const { calls } = run({
         items: [],
-        plan,
-        act: ({ solver, scheduler, follow, at }) => {
-          const z = follow(solver.solve(taskOf('z')), 'z') // shuts the gate until 5 s, then until 15 s
+        scripts,
+        act: ({ solver, scheduler, record, at }) => {
+          const z = record(solver.solve(taskOf('z')), 'z') // pauses the limiter until 5 s, then until 15 s
           at(6_000, () => {
             z.unsubscribe()
           })
-          const written = () => timer(WRITES_MS, scheduler).pipe(map(() => FRESH))
-          const journal = { ...looking(FRESH), begin: begin ?? written, created: () => EMPTY, ended: () => EMPTY }
-          const solving = follow(solver.solveAll(['a'], taskOf, { journal, keyOf: String }), 'batch')
-          if (leavesAt !== undefined)
-            at(leavesAt, () => {
+          const write = () => timer(WRITE_MS, scheduler).pipe(map(() => FRESH))
+          const journal = { ...finding(FRESH), begin: begin ?? write, created: () => EMPTY, ended: () => EMPTY }
+          const solving = record(solver.solveAll(['a'], taskOf, { journal, keyOf: String }), 'batch')
+          if (unsubscribeAt !== undefined)
+            at(unsubscribeAt, () => {
               solving.unsubscribe()
             })
-          for (const name of ['b', 'c']) follow(solver.solve(taskOf(name)), name)
+          for (const name of ['b', 'c']) record(solver.solve(taskOf(name)), name)
         }
       })
       return calls.filter((call) => call.endsWith('createTask')).slice(2)
     }
 
-    it('keeps its turn while it is written down and created, then all others go', () => {
+    it('keeps the permit while the key is recorded and its task is created', () => {
       expect(createsAfter()).toStrictEqual(['15100 createTask', '17100 createTask', '17100 createTask'])
     })
 
-    it('gives back the turn of what is left while it is written down', () => {
+    it('releases the permit if the subscriber leaves while the key is recorded', () => {
       expect(createsAfter(() => new Observable(), 16_000)).toStrictEqual(['16000 createTask', '18000 createTask'])
     })
 
-    it('gives back the turn of what cannot be written down', () => {
+    it('releases the permit if the key cannot be recorded', () => {
       expect(createsAfter(fails)).toStrictEqual(['15000 createTask', '17000 createTask'])
     })
   })
 
-  it('is asked by its own name', () => {
-    class Mine implements Journal {
+  it('calls the methods of the journal on the journal', () => {
+    class ClassJournal implements Journal {
       readonly #entry = FRESH
       find(): Observable<JournalEntry> {
         return of(this.#entry)
@@ -225,37 +239,37 @@ describe('a journal that can look', () => {
         return EMPTY
       }
     }
-    const told = storyOver(planned(), ({ solver, follow }) => {
-      follow(solver.solveAll(['a'], taskOf, { journal: new Mine(), keyOf: String }))
+    const trace = simulateOver(scriptedByKey(), ({ solver, record }) => {
+      record(solver.solveAll(['a'], taskOf, { journal: new ClassJournal(), keyOf: String }))
     })
-    expect(heard(told)).toStrictEqual(['3000 a token-a', '3000 "complete"'])
+    expect(emissionsOf(trace)).toStrictEqual(['3000 a token-a', '3000 "complete"'])
   })
 })
 
-describe('a journal that is still asked when the account fails', () => {
-  const broke = { create: [{ ...replies.refused('ERROR_ZERO_BALANCE'), afterMs: 10 }] }
-  const asked = (entry: JournalEntry) =>
+describe('a batch whose journal is still reading when the account is refused', () => {
+  const noBalance = { create: [{ ...replies.refused('ERROR_ZERO_BALANCE'), afterMs: 10 }] }
+  const outcomeAfter = (entry: JournalEntry) =>
     run({
       items: ['a', 'b'],
-      plan: { b: broke },
+      scripts: { b: noBalance },
       journal: { begin: (key) => (key === 'b' ? of(FRESH) : timer(1_000).pipe(map(() => entry))) }
-    }).heard.find((line) => line.includes(' a '))
+    }).emissions.find((line) => line.includes(' a '))
 
-  it('lets what is known go on', () => {
-    expect(asked(known('id-a'))).toBe('1000 a token-a')
+  it('resumes a known task', () => {
+    expect(outcomeAfter(known('id-a'))).toBe('1000 a token-a')
   })
 
-  it('has nothing created', () => {
-    expect(asked(FRESH)).toBe('1000 a NotCreated account')
+  it('creates no task for a fresh key', () => {
+    expect(outcomeAfter(FRESH)).toBe('1000 a NotCreated account')
   })
 })
 
-describe('an id that comes late', () => {
+describe('a task id that arrives late', () => {
   const slow = { create: [{ ...replies.created('id-a'), afterMs: 5_000 }] }
 
-  it('is written down when the caller has left', () => {
+  it('is recorded although the subscriber has left', () => {
     const { written } = run({
-      plan: { a: slow },
+      scripts: { a: slow },
       act: ({ at }, leave) => {
         at(1_000, leave)
       }
@@ -263,12 +277,12 @@ describe('an id that comes late', () => {
     expect(written).toStrictEqual(['0 begin a', '5100 created a id-a'])
   })
 
-  it('is written to its end when the caller leaves meanwhile', () => {
-    let over = false
+  it('is recorded although the subscriber leaves during the write', () => {
+    let isWritten = false
     const created = () =>
       new Observable<void>((subscriber) => {
-        const writing = timer(WRITES_MS).subscribe(() => {
-          over = true
+        const writing = timer(WRITE_MS).subscribe(() => {
+          isWritten = true
           subscriber.complete()
         })
         return writing
@@ -279,16 +293,16 @@ describe('an id that comes late', () => {
         at(150, leave)
       }
     })
-    expect(over).toBe(true)
+    expect(isWritten).toBe(true)
   })
 })
 
-describe('a journal that fails', () => {
+describe('a batch whose journal fails', () => {
   const cause = { name: 'Error', code: 'ENOSPC', message: 'no space left on device' }
 
-  it('at the beginning sends nothing, takes no more, and passes its error on', () => {
-    const { calls, heard, results } = run({ items: ['a', 'b'], concurrency: 1, journal: { begin: fails } })
-    expect([calls, heard.length]).toStrictEqual([[], 2])
+  it('sends nothing, stops pulling and passes the error on if `begin` fails', () => {
+    const { calls, emissions, results } = run({ items: ['a', 'b'], concurrency: 1, journal: { begin: fails } })
+    expect([calls, emissions.length]).toStrictEqual([[], 2])
     expect(results[0]?.[2]).toMatchObject({
       item: 'a',
       result: E.left({ _tag: 'NotCreated', paid: 'no', reason: 'journal', attempts: 0, cause })
@@ -296,38 +310,38 @@ describe('a journal that fails', () => {
     expect(results[1]?.[2]).toStrictEqual({ error: DISK_FULL })
   })
 
-  it('in its turn sends nothing either', () => {
-    const { calls, heard } = run({ journal: { find: () => of(FRESH), begin: fails } })
-    expect([calls, heard[0]]).toStrictEqual([[], '0 a NotCreated journal'])
+  it('sends nothing if `begin` fails after `find`', () => {
+    const { calls, emissions } = run({ journal: { find: () => of(FRESH), begin: fails } })
+    expect([calls, emissions[0]]).toStrictEqual([[], '0 a NotCreated journal'])
   })
 
-  it('with an exception is no different', () => {
+  it('ends the item as NotCreated if `begin` throws', () => {
     const begin = () => {
       throw DISK_FULL
     }
-    expect(run({ journal: { begin } }).heard[0]).toBe('0 a NotCreated journal')
+    expect(run({ journal: { begin } }).emissions[0]).toBe('0 a NotCreated journal')
   })
 
-  it('without an entry is no different', () => {
-    expect(run({ journal: { begin: () => EMPTY } }).heard[0]).toBe('0 a NotCreated journal')
+  it('ends the item as NotCreated if `begin` completes without an entry', () => {
+    expect(run({ journal: { begin: () => EMPTY } }).emissions[0]).toBe('0 a NotCreated journal')
   })
 
-  it('at an id goes on with what is open, creates nothing more, and passes its error on at the end', () => {
-    const { calls, heard } = run({
+  it('finishes the active tasks, creates no other and passes the error on at the end if `created` fails', () => {
+    const { calls, emissions } = run({
       items: ['a', 'b', 'c'],
       concurrency: 2,
       createsPerSecond: 1,
       journal: { find: () => of(FRESH), created: fails }
     })
     expect(calls).toStrictEqual(['100 createTask', '3100 getTaskResult'])
-    expect(heard.slice(0, 2)).toStrictEqual(['100 b NotCreated journal', '3100 a token-a'])
-    expect(heard).toHaveLength(3)
+    expect(emissions.slice(0, 2)).toStrictEqual(['100 b NotCreated journal', '3100 a token-a'])
+    expect(emissions).toHaveLength(3)
   })
 
-  it('at an end has handed on the outcome', () => {
-    const { heard } = run({ items: ['a', 'b'], concurrency: 1, journal: { ended: fails } })
-    expect(heard[0]).toBe('3200 a token-a')
-    expect(heard).toHaveLength(2)
+  it('emits the outcome before the error if `ended` fails', () => {
+    const { emissions } = run({ items: ['a', 'b'], concurrency: 1, journal: { ended: fails } })
+    expect(emissions[0]).toBe('3200 a token-a')
+    expect(emissions).toHaveLength(2)
   })
 })
 
@@ -344,18 +358,18 @@ describe('entryAfter', () => {
     ['Refused', 'Fresh'],
     ['Refused{unknown}', 'InDoubt'],
     ['CreateUnknown', 'InDoubt']
-  ])('of %s is %s', (tag, entry) => {
+  ])('maps the tag %s to %s', (tag, entry) => {
     expect(entryAfter(tag)).toBe(entry)
   })
 })
 
-describe('tagOfError', () => {
+describe('journalTagOf', () => {
   it.each([
     ['TaskFailed{account}', { _tag: 'TaskFailed', paid: 'yes', kind: 'account' }],
     ['TaskFailed', { _tag: 'TaskFailed', paid: 'yes', kind: 'task' }],
     ['Refused', { _tag: 'Refused', paid: 'no', kind: 'account' }],
     ['Refused{unknown}', { _tag: 'Refused', paid: 'unknown', kind: 'account' }]
-  ])('is %s of %j', (tag, error) => {
+  ])('gives %s for %j', (tag, error) => {
     expect(journalTagOf(error)).toBe(tag)
   })
 })

@@ -7,7 +7,7 @@ type Of<Tag extends SolveError['_tag']> = Omit<Extract<SolveError, { readonly _t
 
 const ref = { taskId: 'task-17', createdAt: 0 }
 const cause: ErrorCause = { name: 'Error', code: 'ECONNRESET', message: 'read ECONNRESET' }
-const limit: ErrorCause = { name: 'TimeoutError', code: 'TIMED_OUT', message: 'timed out: no reply within 25000 ms' }
+const timeout: ErrorCause = { name: 'TimeoutError', code: 'TIMED_OUT', message: 'timed out: no reply within 25000 ms' }
 
 const invalid: SolveError = { _tag: 'InvalidTask', paid: 'no', problems: ['websiteURL: expected an address'] }
 const notCreated = (reason: Of<'NotCreated'>['reason'], attempts = 4, why?: ErrorCause): SolveError => ({
@@ -20,8 +20,8 @@ const notCreated = (reason: Of<'NotCreated'>['reason'], attempts = 4, why?: Erro
 const refused = (of: Of<'Refused'>, paid: 'no' | 'unknown' = 'no'): SolveError => ({ _tag: 'Refused', paid, ...of })
 const unknown = (of: Of<'CreateUnknown'>): SolveError => ({ _tag: 'CreateUnknown', paid: 'unknown', ...of })
 const failed = (of: Partial<Of<'TaskFailed'>>): SolveError => {
-  const said = { errorId: 1, errorCode: 'ERROR_X', errorDescription: '', kind: 'task' } as const
-  return { _tag: 'TaskFailed', paid: 'yes', ref, ...said, ...of }
+  const defaults = { errorId: 1, errorCode: 'ERROR_X', errorDescription: '', kind: 'task' } as const
+  return { _tag: 'TaskFailed', paid: 'yes', ref, ...defaults, ...of }
 }
 const badReply: SolveError = {
   _tag: 'BadReply',
@@ -31,12 +31,12 @@ const badReply: SolveError = {
   problems: ['the reply: expected JSON'],
   excerpt: '<html>'
 }
-const timedOut = (causes: Of<'TimedOut'>['causes'], asked = 99): SolveError => ({
+const timedOut = (causes: Of<'TimedOut'>['causes'], polls = 99): SolveError => ({
   _tag: 'TimedOut',
   paid: 'yes',
   ref,
   afterMs: 300_000,
-  polls: asked,
+  polls,
   causes
 })
 const interrupted: SolveError = { _tag: 'Interrupted', paid: 'yes', ref }
@@ -55,29 +55,41 @@ const toDo: Readonly<Record<Advice, RegExp>> = {
   decide: /Look at the cause before the next try\.$/
 }
 
-const cases: ReadonlyArray<readonly [what: string, SolveError, Advice, paid: string, says: ReadonlyArray<string>]> = [
+const CASES: ReadonlyArray<readonly [name: string, SolveError, Advice, paid: string, parts: ReadonlyArray<string>]> = [
   ['fields that do not fit', invalid, 'fix-task', 'nothing was paid.', ['websiteURL: expected an address', 'invalid']],
   [
-    'no name',
+    'a name that is not resolved',
     notCreated('dns', 4, { ...cause, code: 'ENOTFOUND' }),
     'repeat',
     NOTHING,
     ['ENOTFOUND', 'name', '4 tries']
   ],
-  ['no connection', notCreated('connect', 1, cause), 'repeat', NOTHING, ['read ECONNRESET (Error)', 'after 1 try:']],
   [
-    'no trust',
+    'a failed connection',
+    notCreated('connect', 1, cause),
+    'repeat',
+    NOTHING,
+    ['read ECONNRESET (Error)', 'after 1 try:']
+  ],
+  [
+    'a refused certificate',
     notCreated('tls', 1, { ...cause, code: 'CERT_HAS_EXPIRED' }),
     'fix-setup',
     NOTHING,
     ['CERT_HAS_EXPIRED']
   ],
-  ['no time', notCreated('deadline', 0), 'repeat', NOTHING, ['time was up']],
+  ['a deadline before the createTask', notCreated('deadline', 0), 'repeat', NOTHING, ['time was up']],
   ['a stopped batch', notCreated('account', 0), 'fix-account', NOTHING, ['refused the account']],
-  ['no journal', notCreated('journal', 0, { ...cause, code: 'ENOSPC' }), 'decide', NOTHING, ['The journal', 'ENOSPC']],
+  [
+    'a failed journal',
+    notCreated('journal', 0, { ...cause, code: 'ENOSPC' }),
+    'decide',
+    NOTHING,
+    ['The journal', 'ENOSPC']
+  ],
   ['a closed solver', notCreated('closed', 0), 'decide', NOTHING, ['The solver was closed']],
   [
-    'an account refused',
+    'a refused account',
     refused({
       status: 200,
       errorId: 1,
@@ -90,16 +102,22 @@ const cases: ReadonlyArray<readonly [what: string, SolveError, Advice, paid: str
     ['ERROR_ZERO_BALANCE, "none left", HTTP 200']
   ],
   [
-    'a request refused',
+    'a refused request',
     refused({ status: 200, errorId: 1, errorCode: 'ERROR_SITEKEY', errorDescription: '', kind: 'request' }),
     'fix-task',
     NOTHING,
     ['ERROR_SITEKEY, HTTP 200']
   ],
-  ['no such page', refused({ status: 404, kind: 'request' }), 'fix-setup', NOTHING, ['refused', 'HTTP 404']],
-  ['a no code', refused({ status: 403, errorCode: '', kind: 'request' }), 'fix-setup', NOTHING, ['HTTP 403']],
-  ['a bad request', refused({ status: 400, kind: 'request' }), 'fix-task', NOTHING, ['HTTP 400']],
-  ['a bad entity', refused({ status: 422, kind: 'request' }), 'fix-task', NOTHING, ['HTTP 422']],
+  ['an HTTP 404', refused({ status: 404, kind: 'request' }), 'fix-setup', NOTHING, ['refused', 'HTTP 404']],
+  [
+    'an HTTP 403 with an empty code',
+    refused({ status: 403, errorCode: '', kind: 'request' }),
+    'fix-setup',
+    NOTHING,
+    ['HTTP 403']
+  ],
+  ['an HTTP 400', refused({ status: 400, kind: 'request' }), 'fix-task', NOTHING, ['HTTP 400']],
+  ['an HTTP 422', refused({ status: 422, kind: 'request' }), 'fix-task', NOTHING, ['HTTP 422']],
   [
     'a redirect',
     refused({ status: 307, kind: 'request' }),
@@ -107,68 +125,116 @@ const cases: ReadonlyArray<readonly [what: string, SolveError, Advice, paid: str
     NOTHING,
     ['HTTP 307', 'redirect is not followed']
   ],
-  ['unavailable', refused({ status: 503, kind: 'unavailable' }), 'repeat', NOTHING, ['HTTP 503']],
-  ['a task refused', refused({ status: 200, errorCode: 'ERROR_X', kind: 'task' }), 'repeat', NOTHING, ['ERROR_X']],
+  ['an unavailable service', refused({ status: 503, kind: 'unavailable' }), 'repeat', NOTHING, ['HTTP 503']],
   [
-    'an unknown code',
+    'a refusal with a task error',
+    refused({ status: 200, errorCode: 'ERROR_X', kind: 'task' }),
+    'repeat',
+    NOTHING,
+    ['ERROR_X']
+  ],
+  [
+    'an unknown error code',
     refused({ status: 200, errorCode: 'ERROR_NEW', kind: 'unknown' }),
     'decide',
     NOTHING,
     ['ERROR_NEW']
   ],
   [
-    'later in doubt',
+    'an unavailable service, perhaps paid',
     refused({ status: 503, kind: 'unavailable' }, 'unknown'),
     'decide',
     'may be paid for',
     ['HTTP 503']
   ],
-  ['a task in doubt', refused({ status: 200, kind: 'task' }, 'unknown'), 'decide', 'may be paid for', ['HTTP 200']],
   [
-    'a request in doubt',
+    'a refusal with a task error, perhaps paid',
+    refused({ status: 200, kind: 'task' }, 'unknown'),
+    'decide',
+    'may be paid for',
+    ['HTTP 200']
+  ],
+  [
+    'a refused request, perhaps paid',
     refused({ status: 400, kind: 'request' }, 'unknown'),
     'decide',
     'may be paid for',
     ['HTTP 400']
   ],
   [
-    'an account in doubt',
+    'a refused account, perhaps paid',
     refused({ status: 200, kind: 'account' }, 'unknown'),
     'fix-account',
     'may be paid for',
     ['HTTP 200']
   ],
-  ['a reset', unknown({ cause }), 'decide', PERHAPS, ['createTask was sent', 'read ECONNRESET (Error)']],
-  ['a slow answer', unknown({ cause: limit }), 'decide', PERHAPS, ['timed out', '25000 ms', 'TIMED_OUT']],
+  ['a connection reset', unknown({ cause }), 'decide', PERHAPS, ['createTask was sent', 'read ECONNRESET (Error)']],
+  ['a reply that timed out', unknown({ cause: timeout }), 'decide', PERHAPS, ['timed out', '25000 ms', 'TIMED_OUT']],
   [
-    'a broken answer',
+    'a reply without a task id',
     unknown({ status: 200, problems: ['taskId: expected a task id'] }),
     'decide',
     PERHAPS,
     ['HTTP 200; taskId: expected a task id']
   ],
-  ['a nameless cause', unknown({ cause: { name: 'Odd', code: '', message: '' } }), 'decide', PERHAPS, [': Odd.']],
-  ['a code alone', unknown({ cause: { name: 'Odd', code: 'EODD', message: '' } }), 'decide', PERHAPS, [': EODD.']],
-  ['a failed task', failed({}), 'pay-again', PAID, ['ended task task-17', 'ERROR_X']],
-  ['a failed account', failed({ kind: 'account' }), 'fix-account', PAID, ['task-17']],
-  ['a failed request', failed({ kind: 'request', errorDescription: 'bad' }), 'fix-task', PAID, ['ERROR_X, "bad"']],
-  ['an unknown end', failed({ kind: 'unknown', errorCode: '' }), 'decide', PAID, ['without a reason']],
-  ['answers outside the protocol', badReply, 'resume', PAID, ['task-17', 'HTTP 502; the reply: expected JSON']],
-  ['a deadline', timedOut([]), 'resume', PAID, ['timed out', '300000 ms', '99 polls', 'still processing']],
-  ['a deadline at once', timedOut([], 0), 'resume', PAID, ['timed out', '0 polls', 'no time for a poll']],
-  ['a deadline in trouble', timedOut([{ status: 500 }, { cause }]), 'resume', PAID, ['problem was: read ECONNRESET']],
   [
-    'a deadline after a code',
+    'a cause with a name only',
+    unknown({ cause: { name: 'Odd', code: '', message: '' } }),
+    'decide',
+    PERHAPS,
+    [': Odd.']
+  ],
+  [
+    'a cause with a code and no message',
+    unknown({ cause: { name: 'Odd', code: 'EODD', message: '' } }),
+    'decide',
+    PERHAPS,
+    [': EODD.']
+  ],
+  ['a failed task', failed({}), 'pay-again', PAID, ['ended task task-17', 'ERROR_X']],
+  ['a task that failed with an account error', failed({ kind: 'account' }), 'fix-account', PAID, ['task-17']],
+  [
+    'a task that failed with a request error',
+    failed({ kind: 'request', errorDescription: 'bad' }),
+    'fix-task',
+    PAID,
+    ['ERROR_X, "bad"']
+  ],
+  [
+    'a task that failed without a code',
+    failed({ kind: 'unknown', errorCode: '' }),
+    'decide',
+    PAID,
+    ['without a reason']
+  ],
+  ['replies that violate the protocol', badReply, 'resume', PAID, ['task-17', 'HTTP 502; the reply: expected JSON']],
+  [
+    'a deadline while the task is processing',
+    timedOut([]),
+    'resume',
+    PAID,
+    ['timed out', '300000 ms', '99 polls', 'still processing']
+  ],
+  ['a deadline before the first poll', timedOut([], 0), 'resume', PAID, ['timed out', '0 polls', 'no time for a poll']],
+  [
+    'a deadline after network failures',
+    timedOut([{ status: 500 }, { cause }]),
+    'resume',
+    PAID,
+    ['problem was: read ECONNRESET']
+  ],
+  [
+    'a deadline after an error code',
     timedOut([{ status: 200, errorCode: 'ERROR_RATE_LIMIT' }]),
     'resume',
     PAID,
     ['problem was: ERROR_RATE_LIMIT, HTTP 200']
   ],
-  ['an interruption', interrupted, 'resume', PAID, ['closed before task task-17']]
+  ['a task interrupted by close', interrupted, 'resume', PAID, ['closed before task task-17']]
 ]
 
 describe('advise', () => {
-  it.each(cases)('says what to do about %s', (_, error, advice) => {
+  it.each(CASES)('gives the advice for %s', (_, error, advice) => {
     expect(advise(error)).toBe(advice)
   })
 
@@ -195,40 +261,40 @@ describe('advise', () => {
       )
   )
 
-  it('never says repeat unless nothing was paid', () => {
-    const isCheap = (error: SolveError): boolean => advise(error) !== 'repeat' || error.paid === 'no'
-    fc.assert(fc.property(errors, isCheap), { numRuns: 500 })
+  it('never gives `repeat` for an error that may have been paid for', () => {
+    const isUnpaidIfRepeat = (error: SolveError): boolean => advise(error) !== 'repeat' || error.paid === 'no'
+    fc.assert(fc.property(errors, isUnpaidIfRepeat), { numRuns: 500 })
   })
 
-  it('says resume only where there is a reference', () => {
+  it('gives `resume` only for errors with a reference', () => {
     const hasRef = (error: SolveError): boolean => advise(error) !== 'resume' || 'ref' in error
     fc.assert(fc.property(errors, hasRef), { numRuns: 500 })
   })
 })
 
 describe('explain', () => {
-  it.each(cases)('names the cause of %s, whether it was paid for, and what to do', (_, error, advice, paid, says) => {
+  it.each(CASES)('names the cause, whether it was paid for, and what to do: %s', (_, error, advice, paid, parts) => {
     const sentence = explain(error)
-    for (const part of [...says, paid]) expect(sentence).toContain(part)
+    for (const part of [...parts, paid]) expect(sentence).toContain(part)
     expect(sentence).toMatch(toDo[advice])
   })
 
-  it.each(cases)('is whole sentences about %s', (_, error) => {
+  it.each(CASES)('consists of whole sentences: %s', (_, error) => {
     expect(explain(error)).toMatch(/^[A-Z`c].*\.$/)
     expect(explain(error)).not.toMatch(/undefined|\[object|null| {2}|\.\.|: \.|; \./)
   })
 
-  it('tells the last of several troubles', () => {
+  it('names only the last of several causes', () => {
     expect(explain(timedOut([{ status: 500 }, { status: 429 }]))).toContain('HTTP 429')
     expect(explain(timedOut([{ status: 500 }, { status: 429 }]))).not.toContain('HTTP 500')
   })
 
-  it('repeats a code once that stands in its message already', () => {
+  it('does not repeat a code that is part of the message', () => {
     expect(explain(unknown({ cause }))).toContain(': read ECONNRESET (Error).')
     expect(explain(unknown({ cause: { ...cause, message: 'it broke' } }))).toContain(': it broke (ECONNRESET).')
   })
 
-  it('names every field that does not fit', () => {
+  it('names every problem of an invalid task', () => {
     expect(explain({ ...invalid, problems: ['a: expected a', 'b: expected b'] })).toContain(
       'a: expected a; b: expected b.'
     )
@@ -239,13 +305,13 @@ describe('explain', () => {
     [300, true],
     [399, true],
     [400, false]
-  ])('speaks of a redirect only where there is one: HTTP %d', (status, is) => {
+  ])('mentions a redirect only if there was one: HTTP %d', (status, isRedirect) => {
     const sentence = explain(refused({ status, kind: 'request' }))
-    expect(sentence.includes('redirect')).toBe(is)
-    expect(sentence).toContain(is ? 'Nothing was paid. A redirect' : 'Nothing was paid. C')
+    expect(sentence.includes('redirect')).toBe(isRedirect)
+    expect(sentence).toContain(isRedirect ? 'Nothing was paid. A redirect' : 'Nothing was paid. C')
   })
 
-  it('keeps what the service said on one line', () => {
+  it('keeps a description of the service on one line', () => {
     expect(explain(failed({ errorDescription: 'two\nlines' }))).not.toContain('\n')
   })
 })

@@ -10,7 +10,7 @@ import {
 } from '../../../lib/core/model/options.js'
 
 const KEY = 'a-client-key'
-const LONGEST = 2_147_483_647
+const MAX_TIMER_MS = 2_147_483_647
 
 const problemsOfCheck = (check: () => void): ReadonlyArray<string> => {
   try {
@@ -28,11 +28,11 @@ const problemsWith = (name: string, value: unknown) =>
 const durations = ['pollEveryMs', 'giveUpAfterMs', 'createTimeoutMs', 'resultTimeoutMs']
 
 describe.each(durations)('option %s', (name) => {
-  it.each([undefined, 1, 2_500, LONGEST])('accepts %p', (value) => {
+  it.each([undefined, 1, 2_500, MAX_TIMER_MS])('accepts %p', (value) => {
     expect(problemsWith(name, value)).toStrictEqual([])
   })
 
-  it.each([0, -1, 1.5, LONGEST + 1, NaN, Infinity, '3000', null, 3000n, [3000]])('refuses %p', (value) => {
+  it.each([0, -1, 1.5, MAX_TIMER_MS + 1, NaN, Infinity, '3000', null, 3000n, [3000]])('refuses %p', (value) => {
     expect(problemsWith(name, value)).toStrictEqual([
       `${name}: expected a whole number of milliseconds from 1 to 2147483647`
     ])
@@ -93,11 +93,11 @@ describe('options of withOptions', () => {
 })
 
 describe('durationFrom(0)', () => {
-  it.each([0, 1, LONGEST])('accepts %p', (value) => {
+  it.each([0, 1, MAX_TIMER_MS])('accepts %p', (value) => {
     expect(durationFrom(0).is(value)).toBe(true)
   })
 
-  it.each([-1, 0.5, LONGEST + 1, NaN, '0', undefined])('refuses %p', (value) => {
+  it.each([-1, 0.5, MAX_TIMER_MS + 1, NaN, '0', undefined])('refuses %p', (value) => {
     expect(durationFrom(0).is(value)).toBe(false)
   })
 })
@@ -190,8 +190,8 @@ describe('resolveOptions', () => {
 
   it.each(['serverError', 'Account', '', null, 7, {}, Promise.resolve('account')])(
     'ignores a meaningOf that returns %p',
-    (nonsense) => {
-      expect(meaningWith(() => nonsense as CodeMeaning)).toBeUndefined()
+    (returned) => {
+      expect(meaningWith(() => returned as CodeMeaning)).toBeUndefined()
     }
   )
 

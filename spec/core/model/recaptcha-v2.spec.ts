@@ -11,34 +11,36 @@ const payloadOf = (given: unknown) => recaptchaV2(given as typeof fields).payloa
 
 describe('recaptchaV2', () => {
   it.each([
-    ['left out', {}],
+    ['missing', {}],
     ['undefined', { isInvisible: undefined }],
     ['false', { isInvisible: false }]
-  ])('sends what is documented, without isInvisible where that is %s', (_, more) => {
+  ])('makes the documented payload, without isInvisible if that is %s', (_, more) => {
     expect(payloadOf({ ...fields, ...more })).toStrictEqual(E.right({ type: 'RecaptchaV2TaskProxyless', ...fields }))
   })
 
-  it('sends isInvisible as the boolean true', () => {
+  it('keeps isInvisible if it is true', () => {
     expect(payloadOf({ ...fields, isInvisible: true })).toStrictEqual(
       E.right({ type: 'RecaptchaV2TaskProxyless', ...fields, isInvisible: true })
     )
   })
 
-  it('sends no other field, and no other type', () => {
+  it('drops other fields, and another type', () => {
     const more = { type: 'AnotherTask', proxy: 'x', clientKey: 'y' }
     expect(payloadOf({ ...fields, ...more })).toStrictEqual(E.right({ type: 'RecaptchaV2TaskProxyless', ...fields }))
   })
 
   it.each(['http://a', 'HTTPS://example.com', 'https://example.com:8443/a?b=c#d', 'https://bücher.example/ä'])(
-    'takes the address %s',
+    'accepts the address %s',
     (websiteURL) => {
       expect(E.isRight(payloadOf({ ...fields, websiteURL }))).toBe(true)
     }
   )
 
-  it('takes an address with an umlaut however often it is asked', () => {
-    const taken = Array.from({ length: 20_000 }, () => payloadOf({ ...fields, websiteURL: 'https://bücher.example/ä' }))
-    expect(taken.filter(E.isLeft)).toStrictEqual([])
+  it('accepts an address with an umlaut 20,000 times', () => {
+    const payloads = Array.from({ length: 20_000 }, () =>
+      payloadOf({ ...fields, websiteURL: 'https://bücher.example/ä' })
+    )
+    expect(payloads.filter(E.isLeft)).toStrictEqual([])
   })
 
   it.each([
@@ -57,38 +59,38 @@ describe('recaptchaV2', () => {
     expect(payloadOf({ ...fields, isInvisible })).toStrictEqual(E.left(['isInvisible: expected boolean']))
   })
 
-  it('names all that is wrong', () => {
+  it('names every problem', () => {
     expect(payloadOf({ isInvisible: 'yes' })).toStrictEqual(
       E.left([URL_PROBLEM, KEY_PROBLEM, 'isInvisible: expected boolean'])
     )
   })
 
-  it.each([null, undefined, 7, 'https://example.com', []])('refuses %p as its fields', (given) => {
+  it.each([null, undefined, 7, 'https://example.com', []])('refuses %p instead of fields', (given) => {
     expect(payloadOf(given)).toStrictEqual(E.left(['the value: expected the fields of a reCAPTCHA v2 task']))
   })
 
-  it('carries all that reading an answer needs, as a kind and in each of its tasks', () => {
-    const reading = { solution: expect.any(t.Type) as t.Mixed, bestWithinMs: 60_000, validForMs: 120_000 }
-    expect({ ...recaptchaV2 }).toStrictEqual(reading)
+  it('has its decoder and times on the kind and on each of its tasks', () => {
+    const readable = { solution: expect.any(t.Type) as t.Mixed, bestWithinMs: 60_000, validForMs: 120_000 }
+    expect({ ...recaptchaV2 }).toStrictEqual(readable)
     const payload = expect.anything() as unknown
-    expect(recaptchaV2(fields)).toStrictEqual({ ...reading, type: 'RecaptchaV2TaskProxyless', payload })
+    expect(recaptchaV2(fields)).toStrictEqual({ ...readable, type: 'RecaptchaV2TaskProxyless', payload })
   })
 
-  it('never throws, and tells of no value', () => {
-    const secret = 'a-value-not-to-be-told'
+  it('never throws, and never repeats a value in a problem', () => {
+    const secret = 'a-secret-value'
     const values = fc.oneof(fc.anything(), fc.constant(secret), fc.constant({ [secret]: secret }))
     const anyFields = fc.record({ websiteURL: values, websiteKey: values, isInvisible: values }, { requiredKeys: [] })
-    const isQuiet = (given: unknown): boolean => {
+    const keepsSecret = (given: unknown): boolean => {
       const payload = payloadOf(given)
       return E.isRight(payload) || (payload.left.length > 0 && !payload.left.join().includes(secret))
     }
-    fc.assert(fc.property(fc.oneof(anyFields, values), isQuiet), { numRuns: 500 })
+    fc.assert(fc.property(fc.oneof(anyFields, values), keepsSecret), { numRuns: 500 })
   })
 
-  it('survives fields that throw when they are read', () => {
+  it('refuses fields that throw when they are read', () => {
     const hostile = new Proxy(fields, {
       get: () => {
-        throw new Error('a-value-not-to-be-told')
+        throw new Error('a-secret-value')
       }
     })
     expect(payloadOf(hostile)).toStrictEqual(E.left(['the fields: its codec threw']))

@@ -21,21 +21,21 @@ const idIn = (body: string) => readTaskId(documentIn(body))
 const stateIn = (fields: unknown, solution: t.Decoder<unknown, unknown> = recaptchaV2.solution) =>
   readState(solution, documentIn(JSON.stringify(fields)))
 
-describe('a body to send', () => {
-  it('carries the key and the task to createTask', () => {
+describe('a request body', () => {
+  it('of createTask holds the client key and the task', () => {
     expect(createTaskBody('a-client-key', { type: 'T' })).toStrictEqual({
       clientKey: 'a-client-key',
       task: { type: 'T' }
     })
   })
 
-  it('carries the key and the id to getTaskResult', () => {
+  it('of getTaskResult holds the client key and the task id', () => {
     expect(getTaskResultBody('a-client-key', 'id-1')).toStrictEqual({ clientKey: 'a-client-key', taskId: 'id-1' })
   })
 })
 
 describe('readDocument', () => {
-  it('reads the documented answer, with its empty strings', () => {
+  it('reads the documented reply, with its empty strings', () => {
     const fields = { errorId: 0, errorCode: '', errorDescription: '', taskId: '61138bb6-19fb' }
     const read = { fields, errorId: 0, errorCode: '', errorDescription: '' }
     expect(readDocument(JSON.stringify(fields))).toStrictEqual(E.right(read))
@@ -56,9 +56,9 @@ describe('readDocument', () => {
   })
 
   it.each([
-    ['nothing', ''],
-    ['a page', '<html></html>'],
-    ['JSON that is cut', '{"errorId":0,"taskId":"61138'],
+    ['an empty body', ''],
+    ['an HTML page', '<html></html>'],
+    ['truncated JSON', '{"errorId":0,"taskId":"61138'],
     ['two byte order marks', '\ufeff\ufeff{}']
   ])('refuses %s', (_, body) => {
     expect(readDocument(body)).toStrictEqual(E.left(['the reply: expected JSON']))
@@ -110,11 +110,11 @@ describe('readTaskId', () => {
     expect(idIn(`{"errorId":0,"taskId":${taskId}}`)).toStrictEqual(E.right(expected))
   })
 
-  it('reads a long number with white space around it to the last digit', () => {
+  it('reads every digit of a long number with white space around it', () => {
     expect(idIn('{"taskId" :\n 9007199254740993 ,"errorId":0}')).toStrictEqual(E.right('9007199254740993'))
   })
 
-  it('leaves a long number alone that only stands in a text', () => {
+  it('leaves a long number inside a string as it is', () => {
     const body = JSON.stringify({ errorDescription: '"taskId":9007199254740993,', taskId: 'id-1' })
     expect(documentIn(body).errorDescription).toBe('"taskId":9007199254740993,')
   })
@@ -141,21 +141,21 @@ describe('readTaskId', () => {
     expect(idIn('{"errorId":0}')).toStrictEqual(E.left(['taskId: expected a task id']))
   })
 
-  it('takes no id from a prototype', () => {
+  it('reads no id from a prototype', () => {
     expect(E.isLeft(idIn('{"__proto__":{"taskId":"id-1"}}'))).toBe(true)
   })
 
-  it('reads an id whatever stands beside it', () => {
+  it('reads an id whatever the other fields are', () => {
     expect(idIn('{"errorId":{"toString":1},"errorCode":[],"taskId":"id-1"}')).toStrictEqual(E.right('id-1'))
   })
 })
 
 describe('readState', () => {
-  it.each([0, '0'])('reads processing under errorId %j', (errorId) => {
+  it.each([0, '0'])('reads processing with errorId %j', (errorId) => {
     expect(stateIn({ errorId, status: 'processing' })).toStrictEqual(E.right({ _tag: 'Processing' }))
   })
 
-  it.each([0, '0'])('reads ready under errorId %j, and of its solution what is known', (errorId) => {
+  it.each([0, '0'])('reads ready with errorId %j, without the unknown fields of its solution', (errorId) => {
     const solution = { gRecaptchaResponse: 'token', more: 1 }
     const state = { _tag: 'Ready', solution: { gRecaptchaResponse: 'token' } }
     expect(stateIn({ errorId, status: 'ready', solution, cost: '0.001' })).toStrictEqual(E.right(state))
@@ -164,12 +164,16 @@ describe('readState', () => {
   it.each([
     ['an empty token', { gRecaptchaResponse: '' }, 'solution.gRecaptchaResponse: expected a string that is not empty'],
     ['a blank token', { gRecaptchaResponse: ' ' }, 'solution.gRecaptchaResponse: expected a string that is not empty'],
-    ['no token', {}, 'solution.gRecaptchaResponse: expected a string that is not empty'],
-    ['a number', { gRecaptchaResponse: 7 }, 'solution.gRecaptchaResponse: expected a string that is not empty'],
+    ['an object without a token', {}, 'solution.gRecaptchaResponse: expected a string that is not empty'],
+    [
+      'a token that is a number',
+      { gRecaptchaResponse: 7 },
+      'solution.gRecaptchaResponse: expected a string that is not empty'
+    ],
     ['null', null, 'solution: expected {| gRecaptchaResponse: a string that is not empty |}'],
     ['a bare token', 'token', 'solution: expected {| gRecaptchaResponse: a string that is not empty |}'],
-    ['nothing', undefined, 'solution: expected {| gRecaptchaResponse: a string that is not empty |}']
-  ])('refuses ready with %s as its solution', (_, solution, problem) => {
+    ['undefined', undefined, 'solution: expected {| gRecaptchaResponse: a string that is not empty |}']
+  ])('refuses ready if its solution is %s', (_, solution, problem) => {
     expect(stateIn({ errorId: 0, status: 'ready', solution })).toStrictEqual(E.left([problem]))
   })
 
@@ -181,25 +185,25 @@ describe('readState', () => {
     }
   )
 
-  it.each([1, -1, '1', '', null, false, undefined])('refuses a state under errorId %j', (errorId) => {
+  it.each([1, -1, '1', '', null, false, undefined])('refuses a state with errorId %j', (errorId) => {
     expect(stateIn({ errorId, status: 'processing' })).toStrictEqual(E.left(['errorId: expected 0']))
   })
 
-  it('takes no solution from a prototype', () => {
+  it('reads no solution from a prototype', () => {
     const body = '{"errorId":0,"status":"ready","__proto__":{"solution":{"gRecaptchaResponse":"token"}}}'
     expect(E.isLeft(readState(recaptchaV2.solution, documentIn(body)))).toBe(true)
   })
 
-  it('survives a decoder that throws', () => {
-    const thrower = new t.Type<unknown>(
-      'thrower',
+  it('refuses a solution if its decoder throws', () => {
+    const throwing = new t.Type<unknown>(
+      'throwing',
       t.unknown.is,
       () => {
         throw new Error('03AGdBq25-a-token')
       },
       t.identity
     )
-    expect(stateIn({ errorId: 0, status: 'ready', solution: {} }, thrower)).toStrictEqual(
+    expect(stateIn({ errorId: 0, status: 'ready', solution: {} }, throwing)).toStrictEqual(
       E.left(['solution: its codec threw'])
     )
   })

@@ -20,7 +20,7 @@ describe('left', () => {
 
 describe('flatMap', () => {
   it(
-    'goes on with the Right',
+    'subscribes to the next source after a Right',
     marbles(({ cold, expectObservable, expectSubscriptions }) => {
       const source = cold('  --(r|)', values)
       const next = cold('      ---(R|)', values)
@@ -33,7 +33,7 @@ describe('flatMap', () => {
   )
 
   it(
-    'hands on the value',
+    'calls its function with the value of the Right',
     marbles(({ cold, expectObservable }) => {
       const source = cold('  --(r|)', values)
       const expected = '     --(l|)'
@@ -43,7 +43,7 @@ describe('flatMap', () => {
   )
 
   it(
-    'lets a Left pass and begins nothing',
+    'passes on a Left and subscribes to nothing',
     marbles(({ cold, expectObservable, expectSubscriptions }) => {
       const source = cold('  --(l|)', values)
       const next = cold('    ---(R|)', values)
@@ -55,7 +55,7 @@ describe('flatMap', () => {
   )
 
   it(
-    'ends what it began when it is left',
+    'unsubscribes from the next source when its subscriber leaves',
     marbles(({ cold, expectObservable, expectSubscriptions }) => {
       const source = cold('  --r', values)
       const next = cold('      -----', values)
@@ -71,7 +71,7 @@ describe('flatMap', () => {
 
 describe('andThen', () => {
   it(
-    'goes on with what follows, and ends it when it is left',
+    'mirrors the next source, and unsubscribes from it when its subscriber leaves',
     marbles(({ cold, expectObservable, expectSubscriptions }) => {
       const source = cold('  --(a|)')
       const next = cold('      --c---|')
@@ -85,14 +85,14 @@ describe('andThen', () => {
   )
 
   it(
-    'completes with a source that has no value',
+    'completes if its source completes without a value',
     marbles(({ cold, expectObservable }) => {
       expectObservable(cold('--|').pipe(OE.andThen(() => cold('a|')))).toBe('--|')
     })
   )
 
   it(
-    'passes on a defect of what was to follow',
+    'passes on an error that its function throws',
     marbles(({ cold, expectObservable }) => {
       const next = () => {
         throw 'error' as unknown
@@ -102,7 +102,7 @@ describe('andThen', () => {
   )
 
   it(
-    'passes on a defect of its source',
+    'passes on an error of its source',
     marbles(({ cold, expectObservable }) => {
       expectObservable(cold('--#').pipe(OE.andThen(() => cold('a|')))).toBe('--#')
     })
@@ -111,7 +111,7 @@ describe('andThen', () => {
 
 describe('map', () => {
   it(
-    'changes the Right and lets a Left pass',
+    'maps a Right and passes on a Left',
     marbles(({ cold, expectObservable }) => {
       const source = cold('  r-l|', values)
       const expected = '     d-l|'

@@ -6,19 +6,19 @@ const isFinal = (state: string): state is 'f' => state === 'f'
 
 describe('pollUntilFinal', () => {
   it(
-    'waits, asks once, and emits a final answer',
+    'waits, polls once, and emits a final state',
     marbles(({ cold, expectObservable, expectSubscriptions }, scheduler) => {
       const poll = cold('    -(f|)')
-      const asked = '    ---^!'
+      const subs = '     ---^!'
       const expected = ' ----(f|)'
 
       expectObservable(pollUntilFinal(() => 3, scheduler)(poll, isFinal)).toBe(expected)
-      expectSubscriptions(poll.subscriptions).toBe(asked)
+      expectSubscriptions(poll.subscriptions).toBe(subs)
     })
   )
 
   it(
-    'lets a whole wait pass between an answer and the next poll, however slow the answer was',
+    'lets a whole wait pass between the end of a poll and the next poll, however long the poll took',
     marbles(({ cold, expectObservable, expectSubscriptions }, scheduler) => {
       const slow = cold('      ----(p|)')
       const quick = cold('             -(p|)')
@@ -28,8 +28,8 @@ describe('pollUntilFinal', () => {
       const subs3 = '       --------------(^!)'
       const expected = '    --------------(f|)'
 
-      const answers = [slow, quick, last]
-      const poll = defer(() => answers.shift() ?? last)
+      const polls = [slow, quick, last]
+      const poll = defer(() => polls.shift() ?? last)
       expectObservable(pollUntilFinal(() => 3, scheduler)(poll, isFinal)).toBe(expected)
       expectSubscriptions(slow.subscriptions).toBe(subs1)
       expectSubscriptions(quick.subscriptions).toBe(subs2)
@@ -38,7 +38,7 @@ describe('pollUntilFinal', () => {
   )
 
   it(
-    'reads the wait anew before every poll',
+    'reads the wait again before every poll',
     marbles(({ cold, expectObservable, expectSubscriptions }, scheduler) => {
       const first = cold('   (p|)')
       const second = cold('        (f|)')
@@ -47,8 +47,8 @@ describe('pollUntilFinal', () => {
       const expected = '  ------(f|)'
 
       const waits = [1, 5]
-      const answers = [first, second]
-      const poll = defer(() => answers.shift() ?? second)
+      const polls = [first, second]
+      const poll = defer(() => polls.shift() ?? second)
       expectObservable(pollUntilFinal(() => waits.shift() ?? 1, scheduler)(poll, isFinal)).toBe(expected)
       expectSubscriptions(first.subscriptions).toBe(subs1)
       expectSubscriptions(second.subscriptions).toBe(subs2)
@@ -56,20 +56,20 @@ describe('pollUntilFinal', () => {
   )
 
   it(
-    'aborts the poll in flight when the subscriber leaves',
+    'unsubscribes from the poll in flight when its subscriber leaves',
     marbles(({ cold, expectObservable, expectSubscriptions }, scheduler) => {
       const poll = cold('    -----(f|)')
       const unsub = '    -----!'
-      const asked = '    ---^-!'
+      const subs = '     ---^-!'
       const expected = ' ------'
 
       expectObservable(pollUntilFinal(() => 3, scheduler)(poll, isFinal), unsub).toBe(expected)
-      expectSubscriptions(poll.subscriptions).toBe(asked)
+      expectSubscriptions(poll.subscriptions).toBe(subs)
     })
   )
 
   it(
-    'asks nothing when the subscriber leaves during the wait',
+    'does not poll when its subscriber leaves during the wait',
     marbles(({ cold, expectObservable, expectSubscriptions }, scheduler) => {
       const poll = cold('    (f|)')
       const unsub = '    --!'
@@ -81,39 +81,41 @@ describe('pollUntilFinal', () => {
   )
 
   it(
-    'passes on a defect and asks no more',
+    'passes on an error and stops polling',
     marbles(({ cold, expectObservable, expectSubscriptions }, scheduler) => {
       const poll = cold('    -#')
-      const asked = '    ---^!'
+      const subs = '     ---^!'
       const expected = ' ----#'
 
       expectObservable(pollUntilFinal(() => 3, scheduler)(poll, isFinal)).toBe(expected)
-      expectSubscriptions(poll.subscriptions).toBe(asked)
+      expectSubscriptions(poll.subscriptions).toBe(subs)
     })
   )
 
   it(
-    'asks again after a poll without an answer',
+    'polls again after a poll that completes without a state',
     marbles(({ cold, expectObservable, expectSubscriptions }, scheduler) => {
       const none = cold('      -|')
       const last = cold('           (f|)')
       const subs = '        ---^!'
       const expected = '    -------(f|)'
 
-      const answers = [none, last]
-      const poll = defer(() => answers.shift() ?? last)
+      const polls = [none, last]
+      const poll = defer(() => polls.shift() ?? last)
       expectObservable(pollUntilFinal(() => 3, scheduler)(poll, isFinal)).toBe(expected)
       expectSubscriptions(none.subscriptions).toBe(subs)
     })
   )
 
-  it('waits by the scheduler it was given, outside of run mode too', () => {
+  it('uses the given scheduler for its wait, outside run mode too', () => {
     const scheduler = new VirtualTimeScheduler()
-    const seen: unknown[] = []
+    const emitted: unknown[] = []
 
-    pollUntilFinal(() => 3_000, scheduler)(of('f'), isFinal).subscribe((state) => seen.push([scheduler.now(), state]))
+    pollUntilFinal(() => 3_000, scheduler)(of('f'), isFinal).subscribe((state) =>
+      emitted.push([scheduler.now(), state])
+    )
     scheduler.flush()
 
-    expect(seen).toStrictEqual([[3_000, 'f']])
+    expect(emitted).toStrictEqual([[3_000, 'f']])
   })
 })

@@ -6,14 +6,14 @@ const item = { done: false, value: 'a' }
 
 describe('pullMergeMap', () => {
   it('calls the `return` of an iterator once, although it stopped pulling before it was unsubscribed', () => {
-    const end = jest.fn(() => ({ done: true, value: undefined }))
-    const items = { [Symbol.iterator]: () => ({ next: () => item, return: end }) }
+    const returned = jest.fn(() => ({ done: true, value: undefined }))
+    const items = { [Symbol.iterator]: () => ({ next: () => item, return: returned }) }
     const takeUntil = new Subject<void>()
-    const working = pullMergeMap(items, () => NEVER, { concurrency: 1, takeUntil }).subscribe()
+    const subscription = pullMergeMap(items, () => NEVER, { concurrency: 1, takeUntil }).subscribe()
     takeUntil.next()
-    working.unsubscribe()
+    subscription.unsubscribe()
 
-    expect(end).toHaveBeenCalledTimes(1)
+    expect(returned).toHaveBeenCalledTimes(1)
   })
 
   it.each<readonly [string, Iterable<string> | AsyncIterable<string>]>([
@@ -57,7 +57,6 @@ describe('isObservableInput', () => {
   })
 
   it.each(['text', 7, null, undefined, {}, () => undefined])('refuses %p', (items) => {
-    // A function has a length, as an array-like object has.
-    expect(isObservableInput(items)).toBe(typeof items === 'function')
+    expect(isObservableInput(items)).toBe(false)
   })
 })

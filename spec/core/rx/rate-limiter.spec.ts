@@ -5,10 +5,10 @@ import { RateLimiter, type Permit } from '../../../lib/core/rx/rate-limiter.js'
 interface Tools {
   /** A caller by name: acquires a permit, and ends it with `then`. */
   readonly acquire: (name: string, then?: (permit: Permit) => void, queue?: 'new' | 'retry') => Subscription
-  readonly at: (ms: number, what: () => void) => void
+  readonly at: (ms: number, act: () => void) => void
 }
 
-/** Runs callers in virtual time. The log says who got a permit when, and who was told of a wait. */
+/** Runs callers in virtual time. The log holds each permit and each reported wait, with its time. */
 const simulate = (
   act: (tools: Tools) => void,
   { createsPerSecond, random = () => 0.5 }: { createsPerSecond?: number; random?: () => number } = {}
@@ -18,8 +18,8 @@ const simulate = (
   scheduler.run(() => {
     const limiter = new RateLimiter(scheduler, random, createsPerSecond)
     act({
-      at: (ms, what) => {
-        scheduler.schedule(what, ms)
+      at: (ms, run) => {
+        scheduler.schedule(run, ms)
       },
       acquire: (name, then = (permit) => permit.succeeded(), queue = 'new') =>
         limiter
@@ -185,7 +185,7 @@ describe('a paused limiter', () => {
     ['at least 3 s', 0, 3_000],
     ['at most 60 s', 3_600_000, 60_000],
     ['its own time if the service asks for NaN', Number.NaN, 5_000],
-    ['its own time if the service asks for ever', Infinity, 5_000],
+    ['its own time if the service asks for an endless wait', Infinity, 5_000],
     ['its own time if the service asks for a negative wait', -1, 5_000]
   ])('waits %s', (_, retryAfterMs, waitMs) => {
     const waits: number[] = []

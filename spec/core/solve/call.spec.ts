@@ -19,17 +19,17 @@ const values: Readonly<Record<string, NetworkEvent>> = {
 const calling = (post: Post, scheduler: VirtualTimeScheduler, limitMs = 5) =>
   makeCall({ post, scheduler }, scrub)('/createTask', { a: 1 }, limitMs)
 
-/** All that a call emits, with no time at all for it. */
-const wiresOf = (post: Post): ReadonlyArray<NetworkEvent> => {
+/** All events of a call. */
+const eventsOf = (post: Post): ReadonlyArray<NetworkEvent> => {
   const [scheduler, seen] = [new VirtualTimeScheduler(), [] as NetworkEvent[]]
-  calling(post, scheduler).subscribe((wire) => seen.push(wire))
+  calling(post, scheduler).subscribe((event) => seen.push(event))
   scheduler.flush()
   return seen
 }
 
-describe('a call', () => {
+describe('makeCall', () => {
   it(
-    'mirrors what its network tells, and ends with the answer',
+    'mirrors its network, and completes with the reply',
     marbles(({ cold, expectObservable, expectSubscriptions }, scheduler) => {
       const source = cold('  -s-r-----', values)
       const subs = '         ^--!'
@@ -41,7 +41,7 @@ describe('a call', () => {
   )
 
   it(
-    'ends with a failure of its network',
+    'completes with a failure of its network',
     marbles(({ cold, expectObservable }, scheduler) => {
       const source = cold('  --(f|)', values)
       const expected = '     --(f|)'
@@ -51,7 +51,7 @@ describe('a call', () => {
   )
 
   it(
-    'ends at its limit and aborts',
+    'ends as Failed at its time limit, and unsubscribes from its network',
     marbles(({ cold, expectObservable, expectSubscriptions }, scheduler) => {
       const source = cold('  -s-------r', values)
       const subs = '         ^----!'
@@ -63,7 +63,7 @@ describe('a call', () => {
   )
 
   it(
-    'that never got out ends at its limit without having left',
+    'ends without Sent at its time limit if nothing was sent',
     marbles(({ cold, expectObservable, expectSubscriptions }, scheduler) => {
       const source = cold('  ---------', values)
       const subs = '         ^----!'
@@ -75,7 +75,7 @@ describe('a call', () => {
   )
 
   it(
-    'is not prolonged by a network that keeps telling',
+    'does not extend its time limit when its network emits Sent again',
     marbles(({ cold, expectObservable }, scheduler) => {
       const source = cold('  s-s-s-s-s-r', values)
       const expected = '     s-s-s(t|)'
@@ -85,7 +85,7 @@ describe('a call', () => {
   )
 
   it(
-    'is aborted by leaving it',
+    'unsubscribes from its network when its subscriber leaves',
     marbles(({ cold, expectObservable, expectSubscriptions }, scheduler) => {
       const source = cold('  -s-------r', values)
       const unsub = '        ---!'
@@ -101,7 +101,7 @@ describe('a call', () => {
   )
 
   it(
-    'takes the first of two answers',
+    'emits only the first of two replies',
     marbles(({ cold, expectObservable, expectSubscriptions }, scheduler) => {
       const source = cold('  -(srR)--', values)
       const subs = '         ^!'
@@ -113,7 +113,7 @@ describe('a call', () => {
   )
 
   it(
-    'ends as failed, and may have left, when its network errors',
+    'ends as Failed after a Sent when its network errors, because the request may have been sent',
     marbles(({ cold, expectObservable }, scheduler) => {
       const source = cold('  --#', values, cause)
       const expected = '     --(sf|)'
@@ -123,7 +123,7 @@ describe('a call', () => {
   )
 
   it(
-    'keeps its answer when its network errors behind it',
+    'ignores an error of its network after the reply',
     marbles(({ cold, expectObservable }, scheduler) => {
       const source = cold('  -s(r#)', values)
       const expected = '     -s(r|)'
@@ -132,7 +132,7 @@ describe('a call', () => {
     })
   )
 
-  it('begins when it is subscribed to, each time anew', () => {
+  it('calls its network once for every subscription, and not before the first', () => {
     const post = jest.fn(() => of(values.r!))
     const scheduler = new VirtualTimeScheduler()
     const call = calling(post, scheduler)
@@ -145,50 +145,54 @@ describe('a call', () => {
     ])
   })
 
-  it('leaves no timer behind its answer', () => {
+  it('cancels its timer when the reply arrives', () => {
     const scheduler = new VirtualTimeScheduler()
     calling(() => of(values.r!), scheduler, 5_000).subscribe()
     scheduler.flush()
     expect(scheduler.now()).toBe(0)
   })
 
-  it('ends as failed, and may have left, when its network throws', () => {
+  it('ends as Failed after a Sent when its network throws', () => {
     const thrower = (): never => {
       throw Object.assign(new TypeError('no network'), { code: 'ENONET' })
     }
-    expect(wiresOf(thrower)).toStrictEqual([
+    expect(eventsOf(thrower)).toStrictEqual([
       { _tag: 'Sent' },
       { _tag: 'Failed', cause: { name: 'TypeError', code: 'ENONET', message: 'no network' } }
     ])
   })
 
   it.each<readonly [string, Post]>([
-    ['completes empty', () => EMPTY],
-    ['completes without an answer', () => of(values.s!)],
-    ['never answers', () => NEVER],
-    ['never answers what it sent', () => concat(of(values.s!), NEVER)]
-  ])('ends as failed once when its network %s', (_, post) => {
-    expect(wiresOf(post).filter(({ _tag }) => _tag !== 'Sent')).toMatchObject([{ _tag: 'Failed' }])
+    ['completes without an event', () => EMPTY],
+    ['completes after Sent', () => of(values.s!)],
+    ['never emits', () => NEVER],
+    ['never emits after Sent', () => concat(of(values.s!), NEVER)]
+  ])('emits exactly one Failed when its network %s', (_, post) => {
+    expect(eventsOf(post).filter(({ _tag }) => _tag !== 'Sent')).toMatchObject([{ _tag: 'Failed' }])
   })
 
-  it('takes the key out of every failure', () => {
-    const said = { name: `E ${KEY}`, code: `E_${KEY}`, message: `POST {"clientKey":"${KEY}"}` }
+  it('ends as Failed after a Sent when its network completes without a result', () => {
+    expect(eventsOf(() => EMPTY)).toMatchObject([{ _tag: 'Sent' }, { _tag: 'Failed', cause: { code: 'NO_RESULT' } }])
+  })
+
+  it('redacts the client key in every failure', () => {
+    const raw = { name: `E ${KEY}`, code: `E_${KEY}`, message: `POST {"clientKey":"${KEY}"}` }
     const clean = { name: 'E [client key]', code: 'E_[client key]', message: 'POST {"clientKey":"[client key]"}' }
-    expect(wiresOf(() => of({ _tag: 'Failed', cause: said }))).toStrictEqual([{ _tag: 'Failed', cause: clean }])
-    expect(wiresOf(() => throwError(() => Object.assign(new Error(), said)))[1]).toStrictEqual({
+    expect(eventsOf(() => of({ _tag: 'Failed', cause: raw }))).toStrictEqual([{ _tag: 'Failed', cause: clean }])
+    expect(eventsOf(() => throwError(() => Object.assign(new Error(), raw)))[1]).toStrictEqual({
       _tag: 'Failed',
       cause: clean
     })
   })
 
-  it('takes of a failure nothing but its three texts', () => {
+  it('reduces a failure to its name, code and message', () => {
     const foreign = Object.assign(new TypeError('it broke'), { code: '', request: { body: KEY } })
     const reduced = { name: 'TypeError', code: '', message: 'it broke' }
-    expect(wiresOf(() => of({ _tag: 'Failed', cause: foreign }))).toStrictEqual([{ _tag: 'Failed', cause: reduced }])
+    expect(eventsOf(() => of({ _tag: 'Failed', cause: foreign }))).toStrictEqual([{ _tag: 'Failed', cause: reduced }])
   })
 
-  it('tells the limit that passed', () => {
-    expect(wiresOf(() => new Observable())).toStrictEqual([
+  it('names its time limit in the message', () => {
+    expect(eventsOf(() => new Observable())).toStrictEqual([
       {
         _tag: 'Failed',
         cause: { name: 'TimeoutError', code: 'TIMED_OUT', message: 'timed out: no reply within 5 ms' }
@@ -200,31 +204,27 @@ describe('a call', () => {
 describe('causeOf', () => {
   it.each([
     ['an error with a code', Object.assign(new Error('read'), { code: 'ECONNRESET' }), ['Error', 'ECONNRESET', 'read']],
-    ['an error without one', new TypeError('bad'), ['TypeError', '', 'bad']],
+    ['an error without a code', new TypeError('bad'), ['TypeError', '', 'bad']],
     ['a code that is a number', { name: 'AbortError', code: 20, message: 'aborted' }, ['AbortError', '20', 'aborted']],
     ['fields of other types', { name: {}, code: [], message: null }, ['', '', '']],
-    ['a text', 'broken', ['Error', '', 'broken']],
+    ['a string', 'broken', ['Error', '', 'broken']],
     ['a number', 7, ['Error', '', '7']],
-    ['nothing', undefined, ['Error', '', '']],
+    ['undefined', undefined, ['Error', '', '']],
     ['null', null, ['Error', '', '']],
     [
-      'a collection of errors',
+      'an AggregateError without a message',
       new AggregateError([new Error('v6'), new Error('v4')]),
       ['AggregateError', '', 'v6; v4']
     ],
-    ['a collection with a message', new AggregateError([new Error('v6')], 'all'), ['AggregateError', '', 'all']],
-    ['a collection of anything', { errors: ['v6', 7, null] }, ['', '', 'v6; 7; ']],
-    ['errors that are no list', { message: '', errors: 'v6' }, ['', '', '']]
-  ])('reduces %s to three texts', (_, error, [name, code, message]) => {
+    ['an AggregateError with a message', new AggregateError([new Error('v6')], 'all'), ['AggregateError', '', 'all']],
+    ['an errors array of other values', { errors: ['v6', 7, null] }, ['', '', 'v6; 7; ']],
+    ['errors that are not an array', { message: '', errors: 'v6' }, ['', '', '']]
+  ])('reduces %s to name, code and message', (_, error, [name, code, message]) => {
     expect(causeOf(error)).toStrictEqual({ name, code, message })
   })
 
-  it('carries nothing else along', () => {
+  it('copies no other field', () => {
     const error = Object.assign(new Error('x'), { socket: {}, body: KEY })
     expect(Object.keys(causeOf(error))).toStrictEqual(['name', 'code', 'message'])
-  })
-
-  it('that ends without a word may have been sent: it is never taken for one that did not leave', () => {
-    expect(wiresOf(() => EMPTY)).toMatchObject([{ _tag: 'Sent' }, { _tag: 'Failed', cause: { code: 'NO_RESULT' } }])
   })
 })

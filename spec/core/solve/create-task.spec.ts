@@ -1,21 +1,24 @@
 import { mergeMap, timer, type SchedulerLike } from 'rxjs'
 import type { Post } from '../../../lib/core/model/network.js'
 import { replies, scriptedPost, type Scripted } from '../../../lib/testing.js'
-import { aTask, story, storyOver } from '../../support/simulate.js'
+import { aTask, simulate, simulateOver } from '../../support/simulate.js'
 
 const { created, ready, refused, processing } = replies
 const unavailable = { body: '<html>busy</html>', status: 503 }
-const neverLeft = { failed: { code: 'ECONNREFUSED', message: 'connect ECONNREFUSED' }, sent: false }
+const unreachable = { failed: { code: 'ECONNREFUSED', message: 'connect ECONNREFUSED' }, sent: false }
 const reset = { failed: { code: 'ECONNRESET', message: 'read ECONNRESET' } }
 
-const solveOnce = (script: Parameters<typeof story>[0], options?: Parameters<typeof story>[2], random?: () => number) =>
-  story(script, ({ solver, follow }) => follow(solver.solve(aTask)), options, random)
+const solveOnce = (
+  script: Parameters<typeof simulate>[0],
+  options?: Parameters<typeof simulate>[2],
+  random?: () => number
+) => simulate(script, ({ solver, record }) => record(solver.solve(aTask)), options, random)
 
 const creates = (calls: ReadonlyArray<string>) => calls.filter((call) => call.endsWith('createTask'))
 
-describe('a createTask that never left', () => {
-  it('is tried four times, further and further apart, then ends as NotCreated', () => {
-    const { calls, results, events } = solveOnce({ create: [neverLeft] })
+describe('a createTask that could not be sent', () => {
+  it('is tried four times with growing waits, then ends as NotCreated', () => {
+    const { calls, results, events } = solveOnce({ create: [unreachable] })
 
     expect(calls).toStrictEqual(['0 createTask', '750 createTask', '2250 createTask', '5250 createTask'])
     const cause = { name: 'Error', code: 'ECONNREFUSED', message: 'connect ECONNREFUSED' }
@@ -27,25 +30,25 @@ describe('a createTask that never left', () => {
   it.each([
     [0, ['0 createTask', '250 createTask', '750 createTask', '1750 createTask']],
     [1, ['0 createTask', '1250 createTask', '3750 createTask', '8750 createTask']]
-  ])('is repeated after 0.25 to 5 s: random %p', (random, expected) => {
-    expect(solveOnce({ create: [neverLeft] }, {}, () => random).calls).toStrictEqual(expected)
+  ])('is retried after 0.25 to 5 s, by the random number: %p', (random, expected) => {
+    expect(solveOnce({ create: [unreachable] }, {}, () => random).calls).toStrictEqual(expected)
   })
 
-  it('is forgotten once a try gets through', () => {
-    const { results } = solveOnce({ create: [neverLeft, neverLeft, created()], poll: [ready()] })
+  it('creates the task if a later try succeeds', () => {
+    const { results } = solveOnce({ create: [unreachable, unreachable, created()], poll: [ready()] })
 
     expect(results[0]?.[2]).toMatchObject({ _tag: 'Right', right: { ref: { taskId: 'task-1', createdAt: 2_250 } } })
   })
 
-  it('counts tries in a row: an answer in between begins anew', () => {
+  it('gets four tries again after a reply', () => {
     const script = [
-      neverLeft,
-      neverLeft,
-      neverLeft,
+      unreachable,
+      unreachable,
+      unreachable,
       refused('ERROR_RATE_LIMIT'),
-      neverLeft,
-      neverLeft,
-      neverLeft,
+      unreachable,
+      unreachable,
+      unreachable,
       created()
     ]
     const { results } = solveOnce({ create: script, poll: [ready()] })
@@ -54,7 +57,7 @@ describe('a createTask that never left', () => {
   })
 
   it.each(['CERT_HAS_EXPIRED', 'DEPTH_ZERO_SELF_SIGNED_CERT', 'ERR_TLS_CERT_ALTNAME_INVALID'])(
-    'is not repeated where trust is missing: %s',
+    'is not retried if the certificate is not accepted: %s',
     (code) => {
       const { calls, results } = solveOnce({ create: [{ failed: { code }, sent: false }] })
 
@@ -63,20 +66,20 @@ describe('a createTask that never left', () => {
     }
   )
 
-  it('is aborted by its own limit while it connects, and tried again', () => {
+  it('is aborted after its time limit while it is connecting, and retried', () => {
     const { calls } = solveOnce({ create: [{ failed: {}, sent: false, afterMs: 40_000 }, created()], poll: [ready()] })
 
     expect(calls.slice(0, 3)).toStrictEqual(['0 createTask', '25000 createTask aborted', '25750 createTask'])
   })
 
   it('ends as NotCreated at the deadline, with the last cause', () => {
-    const { results } = solveOnce({ create: [neverLeft] }, { giveUpAfterMs: 1_000 })
+    const { results } = solveOnce({ create: [unreachable] }, { giveUpAfterMs: 1_000 })
 
     const left = { _tag: 'NotCreated', paid: 'no', reason: 'deadline', attempts: 2, cause: { code: 'ECONNREFUSED' } }
     expect(results[0]).toMatchObject([1_000, 'solve', { left }])
   })
 
-  it('ends as NotCreated at the deadline while it connects, and is aborted', () => {
+  it('is aborted at the deadline while it is connecting, and ends as NotCreated', () => {
     const { calls, results } = solveOnce(
       { create: [{ failed: {}, sent: false, afterMs: 40_000 }] },
       { giveUpAfterMs: 1_000 }
@@ -90,15 +93,15 @@ describe('a createTask that never left', () => {
   })
 })
 
-describe('a createTask that left and was not answered readably', () => {
+describe('a createTask that was sent and got no readable reply', () => {
   it.each([
-    ['reset', reset, { cause: { code: 'ECONNRESET' } }],
+    ['a connection reset', reset, { cause: { code: 'ECONNRESET' } }],
     ['an HTML page', { body: '<html>' }, { status: 200, problems: ['the reply: expected JSON'] }],
     ['HTTP 500', { body: 'oops', status: 500 }, { status: 500 }],
-    ['no id', { document: { errorId: 0 } }, { status: 200, problems: ['taskId: expected a task id'] }],
+    ['a reply without an id', { document: { errorId: 0 } }, { status: 200, problems: ['taskId: expected a task id'] }],
     ['an internal error', refused('ERROR_INTERNAL_SERVER_ERROR'), { status: 200 }]
-  ])('ends as CreateUnknown and is never repeated: %s', (_, answer, expected) => {
-    const { calls, results } = solveOnce({ create: [answer, created()] })
+  ])('ends as CreateUnknown and is not retried after %s', (_, reply, expected) => {
+    const { calls, results } = solveOnce({ create: [reply, created()] })
 
     expect(calls).toStrictEqual(['0 createTask'])
     expect(results[0]).toMatchObject([0, 'solve', { left: { _tag: 'CreateUnknown', paid: 'unknown', ...expected } }])
@@ -116,20 +119,20 @@ describe('a createTask that left and was not answered readably', () => {
   })
 })
 
-describe('a createTask that was answered "later"', () => {
+describe('a createTask that the service refused for now', () => {
   it.each<readonly [string, Scripted]>([
-    ['a code', refused('ERROR_NO_SLOT_AVAILABLE')],
-    ['429', { body: 'slow down', status: 429 }],
-    ['408', { body: '', status: 408 }],
-    ['503', unavailable]
-  ])('is repeated once the gate opens: %s', (_, answer) => {
-    const { calls, results } = solveOnce({ create: [answer, answer, created()], poll: [ready()] })
+    ['an error code', refused('ERROR_NO_SLOT_AVAILABLE')],
+    ['HTTP 429', { body: 'slow down', status: 429 }],
+    ['HTTP 408', { body: '', status: 408 }],
+    ['HTTP 503', unavailable]
+  ])('is retried after the pause of the limiter: %s', (_, reply) => {
+    const { calls, results } = solveOnce({ create: [reply, reply, created()], poll: [ready()] })
 
     expect(creates(calls)).toStrictEqual(['0 createTask', '5000 createTask', '15000 createTask'])
     expect(results[0]?.[2]).toMatchObject({ _tag: 'Right', right: { ref: { createdAt: 15_000 } } })
   })
 
-  it('waits for as long as the service says', () => {
+  it('is retried after the wait that the service asked for', () => {
     const { calls, events } = solveOnce({
       create: [{ body: '', status: 429, retryAfterMs: 7_000 }, created()],
       poll: [ready()]
@@ -139,7 +142,7 @@ describe('a createTask that was answered "later"', () => {
     expect(events).toContainEqual({ at: 0, _tag: 'Delayed', reason: 'unavailable', waitMs: 7_000 })
   })
 
-  it('ends as that refusal at the deadline', () => {
+  it('ends as that refusal at the deadline, unpaid', () => {
     const { results } = solveOnce({ create: [refused('ERROR_NO_SLOT_AVAILABLE', 'busy')] }, { giveUpAfterMs: 6_000 })
 
     expect(results[0]).toMatchObject([
@@ -157,27 +160,27 @@ describe('a createTask that was answered "later"', () => {
     ])
   })
 
-  it('tells that a 503 without a document is an assumption', () => {
+  it('emits AssumedNotCreated after an HTTP 503 without a document', () => {
     const { events } = solveOnce({ create: [unavailable, created()], poll: [ready()] })
 
     expect(events[0]).toStrictEqual({ at: 0, _tag: 'AssumedNotCreated', status: 503 })
   })
 
-  it('assumes nothing of a 503 with a document', () => {
-    const answer = { document: { errorId: 1, errorCode: 'ERROR_NEW' }, status: 503 }
-    const { events } = solveOnce({ create: [answer, created()], poll: [ready()] })
+  it('emits no AssumedNotCreated after an HTTP 503 with a document', () => {
+    const reply = { document: { errorId: 1, errorCode: 'ERROR_NEW' }, status: 503 }
+    const { events } = solveOnce({ create: [reply, created()], poll: [ready()] })
 
     expect(events[0]).toMatchObject({ _tag: 'Delayed', reason: 'unavailable' })
   })
 
-  it('leaves it open after an assumed 503 whether a later refusal cost nothing', () => {
+  it('ends as Refused with `paid` unknown if it is refused after an assumed HTTP 503', () => {
     const { results } = solveOnce({ create: [unavailable, refused('ERROR_ZERO_BALANCE')] })
 
     expect(results[0]?.[2]).toMatchObject({ left: { _tag: 'Refused', kind: 'account', paid: 'unknown' } })
   })
 
-  it('does not say NotCreated after an assumed 503', () => {
-    const { results } = solveOnce({ create: [unavailable, neverLeft] })
+  it('does not end as NotCreated if it could not be sent after an assumed HTTP 503', () => {
+    const { results } = solveOnce({ create: [unavailable, unreachable] })
 
     expect(results[0]?.[2]).toMatchObject({
       left: { _tag: 'Refused', kind: 'unavailable', status: 503, paid: 'unknown' }
@@ -185,28 +188,28 @@ describe('a createTask that was answered "later"', () => {
   })
 
   it.each<readonly [string, Scripted, number]>([
-    ['while it connects again', { failed: {}, sent: false, afterMs: 40_000 }, 6_000],
-    ['between further tries', neverLeft, 5_500]
-  ])('does not say NotCreated after an assumed 503 at the deadline %s', (_, answer, giveUpAfterMs) => {
-    const { results } = solveOnce({ create: [unavailable, answer] }, { giveUpAfterMs })
+    ['while it is connecting again', { failed: {}, sent: false, afterMs: 40_000 }, 6_000],
+    ['between further tries', unreachable, 5_500]
+  ])('does not end as NotCreated at the deadline %s, after an assumed HTTP 503', (_, reply, giveUpAfterMs) => {
+    const { results } = solveOnce({ create: [unavailable, reply] }, { giveUpAfterMs })
 
     const left = { _tag: 'Refused', kind: 'unavailable', status: 503, paid: 'unknown' }
     expect(results[0]).toMatchObject([giveUpAfterMs, 'solve', { left }])
   })
 
-  it('says NotCreated at a deadline between tries, if the service itself had said no', () => {
-    const { results } = solveOnce({ create: [refused('ERROR_RATE_LIMIT'), neverLeft] }, { giveUpAfterMs: 5_500 })
+  it('ends as NotCreated at the deadline if a later try could not be sent', () => {
+    const { results } = solveOnce({ create: [refused('ERROR_RATE_LIMIT'), unreachable] }, { giveUpAfterMs: 5_500 })
 
     expect(results[0]?.[2]).toMatchObject({ left: { _tag: 'NotCreated', reason: 'deadline', attempts: 2 } })
   })
 
-  it('lets all others go at once when one is taken', () => {
+  it('sends all waiting tasks at once when the service has created one', () => {
     const script = {
       create: [refused('ERROR_RATE_LIMIT'), { ...created(), afterMs: 2_000 }],
       poll: [ready()]
     }
-    const { calls } = story(script, ({ solver, follow }) => {
-      for (const name of ['first', 'second', 'third', 'fourth']) follow(solver.solve(aTask), name)
+    const { calls } = simulate(script, ({ solver, record }) => {
+      for (const name of ['first', 'second', 'third', 'fourth']) record(solver.solve(aTask), name)
     })
 
     expect(creates(calls)).toStrictEqual([
@@ -218,14 +221,14 @@ describe('a createTask that was answered "later"', () => {
     ])
   })
 
-  it('lets another task probe when the one that probes leaves', () => {
+  it('lets another task probe if the subscriber of the probing task leaves', () => {
     const script = {
       create: [refused('ERROR_RATE_LIMIT'), { failed: {}, sent: false, afterMs: 20_000 }, created()],
       poll: [ready()]
     }
-    const { calls } = story(script, ({ solver, follow, at }) => {
-      const first = follow(solver.solve(aTask), 'first')
-      follow(solver.solve(aTask), 'second')
+    const { calls } = simulate(script, ({ solver, record, at }) => {
+      const first = record(solver.solve(aTask), 'first')
+      record(solver.solve(aTask), 'second')
       at(6_000, () => {
         first.unsubscribe()
       })
@@ -235,53 +238,50 @@ describe('a createTask that was answered "later"', () => {
   })
 })
 
-describe('a createTask that was refused', () => {
+describe('a createTask that the service refused', () => {
   it.each([
-    ['account', refused('ERROR_ZERO_BALANCE'), 'account'],
-    ['request', refused('ERROR_SITEKEY'), 'request'],
-    ['task', refused('ERROR_CAPTCHA_UNSOLVABLE'), 'task'],
-    ['an unknown code', refused('ERROR_NEW'), 'unknown'],
-    ['no such task', refused('ERROR_TASKID_INVALID'), 'unknown'],
-    ['not ready', refused('CAPTCHA_NOT_READY'), 'unknown'],
+    ['an account error', refused('ERROR_ZERO_BALANCE'), 'account'],
+    ['a request error', refused('ERROR_SITEKEY'), 'request'],
+    ['a task error', refused('ERROR_CAPTCHA_UNSOLVABLE'), 'task'],
+    ['an unknown error code', refused('ERROR_NEW'), 'unknown'],
+    ['"no such task"', refused('ERROR_TASKID_INVALID'), 'unknown'],
+    ['"not ready"', refused('CAPTCHA_NOT_READY'), 'unknown'],
     ['a redirect', { body: '', status: 302 }, 'request'],
-    ['300', { body: '', status: 300 }, 'request'],
-    ['404', { body: 'not here', status: 404 }, 'request']
-  ])('ends at once, unpaid, and is not repeated: %s', (_, answer, kind) => {
-    const { calls, results } = solveOnce({ create: [answer, created()] })
+    ['HTTP 300', { body: '', status: 300 }, 'request'],
+    ['HTTP 404', { body: 'not here', status: 404 }, 'request']
+  ])('ends as Refused at once, unpaid, and is not retried: %s', (_, reply, kind) => {
+    const { calls, results } = solveOnce({ create: [reply, created()] })
 
     expect(calls).toStrictEqual(['0 createTask'])
     expect(results[0]).toMatchObject([0, 'solve', { left: { _tag: 'Refused', paid: 'no', kind } }])
   })
 
-  it('is read by the table of the caller first', () => {
-    const kindOf = (code: string) => (code === 'ERROR_SITEKEY' ? ('unavailable' as const) : undefined)
-    const { calls } = solveOnce(
-      { create: [refused('ERROR_SITEKEY'), created()], poll: [ready()] },
-      { meaningOf: kindOf }
-    )
+  it('is read by the meaningOf of the caller first', () => {
+    const meaningOf = (code: string) => (code === 'ERROR_SITEKEY' ? ('unavailable' as const) : undefined)
+    const { calls } = solveOnce({ create: [refused('ERROR_SITEKEY'), created()], poll: [ready()] }, { meaningOf })
 
     expect(creates(calls)).toHaveLength(2)
   })
 })
 
-describe('a createTask that was taken', () => {
-  it('counts from when it left, not from its answer', () => {
+describe('a createTask that created a task', () => {
+  it('dates the task from when it was sent, not from its reply', () => {
     const { results } = solveOnce({ create: [{ ...created(), afterMs: 4_000 }], poll: [processing(), ready()] })
 
     expect(results[0]).toMatchObject([10_000, 'solve', { right: { ref: { createdAt: 0 }, useBefore: 67_000 } }])
   })
 
-  it('counts from when it left, not from when it began to connect', () => {
+  it('dates the task from when it was sent, not from when it began to connect', () => {
     const connecting = (scheduler: SchedulerLike): Post => {
       const { post } = scriptedPost({ '/createTask': [created()], '/getTaskResult': [ready()] }, scheduler)
       return (path, body) => timer(path === '/createTask' ? 1_000 : 0, scheduler).pipe(mergeMap(() => post(path, body)))
     }
-    const { results } = storyOver(connecting, ({ solver, follow }) => follow(solver.solve(aTask)))
+    const { results } = simulateOver(connecting, ({ solver, record }) => record(solver.solve(aTask)))
 
     expect(results[0]?.[2]).toMatchObject({ right: { ref: { createdAt: 1_000 } } })
   })
 
-  it('is one even under an error status', () => {
+  it('counts as one under an error status too', () => {
     const { results } = solveOnce({ create: [{ ...created(), status: 500 }], poll: [ready()] })
 
     expect(results[0]?.[2]).toMatchObject({ _tag: 'Right' })

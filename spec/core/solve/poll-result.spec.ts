@@ -2,44 +2,44 @@ import * as E from 'fp-ts/lib/Either.js'
 import * as t from 'io-ts'
 import { defineTask } from '../../../lib/core/model/task.js'
 import { replies, type Scripted } from '../../../lib/testing.js'
-import { aTask, story } from '../../support/simulate.js'
+import { aTask, simulate } from '../../support/simulate.js'
 
 const { created, processing, ready, refused } = replies
 const html = { body: '<html>oops</html>' }
 const reset = { failed: { code: 'ECONNRESET', message: 'read ECONNRESET' } }
 const ref = { taskId: 'task-1', createdAt: 0 }
 
-const solveOnce = (poll: ReadonlyArray<Scripted>, options?: Parameters<typeof story>[2]) =>
-  story({ create: [created()], poll }, ({ solver, follow }) => follow(solver.solve(aTask)), options)
+const solveOnce = (poll: ReadonlyArray<Scripted>, options?: Parameters<typeof simulate>[2]) =>
+  simulate({ create: [created()], poll }, ({ solver, record }) => record(solver.solve(aTask)), options)
 
 const polls = (calls: ReadonlyArray<string>) =>
   calls.filter((call) => call.endsWith('getTaskResult')).map((call) => Number(call.split(' ')[0]))
 
-describe('one bad poll', () => {
+describe('a poll without a state of the task', () => {
   it.each<readonly [string, Scripted]>([
-    ['reset', reset],
-    ['never left', { failed: { code: 'ECONNREFUSED' }, sent: false }],
+    ['a connection reset', reset],
+    ['a request that could not be sent', { failed: { code: 'ECONNREFUSED' }, sent: false }],
     ['an HTML page', html],
     ['HTTP 500', { body: '', status: 500 }],
     ['HTTP 503', { body: '', status: 503 }],
     ['HTTP 429', { body: '', status: 429 }],
     ['HTTP 404', { body: '', status: 404 }],
     ['a redirect', { body: '', status: 307 }],
-    ['no slot', refused('ERROR_NO_SLOT_AVAILABLE')],
-    ['an unknown code', refused('ERROR_NEW')],
+    ['no free slot', refused('ERROR_NO_SLOT_AVAILABLE')],
+    ['an unknown error code', refused('ERROR_NEW')],
     ['an internal error', refused('ERROR_INTERNAL_SERVER_ERROR')],
     ['an empty token', ready('')],
     ['an unknown status', { document: { errorId: 0, status: 'idle' } }],
     ['not ready as a code', refused('CAPTCHA_NOT_READY')],
     ['a task that is not known yet', refused('ERROR_TASKID_INVALID')]
-  ])('costs one poll and no more: %s', (_, answer) => {
-    const { calls, results } = solveOnce([answer, ready()])
+  ])('is followed by the next poll at the usual pace: %s', (_, reply) => {
+    const { calls, results } = solveOnce([reply, ready()])
 
     expect(polls(calls)).toStrictEqual([3_000, 6_000])
     expect(results[0]?.[2]).toMatchObject({ _tag: 'Right', right: { ref } })
   })
 
-  it('costs its limit and the wait when it is never answered', () => {
+  it('is aborted after its time limit, and followed by the usual wait', () => {
     const { calls } = solveOnce([{ silent: true }, ready()])
 
     expect(calls).toStrictEqual([
@@ -51,46 +51,46 @@ describe('one bad poll', () => {
   })
 
   it.each<readonly [string, Scripted, string]>([
-    ['network', reset, 'network'],
-    ['unavailable', refused('ERROR_RATE_LIMIT'), 'unavailable'],
-    ['a bare 503', { body: '', status: 503 }, 'unavailable'],
-    ['reply', html, 'reply'],
-    ['reply', refused('ERROR_NEW'), 'reply']
-  ])('is told as a delay: %s', (_, answer, reason) => {
-    const { events } = solveOnce([answer, ready()])
+    ['a connection reset', reset, 'network'],
+    ['a rate limit', refused('ERROR_RATE_LIMIT'), 'unavailable'],
+    ['an HTTP 503 without a document', { body: '', status: 503 }, 'unavailable'],
+    ['an HTML page', html, 'reply'],
+    ['an unknown error code', refused('ERROR_NEW'), 'reply']
+  ])('emits Delayed with its reason: %s', (_, reply, reason) => {
+    const { events } = solveOnce([reply, ready()])
 
     expect(events).toContainEqual({ at: 3_000, _tag: 'Delayed', reason, waitMs: 3_000, ref })
   })
 })
 
 describe('Retry-After on a poll', () => {
-  it('holds the next poll back until then', () => {
+  it('delays the next poll', () => {
     const { calls } = solveOnce([{ body: '', status: 429, retryAfterMs: 20_000 }, ready()])
 
     expect(polls(calls)).toStrictEqual([3_000, 23_000])
   })
 
-  it('never brings it forward', () => {
+  it('does not shorten the usual wait', () => {
     const { calls } = solveOnce([{ ...refused('ERROR_RATE_LIMIT'), retryAfterMs: 1_000 }, ready()])
 
     expect(polls(calls)).toStrictEqual([3_000, 6_000])
   })
 
-  it('beyond what a timer can hold leaves the end to the deadline', () => {
+  it('delays the next poll beyond the deadline if no timer can hold it', () => {
     const { results } = solveOnce([{ body: '', status: 429, retryAfterMs: 1e15 }, ready()])
 
     expect(results[0]).toMatchObject([300_000, 'solve', { left: { _tag: 'TimedOut', polls: 1 } }])
   })
 
-  it('is ignored where it is no number', () => {
+  it('is ignored if it is not a number', () => {
     const { calls } = solveOnce([{ body: '', status: 429, retryAfterMs: Number.NaN }, ready()])
 
     expect(polls(calls)).toStrictEqual([3_000, 6_000])
   })
 })
 
-describe('answers outside the protocol', () => {
-  it('end the task at the third in a run, as BadReply with what came', () => {
+describe('replies that violate the protocol', () => {
+  it('end the task as BadReply after three in a row, with an excerpt of the last', () => {
     const { results } = solveOnce([html])
 
     const left = { _tag: 'BadReply', paid: 'yes', ref, status: 200, problems: ['the reply: expected JSON'] }
@@ -99,27 +99,27 @@ describe('answers outside the protocol', () => {
 
   it.each<readonly [string, Scripted]>([
     ['processing', processing()],
-    ['an unknown code', refused('ERROR_NEW')],
-    ['a readable later', refused('ERROR_RATE_LIMIT')],
+    ['an unknown error code', refused('ERROR_NEW')],
+    ['a rate limit', refused('ERROR_RATE_LIMIT')],
     ['a task that is not known yet', refused('ERROR_TASKID_INVALID')]
-  ])('begin anew after a readable answer: %s', (_, answer) => {
-    const { results } = solveOnce([html, answer, html, html, ready()], { pollEveryMs: 1_000 })
+  ])('are counted from zero after %s', (_, reply) => {
+    const { results } = solveOnce([html, reply, html, html, ready()], { pollEveryMs: 1_000 })
 
     expect(results[0]?.[2]).toMatchObject({ _tag: 'Right' })
   })
 
   it.each<readonly [string, Scripted]>([
-    ['a transport failure', reset],
-    ['a bare 503', { body: '', status: 503 }]
-  ])('are one run across %s', (_, answer) => {
-    const { results } = solveOnce([html, html, answer, html, ready()])
+    ['a network failure', reset],
+    ['an HTTP 503 without a document', { body: '', status: 503 }]
+  ])('are in a row across %s', (_, reply) => {
+    const { results } = solveOnce([html, html, reply, html, ready()])
 
     expect(results[0]?.[2]).toMatchObject({ left: { _tag: 'BadReply' } })
   })
 })
 
-describe('unknown codes', () => {
-  it('end the task at the third in a row, as TaskFailed', () => {
+describe('unknown error codes', () => {
+  it('end the task as TaskFailed after three in a row', () => {
     const { results } = solveOnce([refused('ERROR_NEW', 'who knows')])
 
     const left = { _tag: 'TaskFailed', paid: 'yes', ref, errorId: 1, errorCode: 'ERROR_NEW' }
@@ -130,7 +130,7 @@ describe('unknown codes', () => {
     ])
   })
 
-  it('are in a row across a transport failure', () => {
+  it('are in a row across a network failure', () => {
     const { results } = solveOnce([refused('ERROR_NEW'), reset, refused('ERROR_NEW'), refused('ERROR_NEW'), ready()])
 
     expect(results[0]?.[2]).toMatchObject({ left: { _tag: 'TaskFailed', kind: 'unknown' } })
@@ -139,19 +139,19 @@ describe('unknown codes', () => {
   it.each<readonly [string, Scripted]>([
     ['processing', processing()],
     ['an HTML page', html]
-  ])('begin anew after %s', (_, answer) => {
-    const { results } = solveOnce([refused('ERROR_A'), refused('ERROR_B'), answer, refused('ERROR_C'), ready()])
+  ])('are counted from zero after %s', (_, reply) => {
+    const { results } = solveOnce([refused('ERROR_A'), refused('ERROR_B'), reply, refused('ERROR_C'), ready()])
 
     expect(results[0]?.[2]).toMatchObject({ _tag: 'Right' })
   })
 })
 
-describe('the end that the service tells', () => {
+describe('an error code that ends the task', () => {
   it.each([
     ['task', 'ERROR_CAPTCHA_UNSOLVABLE'],
     ['account', 'ERROR_KEY_DOES_NOT_EXIST'],
     ['request', 'ERROR_SITEKEY']
-  ])('is TaskFailed at once: %s', (kind, code) => {
+  ])('gives TaskFailed at once, of the kind %s', (kind, code) => {
     const { results } = solveOnce([refused(code)])
 
     expect(results[0]).toMatchObject([
@@ -161,24 +161,24 @@ describe('the end that the service tells', () => {
     ])
   })
 
-  it('is TaskFailed for a task that is gone 10 s after its creation', () => {
+  it('gives TaskFailed for a task that the service does not know 10 s after its creation', () => {
     const { calls, results } = solveOnce([refused('ERROR_TASKID_INVALID')])
 
     expect(polls(calls)).toStrictEqual([3_000, 6_000, 9_000, 12_000])
     expect(results[0]?.[2]).toMatchObject({ left: { _tag: 'TaskFailed', kind: 'task' } })
   })
 
-  it('is TaskFailed for a task that is gone to the very second 10 s after its creation', () => {
+  it('gives TaskFailed for an unknown task exactly 10 s after its creation', () => {
     const { calls } = solveOnce([refused('ERROR_TASKID_INVALID')], { pollEveryMs: 5_000 })
 
     expect(polls(calls)).toStrictEqual([5_000, 10_000])
   })
 
-  it('counts the 10 s from the creation, whenever that was', () => {
-    const { calls } = story(
+  it('counts the 10 s from the creation and not from the start of the solver', () => {
+    const { calls } = simulate(
       { create: [created()], poll: [refused('ERROR_TASKID_INVALID')] },
-      ({ solver, follow, at }) => {
-        at(20_000, () => follow(solver.solve(aTask)))
+      ({ solver, record, at }) => {
+        at(20_000, () => record(solver.solve(aTask)))
       }
     )
 
@@ -194,27 +194,27 @@ describe('the deadline', () => {
     expect(results[0]).toMatchObject([5_000, 'solve', { left: { _tag: 'TimedOut', polls: 1 } }])
   })
 
-  it('tells a cause where no poll was answered by then', () => {
+  it('gives TimedOut a cause if no poll got a reply', () => {
     const { results } = solveOnce([{ silent: true }], { giveUpAfterMs: 5_000 })
 
     const cause = { name: 'TimeoutError', code: 'TIMED_OUT', message: 'timed out: no poll got a reply' }
     expect(results[0]?.[2]).toHaveProperty('left.causes', [{ cause }])
   })
 
-  it('tells none where the last answer said "processing"', () => {
+  it('gives TimedOut no cause if the last reply said "processing"', () => {
     const { results } = solveOnce([processing(), { silent: true }], { giveUpAfterMs: 8_000 })
 
     expect(results[0]?.[2]).toHaveProperty('left.causes', [])
     expect(results[0]?.[2]).toHaveProperty('left.polls', 2)
   })
 
-  it('tells none where no poll was asked by then', () => {
+  it('gives TimedOut no cause if no poll was sent', () => {
     const { results } = solveOnce([{ silent: true }], { giveUpAfterMs: 2_000 })
 
     expect(results[0]?.[2]).toHaveProperty('left.causes', [])
   })
 
-  it('tells the last three causes, the newest last', () => {
+  it('gives TimedOut the last three causes, the newest last', () => {
     const script = [reset, refused('ERROR_RATE_LIMIT'), refused('ERROR_NEW'), html, processing()]
     const { results } = solveOnce(script, { giveUpAfterMs: 16_000 })
 
@@ -227,34 +227,34 @@ describe('the deadline', () => {
   })
 })
 
-describe('the pace', () => {
-  it('doubles its wait from the 110th poll on', () => {
+describe('the pace of the polls', () => {
+  it('doubles the wait from the 110th poll on', () => {
     const { calls } = solveOnce([processing()], { pollEveryMs: 1_000 })
 
-    const asked = polls(calls)
-    expect(asked.slice(107, 113)).toStrictEqual([108_000, 109_000, 110_000, 112_000, 116_000, 124_000])
-    expect(asked.length).toBeLessThanOrEqual(120)
+    const polledAt = polls(calls)
+    expect(polledAt.slice(107, 113)).toStrictEqual([108_000, 109_000, 110_000, 112_000, 116_000, 124_000])
+    expect(polledAt.length).toBeLessThanOrEqual(120)
   })
 })
 
 describe('the times of a solution', () => {
-  it('count from the last poll that was answered "processing"', () => {
+  it('count from the last poll whose reply was "processing"', () => {
     const { results } = solveOnce([processing(), reset, { ...ready(), afterMs: 2_000 }])
 
     expect(results[0]?.[2]).toMatchObject({ right: { readyAt: 11_000, useBefore: 63_000, expiresAt: 123_000 } })
   })
 
-  it('count from the creation where no poll was, even if the service did not know the task yet', () => {
+  it('count from the creation if no reply was "processing", but the task was not known yet', () => {
     const { results } = solveOnce([refused('ERROR_TASKID_INVALID'), ready()])
 
     expect(results[0]?.[2]).toMatchObject({ right: { useBefore: 60_000, expiresAt: 120_000 } })
   })
 
-  it('are left out for a kind of task without such times', () => {
+  it('are left out if the kind of task has none', () => {
     const kind = defineTask({ type: 'X', fields: t.type({ a: t.string }), solution: t.type({ b: t.number }) })
-    const answer = { document: { errorId: 0, status: 'ready', solution: { b: 1 } } }
-    const { results } = story({ create: [created()], poll: [answer] }, ({ solver, follow }) => {
-      follow(solver.solve(kind({ a: '' })))
+    const reply = { document: { errorId: 0, status: 'ready', solution: { b: 1 } } }
+    const { results } = simulate({ create: [created()], poll: [reply] }, ({ solver, record }) => {
+      record(solver.solve(kind({ a: '' })))
     })
 
     expect(results[0]?.[2]).toStrictEqual(E.right({ ref, solution: { b: 1 }, readyAt: 3_000 }))

@@ -5,7 +5,7 @@ import { buildSolver } from '../../../lib/core/build-solver.js'
 import { recaptchaV2 } from '../../../lib/core/model/recaptcha-v2.js'
 import { replies, scriptedPost } from '../../../lib/testing.js'
 import { marbles } from '../../support/marbles.js'
-import { KEY, aTask, story } from '../../support/simulate.js'
+import { KEY, aTask, simulate } from '../../support/simulate.js'
 
 const { created, processing, ready, refused } = replies
 const solved = (ref: object, readyAt: number, from: number) => ({
@@ -20,7 +20,7 @@ const solved = (ref: object, readyAt: number, from: number) => ({
 })
 const ref = { taskId: 'task-1', createdAt: 0 }
 
-const marbled = (post: Post, scheduler: SchedulerLike) =>
+const solverOver = (post: Post, scheduler: SchedulerLike) =>
   buildSolver(
     { post, scheduler, random: () => 0.5, close: () => Promise.resolve() },
     resolveOptions({ clientKey: KEY })
@@ -28,7 +28,7 @@ const marbled = (post: Post, scheduler: SchedulerLike) =>
 
 describe('solve', () => {
   it(
-    'creates, asks every 3 s until the task is ready, emits one Right and completes',
+    'creates a task, polls every 3 s until it is ready, emits one Right and completes',
     marbles(({ cold, expectObservable, expectSubscriptions }, scheduler) => {
       const sent: NetworkEvent = { _tag: 'Sent' }
       const reply = (document: object): NetworkEvent => ({ _tag: 'Reply', status: 200, body: JSON.stringify(document) })
@@ -42,32 +42,32 @@ describe('solve', () => {
       const first = cold('   s(p|)', values)
       const second = cold('  s(r|)', values)
       const creating = '     ^-!'
-      const asking1 = '      2ms 3s ^!'
-      const asking2 = '      3ms 6s ^!'
+      const polling1 = '      2ms 3s ^!'
+      const polling2 = '      3ms 6s ^!'
       const expected = '     4ms 6s (R|)'
 
       const polls = [first, second]
       const post: Post = (path) => (path === '/createTask' ? create : (polls.shift() ?? NEVER))
-      expectObservable(marbled(post, scheduler).solve(aTask)).toBe(expected, { R: solved(ref, 6_004, 3_002) })
+      expectObservable(solverOver(post, scheduler).solve(aTask)).toBe(expected, { R: solved(ref, 6_004, 3_002) })
       expectSubscriptions(create.subscriptions).toBe(creating)
-      expectSubscriptions(first.subscriptions).toBe(asking1)
-      expectSubscriptions(second.subscriptions).toBe(asking2)
+      expectSubscriptions(first.subscriptions).toBe(polling1)
+      expectSubscriptions(second.subscriptions).toBe(polling2)
     })
   )
 
   it(
-    'gives up after 300 s as TimedOut, with the task',
+    'ends as TimedOut after 300 s, with the reference of the task',
     marbles(({ expectObservable }, scheduler) => {
       const { post } = scriptedPost({ '/createTask': [created()], '/getTaskResult': [processing()] }, scheduler)
       const expected = '300s (t|)'
 
-      expectObservable(marbled(post, scheduler).solve(aTask)).toBe(expected, {
+      expectObservable(solverOver(post, scheduler).solve(aTask)).toBe(expected, {
         t: { _tag: 'Left', left: { _tag: 'TimedOut', paid: 'yes', ref, afterMs: 300_000, polls: 99, causes: [] } }
       })
     })
   )
 
-  it('keeps all its time by the scheduler it was given, outside of run mode too', () => {
+  it('uses the given scheduler for all waits, outside run mode too', () => {
     const scheduler = new VirtualTimeScheduler()
     const { post } = scriptedPost({ '/createTask': [created()], '/getTaskResult': [{ silent: true }] }, scheduler)
     const ports = { post, scheduler, random: () => 0.5, close: () => Promise.resolve() }
@@ -83,17 +83,17 @@ describe('solve', () => {
     ])
   })
 
-  it('is cold: every subscription creates a task of its own', () => {
-    const { calls } = story({ create: [created('a'), created('b')], poll: [ready()] }, ({ solver, follow, at }) => {
+  it('creates a task of its own for every subscription', () => {
+    const { calls } = simulate({ create: [created('a'), created('b')], poll: [ready()] }, ({ solver, record, at }) => {
       const solve = solver.solve(aTask)
-      at(1_000, () => follow(solve))
-      at(2_000, () => follow(solve))
+      at(1_000, () => record(solve))
+      at(2_000, () => record(solve))
     })
 
     expect(calls).toStrictEqual(['1000 createTask', '2000 createTask', '4000 getTaskResult', '5000 getTaskResult'])
   })
 
-  it('sends the documented bodies, and the task without what was left out', () => {
+  it('sends the documented bodies, without the optional fields that were not given', () => {
     const seen: unknown[] = []
     const post: Post = (path, body) => {
       seen.push([path, body])
@@ -117,9 +117,9 @@ describe('solve', () => {
     ])
   })
 
-  it('ends a task that does not fit as InvalidTask and sends nothing', () => {
-    const { calls, results } = story({}, ({ solver, follow }) => {
-      follow(solver.solve(recaptchaV2({ websiteURL: 'no address', websiteKey: '' })))
+  it('ends as InvalidTask if the fields do not fit, and sends nothing', () => {
+    const { calls, results } = simulate({}, ({ solver, record }) => {
+      record(solver.solve(recaptchaV2({ websiteURL: 'no address', websiteKey: '' })))
     })
 
     expect(calls).toStrictEqual([])
@@ -129,10 +129,10 @@ describe('solve', () => {
     ])
   })
 
-  it('never ends another task by the failure of one, in a batch of mergeMap', () => {
+  it('does not end the other tasks of a mergeMap when one fails', () => {
     const script = { create: [created('a'), refused('ERROR_SITEKEY'), created('c')], poll: [ready()] }
-    const { results } = story(script, ({ solver, follow }) => {
-      follow(of(aTask, aTask, aTask).pipe(mergeMap(solver.solve, 2)))
+    const { results } = simulate(script, ({ solver, record }) => {
+      record(of(aTask, aTask, aTask).pipe(mergeMap(solver.solve, 2)))
     })
 
     expect(results.map(([at, , value]) => [at, (value as { _tag?: string })._tag])).toStrictEqual([
@@ -143,13 +143,13 @@ describe('solve', () => {
     ])
   })
 
-  it('does not count the wait for its turn against the deadline', () => {
+  it('does not count the wait for its first permit against the deadline', () => {
     const script = { create: [created('a'), created('b')], poll: [processing()] }
-    const { results } = story(
+    const { results } = simulate(
       script,
-      ({ solver, follow }) => {
-        follow(solver.solve(aTask), 'a')
-        follow(solver.solve(aTask), 'b')
+      ({ solver, record }) => {
+        record(solver.solve(aTask), 'a')
+        record(solver.solve(aTask), 'b')
       },
       { createsPerSecond: 0.1, giveUpAfterMs: 5_000 }
     )
@@ -162,12 +162,12 @@ describe('solve', () => {
     ])
   })
 
-  it('tells a wait for its turn', () => {
-    const { events } = story(
+  it('emits Delayed when it has to wait for a permit', () => {
+    const { events } = simulate(
       { create: [created('a'), created('b')], poll: [ready()] },
-      ({ solver, follow }) => {
-        follow(solver.solve(aTask))
-        follow(solver.solve(aTask))
+      ({ solver, record }) => {
+        record(solver.solve(aTask))
+        record(solver.solve(aTask))
       },
       { createsPerSecond: 0.1 }
     )
@@ -175,10 +175,10 @@ describe('solve', () => {
     expect(events).toContainEqual({ at: 0, _tag: 'Delayed', reason: 'rate', waitMs: 10_000 })
   })
 
-  it('tells how it ended, and of a reference only where there is one', () => {
-    const { events } = story({ create: [created()], poll: [ready()] }, ({ solver, follow }) => {
-      follow(solver.solve(aTask))
-      follow(solver.solve(recaptchaV2({ websiteURL: '', websiteKey: '' })))
+  it('emits Ended with its outcome, and with a reference only if the task was created', () => {
+    const { events } = simulate({ create: [created()], poll: [ready()] }, ({ solver, record }) => {
+      record(solver.solve(aTask))
+      record(solver.solve(recaptchaV2({ websiteURL: '', websiteKey: '' })))
     })
 
     expect(events.filter(({ _tag }) => _tag === 'Ended')).toStrictEqual([
@@ -189,20 +189,20 @@ describe('solve', () => {
 })
 
 describe('solveWithProgress', () => {
-  it('tells it where nobody listens to the events of the solver', () => {
+  it('emits the steps even if nothing is subscribed to the events of the solver', () => {
     const scheduler = new VirtualTimeScheduler()
     const { post } = scriptedPost({ '/createTask': [created()], '/getTaskResult': [ready()] }, scheduler)
-    const told: string[] = []
-    const solving = marbled(post, scheduler).solveWithProgress(aTask)
-    solving.subscribe(({ _tag }) => told.push(_tag))
+    const tags: string[] = []
+    const solving = solverOver(post, scheduler).solveWithProgress(aTask)
+    solving.subscribe(({ _tag }) => tags.push(_tag))
     scheduler.flush()
 
-    expect(told).toStrictEqual(['Created', 'Polled', 'Settled'])
+    expect(tags).toStrictEqual(['Created', 'Polled', 'Settled'])
   })
 
-  it('tells every step and ends with Settled', () => {
-    const { results } = story({ create: [created()], poll: [processing(), ready()] }, ({ solver, follow }) => {
-      follow(solver.solveWithProgress(aTask))
+  it('emits every step, and Settled as the last', () => {
+    const { results } = simulate({ create: [created()], poll: [processing(), ready()] }, ({ solver, record }) => {
+      record(solver.solveWithProgress(aTask))
     })
 
     expect(results.map(([, , value]) => value)).toStrictEqual([
@@ -214,9 +214,9 @@ describe('solveWithProgress', () => {
     ])
   })
 
-  it('ends with Settled on a failure too, with the label of its scope', () => {
-    const { results } = story({ create: [refused('ERROR_ZERO_BALANCE')] }, ({ solver, follow }) => {
-      follow(solver.withOptions({ label: 'shop' }).solveWithProgress(aTask))
+  it('emits Settled for a failure too, with the label of its solver', () => {
+    const { results } = simulate({ create: [refused('ERROR_ZERO_BALANCE')] }, ({ solver, record }) => {
+      record(solver.withOptions({ label: 'shop' }).solveWithProgress(aTask))
     })
 
     expect(results).toMatchObject([
@@ -227,20 +227,20 @@ describe('solveWithProgress', () => {
 })
 
 describe('resume', () => {
-  it('asks at once, creates nothing, and keeps its times from the creation of the task', () => {
-    const { calls, results } = story({ poll: [ready()] }, ({ solver, follow, at }) => {
-      at(50_000, () => follow(solver.resume(recaptchaV2, ref)))
+  it('polls at once, creates nothing, and counts the times of the solution from the creation of the task', () => {
+    const { calls, results } = simulate({ poll: [ready()] }, ({ solver, record, at }) => {
+      at(50_000, () => record(solver.resume(recaptchaV2, ref)))
     })
 
     expect(calls).toStrictEqual(['50000 getTaskResult'])
     expect(results[0]).toStrictEqual([50_000, 'solve', solved(ref, 50_000, 0)])
   })
 
-  it('gives up by a deadline that begins with the subscription', () => {
-    const { results } = story(
+  it('counts its deadline from the subscription', () => {
+    const { results } = simulate(
       { poll: [processing()] },
-      ({ solver, follow, at }) => {
-        at(50_000, () => follow(solver.resume(recaptchaV2, ref)))
+      ({ solver, record, at }) => {
+        at(50_000, () => record(solver.resume(recaptchaV2, ref)))
       },
       { giveUpAfterMs: 7_000 }
     )
@@ -248,18 +248,20 @@ describe('resume', () => {
     expect(results[0]).toMatchObject([57_000, 'solve', { left: { _tag: 'TimedOut', ref, polls: 3 } }])
   })
 
-  it('refuses what is no reference, and asks nothing', () => {
-    const { calls, results } = story({}, ({ solver, follow }) => {
-      follow(solver.resume(recaptchaV2, { taskId: '', createdAt: 0 }))
+  it('ends as InvalidTask if it is not given a reference, and sends nothing', () => {
+    const { calls, results } = simulate({}, ({ solver, record }) => {
+      record(solver.resume(recaptchaV2, { taskId: '', createdAt: 0 }))
     })
 
     expect(calls).toStrictEqual([])
     expect(results[0]).toMatchObject([0, 'solve', { left: { _tag: 'InvalidTask' } }])
   })
+})
 
-  it('settles what is no reference with progress too', () => {
-    const { results } = story({}, ({ solver, follow }) => {
-      follow(solver.resumeWithProgress(recaptchaV2, { taskId: '', createdAt: 0 }))
+describe('resumeWithProgress', () => {
+  it('emits InvalidTask as Settled if it is not given a reference', () => {
+    const { results } = simulate({}, ({ solver, record }) => {
+      record(solver.resumeWithProgress(recaptchaV2, { taskId: '', createdAt: 0 }))
     })
 
     expect(results).toMatchObject([
@@ -268,9 +270,9 @@ describe('resume', () => {
     ])
   })
 
-  it('tells its steps with progress', () => {
-    const { results } = story({ poll: [ready()] }, ({ solver, follow }) => {
-      follow(solver.resumeWithProgress(recaptchaV2, ref))
+  it('emits every step of the polling, and Settled as the last', () => {
+    const { results } = simulate({ poll: [ready()] }, ({ solver, record }) => {
+      record(solver.resumeWithProgress(recaptchaV2, ref))
     })
 
     expect(results.map(([, , value]) => (value as { _tag?: string })._tag)).toStrictEqual([
@@ -282,9 +284,9 @@ describe('resume', () => {
 })
 
 describe('createTask', () => {
-  it('emits the reference and asks nothing', () => {
-    const { calls, results, events } = story({ create: [created()] }, ({ solver, follow }) => {
-      follow(solver.createTask(aTask))
+  it('emits the reference and does not poll', () => {
+    const { calls, results, events } = simulate({ create: [created()] }, ({ solver, record }) => {
+      record(solver.createTask(aTask))
     })
 
     expect(calls).toStrictEqual(['0 createTask'])
@@ -295,10 +297,10 @@ describe('createTask', () => {
     expect(events).toStrictEqual([{ at: 0, _tag: 'Created', ref }])
   })
 
-  it('gives up in time', () => {
-    const { results } = story(
+  it('ends at its deadline', () => {
+    const { results } = simulate(
       { create: [{ silent: true }] },
-      ({ solver, follow }) => follow(solver.createTask(aTask)),
+      ({ solver, record }) => record(solver.createTask(aTask)),
       {
         giveUpAfterMs: 4_000
       }
@@ -317,17 +319,17 @@ describe('getTaskResult', () => {
       { _tag: 'Right', right: { _tag: 'Ready', solution: { gRecaptchaResponse: 'token-1' } } }
     ],
     [
-      'Unanswered for a bad reply',
+      'Unanswered for a reply that violates the protocol',
       { body: 'oops' },
       { _tag: 'Right', right: { _tag: 'Unanswered', status: 200, problems: ['the reply: expected JSON'] } }
     ],
     [
-      'Unanswered for "later"',
+      'Unanswered if the service is unavailable',
       refused('ERROR_NO_SLOT_AVAILABLE'),
       { _tag: 'Right', right: { _tag: 'Unanswered', status: 200, errorCode: 'ERROR_NO_SLOT_AVAILABLE' } }
     ],
     [
-      'Unanswered for an unknown code',
+      'Unanswered for an unknown error code',
       refused('ERROR_NEW'),
       { _tag: 'Right', right: { _tag: 'Unanswered', status: 200, errorCode: 'ERROR_NEW' } }
     ],
@@ -336,41 +338,37 @@ describe('getTaskResult', () => {
       refused('ERROR_TASKID_INVALID'),
       { right: { _tag: 'Processing' } }
     ],
-    [
-      'Left for the end of the task',
-      refused('ERROR_CAPTCHA_UNSOLVABLE'),
-      { left: { _tag: 'TaskFailed', kind: 'task' } }
-    ]
-  ])('asks once and emits %s', (_, answer, expected) => {
-    const { calls, results } = story({ poll: [answer] }, ({ solver, follow }) => {
-      follow(solver.getTaskResult(recaptchaV2, ref))
+    ['Left if the task has failed', refused('ERROR_CAPTCHA_UNSOLVABLE'), { left: { _tag: 'TaskFailed', kind: 'task' } }]
+  ])('polls once and emits %s', (_, reply, expected) => {
+    const { calls, results } = simulate({ poll: [reply] }, ({ solver, record }) => {
+      record(solver.getTaskResult(recaptchaV2, ref))
     })
 
     expect(calls).toStrictEqual(['0 getTaskResult'])
     expect(results[0]?.[2]).toMatchObject(expected)
   })
 
-  it('emits Unanswered for a silent service, after its limit', () => {
-    const { results } = story({ poll: [{ silent: true }] }, ({ solver, follow }) => {
-      follow(solver.getTaskResult(recaptchaV2, ref))
+  it('emits Unanswered after its time limit if the service does not reply', () => {
+    const { results } = simulate({ poll: [{ silent: true }] }, ({ solver, record }) => {
+      record(solver.getTaskResult(recaptchaV2, ref))
     })
 
     expect(results[0]).toMatchObject([10_000, 'solve', { right: { _tag: 'Unanswered', cause: { code: 'TIMED_OUT' } } }])
   })
 
-  it('tells of the end of a task, with the label of its scope', () => {
-    const { events } = story({ poll: [refused('ERROR_CAPTCHA_UNSOLVABLE')] }, ({ solver, follow }) => {
-      follow(solver.withOptions({ label: 'shop' }).getTaskResult(recaptchaV2, ref))
+  it('emits Ended when the task has failed, with the label of its solver', () => {
+    const { events } = simulate({ poll: [refused('ERROR_CAPTCHA_UNSOLVABLE')] }, ({ solver, record }) => {
+      record(solver.withOptions({ label: 'shop' }).getTaskResult(recaptchaV2, ref))
     })
 
     expect(events).toStrictEqual([{ at: 0, _tag: 'Ended', label: 'shop', tag: 'TaskFailed', ref }])
   })
 
-  it('makes no orphan when its caller leaves: the caller has the reference', () => {
-    const { events, calls } = story({ poll: [{ silent: true }] }, ({ solver, follow, at }) => {
-      const asking = follow(solver.getTaskResult(recaptchaV2, ref))
+  it('makes no orphan when the subscriber leaves, because the caller has the reference', () => {
+    const { events, calls } = simulate({ poll: [{ silent: true }] }, ({ solver, record, at }) => {
+      const polling = record(solver.getTaskResult(recaptchaV2, ref))
       at(5, () => {
-        asking.unsubscribe()
+        polling.unsubscribe()
       })
     })
 
@@ -380,18 +378,18 @@ describe('getTaskResult', () => {
 })
 
 describe('withOptions', () => {
-  it('gives up by its own time, and keeps what it does not name', () => {
-    const { results } = story({ create: [created()], poll: [processing()] }, ({ solver, follow }) => {
+  it('changes the deadline, and keeps it if only the label is changed', () => {
+    const { results } = simulate({ create: [created()], poll: [processing()] }, ({ solver, record }) => {
       const labelled = solver.withOptions({ giveUpAfterMs: 4_000 }).withOptions({ label: 'x' })
-      follow(concat(labelled.solve(aTask)))
+      record(concat(labelled.solve(aTask)))
     })
 
     expect(results[0]).toMatchObject([4_000, 'solve', { left: { _tag: 'TimedOut', afterMs: 4_000 } }])
   })
 
-  it('stamps its label on every event', () => {
-    const { events } = story({ create: [created()], poll: [ready()] }, ({ solver, follow }) => {
-      follow(solver.withOptions({ label: 'x' }).solve(aTask))
+  it('puts its label on every event', () => {
+    const { events } = simulate({ create: [created()], poll: [ready()] }, ({ solver, record }) => {
+      record(solver.withOptions({ label: 'x' }).solve(aTask))
     })
 
     expect(events.map(({ _tag, label }) => [_tag, label])).toStrictEqual([
@@ -401,9 +399,24 @@ describe('withOptions', () => {
     ])
   })
 
-  it('throws for times that cannot work', () => {
-    story({}, ({ solver }) => {
+  it('throws for a time that is not a whole number', () => {
+    simulate({}, ({ solver }) => {
       expect(() => solver.withOptions({ giveUpAfterMs: 1.5 })).toThrow(/giveUpAfterMs: expected a whole number/)
     })
+  })
+})
+
+describe('a defect', () => {
+  it('is emitted as an error', () => {
+    const { results } = simulate(
+      { create: [refused('ERROR_RATE_LIMIT'), created()] },
+      ({ solver, record }) => record(solver.solveWithProgress(aTask)),
+      {},
+      () => {
+        throw new Error('broken random')
+      }
+    )
+
+    expect(results).toMatchObject([[0, 'solve', { error: { message: 'broken random' } }]])
   })
 })
