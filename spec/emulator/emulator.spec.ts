@@ -1,6 +1,6 @@
 import { Agent } from 'node:http'
 import { connect } from 'node:net'
-import { startEmulator, type EmulatorOptions } from 'rx-captcha/emulator'
+import { startEmulator } from 'rx-captcha/emulator'
 import { aTask, create, createBody, createdId, emulators, poll, post, rawPost, until } from '../support/raw-http.js'
 
 const start = emulators()

@@ -310,6 +310,11 @@ describe('a batch whose journal fails', () => {
     expect(results[1]?.[2]).toStrictEqual({ error: DISK_FULL })
   })
 
+  it('records no end for a key that could not be read: an earlier run may have paid for it', () => {
+    const { written, calls } = run({ journal: { find: fails } })
+    expect([written, calls]).toStrictEqual([[], []])
+  })
+
   it('sends nothing if `begin` fails after `find`', () => {
     const { calls, emissions } = run({ journal: { find: () => of(FRESH), begin: fails } })
     expect([calls, emissions[0]]).toStrictEqual([[], '0 a NotCreated journal'])

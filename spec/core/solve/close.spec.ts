@@ -1,6 +1,7 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { Subject, Subscription, VirtualTimeScheduler, concat, of, take } from 'rxjs'
 import { InvalidOptions, resolveOptions } from '../../../lib/core/model/options.js'
+import type { Journal } from '../../../lib/core/model/journal.js'
 import type { NetworkEvent } from '../../../lib/core/model/network.js'
 import { buildSolver } from '../../../lib/core/build-solver.js'
 import { recaptchaV2 } from '../../../lib/core/model/recaptcha-v2.js'
@@ -166,6 +167,32 @@ describe('close', () => {
     expect(returned).toStrictEqual([])
 
     replied.next({ _tag: 'Reply', status: 200, body: '{"errorId":0,"taskId":"task-1"}' })
+    await closing
+    expect(returned).toStrictEqual([[orphan]])
+  })
+
+  it('does not resolve while the journal is recording a task id', async () => {
+    const scheduler = new VirtualTimeScheduler(undefined, 1_000) // flushes 1 s, and no more
+    const replied = new Subject<NetworkEvent>()
+    const recorded = new Subject<undefined>()
+    const post = () => concat(of<NetworkEvent>({ _tag: 'Sent' }), replied.pipe(take(1)))
+    const ports = { post, scheduler, random: () => 0.5, close: () => Promise.resolve() }
+    const solver = buildSolver(ports, resolveOptions({ clientKey: KEY }))
+    const journal: Journal = {
+      begin: () => of({ _tag: 'Fresh' }),
+      created: () => recorded.pipe(take(1)),
+      ended: () => of(undefined)
+    }
+    const batch = solver.solveAll(['a'], () => aTask, { journal, keyOf: (item) => item })
+    batch.subscribe().unsubscribe()
+    const returned: unknown[] = []
+    const closing = solver.close().then((orphans) => returned.push(orphans))
+    scheduler.flush()
+    replied.next({ _tag: 'Reply', status: 200, body: '{"errorId":0,"taskId":"task-1"}' })
+    await new Promise((resolve) => setImmediate(resolve))
+    expect(returned).toStrictEqual([])
+
+    recorded.next(undefined)
     await closing
     expect(returned).toStrictEqual([[orphan]])
   })
