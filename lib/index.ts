@@ -35,4 +35,14 @@ export type { BatchOptions, Outcome } from './core/model/batch.js'
 export { entryAfter } from './core/model/journal.js'
 export type { Journal, JournalEntry } from './core/model/journal.js'
 
-export type { CallPath, CallResult, ErrorCause, JsonValue, NetworkEvent, Post } from './core/model/network.js'
+export { jsonText } from './core/model/network.js'
+export type {
+  CallPath,
+  CallResult,
+  ErrorCause,
+  JsonValue,
+  NetworkEvent,
+  PartialReply,
+  Post,
+  RequestBody
+} from './core/model/network.js'

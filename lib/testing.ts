@@ -2,7 +2,15 @@ import * as E from 'fp-ts/lib/Either.js'
 import type { Observable, SchedulerLike } from 'rxjs'
 import { EMPTY, NEVER, concat, defer, map, of, throwError, timer } from 'rxjs'
 import type { SolveError } from './core/model/error.js'
-import type { CallPath, ErrorCause, JsonValue, NetworkEvent, Post } from './core/model/network.js'
+import type {
+  CallPath,
+  ErrorCause,
+  JsonValue,
+  NetworkEvent,
+  PartialReply,
+  Post,
+  RequestBody
+} from './core/model/network.js'
 import type { SolveResult } from './core/model/result.js'
 import type { TaskRef } from './core/model/task.js'
 import type { Solver } from './core/solver.js'
@@ -14,12 +22,12 @@ import type { Solver } from './core/solver.js'
  */
 export interface SeenCall {
   readonly path: CallPath
-  readonly body: JsonValue
+  readonly body: RequestBody
 }
 
 /**
  * What a scripted network does with one call: it replies with a document (HTTP 200 by default) or with any body, it fails, or
- * it stays silent. `sent: false` fails before anything is sent.
+ * it stays silent. `sent: false` fails before anything is sent; `received` is what arrived of a broken reply.
  *
  * @since 0.1.0
  */
@@ -31,8 +39,13 @@ export type Scripted =
       readonly retryAfterMs?: number
     }
   | { readonly body: string; readonly status?: number; readonly afterMs?: number; readonly retryAfterMs?: number }
-  | { readonly failed: Partial<ErrorCause>; readonly sent?: boolean; readonly afterMs?: number }
-  | { readonly silent: true }
+  | {
+      readonly failed: Partial<ErrorCause>
+      readonly sent?: boolean
+      readonly afterMs?: number
+      readonly received?: PartialReply
+    }
+  | { readonly silent: true; readonly received?: PartialReply }
 
 /**
  * A network for marble tests. It replies to the calls of each path in the order of its script, and repeats the last entry.
@@ -57,7 +70,8 @@ export const scriptedPost = (
 }
 
 const eventsOf = (scripted: Scripted, scheduler: SchedulerLike): Observable<NetworkEvent> => {
-  const sent = of<NetworkEvent>({ _tag: 'Sent' })
+  const received = 'received' in scripted ? scripted.received : undefined
+  const sent = of<NetworkEvent>({ _tag: 'Sent', ...(received && { received: () => received }) })
   if ('silent' in scripted) return concat(sent, NEVER)
   const delayed = <T>(value: T) => {
     const afterMs = scripted.afterMs ?? 0
@@ -65,7 +79,10 @@ const eventsOf = (scripted: Scripted, scheduler: SchedulerLike): Observable<Netw
   }
   if ('failed' in scripted) {
     const cause = { name: 'Error', code: '', message: '', ...scripted.failed }
-    return concat(scripted.sent === false ? EMPTY : sent, delayed<NetworkEvent>({ _tag: 'Failed', cause }))
+    return concat(
+      scripted.sent === false ? EMPTY : sent,
+      delayed<NetworkEvent>({ _tag: 'Failed', cause, ...(received && { received }) })
+    )
   }
   const { status = 200, retryAfterMs } = scripted
   const body = 'body' in scripted ? scripted.body : JSON.stringify(scripted.document)

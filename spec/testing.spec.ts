@@ -4,6 +4,7 @@ import { createSolver, recaptchaV2, type CallPath, type SolveError, type Network
 import { replies, outcomes, scriptedPost, stubSolver, type Scripted } from 'rx-captcha/testing'
 import { marbles } from './support/marbles.js'
 
+const BODY = { clientKey: 'a-client-key' }
 const sent: NetworkEvent = { _tag: 'Sent' }
 const script = (create: ReadonlyArray<Scripted>, poll: ReadonlyArray<Scripted> = []) => ({
   '/createTask': create,
@@ -15,7 +16,7 @@ const eventsOf = (entry: Scripted): ReadonlyArray<readonly [at: number, NetworkE
   const scheduler = new VirtualTimeScheduler()
   const { post } = scriptedPost(script([entry]), scheduler)
   const events: [number, NetworkEvent | 'end'][] = []
-  post('/createTask', null).subscribe({
+  post('/createTask', BODY).subscribe({
     next: (event) => events.push([scheduler.now(), event]),
     complete: () => events.push([scheduler.now(), 'end'])
   })
@@ -84,7 +85,7 @@ describe('scriptedPost', () => {
     const { post } = scriptedPost(script(create, poll), new VirtualTimeScheduler())
     const received: unknown[] = []
     for (const path of posts) {
-      const [, reply] = await firstValueFrom(post(path, null).pipe(toArray()))
+      const [, reply] = await firstValueFrom(post(path, BODY).pipe(toArray()))
       received.push(reply?._tag === 'Reply' && reply.body)
     }
     return received
@@ -98,15 +99,15 @@ describe('scriptedPost', () => {
 
   it('lists each call when it is subscribed to', () => {
     const { post, calls } = scriptedPost(script([replies.created()]), new VirtualTimeScheduler())
-    const call = post('/createTask', { a: 1 })
+    const call = post('/createTask', BODY)
     expect(calls).toStrictEqual([])
     call.subscribe()
-    expect(calls).toStrictEqual([{ path: '/createTask', body: { a: 1 } }])
+    expect(calls).toStrictEqual([{ path: '/createTask', body: BODY }])
   })
 
   it('errors for a path without a script', async () => {
     const { post } = scriptedPost(script([replies.created()]), new VirtualTimeScheduler())
-    await expect(firstValueFrom(post('/getTaskResult', null))).rejects.toThrow(
+    await expect(firstValueFrom(post('/getTaskResult', BODY))).rejects.toThrow(
       'the script has no reply to /getTaskResult'
     )
   })

@@ -32,19 +32,23 @@ import type { Solver } from './solver.js'
 
 /** Builds a solver over the ports. The settings are checked already. */
 export const buildSolver = (ports: Ports, settings: Settings): Solver => {
-  const { scheduler, random } = ports
+  const { scheduler, elapsed = () => scheduler.now(), random } = ports
   const scrub = scrubber(settings.clientKey)
   const events = new EventBus(scheduler)
+  const inFlight = new InFlight(scheduler, events)
   const context: Context = {
     scheduler,
+    elapsed,
     random,
     settings,
     events,
     readOptions: { meaningOf: settings.meaningOf, scrub },
     call: makeCall(ports, scrub),
     pollBackoff: exponential({ firstMs: settings.pollEveryMs, maxMs: MAX_TIMER_MS }),
-    limiter: new RateLimiter(scheduler, random, settings.createsPerSecond),
-    inFlight: new InFlight(scheduler, events)
+    limiter: new RateLimiter({ scheduler, elapsed, random }, settings.createsPerSecond, () => {
+      inFlight.stopBatches('unreadable')
+    }),
+    inFlight
   }
   return scopedSolver(context, closeOnce(context, ports), { label: undefined, giveUpAfterMs: settings.giveUpAfterMs })
 }
@@ -117,7 +121,7 @@ const trackedSolves = (context: Context, scope: Scope) => ({
 const trackedCalls = (context: Context, scope: Scope): Pick<Solver, 'createTask' | 'getTaskResult'> => ({
   createTask: (task) =>
     context.inFlight.track({ task, ref: undefined, isSolve: false, ...scope }, (active) =>
-      fromEither(readPayload(task), (payload) => create(context, payload, active))
+      fromEither(readPayload(task), (payload) => create(context, task, payload, active))
     ),
   getTaskResult: (kind, given) => {
     const ref = readRef(kind, given)

@@ -1,18 +1,46 @@
 import { asyncScheduler, type SchedulerAction, type SchedulerLike } from 'rxjs'
 
+/** A scheduler, and a count of milliseconds that no setting of the system clock changes. */
+export interface Clock extends SchedulerLike {
+  readonly elapsed: () => number
+}
+
 /**
- * The real clock. Unlike `asyncScheduler` it never fires early: Node rounds the start of a timer down to the millisecond, so
- * a timer can fire up to one millisecond too soon, and a poll would be sent before its time.
+ * The real clock. Three things set it apart from `asyncScheduler`:
+ *
+ * - It never fires early. Node rounds the start of a timer down to the millisecond, so a timer can fire up to one too soon.
+ * - A timer that fires late takes one more turn of the event loop, in which the replies are read that arrived while the
+ *   process was frozen.
+ * - A timer that fires much too early is a test's, which did not fake `performance`. It is believed, and so is every later one.
  */
-export const realClock: SchedulerLike = {
-  now: () => asyncScheduler.now(),
-  schedule: <T>(work: (this: SchedulerAction<T>, state?: T) => void, delayMs = 0, state?: T) => {
-    const dueAt = performance.now() + delayMs
-    const fire = function (this: SchedulerAction<T>, given?: T): void {
-      const earlyMs = dueAt - performance.now()
-      if (earlyMs > 0 && delayMs > 0) this.schedule(given, Math.ceil(earlyMs))
-      else work.call(this, given)
+export const realClock = (): Clock => {
+  let skippedMs = 0
+  let isFaked = false
+  const elapsed = (): number => performance.now() + skippedMs
+  return {
+    elapsed,
+    now: () => asyncScheduler.now(),
+    schedule: <T>(work: (this: SchedulerAction<T>, state?: T) => void, delayMs = 0, state?: T) => {
+      const dueAt = elapsed() + delayMs
+      let isLast = delayMs <= 0
+      const fire = function (this: SchedulerAction<T>, given?: T): void {
+        const earlyMs = isLast ? 0 : dueAt - elapsed()
+        isFaked ||= earlyMs > EARLY_MS
+        if (isFaked) skippedMs += Math.max(0, earlyMs)
+        else if (earlyMs > 0) {
+          this.schedule(given, Math.ceil(earlyMs))
+          return
+        } else if (earlyMs < -LATE_MS) {
+          isLast = true
+          this.schedule(given, 0)
+          return
+        }
+        work.call(this, given)
+      }
+      return asyncScheduler.schedule(fire, delayMs, state)
     }
-    return asyncScheduler.schedule(fire, delayMs, state)
   }
 }
+
+const EARLY_MS = 2
+const LATE_MS = 1

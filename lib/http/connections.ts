@@ -5,13 +5,16 @@ import { Agent, buildConnector } from 'undici'
 // falls behind opens thousands, searches all of them for each poll, and never catches up.
 const MAX_CONNECTIONS = 1_024
 
+// Node's 16 KB would refuse the reply to a paid task because of a proxy's cookies.
+const MAX_HEADER_BYTES = 262_144
+
 /**
  * Two Agents, because a createTask must never use an idle connection:
  * docs/decisions/0003-createtask-has-its-own-dispatcher.md.
  */
 export const openAgents = () => {
   const pending = new PendingConnections()
-  const options = { connect: pending.connect, connections: MAX_CONNECTIONS }
+  const options = { connect: pending.connect, connections: MAX_CONNECTIONS, maxHeaderSize: MAX_HEADER_BYTES }
   const [create, poll] = [new Agent(options), new Agent(options)]
   const close = async (): Promise<void> => {
     await Promise.all([create.destroy(), poll.destroy()])

@@ -43,9 +43,11 @@ import { undiciPost } from './undici-post.js'
  */
 export const createSolver = (options: SolverOptions): Solver => {
   checkOptions(optionCodecs(options), options)
-  const { scheduler = realClock, random = Math.random } = options
+  const clock = realClock()
+  const { scheduler = clock, random = Math.random } = options
+  const elapsed = options.scheduler ? undefined : clock.elapsed
   const { post, close } = openNetwork(options)
-  return buildSolver({ post, scheduler, random, close }, resolveOptions(options))
+  return buildSolver({ post, scheduler, elapsed, random, close }, resolveOptions(options))
 }
 
 const DEFAULT_BASE_URL = 'https://api.1captcha.vip'

@@ -1,11 +1,19 @@
-import { brotliDecompressSync, gunzipSync, inflateSync } from 'node:zlib'
 import { Observable, type Subscriber } from 'rxjs'
 import type { Dispatcher } from 'undici'
-import { causeOf, type CallPath, type JsonValue, type NetworkEvent, type Post } from '../core/model/network.js'
+import {
+  causeOf,
+  jsonText,
+  type CallPath,
+  type NetworkEvent,
+  type PartialReply,
+  type Post,
+  type RequestBody
+} from '../core/model/network.js'
 import type { UndiciDispatcher } from '../core/model/options.js'
+import { readBody, readPart, tooLarge } from './read-body.js'
 
 /** Where the service is, and how it is reached. */
-export interface Service {
+export interface Endpoint {
   readonly origin: string
   /** The path of the base URL, without a slash at its end. */
   readonly basePath: string
@@ -16,13 +24,13 @@ export interface Service {
 }
 
 /** POSTs JSON through undici's `dispatch`: no retries, no redirects. */
-export const undiciPost = ({ origin, basePath, create, poll, maxReplyBytes }: Service): Post => {
+export const undiciPost = ({ origin, basePath, create, poll, maxReplyBytes }: Endpoint): Post => {
   // `reset` closes the connection after the reply, so that no createTask uses an idle one.
   const routes = {
     '/createTask': { dispatcher: create, path: `${basePath}/createTask`, reset: true },
     '/getTaskResult': { dispatcher: poll, path: `${basePath}/getTaskResult`, reset: false }
   }
-  return (call: CallPath, body: JsonValue) =>
+  return (call: CallPath, body: RequestBody) =>
     new Observable<NetworkEvent>((subscriber) => {
       const exchange = new Exchange(subscriber, maxReplyBytes)
       const { dispatcher, path, reset } = routes[call]
@@ -30,7 +38,7 @@ export const undiciPost = ({ origin, basePath, create, poll, maxReplyBytes }: Se
         // The core limits each call. undici's own timeouts would add timers, and notice silence only.
         const limits = { headersTimeout: 0, bodyTimeout: 0 }
         const request = { origin, path, method: 'POST', headers: HEADERS, reset, ...limits }
-        dispatcher.dispatch({ ...request, body: JSON.stringify(body) }, exchange)
+        dispatcher.dispatch({ ...request, body: jsonText(body) }, exchange)
       } catch (error) {
         exchange.onResponseError(undefined, error)
       }
@@ -46,8 +54,6 @@ const HEADERS = {
   'accept-encoding': 'gzip',
   'user-agent': 'rx-captcha'
 }
-
-const SENT: NetworkEvent = { _tag: 'Sent' }
 
 type Headers = Readonly<Record<string, string | string[] | undefined>>
 
@@ -72,7 +78,7 @@ class Exchange implements Dispatcher.DispatchHandler {
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.#controller = controller
     if (this.#isAborted) this.abort()
-    else this.#subscriber.next(SENT)
+    else this.#subscriber.next({ _tag: 'Sent', received: () => this.#received() })
   }
 
   onResponseStart(_: Dispatcher.DispatchController, status: number, headers: Headers): void {
@@ -82,16 +88,15 @@ class Exchange implements Dispatcher.DispatchHandler {
 
   onResponseData(_: Dispatcher.DispatchController, chunk: Buffer): void {
     this.#bytes += chunk.length
+    this.#chunks.push(chunk)
     if (this.#bytes > this.#maxReplyBytes) this.#fail(tooLarge(this.#maxReplyBytes))
-    else this.#chunks.push(chunk)
   }
 
   onResponseEnd(): void {
     this.#isOver = true
     try {
-      const body = readBody(Buffer.concat(this.#chunks), this.#headers, this.#maxReplyBytes)
-      const retryAfterMs = retryAfterOf(this.#headers)
-      this.#end({ _tag: 'Reply', status: this.#status, body, ...(retryAfterMs !== undefined && { retryAfterMs }) })
+      const body = readBody(Buffer.concat(this.#chunks), this.#encoding, this.#maxReplyBytes)
+      this.#end({ _tag: 'Reply', ...this.#replyWith(body) })
     } catch (error) {
       this.#fail(error)
     }
@@ -110,8 +115,24 @@ class Exchange implements Dispatcher.DispatchHandler {
   }
 
   #fail(error: unknown): void {
+    const received = this.#received()
     this.#chunks = []
-    this.#end({ _tag: 'Failed', cause: causeOf(error) })
+    this.#end({ _tag: 'Failed', cause: causeOf(error), ...(received && { received }) })
+  }
+
+  /** What has arrived of the reply. */
+  #received(): PartialReply | undefined {
+    if (this.#status === 0) return undefined
+    return this.#replyWith(readPart(Buffer.concat(this.#chunks), this.#encoding, this.#maxReplyBytes))
+  }
+
+  #replyWith(body: string): PartialReply {
+    const retryAfterMs = retryAfterOf(this.#headers)
+    return { status: this.#status, body, ...(retryAfterMs !== undefined && { retryAfterMs }) }
+  }
+
+  get #encoding(): string {
+    return headerOf(this.#headers['content-encoding']).trim()
   }
 
   #end(result: NetworkEvent): void {
@@ -133,29 +154,5 @@ export const retryAfterOf = (headers: Headers): number | undefined => {
   const waitMs = Date.parse(given) - (Date.parse(headerOf(headers.date)) || Date.now())
   return Number.isNaN(waitMs) ? undefined : Math.max(0, waitMs)
 }
-
-const decompressors: ReadonlyMap<string, typeof gunzipSync> = new Map([
-  ['gzip', gunzipSync],
-  ['x-gzip', gunzipSync],
-  ['deflate', inflateSync],
-  ['br', brotliDecompressSync]
-])
-
-/** Decompresses at once: a reply is small by its limit, and a stream would cost more. */
-const readBody = (bytes: Buffer, headers: Headers, maxOutputLength: number): string => {
-  const encoding = headerOf(headers['content-encoding']).trim().toLowerCase()
-  // An empty 429 or 503 may name an encoding all the same.
-  if (encoding === '' || encoding === 'identity' || bytes.length === 0) return bytes.toString()
-  const decompress = decompressors.get(encoding)
-  if (!decompress) throw errorOf('UnknownEncoding', 'CONTENT_ENCODING', 'the reply has an unknown content-encoding')
-  try {
-    return decompress(bytes, { maxOutputLength }).toString()
-  } catch (error) {
-    throw causeOf(error).code === 'ERR_BUFFER_TOO_LARGE' ? tooLarge(maxOutputLength) : error
-  }
-}
-
-const tooLarge = (maxReplyBytes: number): Error =>
-  errorOf('ReplyTooLarge', 'TOO_LARGE', `the reply is larger than maxReplyBytes, ${String(maxReplyBytes)} bytes`)
 
 const errorOf = (name: string, code: string, message: string) => Object.assign(new Error(message), { name, code })

@@ -1,24 +1,46 @@
+import { TestScheduler } from 'rxjs/testing'
+import { timer } from 'rxjs'
 import { realClock } from '../../lib/http/clock.js'
+
+/** Runs timers of Node, and resolves when `schedule` has acted. */
+const acted = (clock: ReturnType<typeof realClock>, delayMs: number) =>
+  new Promise<void>((resolve) => {
+    clock.schedule(() => {
+      resolve()
+    }, delayMs)
+  })
+
+/** Blocks the process, as a suspension does. */
+const freeze = (ms: number): void => {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms)
+}
 
 describe('realClock', () => {
   it('waits for the remaining time if the timer of Node fires early, which happens now and then', async () => {
     // The timer is set at 0, and fires at 0.6, which is 0.4 ms early, and then at 1.7.
     const now = jest.spyOn(performance, 'now').mockReturnValue(1.7).mockReturnValueOnce(0).mockReturnValueOnce(0.6)
-    await new Promise<void>((resolve) => {
-      realClock.schedule(() => {
-        resolve()
-      }, 1)
-    })
+    await acted(realClock(), 1)
     const reads = now.mock.calls.length
     now.mockRestore()
 
     expect(reads).toBe(3)
   })
 
+  it('reads what arrived while the process was frozen before it acts', async () => {
+    const order: string[] = []
+    const clock = realClock()
+    clock.schedule(() => order.push('acted'), 2)
+    setImmediate(() => order.push('read')) // runs after the sockets of the same turn
+    freeze(6)
+    await new Promise((resolve) => setTimeout(resolve, 4))
+
+    expect(order).toStrictEqual(['read', 'acted'])
+  })
+
   it('acts in the next turn without a delay', async () => {
     const order: string[] = []
     await new Promise<void>((resolve) => {
-      realClock.schedule(() => {
+      realClock().schedule(() => {
         order.push('acted')
         resolve()
       })
@@ -30,19 +52,60 @@ describe('realClock', () => {
 
   it('passes the state on, and does not act once it is unsubscribed', async () => {
     const states: unknown[] = []
+    const clock = realClock()
     const act = (state?: string): void => void states.push(state)
-    realClock.schedule<string>(act, 1, 'unsubscribed').unsubscribe()
-    realClock.schedule<string>(act, 1, 'kept')
-    await new Promise<void>((resolve) => {
-      realClock.schedule(() => {
-        resolve()
-      }, 4)
-    })
+    clock.schedule<string>(act, 1, 'unsubscribed').unsubscribe()
+    clock.schedule<string>(act, 1, 'kept')
+    await acted(clock, 4)
 
     expect(states).toStrictEqual(['kept'])
   })
 
   it('returns the time of day', () => {
-    expect(Math.abs(realClock.now() - Date.now())).toBeLessThan(1_000)
+    expect(Math.abs(realClock().now() - Date.now())).toBeLessThan(1_000)
+  })
+
+  it('does not count a change of the system clock as elapsed time', () => {
+    const clock = realClock()
+    const before = clock.elapsed()
+    const set = jest.spyOn(Date, 'now').mockReturnValue(Date.now() - 3_600_000)
+    const passed = clock.elapsed() - before
+    set.mockRestore()
+
+    expect(passed).toBeGreaterThanOrEqual(0)
+    expect(passed).toBeLessThan(1_000)
+  })
+})
+
+describe('realClock under the timers of a test that did not fake performance', () => {
+  afterEach(() => {
+    jest.useRealTimers()
+  })
+
+  it('believes its timers', () => {
+    jest.useFakeTimers({ doNotFake: ['performance'] })
+    const clock = realClock()
+    const before = clock.elapsed()
+    let passed = 0
+    clock.schedule(() => {
+      passed = clock.elapsed() - before
+    }, 3_000)
+    jest.advanceTimersByTime(2_999)
+    expect(passed).toBe(0)
+    jest.advanceTimersByTime(1)
+    expect(Math.round(passed)).toBe(3_000)
+  })
+
+  it('acts at the frames of TestScheduler.run', () => {
+    const scheduler = new TestScheduler((actual, expected) => {
+      expect(actual).toStrictEqual(expected)
+    })
+    scheduler.run(({ expectObservable }) => {
+      const clock = realClock()
+      expectObservable(timer(3_000, clock)).toBe('3s (0|)', [0])
+      expectObservable(timer(3_000, 3_000, clock), '^ 6100ms !').toBe('3s 0 2999ms 1', [0, 1])
+      expectObservable(timer(3_001, clock)).toBe('3001ms (0|)', [0])
+      expectObservable(timer(7_000, clock)).toBe('7s (0|)', [0])
+    })
   })
 })

@@ -33,7 +33,7 @@ export const batch = async (
       concurrency,
       isEmbedded: service.isEmbedded,
       commandLine: ['rx-captcha', ...argv.map(shellQuoted)].join(' '),
-      scheduler: realClock
+      scheduler: realClock()
     })
   } finally {
     await files.close()

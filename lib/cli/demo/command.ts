@@ -16,7 +16,7 @@ export interface Pace {
   readonly speed: number
 }
 
-const REAL: Pace = { scheduler: realClock, speed: 1 }
+const REAL: Pace = { scheduler: realClock(), speed: 1 }
 
 const CONCURRENCY = 3
 const POLL_EVERY_MS = 3_000

@@ -57,7 +57,12 @@ class BatchRun<T> {
   readonly #deps: BatchDeps
   readonly #stopsOnAccountError: boolean
   readonly #journaled: { readonly solver: JournaledSolver; readonly keyOf: (item: T) => string } | undefined
-  readonly #batch: Batch = { stopReason: undefined }
+  readonly #batch: Batch = {
+    stopReason: undefined,
+    stop: (reason) => {
+      this.#stop(reason)
+    }
+  }
   readonly #stopped = new Subject<void>()
 
   /** Emits when no item may be pulled any more, and errors if the journal failed. */

@@ -21,7 +21,7 @@ export type CodeMeaning = ErrorKind | 'notFound' | 'pending'
 
 /**
  * Why one poll brought no state of the task: it got no reply (`cause`), or a reply that says too little (`status`,
- * `errorCode`, `problems`).
+ * `errorCode`, `problems`), or a state that this library does not know (`taskStatus`, such as `queued`).
  *
  * @since 0.1.0
  */
@@ -30,6 +30,7 @@ export interface ReplyProblem {
   readonly status?: number
   readonly errorCode?: string
   readonly problems?: Problems
+  readonly taskStatus?: string
 }
 
 /**
@@ -46,14 +47,15 @@ export interface InvalidTask {
 /**
  * createTask was never sent, so nothing was paid. `reason`: the name was not resolved (`dns`), no connection was made
  * (`connect`), the certificate was not accepted (`tls`), the time was up (`deadline`), the solver was closed (`closed`), or
- * the batch was stopped because the service refused the account (`account`) or the journal failed (`journal`).
+ * the batch was stopped because the service refused the account (`account`), its replies to createTask could not be read
+ * (`unreadable`), or the journal failed (`journal`).
  *
  * @since 0.1.0
  */
 export interface NotCreated {
   readonly _tag: 'NotCreated'
   readonly paid: 'no'
-  readonly reason: 'dns' | 'connect' | 'tls' | 'deadline' | 'account' | 'closed' | 'journal'
+  readonly reason: 'dns' | 'connect' | 'tls' | 'deadline' | 'account' | 'unreadable' | 'journal' | 'closed'
   /** How many times createTask was tried. */
   readonly attempts: number
   readonly cause?: ErrorCause
@@ -77,7 +79,7 @@ export interface Refused {
 }
 
 /**
- * createTask was sent and no readable reply arrived. A task may exist and be paid for; its id is unknown.
+ * createTask was sent, and no task id could be read from what arrived. A task may exist and be paid for.
  *
  * @since 0.1.0
  */
@@ -87,6 +89,8 @@ export interface CreateUnknown {
   readonly status?: number
   readonly cause?: ErrorCause
   readonly problems?: Problems
+  /** The beginning of what arrived, as in {@link BadReply}: a person may find the id in it. */
+  readonly excerpt?: string
 }
 
 /**

@@ -77,6 +77,7 @@ const ON_NOT_CREATED: Readonly<Record<NotCreated['reason'], Advice>> = {
   deadline: 'repeat',
   tls: 'fix-setup',
   account: 'fix-account',
+  unreadable: 'decide',
   closed: 'decide',
   journal: 'decide'
 }
@@ -100,6 +101,7 @@ const NOT_CREATED = {
   tls: 'The certificate of the service was not accepted',
   deadline: 'The time was up before the task was created',
   account: 'The service refused the account, so the task was not created',
+  unreadable: 'The replies to createTask could not be read, so the batch was stopped',
   closed: 'The solver was closed before the task was created',
   journal: 'The journal failed, and no task is created without it'
 } as const
@@ -153,5 +155,12 @@ const serviceErrorText = (error: {
   return parts.filter((part) => part !== '').join(', ')
 }
 
-const replyProblemText = ({ cause, problems = [], ...rest }: ReplyProblem): string =>
-  [cause ? causeText(cause) : '', serviceErrorText(rest), ...problems].filter((part) => part !== '').join('; ')
+const replyProblemText = ({ cause, problems = [], taskStatus, ...rest }: ReplyProblem): string =>
+  [
+    cause ? causeText(cause) : '',
+    serviceErrorText(rest),
+    ...problems,
+    taskStatus === undefined ? '' : `the task had the status "${taskStatus}"`
+  ]
+    .filter((part) => part !== '')
+    .join('; ')

@@ -28,15 +28,49 @@ export interface ErrorCause {
 export type CallPath = '/createTask' | '/getTaskResult'
 
 /**
+ * The body of a call. A task id that the service gave as a number is a number again, and a bigint beyond 2^53;
+ * {@link jsonText} writes all of its digits.
+ *
+ * @since 0.1.0
+ */
+export interface RequestBody {
+  readonly clientKey: string
+  readonly task?: JsonValue
+  readonly taskId?: string | number | bigint
+}
+
+/**
+ * The body of a call as JSON. `JSON.stringify` throws at a bigint.
+ *
+ * @since 0.1.0
+ */
+export const jsonText = (body: RequestBody): string =>
+  typeof body.taskId === 'bigint'
+    ? `{"clientKey":${JSON.stringify(body.clientKey)},"taskId":${String(body.taskId)}}`
+    : JSON.stringify(body)
+
+/**
+ * What had arrived of a reply when the call failed: the body as far as it is legible.
+ *
+ * @since 0.1.0
+ */
+export interface PartialReply {
+  readonly status: number
+  readonly body: string
+  readonly retryAfterMs?: number
+}
+
+/**
  * What a network emits for one call: `Sent` at most once, as soon as a byte may have gone out, then exactly one `Reply` or
- * `Failed`. Before `Sent` nothing can have reached the service; after it, anything may have.
+ * `Failed`. Before `Sent` nothing can have reached the service; after it, anything may have. `received` is what had arrived
+ * of the reply: of a broken one in `Failed`, and until now in `Sent`, for a call that reaches its limit.
  *
  * @since 0.1.0
  */
 export type NetworkEvent =
-  | { readonly _tag: 'Sent' }
+  | { readonly _tag: 'Sent'; readonly received?: () => PartialReply | undefined }
   | { readonly _tag: 'Reply'; readonly status: number; readonly body: string; readonly retryAfterMs?: number }
-  | { readonly _tag: 'Failed'; readonly cause: ErrorCause }
+  | { readonly _tag: 'Failed'; readonly cause: ErrorCause; readonly received?: PartialReply | undefined }
 
 /**
  * How a call ended: with the reply of the service, or with the cause of a failure.
@@ -51,12 +85,14 @@ export type CallResult = Exclude<NetworkEvent, { readonly _tag: 'Sent' }>
  *
  * @since 0.1.0
  */
-export type Post = (path: CallPath, body: JsonValue) => Observable<NetworkEvent>
+export type Post = (path: CallPath, body: RequestBody) => Observable<NetworkEvent>
 
 /** Everything that the core needs from outside. */
 export interface Ports {
   readonly post: Post
   readonly scheduler: SchedulerLike
+  /** Elapsed milliseconds since any moment, which no setting of the system clock changes; else `scheduler.now()`. */
+  readonly elapsed?: (() => number) | undefined
   readonly random: () => number
   /** Called once the solver is closed and no call is in flight. */
   readonly close: () => Promise<void>

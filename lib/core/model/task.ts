@@ -12,6 +12,8 @@ import { NonEmptyString, decodeSafely, problemsOf, refined, type Problems } from
 export interface TaskRef {
   readonly taskId: string
   readonly createdAt: number
+  /** The id came as a JSON number, and is sent back as one. */
+  readonly numeric?: true
 }
 
 /**

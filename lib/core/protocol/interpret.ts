@@ -1,23 +1,29 @@
 import * as E from 'fp-ts/lib/Either.js'
 import type * as t from 'io-ts'
-import type { CodeMeaning, ErrorKind, Refused, ReplyProblem } from '../model/error.js'
+import type { CreateUnknown, Refused, ReplyProblem } from '../model/error.js'
 import type { CallResult, ErrorCause } from '../model/network.js'
 import type { Problems } from '../model/problems.js'
-import { readDocument, readState, readTaskId, type Document } from './codec.js'
-import { CODE_MEANINGS } from './error-codes.js'
-import { excerptOf, type Scrub } from './redact.js'
-
-/** How replies are read: with the caller's meanings of codes before the built-in table, and without the client key. */
-export interface ReadOptions {
-  readonly meaningOf: (errorCode: string) => CodeMeaning | undefined
-  readonly scrub: Scrub
-}
-
-type Reply = Extract<CallResult, { readonly _tag: 'Reply' }>
+import { readState, readTaskId, searchTaskId, type ReplyState } from './codec.js'
+import type { TaskId } from './document.js'
+import { excerptOf } from './redact.js'
+import {
+  KIND_OF,
+  classify,
+  documentOrNone,
+  problemsWith,
+  receivedReply,
+  retryAfterOf,
+  serviceErrorOf,
+  type ReadOptions,
+  type ReceivedReply,
+  type ReplyClass,
+  type ServiceError
+} from './reply.js'
 
 /** What the result of a createTask call means. */
-export type InterpretedCreate =
-  | { readonly _tag: 'Created'; readonly taskId: string }
+export type InterpretedCreate<A> =
+  /** `ready`: the reply holds the result already. */
+  | { readonly _tag: 'Created'; readonly id: TaskId; readonly ready?: { readonly solution: A } }
   /** `assumed`: the service did not say that nothing was created; see docs/decisions/0008-an-assumed-503.md. */
   | {
       readonly _tag: 'Unavailable'
@@ -25,37 +31,56 @@ export type InterpretedCreate =
       readonly assumed: boolean
       readonly retryAfterMs?: number
     }
-  | { readonly _tag: 'Refused'; readonly refused: Refused }
+  /** `hasDocument`: the service itself said so, and not only an HTTP status. */
+  | { readonly _tag: 'Refused'; readonly refused: Refused; readonly hasDocument: boolean }
   | {
       readonly _tag: 'NotSent'
       readonly reason: 'dns' | 'connect' | 'tls'
       readonly problem: { readonly cause: ErrorCause }
     }
-  | { readonly _tag: 'Unknown'; readonly problem: ReplyProblem }
+  | { readonly _tag: 'Unknown'; readonly problem: Omit<CreateUnknown, '_tag' | 'paid'> }
 
 /** Interprets the result of createTask; `isSent` says whether a byte of the request may have gone out. */
-export const interpretCreate = (options: ReadOptions, result: CallResult, isSent: boolean): InterpretedCreate => {
-  if (result._tag === 'Reply') return interpretCreateReply(options, result)
-  const { cause } = result
-  const problem = { cause }
-  return isSent ? { _tag: 'Unknown', problem } : { _tag: 'NotSent', reason: reasonNotSent(cause), problem }
+export const interpretCreate = <A>(
+  options: ReadOptions,
+  solution: t.Decoder<unknown, A>,
+  result: CallResult,
+  isSent: boolean
+): InterpretedCreate<A> => {
+  const reply = receivedReply(result)
+  if (E.isRight(reply)) return interpretCreateReply(options, solution, reply.right, retryAfterOf(result))
+  const problem = { cause: reply.left }
+  return isSent ? { _tag: 'Unknown', problem } : { _tag: 'NotSent', reason: reasonNotSent(reply.left), problem }
 }
 
-const interpretCreateReply = (options: ReadOptions, reply: Reply): InterpretedCreate => {
-  const { status, body, retryAfterMs } = reply
-  const document = readDocument(body)
-  const taskId = E.flatMap(document, readTaskId)
-  if (E.isRight(taskId)) return { _tag: 'Created', taskId: taskId.right }
-  const found = E.isRight(document) ? document.right : undefined
-  const replyClass = classify(options, reply, found)
+const interpretCreateReply = <A>(
+  options: ReadOptions,
+  solution: t.Decoder<unknown, A>,
+  reply: ReceivedReply,
+  retryAfterMs: number | undefined
+): InterpretedCreate<A> => {
+  const { status, body, document, cause } = reply
+  const id = E.flatMap(document, (found) => readTaskId(body, found))
+  if (E.isRight(id)) return { _tag: 'Created', id: id.right, ...readyIn(solution, reply) }
+  const replyClass = classify(options, reply)
+  const { errorId, errorCode } = documentOrNone(document)
+  const found = (errorId ?? 0) > 0 ? undefined : searchTaskId(body, E.isRight(document))
+  if (found) return { _tag: 'Created', id: found }
   if (replyClass === 'serverError') {
-    return { _tag: 'Unknown', problem: { status, problems: problemsWith(options, taskId.left, found?.errorCode) } }
+    const problems = problemsWith(options, id.left, errorCode)
+    const excerpt = body !== '' && { excerpt: excerptOf(options.scrub, body) }
+    return { _tag: 'Unknown', problem: { status, ...(cause && { cause }), problems, ...excerpt } }
   }
-  const serviceError = found && serviceErrorOf(options, found)
-  const refused: Refused = { _tag: 'Refused', paid: 'no', status, ...serviceError, kind: REFUSED_KIND[replyClass] }
-  if (replyClass !== 'unavailable') return { _tag: 'Refused', refused }
-  const assumed = status === 503 && found?.errorId === undefined
+  const serviceError = E.isRight(document) && serviceErrorOf(options, document.right)
+  const refused: Refused = { _tag: 'Refused', paid: 'no', status, ...serviceError, kind: KIND_OF[replyClass] }
+  if (replyClass !== 'unavailable') return { _tag: 'Refused', refused, hasDocument: E.isRight(document) }
+  const assumed = status === 503 && errorId === undefined
   return { _tag: 'Unavailable', refused, assumed, ...(retryAfterMs !== undefined && { retryAfterMs }) }
+}
+
+const readyIn = <A>(solution: t.Decoder<unknown, A>, { document }: ReceivedReply) => {
+  const state = E.flatMap(document, (found) => readState(solution, found))
+  return E.isRight(state) && state.right._tag === 'Ready' && { ready: { solution: state.right.solution } }
 }
 
 const TLS_CODE = /^(ERR_SSL|ERR_TLS|CERT_|CRL_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO_|HOSTNAME_MISMATCH|INVALID_CA|EPROTO)/
@@ -66,17 +91,13 @@ const reasonNotSent = ({ code }: ErrorCause): 'dns' | 'connect' | 'tls' =>
 
 /** What the result of a getTaskResult call means. */
 export type InterpretedPoll<A> =
-  | { readonly _tag: 'Processing' }
-  | { readonly _tag: 'Ready'; readonly solution: A }
+  | Exclude<ReplyState<A>, { readonly _tag: 'Other' }>
+  /** A status that this library does not know; the task exists. */
+  | { readonly _tag: 'OtherStatus'; readonly taskStatus: string }
   /** The service does not know the task yet; it was created a few seconds ago. */
   | { readonly _tag: 'NotYetKnown' }
   /** `hasDocument`: the service itself said so, and not only an HTTP status. */
-  | {
-      readonly _tag: 'Unavailable'
-      readonly problem: ReplyProblem
-      readonly hasDocument: boolean
-      readonly retryAfterMs?: number
-    }
+  | { readonly _tag: 'Unavailable'; readonly problem: ReplyProblem; readonly hasDocument: boolean }
   | ({ readonly _tag: 'Failed' } & ServiceError)
   | ({ readonly _tag: 'Unknown' } & ServiceError)
   | { readonly _tag: 'NoReply'; readonly cause: ErrorCause }
@@ -89,66 +110,43 @@ export const interpretPoll = <A>(
   result: CallResult,
   isNew: boolean
 ): InterpretedPoll<A> => {
-  if (result._tag === 'Failed') return { _tag: 'NoReply', cause: result.cause }
-  const { status, body, retryAfterMs } = result
-  const document = readDocument(body)
-  const state = E.isLeft(document) ? document : readState(solution, document.right)
-  if (E.isRight(state)) return state.right
-  const found = E.isRight(document) ? document.right : undefined
-  const replyClass = classify(options, result, found)
-  const serviceError = serviceErrorOf(options, found ?? NO_DOCUMENT)
+  const reply = receivedReply(result)
+  if (E.isLeft(reply)) return { _tag: 'NoReply', cause: reply.left }
+  const { status, body, document, cause } = reply.right
+  if (cause && E.isLeft(document)) return { _tag: 'NoReply', cause }
+  const state = E.flatMap(document, (found) => readState(solution, found))
+  if (E.isRight(state)) return state.right._tag === 'Other' ? otherStatus(options, state.right.status) : state.right
+  const replyClass = classify(options, reply.right)
+  const found = documentOrNone(document)
+  const serviceError = serviceErrorOf(options, found)
   const tag = ON_POLL[replyClass]
   switch (tag) {
     case 'Processing':
       return { _tag: 'Processing' }
     case 'Failed':
     case 'Unknown':
-      return { _tag: tag, kind: REFUSED_KIND[replyClass], status, ...serviceError }
+      return { _tag: tag, kind: KIND_OF[replyClass], status, ...serviceError }
     case 'NotFound':
       return isNew ? { _tag: 'NotYetKnown' } : { _tag: 'Failed', kind: 'task', status, ...serviceError }
     case 'Unavailable':
       return {
         _tag: 'Unavailable',
         problem: { status, ...(serviceError.errorCode !== '' && { errorCode: serviceError.errorCode }) },
-        hasDocument: found?.errorId !== undefined,
-        ...(retryAfterMs !== undefined && { retryAfterMs })
+        hasDocument: found.errorId !== undefined
       }
     case 'BadReply': {
-      const problems = problemsWith(options, state.left, found?.errorCode)
+      const problems = problemsWith(options, state.left, found.errorCode)
       return { _tag: 'BadReply', status, problems, excerpt: excerptOf(options.scrub, body) }
     }
   }
 }
 
-/** Class of a reply that brings no id and no state: by its error code if that is a known one, else by its HTTP status. */
-type ReplyClass = CodeMeaning | 'serverError' | 'redirect' | 'clientError'
+const MAX_STATUS_LENGTH = 40
 
-const UNAVAILABLE_STATUSES: ReadonlySet<number> = new Set([408, 429, 503])
-
-// The order is part of the contract: docs/protocol.md, "How a reply is read".
-const classify = ({ meaningOf }: ReadOptions, { status }: Reply, document: Document | undefined): ReplyClass => {
-  const code = document?.errorCode ?? ''
-  const meaning = code === '' ? undefined : (meaningOf(code) ?? CODE_MEANINGS.get(code))
-  if (meaning !== undefined) return meaning
-  if (UNAVAILABLE_STATUSES.has(status)) return 'unavailable'
-  return (document?.errorId ?? 0) > 0 ? 'unknown' : classifyStatus(status)
-}
-
-const classifyStatus = (status: number): ReplyClass =>
-  status >= 300 && status < 400 ? 'redirect' : status >= 400 && status < 500 ? 'clientError' : 'serverError'
-
-const REFUSED_KIND: Readonly<Record<ReplyClass, ErrorKind>> = {
-  account: 'account',
-  request: 'request',
-  unavailable: 'unavailable',
-  task: 'task',
-  unknown: 'unknown',
-  notFound: 'unknown',
-  pending: 'unknown',
-  redirect: 'request',
-  clientError: 'request',
-  serverError: 'unknown'
-}
+const otherStatus = ({ scrub }: ReadOptions, status: string): InterpretedPoll<never> => ({
+  _tag: 'OtherStatus',
+  taskStatus: scrub(status).slice(0, MAX_STATUS_LENGTH)
+})
 
 const ON_POLL = {
   account: 'Failed',
@@ -160,23 +158,6 @@ const ON_POLL = {
   pending: 'Processing',
   serverError: 'BadReply',
   redirect: 'BadReply',
+  accountStatus: 'BadReply',
   clientError: 'BadReply'
 } as const satisfies Readonly<Record<ReplyClass, string>>
-
-const MAX_TEXT_LENGTH = 500
-
-/** An error document of the service. */
-type ServiceError = ReturnType<typeof serviceErrorOf> & { readonly kind: ErrorKind; readonly status: number }
-
-const serviceErrorOf = ({ scrub }: ReadOptions, document: Document) => ({
-  errorId: document.errorId ?? 0,
-  errorCode: scrub(document.errorCode).slice(0, MAX_TEXT_LENGTH),
-  errorDescription: scrub(document.errorDescription).slice(0, MAX_TEXT_LENGTH)
-})
-
-const NO_DOCUMENT: Document = { fields: {}, errorCode: '', errorDescription: '' }
-
-const problemsWith = ({ scrub }: ReadOptions, problems: Problems, code = ''): Problems =>
-  [...(code === '' ? [] : [`errorCode: ${code}`]), ...problems].map((problem) =>
-    scrub(problem).slice(0, MAX_TEXT_LENGTH)
-  )

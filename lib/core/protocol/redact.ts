@@ -1,11 +1,24 @@
 /** Redacts the client key from a text, in every form in which it may stand there. */
 export type Scrub = (text: string) => string
 
-/** Replaces the key, plain and as JSON and URLs write it, in any case of letters. */
+/** Replaces the key, plain and as JSON and URLs write it, in any case of letters; also a part of it at which the text is cut. */
 export const scrubber = (clientKey: string): Scrub => {
   const forms = [...new Set(formsOf(clientKey))].sort((a, b) => b.length - a.length)
   const pattern = new RegExp(forms.map(escapeRegExp).join('|'), 'gi')
-  return (text) => text.replace(pattern, '[client key]')
+  return (text) => withoutCutKey(text.replace(pattern, REDACTED), forms)
+}
+
+const REDACTED = '[client key]'
+const MIN_PART_LENGTH = 6
+
+const withoutCutKey = (text: string, forms: ReadonlyArray<string>): string => {
+  for (const form of forms) {
+    for (let length = form.length - 1; length >= MIN_PART_LENGTH; length -= 1) {
+      const isCut = text.slice(-length).toLowerCase() === form.slice(0, length).toLowerCase()
+      if (isCut) return text.slice(0, -length) + REDACTED
+    }
+  }
+  return text
 }
 
 const formsOf = (key: string): ReadonlyArray<string> => {

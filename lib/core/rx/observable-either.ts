@@ -6,6 +6,8 @@ export type ObservableEither<E, A> = Observable<E.Either<E, A>>
 
 export const left = <E>(error: E): Observable<E.Either<E, never>> => of(E.left(error))
 
+export const right = <A>(value: A): Observable<E.Either<never, A>> => of(E.right(value))
+
 /** Maps the `Right`; a `Left` passes through. */
 export const map = <E, A, B>(change: (value: A) => B): OperatorFunction<E.Either<E, A>, E.Either<E, B>> =>
   mapValue(E.map(change))

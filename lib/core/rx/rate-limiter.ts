@@ -5,8 +5,10 @@ import { exponential } from './backoff.js'
 export interface Permit {
   /** The service created the task. */
   readonly succeeded: () => void
-  /** The service asked for a wait. Returns for how many milliseconds no permit is given. */
-  readonly backOff: (retryAfterMs: number | undefined) => number
+  /** The service wants a wait. Returns for how many milliseconds no permit is given, 0 if only this task has to wait. */
+  readonly unavailable: (retryAfterMs: number | undefined) => number
+  /** The reply does not say whether the service created the task, or does not come from the service. */
+  readonly unreadable: () => void
   /** The call ended in any other way. */
   readonly release: () => void
 }
@@ -20,9 +22,12 @@ export interface Delay {
 /** `Flowing`: permits are given. `Paused`: none is, until the instant `until`. `Probing`: one is out to test the service. */
 type State =
   | { readonly _tag: 'Flowing' }
-  | { readonly _tag: 'Paused'; readonly until: number; readonly backoffs: number }
-  | { readonly _tag: 'Probing'; readonly until: number; readonly backoffs: number; readonly permit: Permit }
+  | { readonly _tag: 'Paused'; readonly until: number; readonly pauses: number }
+  | { readonly _tag: 'Probing'; readonly until: number; readonly pauses: number; readonly permit: Permit }
 
+// At 5 % refusals a pause for each of them would cost four fifths of the throughput.
+const PAUSE_AFTER = 3
+const STOP_AFTER_PROBES = 5
 const MIN_PAUSE_MS = 3_000
 const MAX_PAUSE_MS = 60_000
 const pauseMs = exponential({ firstMs: 5_000, minMs: MIN_PAUSE_MS, maxMs: MAX_PAUSE_MS, jitter: [0.75, 1.25] })
@@ -31,27 +36,46 @@ const clampWait = (ms: number): number => Math.ceil(Math.min(Math.max(ms, MIN_PA
 
 const isWait = (ms: number | undefined): ms is number => ms !== undefined && Number.isFinite(ms) && ms >= 0
 
+/** `elapsed` counts milliseconds since any moment, whatever happens to the system clock. */
+interface LimiterPorts {
+  readonly scheduler: SchedulerLike
+  readonly elapsed: () => number
+  readonly random: () => number
+}
+
 /**
  * Gives permits to send createTask: first in, first out, retries before new tasks. Polls need no permit.
  *
- * While flowing it gives `createsPerSecond` permits at a fixed interval. A `backOff` pauses it for as long as the service
- * asked, else for a time that doubles. After the pause one permit at a time is given as a probe, until the service creates a
- * task, which makes it flow again.
+ * While flowing it gives `createsPerSecond` permits at a fixed interval. It pauses for as long as the service asks; else, for
+ * a time that doubles, after the third `unavailable` or the third `unreadable` without a created task between them. After the
+ * pause one permit at a time is given as a probe, until the service creates a task, which makes it flow again. `onUnreadable`
+ * is called after five probes in a row with an unreadable reply.
  */
 export class RateLimiter {
   readonly #scheduler: SchedulerLike
+  readonly #elapsed: () => number
   readonly #random: () => number
   readonly #spacingMs: number
+  readonly #onUnreadable: () => void
   readonly #queues = { retry: new Set<Subscriber<Permit>>(), new: new Set<Subscriber<Permit>>() }
   #state: State = { _tag: 'Flowing' }
-  #nextSlotAt = 0
+  #unavailable = 0
+  #unreadable = 0
+  #unreadableProbes = 0
+  #nextSlotAt = -Infinity
   #timer = Subscription.EMPTY
   #draining = false
 
-  constructor(scheduler: SchedulerLike, random: () => number, createsPerSecond: number | undefined) {
+  constructor(
+    { scheduler, elapsed, random }: LimiterPorts,
+    createsPerSecond: number | undefined,
+    onUnreadable: () => void
+  ) {
     this.#scheduler = scheduler
+    this.#elapsed = elapsed
     this.#random = random
     this.#spacingMs = createsPerSecond === undefined ? 0 : 1_000 / createsPerSecond
+    this.#onUnreadable = onUnreadable
   }
 
   /** Emits one permit, then completes; unsubscribing leaves the queue. `onDelay` is called at once if there is a wait. */
@@ -77,15 +101,15 @@ export class RateLimiter {
   }
 
   get #canPassNow(): boolean {
-    return this.#waiting === 0 && this.#state._tag === 'Flowing' && this.#nextSlotAt <= this.#scheduler.now()
+    return this.#waiting === 0 && this.#state._tag === 'Flowing' && this.#nextSlotAt <= this.#elapsed()
   }
 
   get #nextPermitAt(): number {
-    return Math.max(this.#nextSlotAt, this.#state._tag === 'Flowing' ? 0 : this.#state.until)
+    return Math.max(this.#nextSlotAt, this.#state._tag === 'Flowing' ? -Infinity : this.#state.until)
   }
 
   #delay(): Delay {
-    const inQueueMs = this.#nextPermitAt + (this.#waiting - 1) * this.#spacingMs - this.#scheduler.now()
+    const inQueueMs = this.#nextPermitAt + (this.#waiting - 1) * this.#spacingMs - this.#elapsed()
     const reason = this.#state._tag === 'Flowing' ? 'rate' : 'unavailable'
     return { reason, waitMs: Math.max(0, Math.ceil(inQueueMs)) }
   }
@@ -102,7 +126,7 @@ export class RateLimiter {
   #admitFirst(): boolean {
     const [first] = this.#queues.retry.size > 0 ? this.#queues.retry : this.#queues.new
     if (first === undefined || this.#state._tag === 'Probing') return false
-    const waitMs = Math.ceil(this.#nextPermitAt - this.#scheduler.now())
+    const waitMs = Math.ceil(this.#nextPermitAt - this.#elapsed())
     if (waitMs > 0) {
       this.#timer = this.#scheduler.schedule(() => {
         this.#drain()
@@ -114,7 +138,7 @@ export class RateLimiter {
   }
 
   #admit(subscriber: Subscriber<Permit>): void {
-    this.#nextSlotAt = this.#scheduler.now() + this.#spacingMs
+    this.#nextSlotAt = this.#elapsed() + this.#spacingMs
     const permit = this.#permit(this.#state)
     if (this.#state._tag === 'Paused') this.#state = { ...this.#state, _tag: 'Probing', permit }
     subscriber.next(permit)
@@ -123,24 +147,32 @@ export class RateLimiter {
 
   #permit(givenIn: State): Permit {
     let isOpen = true
-    const endWith = (state: State): void => {
+    const endWith = (state: () => State): void => {
       if (!isOpen) return
       isOpen = false
-      this.#state = state
+      this.#state = state()
       this.#drain()
     }
+    // A permit from before the pause says nothing new.
+    const isNews = (): boolean => this.#isProbe(permit) || this.#state === givenIn
     const permit: Permit = {
       succeeded: () => {
-        endWith(this.#isProbe(permit) ? { _tag: 'Flowing' } : this.#state)
+        endWith(() => this.#afterSuccess(permit))
       },
-      backOff: (retryAfterMs) => {
-        // A permit from before the pause says nothing new, unless the service names a time.
-        const isNews = this.#isProbe(permit) || this.#state === givenIn || isWait(retryAfterMs)
-        endWith(isNews ? this.#paused(permit, retryAfterMs) : this.#state)
-        return Math.max(0, this.#nextPermitAt - this.#scheduler.now())
+      unavailable: (retryAfterMs) => {
+        endWith(() => {
+          if (isWait(retryAfterMs)) return this.#paused(permit, clampWait(retryAfterMs))
+          return isNews() ? this.#braked(permit, ++this.#unavailable) : this.#state
+        })
+        return this.#state._tag === 'Flowing' ? 0 : Math.max(0, this.#nextPermitAt - this.#elapsed())
+      },
+      unreadable: () => {
+        const isProbe = this.#isProbe(permit)
+        endWith(() => (isNews() ? this.#braked(permit, ++this.#unreadable) : this.#state))
+        if (isProbe) this.#countUnreadableProbe()
       },
       release: () => {
-        endWith(this.#withoutProbe(permit))
+        endWith(() => this.#withoutProbe(permit))
       }
     }
     return permit
@@ -150,18 +182,39 @@ export class RateLimiter {
     return this.#state._tag === 'Probing' && this.#state.permit === permit
   }
 
+  #afterSuccess(permit: Permit): State {
+    this.#unavailable = 0
+    this.#unreadable = 0
+    if (!this.#isProbe(permit)) return this.#state
+    this.#unreadableProbes = 0
+    return { _tag: 'Flowing' }
+  }
+
+  #countUnreadableProbe(): void {
+    this.#unreadableProbes += 1
+    if (this.#unreadableProbes < STOP_AFTER_PROBES) return
+    this.#unreadableProbes = 0
+    this.#onUnreadable()
+  }
+
   /** The state once a permit has ended: paused if it was the probe, else unchanged. */
   #withoutProbe(permit: Permit): State {
     const state = this.#state
     if (state._tag !== 'Probing' || state.permit !== permit) return state
-    return { _tag: 'Paused', until: state.until, backoffs: state.backoffs }
+    return { _tag: 'Paused', until: state.until, pauses: state.pauses }
   }
 
-  #paused(by: Permit, retryAfterMs: number | undefined): State {
+  /** Paused after the third trouble `inARow`, and after each troubled probe. */
+  #braked(permit: Permit, inARow: number): State {
+    const state = this.#withoutProbe(permit)
+    if (state._tag === 'Flowing' && inARow < PAUSE_AFTER) return state
+    return this.#paused(permit, pauseMs(state._tag === 'Flowing' ? 0 : state.pauses, this.#random))
+  }
+
+  #paused(by: Permit, waitMs: number): State {
     const state = this.#withoutProbe(by)
-    const { until, backoffs } = state._tag === 'Flowing' ? { until: 0, backoffs: 0 } : state
-    const waitMs = isWait(retryAfterMs) ? clampWait(retryAfterMs) : pauseMs(backoffs, this.#random)
-    const pause = { until: Math.max(until, this.#scheduler.now() + waitMs), backoffs: backoffs + 1 }
+    const { until, pauses } = state._tag === 'Flowing' ? { until: -Infinity, pauses: 0 } : state
+    const pause = { until: Math.max(until, this.#elapsed() + waitMs), pauses: pauses + 1 }
     return state._tag === 'Probing' ? { ...state, ...pause } : { _tag: 'Paused', ...pause }
   }
 }

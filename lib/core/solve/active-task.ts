@@ -19,6 +19,8 @@ import {
 /** The tasks of one run of a batch. `stopReason` is set when no more of them may be created. */
 export interface Batch {
   stopReason: StopReason | undefined
+  /** Pulls no more items, and ends the tasks that are not created. */
+  readonly stop: (reason: StopReason) => void
 }
 
 /** Where a batch records a task. */
@@ -80,20 +82,21 @@ export class ActiveTask<R = never> implements Observer<E.Either<SolveError, R>> 
   }
 
   /** A try of createTask begins, or could not be sent because of `cause`. */
-  unsent(attempts: number, cause?: ErrorCause): void {
+  markUnsent(attempts: number, cause?: ErrorCause): void {
     this.#phase = { _tag: 'Unsent', attempts, ...(cause && { cause }) }
   }
 
-  sent(): void {
+  markSent(): void {
     this.#phase = { _tag: 'Sent' }
   }
 
-  deferred(refused: Refused, attempts: number): void {
+  markDeferred(refused: Refused, attempts: number): void {
     this.#phase = { _tag: 'Deferred', refused, attempts }
   }
 
-  created(ref: TaskRef): CreatedPhase {
-    const created = createdPhase(ref)
+  /** `elapsed`: when createTask was sent, if this solver did. */
+  markCreated(ref: TaskRef, elapsed?: number): CreatedPhase {
+    const created = createdPhase(ref, elapsed)
     this.#phase = created
     return created
   }

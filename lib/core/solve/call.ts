@@ -4,14 +4,15 @@ import {
   type CallPath,
   type CallResult,
   type ErrorCause,
-  type JsonValue,
   type NetworkEvent,
-  type Ports
+  type PartialReply,
+  type Ports,
+  type RequestBody
 } from '../model/network.js'
 import type { Scrub } from '../protocol/redact.js'
 
 /** Makes one call with a time limit: `Sent` zero or more times, then exactly one result. Never errors. */
-export type CallService = (path: CallPath, body: JsonValue, limitMs: number) => Observable<NetworkEvent>
+export type CallService = (path: CallPath, body: RequestBody, limitMs: number) => Observable<NetworkEvent>
 
 /** Calls through `post`. A `post` that errors, or completes without a result, ends as `Failed` and may have sent. */
 export const makeCall =
@@ -61,6 +62,7 @@ class TimedCall implements Observer<NetworkEvent> {
   readonly #subscriber: Subscriber<NetworkEvent>
   readonly #scrub: Scrub
   readonly #limitMs: number
+  #received: (() => PartialReply | undefined) | undefined
 
   constructor(subscriber: Subscriber<NetworkEvent>, scrub: Scrub, limitMs: number) {
     this.#subscriber = subscriber
@@ -69,9 +71,11 @@ class TimedCall implements Observer<NetworkEvent> {
   }
 
   next(event: NetworkEvent): void {
-    if (event._tag === 'Sent') this.#subscriber.next(event)
-    else if (event._tag === 'Reply') this.#end(event)
-    else this.#fail(event.cause)
+    if (event._tag === 'Sent') {
+      this.#received = event.received
+      this.#subscriber.next(event)
+    } else if (event._tag === 'Reply') this.#end(event)
+    else this.#fail(event.cause, event.received)
   }
 
   error(error: unknown): void {
@@ -84,12 +88,12 @@ class TimedCall implements Observer<NetworkEvent> {
   }
 
   timeOut(): void {
-    this.#fail(timeoutCause(this.#limitMs))
+    this.#fail(timeoutCause(this.#limitMs), this.#received?.())
   }
 
   /** Reduces every cause, because a `post` of the caller may put more into it than three strings. */
-  #fail(error: unknown): void {
-    this.#end({ _tag: 'Failed', cause: scrubbedCause(this.#scrub, error) })
+  #fail(error: unknown, received?: PartialReply): void {
+    this.#end({ _tag: 'Failed', cause: scrubbedCause(this.#scrub, error), ...(received && { received }) })
   }
 
   #end(result: CallResult): void {

@@ -1,6 +1,6 @@
 import type { Ports } from '../model/network.js'
 import type { Settings } from '../model/options.js'
-import type { ReadOptions } from '../protocol/interpret.js'
+import type { ReadOptions } from '../protocol/reply.js'
 import type { Backoff } from '../rx/backoff.js'
 import type { RateLimiter } from '../rx/rate-limiter.js'
 import type { CallService } from './call.js'
@@ -9,6 +9,8 @@ import type { InFlight } from './in-flight.js'
 
 /** What the tasks of one solver share. It holds the client key, so it stays inside closures. */
 export interface Context extends Pick<Ports, 'scheduler' | 'random'> {
+  /** Elapsed milliseconds since any moment. Waits and ages are measured with it, instants with `scheduler.now()`. */
+  readonly elapsed: () => number
   readonly settings: Settings
   readonly readOptions: ReadOptions
   readonly call: CallService

@@ -72,6 +72,11 @@ export class InFlight {
     }
   }
 
+  /** Stops every batch that has active tasks. */
+  stopBatches(reason: StopReason): void {
+    for (const batch of new Set([...this.#tasks].map((task) => task.batch))) batch?.stop(reason)
+  }
+
   /** Sends no createTask for the tasks of a batch any more; those that exist are polled to completion. */
   stop(batch: Batch, reason: StopReason): void {
     const stopReason = (batch.stopReason ??= reason)

@@ -17,6 +17,8 @@ export type Phase =
 export interface CreatedPhase {
   readonly _tag: 'Created'
   readonly ref: TaskRef
+  /** When createTask was sent, in elapsed milliseconds, if this solver sent it. */
+  readonly sentElapsed: number | undefined
   polls: number
   /** Why the last polls brought no state. */
   causes: ReadonlyArray<ReplyProblem>
@@ -26,9 +28,10 @@ export interface CreatedPhase {
 
 export const UNSENT: Phase = { _tag: 'Unsent', attempts: 0 }
 
-export const createdPhase = (ref: TaskRef): CreatedPhase => ({
+export const createdPhase = (ref: TaskRef, sentElapsed?: number): CreatedPhase => ({
   _tag: 'Created',
   ref,
+  sentElapsed,
   polls: 0,
   causes: NO_CAUSES,
   gotReply: false
@@ -43,7 +46,7 @@ export const isUncreated = ({ _tag }: Phase): boolean => _tag === 'Unsent' || _t
 export type EndReason = 'deadline' | 'closed' | StopReason
 
 /** Why a batch stops: no task of it is created any more, and active tasks are polled to completion. */
-export type StopReason = 'account' | 'journal'
+export type StopReason = 'account' | 'unreadable' | 'journal'
 
 /** The error of a task that ends in this phase. The deadline, `close` and a batch that stops all read it. */
 export const errorIfEnded = (phase: Phase, reason: EndReason, afterMs: number): SolveError => {
@@ -56,7 +59,7 @@ export const errorIfEnded = (phase: Phase, reason: EndReason, afterMs: number): 
       return { _tag: 'CreateUnknown', paid: 'unknown', cause: reason === 'closed' ? CLOSED : timeoutCause(afterMs) }
     case 'Deferred': {
       const { refused, attempts } = phase
-      const isByBatch = reason === 'account' || reason === 'journal'
+      const isByBatch = reason !== 'deadline' && reason !== 'closed'
       return isByBatch && refused.paid === 'no' ? { _tag: 'NotCreated', paid: 'no', reason, attempts } : refused
     }
     case 'Created': {

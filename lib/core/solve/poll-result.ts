@@ -6,12 +6,14 @@ import type { SolveResult, TaskState } from '../model/result.js'
 import type { Resumable, Solved, TaskRef } from '../model/task.js'
 import { getTaskResultBody } from '../protocol/codec.js'
 import { interpretPoll, type InterpretedPoll } from '../protocol/interpret.js'
+import { retryAfterOf } from '../protocol/reply.js'
 import type { ObservableEither } from '../rx/observable-either.js'
 import { pollUntilFinal } from '../rx/poll.js'
 import type { ActiveTask } from './active-task.js'
 import { mapResult } from './call.js'
 import type { Context } from './context.js'
 import type { CreatedPhase } from './phase.js'
+import { solved } from './solved.js'
 
 /** Polls a task until its outcome is final. The deadline is the caller's. */
 export const pollResult = <A>(
@@ -26,11 +28,11 @@ export const pollResult = <A>(
     const polling = poll(
       context,
       kind,
-      created.ref,
+      created,
       () => {
         state.start()
       },
-      (reply) => state.decide(reply)
+      (reply, retryAfterMs) => state.decide(reply, retryAfterMs)
     )
     return pollUntilFinal(() => state.waitMs, context.scheduler)(polling, isFinal<A>)
   })
@@ -44,7 +46,7 @@ export const pollOnce = <A>(
   poll(
     context,
     kind,
-    ref,
+    { ref, sentElapsed: undefined },
     () => undefined,
     (reply) => stateOf(ref, reply)
   )
@@ -56,23 +58,30 @@ const NEW_TASK_MS = 10_000
 const poll = <A, R>(
   context: Context,
   { solution }: Resumable<A>,
-  ref: TaskRef,
+  created: Pick<CreatedPhase, 'ref' | 'sentElapsed'>,
   onStart: () => void,
-  decide: (reply: InterpretedPoll<A>) => R
+  decide: (reply: InterpretedPoll<A>, retryAfterMs: number | undefined) => R
 ): Observable<R> => {
-  const { call, readOptions, scheduler, settings } = context
+  const { call, readOptions, settings } = context
   return new Observable((subscriber) => {
-    const isNew = scheduler.now() - ref.createdAt < NEW_TASK_MS
+    const ageMs = ageOf(context, created)
+    const isNew = ageMs >= 0 && ageMs < NEW_TASK_MS
     onStart()
     // A listener may unsubscribe synchronously from the `Polled` event, and then the request must not be sent.
     if (subscriber.closed) return undefined
-    const body = getTaskResultBody(settings.clientKey, ref.taskId)
+    const body = getTaskResultBody(settings.clientKey, created.ref)
     const result = call('/getTaskResult', body, settings.resultTimeoutMs)
-    return mapResult(result, (reply) => decide(interpretPoll(readOptions, solution, reply, isNew))).subscribe(
-      subscriber
-    )
+    return mapResult(result, (reply) =>
+      decide(interpretPoll(readOptions, solution, reply, isNew), retryAfterOf(reply))
+    ).subscribe(subscriber)
   })
 }
+
+// A reference of another process has wall-clock time only, and its clock may run ahead.
+const ageOf = (
+  { scheduler, elapsed }: Context,
+  { ref, sentElapsed }: Pick<CreatedPhase, 'ref' | 'sentElapsed'>
+): number => (sentElapsed === undefined ? scheduler.now() - ref.createdAt : elapsed() - sentElapsed)
 
 type Decision<A> = SolveResult<A> | 'poll again'
 
@@ -91,8 +100,8 @@ class PollState<A> {
   readonly #task: ActiveTask
   #waitMs: number
   #polledAt = 0
-  /** When the task was last known to be unfinished. */
-  #unfinishedAt: number
+  /** When the task was last known to be unfinished, in elapsed milliseconds. */
+  #unfinishedAt: number | undefined
   #violations = 0
   #unknownErrors = 0
 
@@ -102,7 +111,6 @@ class PollState<A> {
     this.#created = created
     this.#task = task
     this.#waitMs = firstWaitMs
-    this.#unfinishedAt = created.ref.createdAt
   }
 
   get waitMs(): number {
@@ -111,37 +119,40 @@ class PollState<A> {
 
   start(): void {
     const created = this.#created
-    this.#polledAt = this.#context.scheduler.now()
+    this.#polledAt = this.#context.elapsed()
     created.polls += 1
     this.#task.emit({ _tag: 'Polled', ref: created.ref, polls: created.polls })
   }
 
-  decide(reply: InterpretedPoll<A>): Decision<A> {
+  decide(reply: InterpretedPoll<A>, retryAfterMs: number | undefined): Decision<A> {
     const { ref } = this.#created
     this.#created.gotReply = true
     switch (reply._tag) {
       case 'Ready':
-        return E.right(this.#solved(reply.solution))
+        return E.right(solved(this.#context, this.#kind, this.#created, reply.solution, this.#unfinishedAt))
       case 'Failed':
         return E.left(taskFailed(ref, reply))
       case 'Processing':
         this.#unfinishedAt = this.#polledAt
-        return this.#pollAgain(0, 0)
+        return this.#stillProcessing(retryAfterMs)
       case 'NotYetKnown':
-        return this.#pollAgain(0, 0)
+        return this.#stillProcessing(retryAfterMs)
+      case 'OtherStatus':
+        return this.#pollAgainAfter(reply, 0, 0, 'unavailable', retryAfterMs)
       case 'NoReply':
-        return this.#pollAgainAfter(reply, this.#violations, this.#unknownErrors, 'network')
+        return this.#pollAgainAfter(reply, this.#violations, this.#unknownErrors, 'network', retryAfterMs)
       case 'Unavailable': {
         // A page with HTTP 503 says nothing about the task, so it does not end a run of violations.
         const [violations, unknown] = reply.hasDocument ? [0, 0] : [this.#violations, this.#unknownErrors]
-        return this.#pollAgainAfter(reply, violations, unknown, 'unavailable', reply.retryAfterMs)
+        return this.#pollAgainAfter(reply, violations, unknown, 'unavailable', retryAfterMs)
       }
       case 'Unknown':
         if (this.#unknownErrors + 1 === MAX_IN_A_ROW) return E.left(taskFailed(ref, reply))
-        return this.#pollAgainAfter(reply, 0, this.#unknownErrors + 1, 'reply')
+        return this.#pollAgainAfter(reply, 0, this.#unknownErrors + 1, 'reply', retryAfterMs)
       case 'BadReply': {
         const { status, problems, excerpt } = reply
-        if (this.#violations + 1 < MAX_IN_A_ROW) return this.#pollAgainAfter(reply, this.#violations + 1, 0, 'reply')
+        if (this.#violations + 1 < MAX_IN_A_ROW)
+          return this.#pollAgainAfter(reply, this.#violations + 1, 0, 'reply', retryAfterMs)
         return E.left({ _tag: 'BadReply', paid: 'yes', ref, status, problems, excerpt })
       }
     }
@@ -152,42 +163,46 @@ class PollState<A> {
     violations: number,
     unknownErrors: number,
     reason: 'unavailable' | 'network' | 'reply',
-    retryAfterMs?: number
+    retryAfterMs: number | undefined
   ): 'poll again' {
     this.#created.causes = [...this.#created.causes, problemOf(reply)].slice(-MAX_CAUSES)
     this.#pollAgain(violations, unknownErrors, retryAfterMs)
-    this.#task.emit({ _tag: 'Delayed', reason, waitMs: this.#waitMs, ref: this.#created.ref })
+    this.#emitDelay(reason)
     return 'poll again'
   }
 
-  #pollAgain(violations: number, unknownErrors: number, retryAfterMs = 0): 'poll again' {
+  #stillProcessing(retryAfterMs: number | undefined): 'poll again' {
+    if (this.#pollAgain(0, 0, retryAfterMs)) this.#emitDelay('unavailable')
+    return 'poll again'
+  }
+
+  /** Returns whether the service asked for more than the usual wait. */
+  #pollAgain(violations: number, unknownErrors: number, retryAfterMs = 0): boolean {
     this.#violations = violations
     this.#unknownErrors = unknownErrors
     const paceMs = this.#context.pollBackoff(Math.max(0, this.#created.polls - FULL_PACE_POLLS))
     const askedMs = Number.isFinite(retryAfterMs) ? Math.ceil(retryAfterMs) : 0
     this.#waitMs = Math.min(Math.max(paceMs, askedMs), MAX_TIMER_MS)
-    return 'poll again'
+    return askedMs > paceMs
   }
 
-  #solved(solution: A): Solved<A> {
-    const { bestWithinMs, validForMs } = this.#kind
-    return {
-      ref: this.#created.ref,
-      solution,
-      readyAt: this.#context.scheduler.now(),
-      ...(bestWithinMs !== undefined && { useBefore: this.#unfinishedAt + bestWithinMs }),
-      ...(validForMs !== undefined && { expiresAt: this.#unfinishedAt + validForMs })
-    }
+  #emitDelay(reason: 'unavailable' | 'network' | 'reply'): void {
+    this.#task.emit({ _tag: 'Delayed', reason, waitMs: this.#waitMs, ref: this.#created.ref })
   }
 }
 
 /** A reply that brings no state of the task. */
-type NoState = Extract<InterpretedPoll<never>, { readonly _tag: 'NoReply' | 'Unavailable' | 'Unknown' | 'BadReply' }>
+type NoState = Extract<
+  InterpretedPoll<never>,
+  { readonly _tag: 'NoReply' | 'OtherStatus' | 'Unavailable' | 'Unknown' | 'BadReply' }
+>
 
 const problemOf = (reply: NoState): ReplyProblem => {
   switch (reply._tag) {
     case 'NoReply':
       return { cause: reply.cause }
+    case 'OtherStatus':
+      return { taskStatus: reply.taskStatus }
     case 'Unavailable':
       return reply.problem
     case 'Unknown':
@@ -217,6 +232,7 @@ const stateOf = <A>(ref: TaskRef, reply: InterpretedPoll<A>): E.Either<SolveErro
     case 'Ready':
       return E.right(reply)
     case 'NoReply':
+    case 'OtherStatus':
     case 'Unavailable':
     case 'Unknown':
     case 'BadReply':

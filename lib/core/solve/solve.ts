@@ -9,6 +9,7 @@ import type { ActiveTask } from './active-task.js'
 import type { Context } from './context.js'
 import { createTask } from './create-task.js'
 import { pollResult } from './poll-result.js'
+import { solved } from './solved.js'
 
 /** One task through time: it waits for a permit, is created, is polled until it is final, and ends by its deadline. */
 export const solve = <A>(
@@ -19,8 +20,12 @@ export const solve = <A>(
 ): OE.ObservableEither<SolveError, Solved<A>> =>
   firstPermit(context, task).pipe(
     OE.andThen((permit) =>
-      createTask(context, payload, task, permit).pipe(
-        OE.flatMap((created) => pollResult(context, kind, created, task, context.settings.pollEveryMs)),
+      createTask(context, kind, payload, task, permit).pipe(
+        OE.flatMap(({ created, ready }) =>
+          ready
+            ? OE.right(solved(context, kind, created, ready.solution))
+            : pollResult(context, kind, created, task, context.settings.pollEveryMs)
+        ),
         endAtDeadline(context, task)
       )
     )
@@ -29,13 +34,14 @@ export const solve = <A>(
 /** The first half of {@link solve}. */
 export const create = (
   context: Context,
+  kind: Resumable<unknown>,
   payload: JsonValue,
   task: ActiveTask
 ): OE.ObservableEither<SolveError, TaskRef> =>
   firstPermit(context, task).pipe(
     OE.andThen((permit) =>
-      createTask(context, payload, task, permit).pipe(
-        OE.map(({ ref }) => ref),
+      createTask(context, kind, payload, task, permit).pipe(
+        OE.map(({ created }) => created.ref),
         endAtDeadline(context, task)
       )
     )
@@ -48,7 +54,7 @@ export const resume = <A>(
   ref: TaskRef,
   task: ActiveTask
 ): OE.ObservableEither<SolveError, Solved<A>> =>
-  pollResult(context, kind, task.created(ref), task, 0).pipe(endAtDeadline(context, task))
+  pollResult(context, kind, task.markCreated(ref), task, 0).pipe(endAtDeadline(context, task))
 
 /** The wait for the first permit is not part of the deadline, so it comes before `endAtDeadline`. */
 const firstPermit = ({ limiter }: Context, task: ActiveTask): Observable<Permit> =>

@@ -185,15 +185,20 @@ describe('a batch whose journal has `find`', () => {
 
   describe('while the limiter is probing', () => {
     const slow = { create: [{ ...replies.created(), afterMs: 2_000 }] }
-    const scripts = { z: { create: [replies.refused('ERROR_NO_SLOT_AVAILABLE')] }, a: slow, b: slow, c: slow }
+    const scripts = {
+      z: { create: [{ ...replies.refused('ERROR_NO_SLOT_AVAILABLE'), retryAfterMs: 5_000 }] },
+      a: slow,
+      b: slow,
+      c: slow
+    }
 
-    /** The createTask calls after 15 s. `a`, of a batch, is the first in the queue of the limiter, before `b` and `c`. */
+    /** The createTask calls from 10 s on. `a`, of a batch, is the first in the queue of the limiter, before `b` and `c`. */
     const createsAfter = (begin?: Journal['begin'], unsubscribeAt?: number) => {
       const { calls } = run({
         items: [],
         scripts,
         act: ({ solver, scheduler, record, at }) => {
-          const z = record(solver.solve(taskOf('z')), 'z') // pauses the limiter until 5 s, then until 15 s
+          const z = record(solver.solve(taskOf('z')), 'z') // pauses the limiter until 5 s, then until 10 s
           at(6_000, () => {
             z.unsubscribe()
           })
@@ -211,15 +216,15 @@ describe('a batch whose journal has `find`', () => {
     }
 
     it('keeps the permit while the key is recorded and its task is created', () => {
-      expect(createsAfter()).toStrictEqual(['15100 createTask', '17100 createTask', '17100 createTask'])
+      expect(createsAfter()).toStrictEqual(['10100 createTask', '12100 createTask', '12100 createTask'])
     })
 
     it('releases the permit if the subscriber leaves while the key is recorded', () => {
-      expect(createsAfter(() => new Observable(), 16_000)).toStrictEqual(['16000 createTask', '18000 createTask'])
+      expect(createsAfter(() => new Observable(), 11_000)).toStrictEqual(['11000 createTask', '13000 createTask'])
     })
 
     it('releases the permit if the key cannot be recorded', () => {
-      expect(createsAfter(fails)).toStrictEqual(['15000 createTask', '17000 createTask'])
+      expect(createsAfter(fails)).toStrictEqual(['10000 createTask', '12000 createTask'])
     })
   })
 

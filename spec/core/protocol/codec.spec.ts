@@ -3,11 +3,12 @@ import * as t from 'io-ts'
 import {
   createTaskBody,
   getTaskResultBody,
-  readDocument,
   readState,
   readTaskId,
-  type Document
+  searchTaskId
 } from '../../../lib/core/protocol/codec.js'
+import { readDocument, type Document } from '../../../lib/core/protocol/document.js'
+import { jsonText } from '../../../lib/core/model/network.js'
 import { recaptchaV2 } from '../../../lib/core/model/recaptcha-v2.js'
 
 const documentIn = (body: string): Document => {
@@ -16,7 +17,7 @@ const documentIn = (body: string): Document => {
   return document.right
 }
 
-const idIn = (body: string) => readTaskId(documentIn(body))
+const idIn = (body: string) => readTaskId(body, documentIn(body))
 
 const stateIn = (fields: unknown, solution: t.Decoder<unknown, unknown> = recaptchaV2.solution) =>
   readState(solution, documentIn(JSON.stringify(fields)))
@@ -30,93 +31,52 @@ describe('a request body', () => {
   })
 
   it('of getTaskResult holds the client key and the task id', () => {
-    expect(getTaskResultBody('a-client-key', 'id-1')).toStrictEqual({ clientKey: 'a-client-key', taskId: 'id-1' })
-  })
-})
-
-describe('readDocument', () => {
-  it('reads the documented reply, with its empty strings', () => {
-    const fields = { errorId: 0, errorCode: '', errorDescription: '', taskId: '61138bb6-19fb' }
-    const read = { fields, errorId: 0, errorCode: '', errorDescription: '' }
-    expect(readDocument(JSON.stringify(fields))).toStrictEqual(E.right(read))
+    const body = getTaskResultBody('a-client-key', { taskId: 'id-1', createdAt: 0 })
+    expect(body).toStrictEqual({ clientKey: 'a-client-key', taskId: 'id-1' })
   })
 
-  it('skips a byte order mark', () => {
-    expect(documentIn('\ufeff{"errorId":0}').errorId).toBe(0)
-  })
-
-  it.each([
-    ['an array', '[{"errorId":0}]'],
-    ['a string', '"ready"'],
-    ['a number', '7'],
-    ['null', 'null'],
-    ['true', 'true']
-  ])('refuses %s', (_, body) => {
-    expect(readDocument(body)).toStrictEqual(E.left(['the reply: expected a JSON object']))
-  })
-
-  it.each([
-    ['an empty body', ''],
-    ['an HTML page', '<html></html>'],
-    ['truncated JSON', '{"errorId":0,"taskId":"61138'],
-    ['two byte order marks', '\ufeff\ufeff{}']
-  ])('refuses %s', (_, body) => {
-    expect(readDocument(body)).toStrictEqual(E.left(['the reply: expected JSON']))
-  })
-
-  it.each([
-    ['0', 0],
-    ['"0"', 0],
-    ['1', 1],
-    ['"12"', 12],
-    ['-1', -1],
-    ['""', undefined],
-    ['"x"', undefined],
-    ['null', undefined],
-    ['true', undefined],
-    ['[3]', undefined],
-    ['{"toString":1,"valueOf":1}', undefined],
-    ['1e999', undefined]
-  ])('reads errorId %s as %s', (errorId, expected) => {
-    expect(documentIn(`{"errorId":${errorId}}`).errorId).toBe(expected)
-  })
-
-  it.each([
-    ['"ERROR_X"', 'ERROR_X'],
-    ['" ERROR_X\\n"', 'ERROR_X'],
-    ['17', '17'],
-    ['null', ''],
-    ['""', ''],
-    ['{"a":1}', '']
-  ])('reads errorCode and errorDescription %s as "%s"', (text, expected) => {
-    expect(documentIn(`{"errorCode":${text},"errorDescription":${text}}`)).toMatchObject({
-      errorCode: expected,
-      errorDescription: expected
-    })
-  })
+  it.each(['7', '9007199254740991', '9007199254740993', '123456789012345678901234567890'])(
+    'of getTaskResult holds the numeric id %s as a number, to the digit',
+    (taskId) => {
+      const body = getTaskResultBody('a-client-key', { taskId, createdAt: 0, numeric: true })
+      expect(jsonText(body)).toBe(`{"clientKey":"a-client-key","taskId":${taskId}}`)
+    }
+  )
 })
 
 describe('readTaskId', () => {
   it.each([
     ['"61138bb6-19fb"', '61138bb6-19fb'],
     ['"0"', '0'],
+    ['"a\\u0062\\/c"', 'ab/c']
+  ])('reads %s as "%s"', (taskId, expected) => {
+    expect(idIn(`{"errorId":0,"taskId":${taskId}}`)).toStrictEqual(E.right({ taskId: expected }))
+  })
+
+  it.each([
     ['1', '1'],
     ['1e3', '1000'],
     ['999999999999999', '999999999999999'],
     ['9007199254740991', '9007199254740991'],
     ['9007199254740993', '9007199254740993'],
     ['123456789012345678901234567890', '123456789012345678901234567890']
-  ])('reads %s as "%s"', (taskId, expected) => {
-    expect(idIn(`{"errorId":0,"taskId":${taskId}}`)).toStrictEqual(E.right(expected))
+  ])('reads the number %s as "%s"', (taskId, expected) => {
+    expect(idIn(`{"errorId":0,"taskId":${taskId}}`)).toStrictEqual(E.right({ taskId: expected, numeric: true }))
   })
 
   it('reads every digit of a long number with white space around it', () => {
-    expect(idIn('{"taskId" :\n 9007199254740993 ,"errorId":0}')).toStrictEqual(E.right('9007199254740993'))
+    const id = { taskId: '9007199254740993', numeric: true }
+    expect(idIn('{"taskId" :\n 9007199254740993 ,"errorId":0}')).toStrictEqual(E.right(id))
   })
 
-  it('leaves a long number inside a string as it is', () => {
-    const body = JSON.stringify({ errorDescription: '"taskId":9007199254740993,', taskId: 'id-1' })
-    expect(documentIn(body).errorDescription).toBe('"taskId":9007199254740993,')
+  it('reads a long number beside other ids', () => {
+    const id = { taskId: '9007199254740993', numeric: true }
+    const body = '{"parent":{"taskId":7},"last":{"taskId":"9007199254740992"},"taskId":9007199254740993}'
+    expect(idIn(body)).toStrictEqual(E.right(id))
+  })
+
+  it('refuses a long number if its digits stand there twice', () => {
+    expect(E.isLeft(idIn('{"a":{"taskId":9007199254740993},"taskId":9007199254740992}'))).toBe(true)
   })
 
   it.each([
@@ -146,7 +106,7 @@ describe('readTaskId', () => {
   })
 
   it('reads an id whatever the other fields are', () => {
-    expect(idIn('{"errorId":{"toString":1},"errorCode":[],"taskId":"id-1"}')).toStrictEqual(E.right('id-1'))
+    expect(idIn('{"errorId":{"toString":1},"errorCode":[],"taskId":"id-1"}')).toStrictEqual(E.right({ taskId: 'id-1' }))
   })
 })
 
@@ -177,13 +137,24 @@ describe('readState', () => {
     expect(stateIn({ errorId: 0, status: 'ready', solution })).toStrictEqual(E.left([problem]))
   })
 
-  it.each(['idle', 'failed', 'READY', '', 'constructor', '__proto__', null, 1, undefined])(
-    'refuses the status %j',
+  it.each(['idle', 'queued', 'constructor', '__proto__', 'Processing'])(
+    'reads the status %j as another one',
     (status) => {
-      const problem = 'status: expected "processing" or "ready"'
-      expect(stateIn({ errorId: 0, status })).toStrictEqual(E.left([problem]))
+      expect(stateIn({ errorId: 0, status })).toStrictEqual(E.right({ _tag: 'Other', status }))
     }
   )
+
+  it.each(['READY', 'failed', 'Failed', 'error', 'canceled', 'expired', 'timeout', 'done', 'completed', ' failed'])(
+    'refuses the status %j, which says that the task has ended',
+    (status) => {
+      expect(E.isLeft(stateIn({ errorId: 0, status }))).toBe(true)
+    }
+  )
+
+  it.each(['', ' ', null, 1, undefined])('refuses the status %j', (status) => {
+    const problem = 'status: expected "processing" or "ready"'
+    expect(stateIn({ errorId: 0, status })).toStrictEqual(E.left([problem]))
+  })
 
   it.each([1, -1, '1', '', null, false, undefined])('refuses a state with errorId %j', (errorId) => {
     expect(stateIn({ errorId, status: 'processing' })).toStrictEqual(E.left(['errorId: expected 0']))
@@ -206,5 +177,64 @@ describe('readState', () => {
     expect(stateIn({ errorId: 0, status: 'ready', solution: {} }, throwing)).toStrictEqual(
       E.left(['solution: its codec threw'])
     )
+  })
+})
+
+describe('searchTaskId', () => {
+  it.each([
+    ['cut off after the id', '{"errorId":0,"taskId":"id-1","cost":'],
+    ['cut off at once after the id', '{"errorId":0,"taskId":"id-1"'],
+    ['with NaN', '{"errorId":0,"taskId":"id-1","cost":NaN}'],
+    ['with a raw line break in a string', '{"errorId":0,"errorDescription":"a\nb","taskId":"id-1"}'],
+    ['with a comma too many', '{"errorId":0,"taskId":"id-1",}'],
+    ['in an array', '[{"errorId":0,"taskId":"id-1"}]'],
+    ['twice with the same id', '{"errorId":0,"taskId":"id-1"}{"errorId":0,"taskId":"id-1"}'],
+    ['between HTML', '<b>Warning</b>: {"taskId":"id-1" <br>'],
+    ['with white space', '{"taskId" \n: \t"id-1" x'],
+    ['within a JSON string', JSON.stringify('{"errorId":0,"taskId":"id-1"}')],
+    ['within a JSON string, cut off', '"{\\"errorId\\":0,\\"taskId\\":\\"id-1\\",'],
+    ['with single quotes', "{'errorId': 0, 'taskId': 'id-1'}"]
+  ])('finds the id of a document %s', (_, body) => {
+    expect(searchTaskId(body, false)).toStrictEqual({ taskId: 'id-1' })
+  })
+
+  it.each(['{"taskId":9007199254740993,"cost":NaN}', '{"taskId":9007199254740993}x', '{"taskId":9007199254740993 '])(
+    'finds a number, to the digit, in %s',
+    (body) => {
+      expect(searchTaskId(body, false)).toStrictEqual({ taskId: '9007199254740993', numeric: true })
+    }
+  )
+
+  it.each([
+    ['a string that is cut off', '{"errorId":0,"taskId":"id-1'],
+    ['a number that is cut off', '{"errorId":0,"taskId":12345'],
+    ['0', '{"errorId":0,"taskId":0,'],
+    ['an empty string', '{"errorId":0,"taskId":"",'],
+    ['a string with a raw line break', '{"errorId":0,"taskId":"a\nb",'],
+    ['a number with a fraction', '{"taskId":1.5,'],
+    ['another name', '{"lasttaskId":"id-1","taskIds":"id-2",'],
+    ['two different ids', '{"taskId":"id-1","parent":{"taskId":"id-2"},'],
+    ['a value that is no member', 'no "taskId" given: "id-1"']
+  ])('finds nothing in %s', (_, body) => {
+    expect(searchTaskId(body, false)).toBeUndefined()
+  })
+
+  it('finds an id in an unusual place of a document', () => {
+    expect(searchTaskId('{"errorId":0,"data":{"taskId":"id-1"}}', true)).toStrictEqual({ taskId: 'id-1' })
+  })
+
+  it('finds no id in the texts of a document', () => {
+    const body = JSON.stringify({ errorId: 0, errorDescription: 'not "taskId":"id-1"', note: "'taskId':'id-2'" })
+    expect(searchTaskId(body, true)).toBeUndefined()
+  })
+
+  it('prefers an id in double quotes to what a text says', () => {
+    const body = `{"errorDescription":"not 'taskId':'id-2'","taskId":"id-1","cost":NaN}`
+    expect(searchTaskId(body, false)).toStrictEqual({ taskId: 'id-1' })
+  })
+
+  it('reads megabytes', () => {
+    const long = `{"errorDescription":"${'x\\"'.repeat(3_000_000)}","cost":NaN,"taskId":"id-1",`
+    expect(searchTaskId(long, false)).toStrictEqual({ taskId: 'id-1' })
   })
 })

@@ -1,5 +1,6 @@
 import * as fc from 'fast-check'
-import { interpretPoll, interpretCreate, type ReadOptions } from '../../../lib/core/protocol/interpret.js'
+import { interpretPoll, interpretCreate } from '../../../lib/core/protocol/interpret.js'
+import type { ReadOptions } from '../../../lib/core/protocol/reply.js'
 import { CODE_MEANINGS } from '../../../lib/core/protocol/error-codes.js'
 import type { CodeMeaning } from '../../../lib/core/model/error.js'
 import type { CallResult, ErrorCause } from '../../../lib/core/model/network.js'
@@ -24,7 +25,8 @@ const refusal = (errorCode: string | null, errorId: unknown = 1) => ({
   errorDescription: 'a reason'
 })
 
-const create = (result: CallResult, readOptions = options) => interpretCreate(readOptions, result, true)
+const create = (result: CallResult, readOptions = options) =>
+  interpretCreate(readOptions, recaptchaV2.solution, result, true)
 const poll = (result: CallResult, readOptions = options, isNew = false) =>
   interpretPoll(readOptions, recaptchaV2.solution, result, isNew)
 
@@ -167,7 +169,10 @@ describe('a reply without a known error code', () => {
     ['HTTP 301', reply('', 301), 'Refused request', 'BadReply'],
     ['HTTP 307', reply('<html>', 307), 'Refused request', 'BadReply'],
     ['HTTP 400', reply('', 400), 'Refused request', 'BadReply'],
-    ['HTTP 401 with errorId 0', reply({ errorId: 0 }, 401), 'Refused request', 'BadReply'],
+    ['HTTP 401', reply('', 401), 'Refused account', 'BadReply'],
+    ['HTTP 401 with errorId 0', reply({ errorId: 0 }, 401), 'Refused account', 'BadReply'],
+    ['HTTP 402', reply('<html>', 402), 'Refused account', 'BadReply'],
+    ['HTTP 403', reply('<html>', 403), 'Refused request', 'BadReply'],
     ['HTTP 404', reply('<html>', 404), 'Refused request', 'BadReply'],
     ['HTTP 499', reply('{}', 499), 'Refused request', 'BadReply'],
     ['HTTP 500', reply('', 500), 'Unknown', 'BadReply'],
@@ -188,16 +193,16 @@ describe('a reply with a known error code', () => {
 
 describe('a documented reply', () => {
   it.each([200, 201, 307, 400, 429, 500, 503])('to createTask is read as Created with HTTP %d', (status) => {
-    expect(create(reply(created, status))).toStrictEqual({ _tag: 'Created', taskId: 'id-1' })
+    expect(create(reply(created, status))).toStrictEqual({ _tag: 'Created', id: { taskId: 'id-1' } })
   })
 
   it.each([0, 1, '1', null, undefined])('to createTask is read as Created with errorId %j', (errorId) => {
     const result = reply({ errorId, errorCode: 'ERROR_ZERO_BALANCE', taskId: 17 })
-    expect(create(result)).toStrictEqual({ _tag: 'Created', taskId: '17' })
+    expect(create(result)).toStrictEqual({ _tag: 'Created', id: { taskId: '17', numeric: true } })
   })
 
   it.each([0, '', '  ', null, undefined, {}, -5])('to createTask is read as Unknown with the id %j', (taskId) => {
-    expect(create(reply({ ...created, taskId }))).toStrictEqual({
+    expect(create(reply({ ...created, taskId }))).toMatchObject({
       _tag: 'Unknown',
       problem: { status: 200, problems: ['taskId: expected a task id'] }
     })
@@ -223,7 +228,7 @@ describe('a documented reply', () => {
     ['an empty token', { ...ready, solution: { gRecaptchaResponse: '' } }],
     ['a token that is a number', { ...ready, solution: { gRecaptchaResponse: 7 } }],
     ['no solution', { ...ready, solution: null }],
-    ['an unknown status', { ...ready, status: 'idle' }],
+    ['a status that says it has ended', { ...ready, status: 'failed' }],
     ['no status', { ...ready, status: undefined }]
   ])('to getTaskResult is read as BadReply with %s', (_, fields) => {
     expect(tagAndKind(poll(reply(fields)))).toBe('BadReply')
@@ -234,7 +239,10 @@ describe('a network failure', () => {
   it('of a createTask that was sent is read as Unknown, with its cause', () => {
     const result = failed('ECONNRESET')
     const cause: ErrorCause = { name: 'Error', code: 'ECONNRESET', message: 'it failed' }
-    expect(interpretCreate(options, result, true)).toStrictEqual({ _tag: 'Unknown', problem: { cause } })
+    expect(interpretCreate(options, recaptchaV2.solution, result, true)).toStrictEqual({
+      _tag: 'Unknown',
+      problem: { cause }
+    })
   })
 
   it.each([
@@ -245,13 +253,18 @@ describe('a network failure', () => {
     ['tls', ['HOSTNAME_MISMATCH', 'INVALID_CA', 'EPROTO']]
   ])('of a createTask that was not sent is read as NotSent with the reason %s', (reason, codes) => {
     for (const code of codes) {
-      expect([code, interpretCreate(options, failed(code), false)]).toMatchObject([code, { _tag: 'NotSent', reason }])
+      expect([code, interpretCreate(options, recaptchaV2.solution, failed(code), false)]).toMatchObject([
+        code,
+        { _tag: 'NotSent', reason }
+      ])
     }
   })
 
   it('of a createTask that was not sent keeps its cause', () => {
     const cause: ErrorCause = { name: 'Error', code: 'ENOTFOUND', message: 'it failed' }
-    expect(interpretCreate(options, failed('ENOTFOUND'), false)).toMatchObject({ problem: { cause } })
+    expect(interpretCreate(options, recaptchaV2.solution, failed('ENOTFOUND'), false)).toMatchObject({
+      problem: { cause }
+    })
   })
 
   it('of getTaskResult is read as NoReply, with its cause', () => {
@@ -260,7 +273,101 @@ describe('a network failure', () => {
   })
 })
 
+const brokenOff = (body: string, status = 200): CallResult => ({
+  _tag: 'Failed',
+  cause: { name: 'Error', code: 'UND_ERR_SOCKET', message: 'other side closed' },
+  received: { status, body }
+})
+
+describe('a reply that broke off', () => {
+  it.each([
+    ['the whole document', JSON.stringify(created)],
+    ['a document that is cut off after the id', '{"taskId":"id-1","errorId'],
+    ['a document after a warning', `Warning ${JSON.stringify(created)}`]
+  ])('to createTask is read as Created with %s', (_, body) => {
+    expect(create(brokenOff(body))).toStrictEqual({ _tag: 'Created', id: { taskId: 'id-1' } })
+  })
+
+  it('to createTask is read as what its document says', () => {
+    expect(tagAndKind(create(brokenOff(JSON.stringify(refusal('ERROR_ZERO_BALANCE')))))).toBe('Refused account')
+    expect(tagAndKind(create(brokenOff(JSON.stringify(refusal(null)), 503)))).toBe('Unavailable unavailable')
+  })
+
+  it.each([200, 401, 404, 429, 503])('to createTask is read as Unknown without a document, with HTTP %d', (status) => {
+    expect(create(brokenOff('{"errorId":1,"errorCode":"ERR', status))).toStrictEqual({
+      _tag: 'Unknown',
+      problem: {
+        status,
+        cause: { name: 'Error', code: 'UND_ERR_SOCKET', message: 'other side closed' },
+        problems: ['the reply: expected JSON'],
+        excerpt: '{"errorId":1,"errorCode":"ERR'
+      }
+    })
+  })
+
+  it('to createTask has no excerpt if no byte of its body arrived', () => {
+    expect(create(brokenOff(''))).not.toHaveProperty('problem.excerpt')
+  })
+
+  it('to getTaskResult is read as the state of the task with the whole document', () => {
+    expect(poll(brokenOff(JSON.stringify(processing)))).toStrictEqual({ _tag: 'Processing' })
+    expect(poll(brokenOff(JSON.stringify(ready)))).toMatchObject({ _tag: 'Ready' })
+  })
+
+  it.each([200, 503])('to getTaskResult is read as NoReply without a document, with HTTP %d', (status) => {
+    expect(poll(brokenOff(JSON.stringify(ready).slice(0, -1), status))).toMatchObject({ _tag: 'NoReply' })
+  })
+})
+
+describe('a reply to createTask with the result', () => {
+  it('is read as Created and ready', () => {
+    expect(create(reply({ ...ready, taskId: 'id-1' }))).toStrictEqual({
+      _tag: 'Created',
+      id: { taskId: 'id-1' },
+      ready: { solution: { gRecaptchaResponse: 'token' } }
+    })
+  })
+
+  it.each([
+    ['processing', { ...processing, taskId: 'id-1' }],
+    ['idle', { ...processing, status: 'idle', taskId: 'id-1' }],
+    ['failed', { ...processing, status: 'failed', taskId: 'id-1' }],
+    ['ready, without a valid solution', { ...ready, solution: {}, taskId: 'id-1' }],
+    ['ready, with an errorId', { ...ready, errorId: 1, taskId: 'id-1' }]
+  ])('is read as Created only, if its status is %s', (_, fields) => {
+    expect(create(reply(fields))).toStrictEqual({ _tag: 'Created', id: { taskId: 'id-1' } })
+  })
+})
+
+describe('a status that this library does not know', () => {
+  it('is read as OtherStatus, at most 40 characters of it and no client key', () => {
+    const read = poll(reply({ ...processing, status: `the-client-key ${'x'.repeat(60)}` }))
+    expect(read).toStrictEqual({ _tag: 'OtherStatus', taskStatus: `[client key] ${'x'.repeat(27)}` })
+  })
+})
+
+describe('a reply to createTask with an id in an unusual place', () => {
+  it.each([
+    ['no errorId', { data: { taskId: 'id-1' } }],
+    ['errorId 0', { errorId: 0, data: [{ taskId: 'id-1' }] }]
+  ])('is read as Created with %s', (_, fields) => {
+    expect(create(reply(fields))).toStrictEqual({ _tag: 'Created', id: { taskId: 'id-1' } })
+  })
+
+  it('is read as Refused with an errorId above 0', () => {
+    expect(tagAndKind(create(reply({ ...refusal('ERROR_TASK_ABSENT'), data: { taskId: 'id-1' } })))).toBe(
+      'Refused request'
+    )
+  })
+})
+
 describe('an interpreted reply', () => {
+  it('holds the beginning of an unreadable reply to createTask', () => {
+    expect(create(reply('<html>the-client-key</html>', 502))).toMatchObject({
+      problem: { status: 502, excerpt: '<html>[client key]</html>' }
+    })
+  })
+
   it('holds the error document of a refusal', () => {
     expect(create(reply(refusal('ERROR_ZERO_BALANCE', 10), 402))).toStrictEqual({
       _tag: 'Refused',
@@ -272,13 +379,14 @@ describe('an interpreted reply', () => {
         errorCode: 'ERROR_ZERO_BALANCE',
         errorDescription: 'a reason',
         kind: 'account'
-      }
+      },
+      hasDocument: true
     })
   })
 
   it('holds only the status of a refusal without a document', () => {
     const refused = { _tag: 'Refused', paid: 'no', status: 404, kind: 'request' }
-    expect(create(reply('<html>', 404))).toStrictEqual({ _tag: 'Refused', refused })
+    expect(create(reply('<html>', 404))).toStrictEqual({ _tag: 'Refused', refused, hasDocument: false })
   })
 
   it('holds the error document of a failed task', () => {
@@ -299,22 +407,20 @@ describe('an interpreted reply', () => {
   })
 
   it('holds the status, the problems and an excerpt of a reply that violates the protocol', () => {
-    expect(poll(reply('{"errorId":0,"status":"idle"}', 502))).toStrictEqual({
+    expect(poll(reply('{"errorId":0,"status":"failed"}', 502))).toStrictEqual({
       _tag: 'BadReply',
       status: 502,
       problems: ['status: expected "processing" or "ready"'],
-      excerpt: '{"errorId":0,"status":"idle"}'
+      excerpt: '{"errorId":0,"status":"failed"}'
     })
   })
 
   it.each([0, 7_000, NaN])('holds the wait that an unavailable service asked for: %d ms', (retryAfterMs) => {
     expect(create(reply('', 429, retryAfterMs))).toMatchObject({ retryAfterMs })
-    expect(poll(reply('', 429, retryAfterMs))).toMatchObject({ retryAfterMs })
   })
 
   it('holds no wait if an unavailable service asked for none', () => {
     expect(create(reply('', 429))).not.toHaveProperty('retryAfterMs')
-    expect(poll(reply('', 429))).not.toHaveProperty('retryAfterMs')
   })
 
   it.each<readonly [name: string, CallResult, isAssumed: boolean]>([
@@ -389,7 +495,7 @@ describe('any reply', () => {
   const results: fc.Arbitrary<CallResult> = fc.record({ _tag: fc.constant('Reply'), status: statuses, body: bodies })
 
   const createTags = ['Created', 'Unavailable', 'Refused', 'Unknown']
-  const pollTags = ['Processing', 'NotYetKnown', 'Ready', 'Unavailable', 'Failed', 'Unknown', 'BadReply']
+  const pollTags = ['Processing', 'OtherStatus', 'NotYetKnown', 'Ready', 'Unavailable', 'Failed', 'Unknown', 'BadReply']
 
   it('is interpreted without throwing', () => {
     const isInterpreted = (result: CallResult, isNew: boolean): boolean =>
@@ -457,7 +563,10 @@ describe('any reply', () => {
   })
 
   it('is read by the last of two members with the same name', () => {
-    expect(create(reply('{"taskId":"id-1","taskId":"id-2"}'))).toStrictEqual({ _tag: 'Created', taskId: 'id-2' })
+    expect(create(reply('{"taskId":"id-1","taskId":"id-2"}'))).toStrictEqual({
+      _tag: 'Created',
+      id: { taskId: 'id-2' }
+    })
     expect(tagAndKind(poll(reply('{"errorId":0,"status":"ready","status":"processing"}')))).toBe('Processing')
   })
 })

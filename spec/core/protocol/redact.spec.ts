@@ -37,8 +37,12 @@ describe('scrubber', () => {
     expect(scrubber(key)(JSON.stringify({ key }))).toBe('{"key":"[client key]"}')
   })
 
-  it.each(['', 'nothing to hide', 'cc9c18d', 'c9c18d3'])('does not change "%s"', (text) => {
+  it.each(['', 'nothing to hide', 'cc9c18d at the start', 'c9c18d3', 'cc9c1'])('does not change "%s"', (text) => {
     expect(scrubber('cc9c18d3')(text)).toBe(text)
+  })
+
+  it.each(['cc9c18', 'CC9C18D'])('redacts a part of the key at which the text is cut: %s', (part) => {
+    expect(scrubber('cc9c18d3')(`{"key":"${part}`)).toBe('{"key":"[client key]')
   })
 
   it('redacts any key in every form', () => {

@@ -6,20 +6,33 @@ interface Tools {
   /** A caller by name: acquires a permit, and ends it with `then`. */
   readonly acquire: (name: string, then?: (permit: Permit) => void, queue?: 'new' | 'retry') => Subscription
   readonly at: (ms: number, act: () => void) => void
+  /** Three tasks in a row that the service refuses for now. */
+  readonly pause: () => void
 }
 
 /** Runs callers in virtual time. The log holds each permit and each reported wait, with its time. */
 const simulate = (
   act: (tools: Tools) => void,
-  { createsPerSecond, random = () => 0.5 }: { createsPerSecond?: number; random?: () => number } = {}
+  {
+    createsPerSecond,
+    random = () => 0.5,
+    onUnreadable = () => undefined
+  }: { createsPerSecond?: number; random?: () => number; onUnreadable?: () => void } = {}
 ): ReadonlyArray<string> => {
   const log: string[] = []
   const scheduler = new TestScheduler(() => undefined)
   scheduler.run(() => {
-    const limiter = new RateLimiter(scheduler, random, createsPerSecond)
+    const limiter = new RateLimiter(
+      { scheduler, elapsed: () => scheduler.now(), random },
+      createsPerSecond,
+      onUnreadable
+    )
     act({
       at: (ms, run) => {
         scheduler.schedule(run, ms)
+      },
+      pause: () => {
+        for (const _ of [1, 2, 3]) limiter.acquire('new').subscribe(unavailable())
       },
       acquire: (name, then = (permit) => permit.succeeded(), queue = 'new') =>
         limiter
@@ -35,11 +48,15 @@ const simulate = (
 
 const permits = (log: ReadonlyArray<string>) => log.filter((line) => !line.includes('waits'))
 
-const backOff =
+const unavailable =
   (retryAfterMs?: number, onPause: (pausedMs: number) => void = () => undefined) =>
   (permit: Permit): void => {
-    onPause(permit.backOff(retryAfterMs))
+    onPause(permit.unavailable(retryAfterMs))
   }
+
+const unreadable = (permit: Permit): void => {
+  permit.unreadable()
+}
 
 describe('a flowing limiter', () => {
   it('gives every permit at once if there is no rate', () => {
@@ -105,7 +122,11 @@ describe('a flowing limiter', () => {
 
   it('cancels its timer when the last caller unsubscribes', () => {
     const scheduler = new VirtualTimeScheduler()
-    const limiter = new RateLimiter(scheduler, () => 0.5, 1)
+    const limiter = new RateLimiter(
+      { scheduler, elapsed: () => scheduler.now(), random: () => 0.5 },
+      1,
+      () => undefined
+    )
     limiter.acquire('new').subscribe()
     limiter.acquire('new').subscribe().unsubscribe()
 
@@ -130,15 +151,14 @@ describe('a flowing limiter', () => {
 
 describe('a paused limiter', () => {
   it('gives one probe after 5 s, and flows again once the probe succeeds', () => {
-    const log = simulate(({ acquire, at }) => {
-      acquire('a', backOff())
+    const log = simulate(({ acquire, at, pause }) => {
+      pause()
       acquire('b', (permit) => at(700, permit.succeeded))
       acquire('c')
       acquire('d')
     })
 
     expect(log).toStrictEqual([
-      '0 a',
       '0 b waits 5000 (unavailable)',
       '0 c waits 5000 (unavailable)',
       '0 d waits 5000 (unavailable)',
@@ -149,18 +169,21 @@ describe('a paused limiter', () => {
   })
 
   it('doubles its pause with every probe that backs off, up to 60 s', () => {
-    const log = simulate(({ acquire }) => 'abcdefg'.split('').forEach((name) => acquire(name, backOff())))
+    const log = simulate(({ acquire, pause }) => {
+      pause()
+      for (const name of 'bcdefg') acquire(name, unavailable())
+    })
 
-    expect(permits(log)).toStrictEqual(['0 a', '5000 b', '15000 c', '35000 d', '75000 e', '135000 f', '195000 g'])
+    expect(permits(log)).toStrictEqual(['5000 b', '15000 c', '35000 d', '75000 e', '135000 f', '195000 g'])
   })
 
   it('starts at 5 s again after it has flowed', () => {
-    const log = simulate(({ acquire, at }) => {
-      acquire('a', backOff())
-      acquire('b', backOff())
+    const log = simulate(({ acquire, at, pause }) => {
+      pause()
+      acquire('b', unavailable())
       acquire('c')
       at(20_000, () => {
-        acquire('d', backOff())
+        pause()
         acquire('e')
       })
     })
@@ -173,9 +196,13 @@ describe('a paused limiter', () => {
     [0, 3_750],
     [1, 6_250]
   ])('varies its pause by a quarter: random %p gives %p ms', (random, waitMs) => {
-    const log = simulate(({ acquire }) => ['a', 'b'].forEach((name) => acquire(name, backOff())), {
-      random: () => random
-    })
+    const log = simulate(
+      ({ acquire, pause }) => {
+        pause()
+        acquire('b')
+      },
+      { random: () => random }
+    )
 
     expect(log).toContain(`${waitMs} b`)
   })
@@ -183,16 +210,13 @@ describe('a paused limiter', () => {
   it.each([
     ['as long as the service asks', 7_000, 7_000],
     ['at least 3 s', 0, 3_000],
-    ['at most 60 s', 3_600_000, 60_000],
-    ['its own time if the service asks for NaN', Number.NaN, 5_000],
-    ['its own time if the service asks for an endless wait', Infinity, 5_000],
-    ['its own time if the service asks for a negative wait', -1, 5_000]
+    ['at most 60 s', 3_600_000, 60_000]
   ])('waits %s', (_, retryAfterMs, waitMs) => {
     const waits: number[] = []
     const log = simulate(({ acquire }) => {
       acquire(
         'a',
-        backOff(retryAfterMs, (pausedMs) => waits.push(pausedMs))
+        unavailable(retryAfterMs, (pausedMs) => waits.push(pausedMs))
       )
       acquire('b')
     })
@@ -201,78 +225,88 @@ describe('a paused limiter', () => {
     expect(log).toContain(`${waitMs} b`)
   })
 
+  it.each([Number.NaN, Infinity, -1])('takes no notice of a service that asks for %p ms', (retryAfterMs) => {
+    const waits: number[] = []
+    simulate(({ acquire }) =>
+      acquire(
+        'a',
+        unavailable(retryAfterMs, (pausedMs) => waits.push(pausedMs))
+      )
+    )
+
+    expect(waits).toStrictEqual([0])
+  })
+
   it('gives a probe at once to a caller that arrives after the pause', () => {
-    const log = simulate(({ acquire, at }) => {
-      acquire('a', backOff())
+    const log = simulate(({ acquire, at, pause }) => {
+      pause()
       at(6_000, () => acquire('b'))
     })
 
-    expect(log).toStrictEqual(['0 a', '6000 b'])
+    expect(log).toStrictEqual(['6000 b'])
   })
 
   it('gives no second probe when a permit from before the pause is released', () => {
-    const log = simulate(({ acquire, at }) => {
+    const log = simulate(({ acquire, at, pause }) => {
       acquire('a', (permit) => at(6_000, permit.release))
-      acquire('b', backOff())
+      pause()
       acquire('c', (permit) => at(9_000, permit.succeeded))
       acquire('d')
     })
 
-    expect(permits(log)).toStrictEqual(['0 a', '0 b', '5000 c', '14000 d'])
+    expect(permits(log)).toStrictEqual(['0 a', '5000 c', '14000 d'])
   })
 
   it('does not double its pause for permits from before the pause', () => {
     const waits: number[] = []
     simulate(({ acquire, at }) => {
-      for (const ms of [100, 200, 300])
+      for (const ms of [100, 200, 300, 400, 500])
         acquire(`after ${ms}`, (permit) => {
-          at(ms, () => waits.push(permit.backOff(undefined)))
+          at(ms, () => waits.push(permit.unavailable(undefined)))
         })
     })
 
-    expect(waits).toStrictEqual([5_000, 4_900, 4_800])
+    expect(waits).toStrictEqual([0, 0, 5_000, 4_900, 4_800])
   })
 
   it('waits longer for such a permit if the service names a time', () => {
     const waits: number[] = []
-    simulate(({ acquire, at }) => {
-      acquire('a', (permit) => {
-        at(100, () => waits.push(permit.backOff(undefined)))
-      })
+    simulate(({ acquire, at, pause }) => {
       acquire('b', (permit) => {
-        at(200, () => waits.push(permit.backOff(30_000)))
+        at(200, () => waits.push(permit.unavailable(30_000)))
       })
+      pause()
     })
 
-    expect(waits).toStrictEqual([5_000, 30_000])
+    expect(waits).toStrictEqual([30_000])
   })
 
   it('keeps its probe when such a permit names a time while the probe is out', () => {
-    const log = simulate(({ acquire, at }) => {
-      acquire('a', (permit) => at(5_500, () => permit.backOff(4_000)))
-      acquire('b', backOff())
+    const log = simulate(({ acquire, at, pause }) => {
+      acquire('a', (permit) => at(5_500, () => permit.unavailable(4_000)))
+      pause()
       acquire('c', (permit) => at(1_000, permit.succeeded))
       acquire('d')
     })
 
-    expect(permits(log)).toStrictEqual(['0 a', '0 b', '5000 c', '6000 d'])
+    expect(permits(log)).toStrictEqual(['0 a', '5000 c', '6000 d'])
   })
 
   it('gives the next probe when one is released', () => {
-    const log = simulate(({ acquire, at }) => {
-      acquire('a', backOff())
+    const log = simulate(({ acquire, at, pause }) => {
+      pause()
       acquire('b', (permit) => at(400, permit.release))
       acquire('c')
       acquire('d')
     })
 
-    expect(permits(log)).toStrictEqual(['0 a', '5000 b', '5400 c', '5400 d'])
+    expect(permits(log)).toStrictEqual(['5000 b', '5400 c', '5400 d'])
   })
 
   it('stays paused when a permit from before the pause succeeds', () => {
-    const log = simulate(({ acquire, at }) => {
+    const log = simulate(({ acquire, at, pause }) => {
       acquire('a', (permit) => at(1_000, permit.succeeded))
-      acquire('b', backOff())
+      pause()
       at(2_000, () => {
         acquire('c')
       })
@@ -282,12 +316,106 @@ describe('a paused limiter', () => {
   })
 })
 
+describe('a limiter in trouble', () => {
+  it.each([
+    ['refused for now', unavailable()],
+    ['unreadable', unreadable]
+  ])('flows on after two replies that are %s, and pauses after the third', (_, end) => {
+    const log = simulate(({ acquire }) => 'abcd'.split('').forEach((name) => acquire(name, end)))
+
+    expect(permits(log)).toStrictEqual(['0 a', '0 b', '0 c', '5000 d'])
+  })
+
+  it.each([
+    ['refused for now', unavailable()],
+    ['unreadable', unreadable]
+  ])('counts replies that are %s anew after a created task', (_, end) => {
+    const log = simulate(({ acquire }) => {
+      for (const name of 'ab') acquire(name, end)
+      acquire('c')
+      for (const name of 'def') acquire(name, end)
+      acquire('g')
+    })
+
+    expect(permits(log)).toStrictEqual(['0 a', '0 b', '0 c', '0 d', '0 e', '0 f', '5000 g'])
+  })
+
+  it('does not count two kinds of trouble together', () => {
+    const log = simulate(({ acquire }) => {
+      for (const name of 'ab') acquire(name, unreadable)
+      for (const name of 'cd') acquire(name, unavailable())
+      acquire('e')
+    })
+
+    expect(log).toContain('0 e')
+  })
+
+  it('does not pause for replies to permits from before its pause', () => {
+    const log = simulate(({ acquire, at, pause }) => {
+      for (const name of 'abc') acquire(name, (permit) => at(6_000, permit.unreadable))
+      pause()
+      acquire('d')
+      at(7_000, () => {
+        acquire('e', unreadable)
+        acquire('f')
+      })
+    })
+
+    expect(permits(log)).toStrictEqual(['0 a', '0 b', '0 c', '5000 d', '7000 e', '7000 f'])
+  })
+
+  it('keeps its probe when such a permit turns out unreadable', () => {
+    const log = simulate(({ acquire, at, pause }) => {
+      acquire('a', (permit) => at(6_000, permit.unreadable))
+      pause()
+      acquire('b', (permit) => at(3_000, permit.succeeded))
+      acquire('c')
+    })
+
+    expect(permits(log)).toStrictEqual(['0 a', '5000 b', '8000 c'])
+  })
+
+  it('reports the fifth unreadable probe in a row', () => {
+    const reported: number[] = []
+    const log = simulate(({ acquire }) => 'abcdefgh'.split('').forEach((name) => acquire(name, unreadable)), {
+      onUnreadable: () => reported.push(1)
+    })
+
+    expect(permits(log).at(-1)).toBe('135000 h')
+    expect(reported).toHaveLength(1)
+  })
+
+  it('counts five probes anew once they are reported', () => {
+    const reported: number[] = []
+    simulate(({ acquire }) => 'abcdefghijkl'.split('').forEach((name) => acquire(name, unreadable)), {
+      onUnreadable: () => reported.push(1)
+    })
+
+    expect(reported).toHaveLength(1)
+  })
+
+  it('counts unreadable probes anew after a created task', () => {
+    const reported: number[] = []
+    simulate(
+      ({ acquire }) => {
+        for (const name of 'abcdefg') acquire(name, unreadable)
+        acquire('h')
+        for (const name of 'ijk') acquire(name, unreadable)
+        acquire('l', unreadable)
+      },
+      { onUnreadable: () => reported.push(1) }
+    )
+
+    expect(reported).toHaveLength(0)
+  })
+})
+
 describe('a permit', () => {
   it('ignores every call after the first', () => {
     const log = simulate(({ acquire }) => {
       acquire('a', (permit) => {
         permit.succeeded()
-        permit.backOff(undefined)
+        permit.unavailable(undefined)
         permit.release()
       })
       acquire('b')

@@ -17,7 +17,7 @@ const values: Readonly<Record<string, NetworkEvent>> = {
 }
 
 const calling = (post: Post, scheduler: VirtualTimeScheduler, limitMs = 5) =>
-  makeCall({ post, scheduler }, scrub)('/createTask', { a: 1 }, limitMs)
+  makeCall({ post, scheduler }, scrub)('/createTask', { clientKey: KEY }, limitMs)
 
 /** All events of a call. */
 const eventsOf = (post: Post): ReadonlyArray<NetworkEvent> => {
@@ -140,8 +140,8 @@ describe('makeCall', () => {
     call.subscribe()
     call.subscribe()
     expect(post.mock.calls).toStrictEqual([
-      ['/createTask', { a: 1 }],
-      ['/createTask', { a: 1 }]
+      ['/createTask', { clientKey: KEY }],
+      ['/createTask', { clientKey: KEY }]
     ])
   })
 

@@ -1,10 +1,11 @@
 import { mergeMap, timer, type SchedulerLike } from 'rxjs'
 import type { Post } from '../../../lib/core/model/network.js'
 import { replies, scriptedPost, type Scripted } from '../../../lib/testing.js'
-import { aTask, simulate, simulateOver } from '../../support/simulate.js'
+import { aTask, scriptedByKey, simulate, simulateOver, taskOf } from '../../support/simulate.js'
 
 const { created, ready, refused, processing } = replies
 const unavailable = { body: '<html>busy</html>', status: 503 }
+const pausing = { ...refused('ERROR_RATE_LIMIT'), retryAfterMs: 5_000 }
 const unreachable = { failed: { code: 'ECONNREFUSED', message: 'connect ECONNREFUSED' }, sent: false }
 const reset = { failed: { code: 'ECONNRESET', message: 'read ECONNRESET' } }
 
@@ -119,17 +120,102 @@ describe('a createTask that was sent and got no readable reply', () => {
   })
 })
 
+describe('a createTask whose reply broke off after the id', () => {
+  const received = { status: 200, body: '{"errorId":0,"taskId":"task-1","cost":' }
+
+  it('is created as soon as the connection ends', () => {
+    const { calls } = solveOnce({
+      create: [{ failed: { code: 'ECONNRESET' }, afterMs: 100, received }],
+      poll: [ready()]
+    })
+
+    expect(calls).toStrictEqual(['0 createTask', '3100 getTaskResult'])
+  })
+
+  it('is created at the limit of the call if the connection stays open', () => {
+    const { calls, results } = solveOnce({ create: [{ silent: true, received }], poll: [ready()] })
+
+    expect(calls).toStrictEqual(['0 createTask', '25000 createTask aborted', '28000 getTaskResult'])
+    expect(results[0]?.[2]).toMatchObject({ right: { ref: { taskId: 'task-1', createdAt: 0 } } })
+  })
+
+  it('goes to orphans at the limit of the call if the subscriber has left', () => {
+    const { events } = simulate({ create: [{ silent: true, received }] }, ({ solver, record, at }) => {
+      const solving = record(solver.solve(aTask))
+      at(1_000, () => {
+        solving.unsubscribe()
+      })
+    })
+
+    expect(events).toContainEqual(expect.objectContaining({ at: 25_000, _tag: 'Orphaned' }))
+  })
+})
+
+describe('a createTask that is answered with the result', () => {
+  const document = { errorId: 0, taskId: 'task-1', status: 'ready', solution: { gRecaptchaResponse: 'token-1' } }
+
+  it('is solved without a poll', () => {
+    const { calls, results, events } = solveOnce({ create: [{ document, afterMs: 200 }] })
+
+    expect(calls).toStrictEqual(['0 createTask'])
+    const ref = { taskId: 'task-1', createdAt: 0 }
+    const solved = { ref, readyAt: 200, useBefore: 60_000, expiresAt: 120_000 }
+    expect(results[0]).toStrictEqual([
+      200,
+      'solve',
+      { _tag: 'Right', right: { ...solved, solution: { gRecaptchaResponse: 'token-1' } } }
+    ])
+    expect(events.map(({ _tag }) => _tag)).toStrictEqual(['Created', 'Ended'])
+  })
+
+  it('is polled if the result is not valid', () => {
+    const { calls } = solveOnce({ create: [{ document: { ...document, solution: {} } }], poll: [ready()] })
+
+    expect(calls).toStrictEqual(['0 createTask', '3000 getTaskResult'])
+  })
+
+  it('gives its reference to `createTask`', () => {
+    const { results } = simulate({ create: [{ document }] }, ({ solver, record }) => record(solver.createTask(aTask)))
+
+    expect(results[0]?.[2]).toStrictEqual({ _tag: 'Right', right: { taskId: 'task-1', createdAt: 0 } })
+  })
+})
+
 describe('a createTask that the service refused for now', () => {
   it.each<readonly [string, Scripted]>([
     ['an error code', refused('ERROR_NO_SLOT_AVAILABLE')],
     ['HTTP 429', { body: 'slow down', status: 429 }],
     ['HTTP 408', { body: '', status: 408 }],
     ['HTTP 503', unavailable]
-  ])('is retried after the pause of the limiter: %s', (_, reply) => {
-    const { calls, results } = solveOnce({ create: [reply, reply, created()], poll: [ready()] })
+  ])('is retried after 0.5 s and 1 s, then after the pause of the limiter: %s', (_, reply) => {
+    const { calls, results, events } = solveOnce({ create: [reply, reply, reply, created()], poll: [ready()] })
 
-    expect(creates(calls)).toStrictEqual(['0 createTask', '5000 createTask', '15000 createTask'])
-    expect(results[0]?.[2]).toMatchObject({ _tag: 'Right', right: { ref: { createdAt: 15_000 } } })
+    expect(creates(calls)).toStrictEqual(['0 createTask', '500 createTask', '1500 createTask', '6500 createTask'])
+    expect(results[0]?.[2]).toMatchObject({ _tag: 'Right', right: { ref: { createdAt: 6_500 } } })
+    const delays = events.flatMap((event) => (event._tag === 'Delayed' ? [event.waitMs] : []))
+    expect(delays).toStrictEqual([500, 1_000, 5_000])
+  })
+
+  it.each([
+    [0, 375],
+    [1, 625]
+  ])('varies its wait by a quarter: random %p gives %p ms', (random, waitMs) => {
+    const { calls } = solveOnce({ create: [refused('ERROR_RATE_LIMIT'), created()], poll: [ready()] }, {}, () => random)
+
+    expect(creates(calls)).toStrictEqual(['0 createTask', `${waitMs} createTask`])
+  })
+
+  it('waits at most 5 s on its own while other tasks are created', () => {
+    const { calls } = simulateOver(
+      scriptedByKey({ z: { create: [...Array<Scripted>(6).fill(refused('ERROR_RATE_LIMIT')), created()] } }),
+      ({ solver, record, at }) => {
+        record(solver.solve(taskOf('z')))
+        for (let ms = 50; ms < 20_000; ms += 400) at(ms, () => record(solver.createTask(taskOf('a'))))
+      }
+    )
+
+    const own = creates(calls).filter((call) => !call.endsWith('50 createTask'))
+    expect(own).toStrictEqual([0, 500, 1_500, 3_500, 7_500, 12_500, 17_500].map((ms) => `${ms} createTask`))
   })
 
   it('is retried after the wait that the service asked for', () => {
@@ -188,8 +274,8 @@ describe('a createTask that the service refused for now', () => {
   })
 
   it.each<readonly [string, Scripted, number]>([
-    ['while it is connecting again', { failed: {}, sent: false, afterMs: 40_000 }, 6_000],
-    ['between further tries', unreachable, 5_500]
+    ['while it is connecting again', { failed: {}, sent: false, afterMs: 40_000 }, 2_000],
+    ['between further tries', unreachable, 900]
   ])('does not end as NotCreated at the deadline %s, after an assumed HTTP 503', (_, reply, giveUpAfterMs) => {
     const { results } = solveOnce({ create: [unavailable, reply] }, { giveUpAfterMs })
 
@@ -198,14 +284,14 @@ describe('a createTask that the service refused for now', () => {
   })
 
   it('ends as NotCreated at the deadline if a later try could not be sent', () => {
-    const { results } = solveOnce({ create: [refused('ERROR_RATE_LIMIT'), unreachable] }, { giveUpAfterMs: 5_500 })
+    const { results } = solveOnce({ create: [refused('ERROR_RATE_LIMIT'), unreachable] }, { giveUpAfterMs: 900 })
 
     expect(results[0]?.[2]).toMatchObject({ left: { _tag: 'NotCreated', reason: 'deadline', attempts: 2 } })
   })
 
   it('sends all waiting tasks at once when the service has created one', () => {
     const script = {
-      create: [refused('ERROR_RATE_LIMIT'), { ...created(), afterMs: 2_000 }],
+      create: [pausing, { ...created(), afterMs: 2_000 }],
       poll: [ready()]
     }
     const { calls } = simulate(script, ({ solver, record }) => {
@@ -223,7 +309,7 @@ describe('a createTask that the service refused for now', () => {
 
   it('lets another task probe if the subscriber of the probing task leaves', () => {
     const script = {
-      create: [refused('ERROR_RATE_LIMIT'), { failed: {}, sent: false, afterMs: 20_000 }, created()],
+      create: [pausing, { failed: {}, sent: false, afterMs: 20_000 }, created()],
       poll: [ready()]
     }
     const { calls } = simulate(script, ({ solver, record, at }) => {

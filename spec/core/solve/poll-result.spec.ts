@@ -1,8 +1,8 @@
 import * as E from 'fp-ts/lib/Either.js'
 import * as t from 'io-ts'
 import { defineTask } from '../../../lib/core/model/task.js'
-import { replies, type Scripted } from '../../../lib/testing.js'
-import { aTask, simulate } from '../../support/simulate.js'
+import { replies, scriptedPost, type Scripted } from '../../../lib/testing.js'
+import { aTask, simulate, simulateOver } from '../../support/simulate.js'
 
 const { created, processing, ready, refused } = replies
 const html = { body: '<html>oops</html>' }
@@ -30,6 +30,7 @@ describe('a poll without a state of the task', () => {
     ['an internal error', refused('ERROR_INTERNAL_SERVER_ERROR')],
     ['an empty token', ready('')],
     ['an unknown status', { document: { errorId: 0, status: 'idle' } }],
+    ['a status that says it has ended', { document: { errorId: 0, status: 'failed' } }],
     ['not ready as a code', refused('CAPTCHA_NOT_READY')],
     ['a task that is not known yet', refused('ERROR_TASKID_INVALID')]
   ])('is followed by the next poll at the usual pace: %s', (_, reply) => {
@@ -64,6 +65,30 @@ describe('a poll without a state of the task', () => {
 })
 
 describe('Retry-After on a poll', () => {
+  it.each<readonly [string, Scripted]>([
+    ['processing', { ...processing(), retryAfterMs: 20_000 }],
+    ['processing and HTTP 202', { ...processing(), status: 202, retryAfterMs: 20_000 }],
+    ['a code that says not ready', { ...refused('CAPTCHA_NOT_READY'), retryAfterMs: 20_000 }],
+    ['a task that is not known yet', { ...refused('ERROR_TASKID_INVALID'), retryAfterMs: 20_000 }],
+    ['an unknown status', { document: { errorId: 0, status: 'idle' }, retryAfterMs: 20_000 }],
+    ['an unknown error code', { ...refused('ERROR_NEW'), retryAfterMs: 20_000 }],
+    ['an HTTP 502 page', { body: '<html>', status: 502, retryAfterMs: 20_000 }],
+    ['an HTTP 403 page', { body: '<html>', status: 403, retryAfterMs: 20_000 }],
+    ['a redirect', { body: '', status: 302, retryAfterMs: 20_000 }],
+    ['a reply that broke off', { failed: {}, received: { status: 200, body: '{', retryAfterMs: 20_000 } }]
+  ])('delays the next poll beside %s', (_, reply) => {
+    const { calls, events } = solveOnce([reply, ready()])
+
+    expect(polls(calls)).toStrictEqual([3_000, 23_000])
+    expect(events).toContainEqual(expect.objectContaining({ _tag: 'Delayed', waitMs: 20_000 }))
+  })
+
+  it('emits no Delayed beside processing if it asks for no more than the usual wait', () => {
+    const { events } = solveOnce([{ ...processing(), retryAfterMs: 3_000 }, ready()])
+
+    expect(events.map(({ _tag }) => _tag)).not.toContain('Delayed')
+  })
+
   it('delays the next poll', () => {
     const { calls } = solveOnce([{ body: '', status: 429, retryAfterMs: 20_000 }, ready()])
 
@@ -86,6 +111,60 @@ describe('Retry-After on a poll', () => {
     const { calls } = solveOnce([{ body: '', status: 429, retryAfterMs: Number.NaN }, ready()])
 
     expect(polls(calls)).toStrictEqual([3_000, 6_000])
+  })
+})
+
+describe('a status that is not known', () => {
+  const queued = { document: { errorId: 0, status: 'queued' } }
+
+  it('is polled on until the deadline, and named in the causes', () => {
+    const { results } = solveOnce([queued])
+
+    const causes = Array<unknown>(3).fill({ taskStatus: 'queued' })
+    expect(results[0]).toMatchObject([300_000, 'solve', { left: { _tag: 'TimedOut', causes } }])
+  })
+
+  it('is followed by the solution', () => {
+    const { results } = solveOnce([queued, queued, queued, queued, ready()])
+
+    expect(results[0]?.[2]).toMatchObject({ _tag: 'Right' })
+  })
+})
+
+describe('a poll whose reply broke off', () => {
+  const ended = { _tag: 'Right', right: { ref } }
+
+  const body = JSON.stringify({ errorId: 0, status: 'ready', solution: { gRecaptchaResponse: 'token-1' } })
+
+  it.each<readonly [string, Scripted]>([
+    ['at once', { failed: {}, received: { status: 200, body } }],
+    ['never, until the limit of the call', { silent: true, received: { status: 200, body } }]
+  ])('is read by its document: it ends %s', (_, reply) => {
+    const { results, calls } = solveOnce([reply])
+
+    expect(results[0]?.[2]).toMatchObject(ended)
+    expect(polls(calls)).toStrictEqual([3_000])
+  })
+})
+
+describe('a numeric task id', () => {
+  it('is sent back as a number, to the digit', () => {
+    const bodies: unknown[] = []
+    const { results } = simulateOver(
+      (scheduler) => {
+        const script = { body: '{"errorId":0,"taskId":9007199254740993}' }
+        const { post } = scriptedPost({ '/createTask': [script], '/getTaskResult': [ready()] }, scheduler)
+        return (path, body) => {
+          bodies.push(body)
+          return post(path, body)
+        }
+      },
+      ({ solver, record }) => record(solver.solve(aTask))
+    )
+
+    expect(bodies[1]).toMatchObject({ taskId: 9007199254740993n })
+    const numeric = { taskId: '9007199254740993', createdAt: 0, numeric: true }
+    expect(results[0]?.[2]).toMatchObject({ right: { ref: numeric } })
   })
 })
 

@@ -100,7 +100,10 @@ describe('solve', () => {
       return of<NetworkEvent>({
         _tag: 'Reply',
         status: 200,
-        body: '{"errorId":0,"taskId":"t","status":"ready","solution":{"gRecaptchaResponse":"x"}}'
+        body:
+          path === '/createTask'
+            ? '{"errorId":0,"taskId":"t"}'
+            : '{"errorId":0,"status":"ready","solution":{"gRecaptchaResponse":"x"}}'
       })
     }
     const scheduler = new VirtualTimeScheduler()

@@ -38,6 +38,7 @@ export type NewCaller = Pick<Caller, 'name' | 'giveUpAfterMs' | 'polls' | 'isAft
 /** A task that the service has created, and charges for. */
 export interface Task {
   readonly id: string
+  readonly ref: TaskRef
   readonly creator: Caller
   readonly createdAt: number
   readonly readyAt: number
@@ -112,10 +113,11 @@ export class Ledger {
     this.#checkSecrets(error, `${name}: ${error._tag}`)
   }
 
-  #recordReported(caller: Caller, { taskId, createdAt }: TaskRef): void {
+  #recordReported(caller: Caller, { taskId, createdAt, numeric }: TaskRef): void {
     caller.reported += 1
     if (caller.task?.id !== taskId) this.breach(`${caller.name} received ${taskId}, and has ${caller.task?.id}`)
     else if (caller.task.createdAt !== createdAt) this.breach(`${taskId} was not created at ${createdAt}`)
+    else if (caller.task.ref.numeric !== numeric) this.breach(`${taskId} is numeric: ${numeric}`)
   }
 
   recordEvent(event: SolverEvent): void {

@@ -1,5 +1,5 @@
 import { EMPTY, NEVER, Observable, concat, defer, map, of, throwError, timer, type SchedulerLike } from 'rxjs'
-import type { JsonValue, NetworkEvent, Post } from '../../../lib/core/model/network.js'
+import type { JsonValue, NetworkEvent, PartialReply, Post, RequestBody } from '../../../lib/core/model/network.js'
 import type { Settings } from '../../../lib/core/model/options.js'
 import { KEY } from '../simulate.js'
 import { tokenOf, type Caller, type Ledger, type Task } from './ledger.js'
@@ -17,7 +17,7 @@ export const chaosService = (draw: Draw, scheduler: SchedulerLike, ledger: Ledge
   const LATE = 0.03
 
   const delayed = (reply: Reply, limitMs: number): Observable<NetworkEvent> => {
-    if (reply === 'silence') return NEVER
+    if (reply === 'silence' || reply === 'unfinished') return NEVER
     const afterMs = between(draw, 0, draw() < LATE ? limitMs * 2 : Math.min(limitMs, 4_000))
     const due = timer(afterMs, scheduler)
     return reply === 'broken'
@@ -27,10 +27,20 @@ export const chaosService = (draw: Draw, scheduler: SchedulerLike, ledger: Ledge
 
   const charge = (caller: Caller): readonly [Task, NetworkEvent] => {
     const now = scheduler.now()
-    const [id, json] = nextId(draw, ledger.tasks.size + 1)
+    const { id, json, numeric } = nextId(draw, ledger.tasks.size + 1)
     const readyAt = now + draw() * 40_000
     const isSpoiled = draw() < 0.05
-    const task: Task = { id, creator: caller, poller: caller, createdAt: now, readyAt, isSpoiled, isDelivered: false }
+    const ref = { taskId: id, createdAt: now, ...(numeric && { numeric }) }
+    const task: Task = {
+      id,
+      ref,
+      creator: caller,
+      poller: caller,
+      createdAt: now,
+      readyAt,
+      isSpoiled,
+      isDelivered: false
+    }
     ledger.tasks.set(id, task)
     caller.charges += 1
     // A reply with a task id means that a task was created, whatever else it says.
@@ -73,7 +83,7 @@ export const chaosService = (draw: Draw, scheduler: SchedulerLike, ledger: Ledge
       )
     })
 
-  const create = (network: Network, body: JsonValue): Observable<NetworkEvent> => {
+  const create = (network: Network, body: RequestBody): Observable<NetworkEvent> => {
     const { createTimeoutMs, pollEveryMs } = network.settings
     const caller = ledger.callers.get(callerIn(body))
     if (caller?.state !== 'open' || caller.isAfterClose) {
@@ -81,35 +91,51 @@ export const chaosService = (draw: Draw, scheduler: SchedulerLike, ledger: Ledge
       return NEVER
     }
     caller.deadlineFrom ??= scheduler.now()
-    const fate = pick<CreateFate>(draw, createFates(draw), { isCharged: true, reply: (created) => created })
+    const fate = pick<CreateFate>(draw, createFates(draw), {
+      isCharged: true,
+      isDelivered: true,
+      reply: (created) => created
+    })
     const [task, created] = fate.isCharged ? charge(caller) : [undefined, SENT]
     const reply = fate.reply(created)
+    const deliver = (): void => {
+      if (!task || !fate.isDelivered) return
+      task.isDelivered = true
+      caller.task = task
+      caller.mayPollAt = scheduler.now() + pollEveryMs
+    }
     let phase: 'connecting' | 'sent' | 'ended' = 'connecting'
     const onEvent = (event: NetworkEvent): void => {
       if (phase === 'connecting' && caller.state !== 'open')
         ledger.breach(`${caller.name} is ${caller.state}, and its createTask was still connecting`)
       phase = event._tag === 'Sent' ? 'sent' : 'ended'
-      if (!task || event !== created) return
-      task.isDelivered = true
-      caller.task = task
-      caller.mayPollAt = scheduler.now() + pollEveryMs
+      if (phase === 'ended') deliver()
     }
     const onEnd = (openMs: number): void => {
       if (phase === 'sent' && reply !== 'broken' && openMs < createTimeoutMs)
         ledger.breach(`${caller.name}: a createTask that was sent was aborted after ${openMs} ms`)
     }
-    const events = concat(fate.isSent === false ? EMPTY : of(SENT), delayed(reply, createTimeoutMs))
+    // The id of an unfinished reply reaches the process when it asks for what has arrived.
+    const received = (): PartialReply | undefined => {
+      deliver()
+      return receivedOf(created)
+    }
+    const sent: NetworkEvent = reply === 'unfinished' ? { _tag: 'Sent', received } : SENT
+    const events = concat(fate.isSent === false ? EMPTY : of(sent), delayed(reply, createTimeoutMs))
     return checked(network, events, createTimeoutMs, onEvent, onEnd)
   }
 
-  const poll = (network: Network, body: JsonValue): Observable<NetworkEvent> => {
+  const poll = (network: Network, body: RequestBody): Observable<NetworkEvent> => {
     const { resultTimeoutMs, pollEveryMs } = network.settings
     const now = scheduler.now()
-    const task = ledger.tasks.get(textIn(body, 'taskId'))
+    const { taskId } = body
+    const task = ledger.tasks.get(String(taskId))
     if (!task?.isDelivered) {
-      ledger.breach(`a poll for ${textIn(body, 'taskId')}, whose id was never delivered`)
+      ledger.breach(`a poll for ${String(taskId)}, whose id was never delivered`)
       return NEVER
     }
+    if ((typeof taskId === 'string') === (task.ref.numeric === true))
+      ledger.breach(`a poll for ${String(taskId)}, which is no longer the ${typeof taskId} that it was`)
     const { id, poller } = task
     if (poller.state !== 'open' || poller.isAfterClose)
       ledger.breach(`${poller.name} polls ${id}, and is ${poller.state}, or started after the close`)
@@ -121,7 +147,9 @@ export const chaosService = (draw: Draw, scheduler: SchedulerLike, ledger: Ledge
     poller.isPolling = true
     let retryAfterMs = 0
     const onEvent = (event: NetworkEvent): void => {
-      if (event._tag === 'Reply' && Number.isFinite(event.retryAfterMs)) retryAfterMs = event.retryAfterMs ?? 0
+      const asked =
+        event._tag === 'Failed' ? event.received?.retryAfterMs : 'retryAfterMs' in event && event.retryAfterMs
+      if (Number.isFinite(asked)) retryAfterMs = Number(asked)
     }
     const onEnd = (): void => {
       poller.isPolling = false
@@ -150,12 +178,17 @@ export const chaosService = (draw: Draw, scheduler: SchedulerLike, ledger: Ledge
   }
 }
 
-/** `broken`: the network violates its own contract, and errors or completes without a result. */
-type Reply = NetworkEvent | 'silence' | 'broken'
+/**
+ * `broken`: the network violates its own contract, and errors or completes without a result. `unfinished`: the document
+ * arrives, and the reply never ends.
+ */
+type Reply = NetworkEvent | 'silence' | 'broken' | 'unfinished'
 
 interface CreateFate {
   readonly isCharged?: true
   readonly isSent?: false
+  /** The reply holds the id, legibly. */
+  readonly isDelivered?: true
   /** The reply, which may be that of a created task. */
   readonly reply: (created: NetworkEvent) => Reply
 }
@@ -176,7 +209,43 @@ const createFates = (draw: Draw): ReadonlyArray<readonly [weight: number, Create
   [0.02, { isCharged: true, reply: () => 'silence' }],
   [0.02, { isCharged: true, reply: () => page(draw() < 0.5 ? 200 : 500) }],
   [0.01, { isCharged: true, reply: () => refusal('ERROR_INTERNAL_SERVER_ERROR') }],
-  [0.005, { isCharged: true, reply: () => 'broken' }]
+  [0.005, { isCharged: true, reply: () => 'broken' }],
+  [0.01, { isCharged: true, reply: (created) => brokenOff(edited(created, (body) => body.slice(0, 20))) }],
+  [0.02, { isCharged: true, isDelivered: true, reply: (created) => brokenOff(created) }],
+  [0.02, { isCharged: true, isDelivered: true, reply: () => 'unfinished' }],
+  [
+    0.04,
+    {
+      isCharged: true,
+      isDelivered: true,
+      reply: (created) =>
+        edited(
+          created,
+          pick<(body: string) => string>(
+            draw,
+            [
+              [0.25, (body) => `<br />\n<b>Warning</b>: in "/a.php" {7}<br />\n${body}`],
+              [0.25, (body) => body.replace(/}$/, ',"cost":NaN}')],
+              [0.25, (body) => body.replace('"errorCode":""', '"errorCode":"\n"')]
+            ],
+            (body) => body.slice(0, -1) + ' '
+          )
+        )
+    }
+  ],
+  [
+    0.03,
+    {
+      isCharged: true,
+      isDelivered: true,
+      reply: (created) =>
+        edited(created, (body) => {
+          const id = /"taskId":"?([^"}]+)/.exec(body)?.[1] ?? ''
+          const solution = JSON.stringify({ gRecaptchaResponse: tokenOf(id) })
+          return body.replace(/}$/, `,"status":"ready","solution":${solution}}`)
+        })
+    }
+  ]
 ]
 
 const pollFates = (
@@ -187,8 +256,14 @@ const pollFates = (
   [isSpoiled ? 0.4 : 0.03, () => page(pick(draw, [[0.5, 200]], draw() < 0.5 ? 502 : 404))],
   [
     isSpoiled ? 0.4 : 0.01,
-    () => document({ errorId: 0, status: 'idle', solution: { gRecaptchaResponse: tokenOf(id) } })
+    () => document({ errorId: 0, status: 'failed', solution: { gRecaptchaResponse: tokenOf(id) } })
   ],
+  [0.02, () => document({ errorId: 0, status: 'queued', solution: { gRecaptchaResponse: tokenOf(id) } })],
+  [0.02, () => document({ errorId: 0, status: 'processing' }, draw() < 0.5 ? 200 : 202, retryAfter(draw))],
+  [0.01, () => page(502, retryAfter(draw))],
+  [0.01, () => brokenOff(correct)],
+  [0.01, () => brokenOff(edited(correct, (body) => body.slice(0, -2)))],
+  [0.01, () => edited(correct, (body) => `Notice: "${KEY}"\n${body}\n`)],
   [0.02, () => document({ errorId: 0, status: 'ready', solution: { gRecaptchaResponse: '' } })],
   [0.05, () => failed('ECONNRESET')],
   [0.02, () => 'silence'],
@@ -213,21 +288,37 @@ const retryAfter = (draw: Draw): number | undefined =>
   )()
 
 /** A task id and its JSON: a string, a number, or a number that JavaScript would round. */
-const nextId = (draw: Draw, nth: number): readonly [id: string, json: string] =>
-  pick<() => readonly [string, string]>(
+const nextId = (
+  draw: Draw,
+  nth: number
+): { readonly id: string; readonly json: string; readonly numeric?: true | undefined } => {
+  const id = pick(
     draw,
     [
-      [0.1, () => [`${nth}`, `${nth}`]],
-      [0.1, () => [`90071992547${40993 + 2 * nth}`, `90071992547${40993 + 2 * nth}`]]
+      [0.1, `${nth}`],
+      [0.1, `90071992547${40993 + 2 * nth}`]
     ],
-    () => [`task-${nth}`, `"task-${nth}"`]
-  )()
+    `task-${nth}`
+  )
+  return id.startsWith('task') ? { id, json: `"${id}"` } : { id, json: id, numeric: true }
+}
 
 const SENT: NetworkEvent = { _tag: 'Sent' }
 
 const failed = (code: string): NetworkEvent => {
   const message = `${code} while sending {"clientKey":"${KEY}"}`
   return { _tag: 'Failed', cause: { name: 'Error', code, message } }
+}
+
+const edited = (event: NetworkEvent, edit: (body: string) => string): NetworkEvent =>
+  event._tag === 'Reply' ? { ...event, body: edit(event.body) } : event
+
+const receivedOf = (event: NetworkEvent): PartialReply | undefined =>
+  event._tag === 'Reply' ? { status: event.status, body: event.body } : undefined
+
+const brokenOff = (event: NetworkEvent): NetworkEvent => {
+  const received = receivedOf(event)
+  return { _tag: 'Failed', cause: { name: 'Error', code: 'ECONNRESET', message: 'cut' }, ...(received && { received }) }
 }
 
 const text = (body: string, status = 200, retryAfterMs?: number): NetworkEvent => ({
@@ -246,10 +337,7 @@ const refusal = (errorCode: string, status?: number, retryAfterMs?: number) =>
   document({ errorId: 1, errorCode, errorDescription: `refused to ${KEY}` }, status, retryAfterMs)
 
 /** The name of a caller is the site key of its task. */
-const callerIn = (body: JsonValue): string =>
-  typeof body === 'object' && body !== null && 'task' in body ? textIn(body.task, 'websiteKey') : ''
-
-const textIn = (value: JsonValue | undefined, name: 'taskId' | 'websiteKey'): string => {
-  const found = typeof value === 'object' && value !== null && new Map(Object.entries<unknown>(value)).get(name)
+const callerIn = ({ task }: RequestBody): string => {
+  const found = typeof task === 'object' && task !== null && 'websiteKey' in task && task.websiteKey
   return typeof found === 'string' ? found : ''
 }

@@ -141,11 +141,10 @@ class Round {
       const name = `${task.poller.name}, again`
       const giveUpAfterMs = between(this.#draw, 5_000, 120_000)
       const scoped = client.solver.withOptions({ label: name, giveUpAfterMs })
-      const ref = { taskId: task.id, createdAt: task.createdAt }
       const isAfterClose = client.state !== 'open'
       const caller = this.#ledger.open({ name, giveUpAfterMs, polls: true, isAfterClose, resumed: task })
-      if (this.#draw() < 0.8) this.#subscribe(caller, scoped.resume(recaptchaV2, ref), solved)
-      else this.#subscribeToEvents(caller, scoped.resumeWithProgress(recaptchaV2, ref))
+      if (this.#draw() < 0.8) this.#subscribe(caller, scoped.resume(recaptchaV2, task.ref), solved)
+      else this.#subscribeToEvents(caller, scoped.resumeWithProgress(recaptchaV2, task.ref))
     })
   }
 

@@ -1,0 +1,114 @@
+import * as E from 'fp-ts/lib/Either.js'
+import type { Problems } from '../model/problems.js'
+
+/** A JSON object from the service, and the three fields that both calls share; a text is `''` if it is absent. */
+export interface Document {
+  readonly fields: object
+  readonly errorId?: number
+  readonly errorCode: string
+  readonly errorDescription: string
+}
+
+/**
+ * Reads the document of a reply. A body that is not JSON is searched for one JSON object with an `errorId`, because servers
+ * print warnings before and after it.
+ */
+export const readDocument = (body: string): E.Either<Problems, Document> => {
+  const value = parse(body.charCodeAt(0) === BYTE_ORDER_MARK ? body.slice(1) : body)
+  if (value === NOT_JSON) return findDocument(body)
+  return isObject(value) ? E.right(documentOf(value)) : E.left(['the reply: expected a JSON object'])
+}
+
+const BYTE_ORDER_MARK = 0xfeff
+const NOT_JSON = Symbol('not JSON')
+
+const parse = (text: string): unknown => {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return NOT_JSON
+  }
+}
+
+const isObject = (value: unknown): value is object =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+
+const findDocument = (text: string): E.Either<Problems, Document> => {
+  const [found, ...others] = objectsIn(text).filter((object) => 'errorId' in object)
+  if (found === undefined) return E.left(['the reply: expected JSON'])
+  return others.length === 0 ? E.right(documentOf(found)) : E.left(['the reply: expected one JSON object'])
+}
+
+/** The JSON objects that stand in a text. Broken ones are passed over as a whole: an object within one is not the document. */
+const objectsIn = (text: string): ReadonlyArray<object> => {
+  const objects: object[] = []
+  const opening = /\{\s*"/g
+  for (let match = opening.exec(text); match; match = opening.exec(text)) {
+    const end = endOfObject(text, match.index)
+    if (end === undefined) break
+    const value = parse(text.slice(match.index, end))
+    if (isObject(value)) objects.push(value)
+    opening.lastIndex = end
+  }
+  return objects
+}
+
+/** The index after the brace that closes the one at `from`; nothing if it is never closed. */
+const endOfObject = (text: string, from: number): number | undefined => {
+  const parts = /"[^"\\]*(?:\\[^][^"\\]*)*"|[{}"]/g
+  parts.lastIndex = from
+  let depth = 0
+  for (let part = parts.exec(text); part; part = parts.exec(text)) {
+    if (part[0] === '"') return undefined // a string that is never closed
+    if (part[0] === '{') depth += 1
+    else if (part[0] === '}') depth -= 1
+    if (depth === 0) return parts.lastIndex
+  }
+  return undefined
+}
+
+const documentOf = (fields: object): Document => {
+  const { errorId, errorCode, errorDescription }: Partial<Record<keyof Document, unknown>> = fields
+  const id = errorIdOf(errorId)
+  return {
+    fields,
+    ...(Number.isFinite(id) && { errorId: id }),
+    errorCode: textOf(errorCode),
+    errorDescription: textOf(errorDescription)
+  }
+}
+
+const errorIdOf = (value: unknown): number =>
+  typeof value === 'string' ? parseInt(value, 10) : typeof value === 'number' ? value : NaN
+
+const textOf = (value: unknown): string =>
+  typeof value === 'string' ? value.trim() : typeof value === 'number' ? String(value) : ''
+
+/** The id of a task as it stands in a reply; `numeric` if it is a JSON number. */
+export interface TaskId {
+  readonly taskId: string
+  readonly numeric?: true
+}
+
+/** The values of the complete `taskId` members in a text, at any depth, each once. */
+export const findTaskIds = (text: string): ReadonlyArray<TaskId> => {
+  const ids = [...text.matchAll(MEMBER)].map(([, quoted, digits]) =>
+    digits === undefined ? stringId(parse(`"${String(quoted)}"`)) : numericId(digits)
+  )
+  return [...new Map(ids.flatMap((id) => (id ? [[id.taskId, id]] : []))).values()]
+}
+
+// A number that ends with the text may have been cut.
+const MEMBER = /"taskId"\s*:\s*(?:"([^"\\]*(?:\\[^][^"\\]*)*)"|(\d+)(?=[\s,}\]]))/g
+
+/** As {@link findTaskIds}, in a text that quotes as other languages do, or that is quoted itself. */
+export const findQuotedTaskIds = (text: string): ReadonlyArray<TaskId> =>
+  findTaskIds(text.replace(/\\(["\\])/g, '$1').replaceAll("'", '"'))
+
+/** An id that the service gave as a string. */
+export const stringId = (value: unknown): TaskId | undefined =>
+  typeof value === 'string' && value.trim() !== '' ? { taskId: value } : undefined
+
+/** An id that the service gave as a number. Services send 0 if there is no task. */
+export const numericId = (digits: string): TaskId | undefined =>
+  /^[1-9]\d*$/.test(digits) ? { taskId: digits, numeric: true } : undefined

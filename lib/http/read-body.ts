@@ -1,0 +1,105 @@
+import { isUtf8 } from 'node:buffer'
+import { brotliDecompressSync, constants, gunzipSync, inflateRawSync, inflateSync } from 'node:zlib'
+import { causeOf } from '../core/model/network.js'
+
+/**
+ * The text of a reply, decompressed and decoded. What its `content-encoding` does not fit is read as plain text, or as far as
+ * it can be decompressed: a spoiled reply may hold the id of a paid task.
+ *
+ * @throws an error with the code `TOO_LARGE` for a text that is larger than `maxBytes`
+ */
+export const readBody = (bytes: Buffer, contentEncoding: string, maxBytes: number): string => {
+  const encodings = encodingsOf(bytes, contentEncoding)
+  // Decompresses at once: a reply is small by its limit, and a stream would cost more.
+  return textOf(
+    encodings.length === 0 ? bytes : encodings.reduceRight((data, name) => decode(data, name, maxBytes), bytes)
+  )
+}
+
+/** As {@link readBody}, for what had arrived of a broken reply; of a text that is too large the beginning is read. */
+export const readPart = (bytes: Buffer, contentEncoding: string, maxBytes: number): string => {
+  const beginning = bytes.subarray(0, maxBytes)
+  return textOf(
+    encodingsOf(beginning, contentEncoding).reduceRight((data, name) => decodePart(data, name, maxBytes), beginning)
+  )
+}
+
+/** Why a reply is not read. */
+export const tooLarge = (maxBytes: number): Error =>
+  Object.assign(new Error(`the reply is larger than maxReplyBytes, ${String(maxBytes)} bytes`), {
+    name: 'ReplyTooLarge',
+    code: 'TOO_LARGE'
+  })
+
+type Decompress = (data: Buffer, options: { readonly maxOutputLength: number; readonly finishFlush?: number }) => Buffer
+
+const decompressors: ReadonlyMap<string, ReadonlyArray<Decompress>> = new Map([
+  ['gzip', [gunzipSync]],
+  ['x-gzip', [gunzipSync]],
+  // Some servers leave out the zlib header.
+  ['deflate', [inflateSync, inflateRawSync]],
+  ['br', [brotliDecompressSync]]
+])
+
+const isGzip = (bytes: Buffer): boolean => bytes[0] === 0x1f && bytes[1] === 0x8b
+
+/** The encodings of a body in the order in which they were applied; without a name only gzip is recognized. */
+const encodingsOf = (bytes: Buffer, contentEncoding: string): ReadonlyArray<string> => {
+  if (bytes.length === 0) return [] // an empty 429 or 503 may name an encoding all the same
+  if (contentEncoding === '') return isGzip(bytes) ? ['gzip'] : []
+  return contentEncoding.split(',').map((name) => name.trim().toLowerCase())
+}
+
+const decode = (data: Buffer, name: string, maxBytes: number): Buffer => {
+  for (const decompress of decompressors.get(name) ?? []) {
+    try {
+      return decompress(data, { maxOutputLength: maxBytes })
+    } catch (error) {
+      if (isTooLarge(error)) throw tooLarge(maxBytes)
+    }
+  }
+  return decodePart(data, name, maxBytes)
+}
+
+const isTooLarge = (error: unknown): boolean => causeOf(error).code === 'ERR_BUFFER_TOO_LARGE'
+
+/** What can be decompressed; the data itself if it is a text, or if nothing can be. */
+const decodePart = (data: Buffer, name: string, maxBytes: number): Buffer => {
+  if (isUtf8(data)) return data
+  const finishFlush = name === 'br' ? constants.BROTLI_OPERATION_FLUSH : constants.Z_SYNC_FLUSH
+  const parts = (decompressors.get(name) ?? []).map((decompress) =>
+    longestOf(data, (part) => decompress(part, { maxOutputLength: maxBytes, finishFlush }))
+  )
+  return parts.find((part) => part !== undefined && part.length > 0) ?? data
+}
+
+/** Decompresses the longest beginning that can be decompressed, found by halving. */
+const longestOf = (data: Buffer, decompress: (part: Buffer) => Buffer): Buffer | undefined => {
+  let longest: Buffer | undefined
+  let [good, bad] = [0, data.length + 1]
+  while (bad - good > 1) {
+    // The whole is tried first: it is only cut short, as a rule.
+    const length = bad > data.length ? data.length : Math.floor((good + bad) / 2)
+    try {
+      longest = decompress(data.subarray(0, length))
+      good = length
+    } catch {
+      bad = length
+    }
+  }
+  return longest
+}
+
+/** UTF-8, or UTF-16 by its byte order mark or by the zero beside a first ASCII character. */
+const textOf = (bytes: Buffer): string => {
+  const [first, second] = bytes
+  if (first === 0xff && second === 0xfe) return utf16le(bytes.subarray(2))
+  if (first === 0xfe && second === 0xff) return utf16be(bytes.subarray(2))
+  if (second === 0) return utf16le(bytes)
+  if (first === 0) return utf16be(bytes)
+  return bytes.toString()
+}
+
+const utf16le = (bytes: Buffer): string => bytes.toString('utf16le')
+
+const utf16be = (bytes: Buffer): string => utf16le(Buffer.from(bytes.subarray(0, bytes.length & ~1)).swap16())
