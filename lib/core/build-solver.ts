@@ -56,10 +56,12 @@ export const buildSolver = (ports: Ports, settings: Settings): Solver => {
 const closeOnce = ({ inFlight }: Context, ports: Ports): Solver['close'] => {
   let closed: Promise<ReadonlyArray<Orphan>> | undefined
   return (options = {}) => {
-    checkOptions({ graceMs: optional(durationFrom(0)) }, options)
-    return (closed ??= inFlight.close(options.graceMs ?? 0).finally(ports.close))
+    const { graceMs = 0 } = checkOptions(closeOptionCodecs, options)
+    return (closed ??= inFlight.close(graceMs).finally(ports.close))
   }
 }
+
+const closeOptionCodecs = { graceMs: optional(durationFrom(0)) }
 
 /** What `withOptions` can change. */
 type Scope = Pick<TrackOptions<unknown>, 'label' | 'giveUpAfterMs'>
@@ -90,8 +92,7 @@ const scopedSolver = (context: Context, close: Solver['close'], scope: Scope): S
       options?: BatchOptions<T, SolutionOf<S>>
     ) => batch(items, toTask as (item: T) => TaskSpec<SolutionOf<S>>, options),
     withOptions: (options) => {
-      checkOptions(scopeOptionCodecs, options)
-      const { label = scope.label, giveUpAfterMs = scope.giveUpAfterMs } = options
+      const { label = scope.label, giveUpAfterMs = scope.giveUpAfterMs } = checkOptions(scopeOptionCodecs, options)
       return scopedSolver(context, close, { label, giveUpAfterMs })
     },
     orphans: events.orphans,

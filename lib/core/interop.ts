@@ -1,11 +1,13 @@
 import * as E from 'fp-ts/lib/Either.js'
 import type { TaskEither } from 'fp-ts/lib/TaskEither.js'
 import {
+  EMPTY,
   asyncScheduler,
-  exhaustMap,
+  defer,
+  filter,
   firstValueFrom,
   map,
-  of,
+  repeat,
   timer,
   type MonoTypeOperatorFunction,
   type Observable,
@@ -14,7 +16,7 @@ import {
 } from 'rxjs'
 import type { SolveError } from './model/error.js'
 import { advise, explain } from './model/explain.js'
-import { checkOptions, durationFrom } from './model/options.js'
+import { Scheduler, checkOptions, durationFrom, integerBetween, isFunction } from './model/options.js'
 import { optional } from './model/problems.js'
 
 /**
@@ -23,7 +25,7 @@ import { optional } from './model/problems.js'
  * @since 0.1.0
  */
 export interface RetryOptions {
-  /** How many times it resubscribes at most. */
+  /** How many times it resubscribes at most, from 0 to 1,000,000. */
   readonly count: number
   /** The delay before each retry, in milliseconds. @defaultValue 0 */
   readonly delayMs?: number | undefined
@@ -43,7 +45,7 @@ export interface RetryOptions {
  *
  * By default it never pays twice. In a `when` of your own, look at `error.paid`.
  *
- * @throws InvalidOptions for a `delayMs` that no timer can hold
+ * @throws InvalidOptions at once, for options out of bounds
  *
  * @example
  * ```ts
@@ -59,24 +61,42 @@ export interface RetryOptions {
  *
  * @since 0.1.0
  */
-export const retryLeft = <A>({
-  count,
-  delayMs = 0,
-  when = (error) => advise(error) === 'repeat',
-  scheduler = asyncScheduler
-}: RetryOptions): MonoTypeOperatorFunction<E.Either<SolveError, A>> => {
-  checkOptions({ delayMs: optional(durationFrom(0)) }, { delayMs })
-  return (source) => {
-    const subscribeWith = (retriesLeft: number): Observable<E.Either<SolveError, A>> =>
-      source.pipe(
-        exhaustMap((result) =>
-          E.isLeft(result) && retriesLeft > 0 && when(result.left)
-            ? timer(delayMs, scheduler).pipe(exhaustMap(() => subscribeWith(retriesLeft - 1)))
-            : of(result)
-        )
+export const retryLeft = <A>(options: RetryOptions): MonoTypeOperatorFunction<E.Either<SolveError, A>> => {
+  const {
+    count,
+    delayMs = 0,
+    when = (error: SolveError) => advise(error) === 'repeat',
+    scheduler = asyncScheduler
+  } = checkOptions<RetryOptions>(retryOptionCodecs, options)
+  return (source) =>
+    defer(() => {
+      let retriesLeft = count
+      let isRetried = false
+      return source.pipe(
+        filter((result) => {
+          isRetried = E.isLeft(result) && retriesLeft > 0 && when(result.left)
+          return !isRetried
+        }),
+        // Not by recursion: a thousand nested subscriptions overflow the stack.
+        repeat({
+          delay: () => {
+            if (!isRetried) return EMPTY
+            isRetried = false
+            retriesLeft -= 1
+            return timer(delayMs, scheduler)
+          }
+        })
       )
-    return subscribeWith(count)
-  }
+    })
+}
+
+const MAX_RETRIES = 1_000_000
+
+const retryOptionCodecs = {
+  count: integerBetween(0, MAX_RETRIES, 'retries'),
+  delayMs: optional(durationFrom(0)),
+  when: optional(isFunction),
+  scheduler: optional(Scheduler)
 }
 
 /**

@@ -1,9 +1,9 @@
 import * as t from 'io-ts'
-import type { SchedulerLike } from 'rxjs'
 import { buildSolver } from '../core/build-solver.js'
 import type { Post } from '../core/model/network.js'
 import {
   MAX_TIMER_MS,
+  Scheduler,
   checkOptions,
   coreOptionCodecs,
   integerBetween,
@@ -24,7 +24,7 @@ import { undiciPost } from './undici-post.js'
  * It opens no connection before the first solve, and keeps no process alive once no task is active.
  *
  * @param options - only `clientKey` is required
- * @throws InvalidOptions at once, with every problem: a mistake in the program, not an outcome
+ * @throws InvalidOptions at once, with every problem and every unknown option: a mistake in the program, not an outcome
  *
  * @example
  * ```ts
@@ -42,12 +42,12 @@ import { undiciPost } from './undici-post.js'
  * @since 0.1.0
  */
 export const createSolver = (options: SolverOptions): Solver => {
-  checkOptions(optionCodecs(options), options)
+  const checked = checkOptions<SolverOptions>(optionCodecs, options, ({ post }) => (post ? BESIDE_POST : {}))
   const clock = realClock()
-  const { scheduler = clock, random = Math.random } = options
-  const elapsed = options.scheduler ? undefined : clock.elapsed
-  const { post, close } = openNetwork(options)
-  return buildSolver({ post, scheduler, elapsed, random, close }, resolveOptions(options))
+  const { scheduler = clock, random = Math.random } = checked
+  const elapsed = checked.scheduler ? undefined : clock.elapsed
+  const { post, close } = openNetwork(checked)
+  return buildSolver({ post, scheduler, elapsed, random, close }, resolveOptions(checked))
 }
 
 const DEFAULT_BASE_URL = 'https://api.1captcha.vip'
@@ -71,25 +71,6 @@ const openNetwork = (options: SolverOptions): Network => {
 const givenDispatchers = (dispatcher: NonNullable<SolverOptions['dispatcher']>) => {
   const { create, poll } = 'create' in dispatcher ? dispatcher : { create: dispatcher, poll: dispatcher }
   return { create, poll, close: () => Promise.resolve() }
-}
-
-const optionCodecs = ({ post }: { readonly post?: unknown }) => {
-  // A network of the caller's brings its own address, connections and limits.
-  const withoutPost = <A>(codec: t.Type<A>): t.Type<A | undefined> =>
-    optional(
-      post === undefined
-        ? codec
-        : refined('nothing, because post brings its own network', (_value): _value is A => false)
-    )
-  return {
-    ...coreOptionCodecs,
-    baseUrl: withoutPost(BaseUrl),
-    maxReplyBytes: withoutPost(integerBetween(1, MAX_TIMER_MS, 'bytes')),
-    dispatcher: withoutPost(DispatcherOption),
-    post: optional(isFunction),
-    scheduler: optional(Scheduler),
-    random: optional(isFunction)
-  } satisfies Record<keyof SolverOptions, t.Mixed>
 }
 
 const isLoopback = (hostname: string): boolean =>
@@ -130,8 +111,19 @@ const DispatcherOption = refined(
       hasDispatch(value.poll))
 )
 
-const Scheduler = refined(
-  'a scheduler of RxJS',
-  (value): value is SchedulerLike =>
-    typeof value === 'object' && value !== null && 'schedule' in value && 'now' in value
+const optionCodecs = {
+  ...coreOptionCodecs,
+  baseUrl: optional(BaseUrl),
+  maxReplyBytes: optional(integerBetween(1, MAX_TIMER_MS, 'bytes')),
+  dispatcher: optional(DispatcherOption),
+  post: optional(isFunction),
+  scheduler: optional(Scheduler),
+  random: optional(isFunction)
+}
+
+const Nothing = optional(
+  refined('nothing, because post brings its own network', (_value): _value is undefined => false)
 )
+
+// A network of the caller's brings its own address, connections and limits.
+const BESIDE_POST = { baseUrl: Nothing, maxReplyBytes: Nothing, dispatcher: Nothing }

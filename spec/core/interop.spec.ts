@@ -2,7 +2,7 @@ import * as E from 'fp-ts/lib/Either.js'
 import { EMPTY, NEVER, VirtualTimeScheduler, concat, defer, of, throwError, type Observable } from 'rxjs'
 import type { SolveError } from '../../lib/core/model/error.js'
 import { explain } from '../../lib/core/model/explain.js'
-import { SolveFailure, orThrow, retryLeft, toTaskEither } from '../../lib/core/interop.js'
+import { SolveFailure, orThrow, retryLeft, toTaskEither, type RetryOptions } from '../../lib/core/interop.js'
 import { InvalidOptions } from '../../lib/core/model/options.js'
 import { marbles } from '../support/marbles.js'
 
@@ -283,8 +283,53 @@ describe('retryLeft', () => {
     })
   )
 
-  it.each([2 ** 31, -1, NaN, Infinity])('throws for a delay of %d ms', (delayMs) => {
-    expect(() => retryLeft({ count: 1, delayMs })).toThrow(InvalidOptions)
-    expect(() => retryLeft({ count: 1, delayMs })).toThrow('delayMs: expected a whole number of milliseconds from 0')
+  it.each([2 ** 31, -1, NaN, Infinity, 0.5, '5', null])('throws for a delay of %p ms', (delayMs) => {
+    const wrong = () => retryLeft({ count: 1, delayMs: delayMs as number })
+    expect(wrong).toThrow(InvalidOptions)
+    expect(wrong).toThrow('delayMs: expected a whole number of milliseconds from 0')
+  })
+
+  it.each([undefined, null, -1, NaN, 1.5, 1e9, 2 ** 53, Infinity, '2', 2n, [2]])(
+    'throws for a count of %p',
+    (count) => {
+      const wrong = () => retryLeft({ count: count as number })
+      expect(wrong).toThrow(InvalidOptions)
+      expect(wrong).toThrow('count: expected a whole number of retries from 0 to 1000000')
+    }
+  )
+
+  it.each<[string, unknown, string]>([
+    ['no options', undefined, 'the options: expected an object'],
+    ['a number as options', 2, 'the options: expected an object'],
+    ['empty options', {}, 'count: expected a whole number of retries'],
+    ['a misspelt option', { count: 1, delayMS: 5 }, 'delayMS: unknown option, did you mean delayMs?'],
+    ['an unknown option', { count: 1, resetOnSuccess: true }, 'resetOnSuccess: unknown option'],
+    ['a `when` that is no function', { count: 1, when: 'Refused' }, 'when: expected a function'],
+    ['a scheduler that is none', { count: 1, scheduler: {} }, 'scheduler: expected a scheduler of RxJS']
+  ])('throws for %s', (_, options, problem) => {
+    const wrong = () => retryLeft(options as RetryOptions)
+    expect(wrong).toThrow(InvalidOptions)
+    expect(wrong).toThrow(problem)
+  })
+
+  it('retries a hundred thousand times without a stack overflow', () => {
+    let subscribed = 0
+    const source = defer(() => of((subscribed += 1) > 100_000 ? values.R! : values.L!))
+    const scheduler = new VirtualTimeScheduler(undefined, Infinity)
+    const seen: Outcome[] = []
+    source.pipe(retryLeft({ count: 1_000_000, scheduler })).subscribe((either) => seen.push(either))
+    scheduler.flush()
+    expect([subscribed, seen]).toStrictEqual([100_001, [values.R]])
+  })
+
+  it('completes when its source, subscribed to again, is empty', () => {
+    const sources = [of(values.L!), EMPTY]
+    const scheduler = new VirtualTimeScheduler()
+    const seen: unknown[] = []
+    defer(() => sources.shift()!)
+      .pipe(retryLeft({ count: 9, scheduler }))
+      .subscribe({ next: (either) => seen.push(either), complete: () => seen.push('complete') })
+    scheduler.flush()
+    expect(seen).toStrictEqual(['complete'])
   })
 })

@@ -328,6 +328,15 @@ describe('createSolver', () => {
     ['a scheduler that is a function', { scheduler: () => {} }, 'scheduler: expected a scheduler of RxJS'],
     ['a scheduler without a clock', { scheduler: {} }, 'scheduler: expected a scheduler of RxJS'],
     ['null as scheduler', { scheduler: null }, 'scheduler: expected a scheduler of RxJS'],
+    [
+      'a scheduler whose members are no functions',
+      { scheduler: { schedule: true, now: 0 } },
+      'scheduler: expected a scheduler of RxJS'
+    ],
+    ['a scheduler without `now`', { scheduler: { schedule: () => {} } }, 'scheduler: expected a scheduler of RxJS'],
+    ['a misspelt option', { baseURL: 'https://canary.example' }, 'baseURL: unknown option, did you mean baseUrl?'],
+    ['an unknown option', { canari: 'canary' }, 'canari: unknown option'],
+    ['an unknown option that is undefined', { apiKey: undefined }, 'apiKey: unknown option'],
     ['a number as random', { random: 0.5 }, 'random: expected a function'],
     ['a table as meaningOf', { meaningOf: { ERROR_X: 'unavailable' } }, 'meaningOf: expected a function'],
     ['a rate of zero', { createsPerSecond: 0 }, 'createsPerSecond: expected a number from 0.001 to 1000']
@@ -346,7 +355,7 @@ describe('createSolver', () => {
     }
   )
 
-  it('throws InvalidOptions with every problem, and says that nothing was sent', () => {
+  it('throws InvalidOptions with every problem, and says that the call sent nothing', () => {
     const make = () =>
       createSolver({ clientKey: '', pollEveryMs: -1, baseUrl: 'http://a:b@c.example/?q', random: 1 as never })
     const problems = [
@@ -357,7 +366,7 @@ describe('createSolver', () => {
       'baseUrl: expected no query and no fragment',
       'random: expected a function'
     ]
-    expect(make).toThrow(`Invalid options: ${problems.join('; ')}. Nothing was sent.`)
+    expect(make).toThrow(`Invalid options: ${problems.join('; ')}. This call sent nothing.`)
     expect(make).toThrow(expect.objectContaining({ name: 'InvalidOptions', problems }) as Error)
   })
 

@@ -7,7 +7,7 @@ import type { SolveError } from '../model/error.js'
 import type { Journal } from '../model/journal.js'
 import { causeOf } from '../model/network.js'
 import { checkOptions, integerBetween, isFunction } from '../model/options.js'
-import { optional, refined } from '../model/problems.js'
+import { isRecord, optional, refined } from '../model/problems.js'
 import type { SolveResult } from '../model/result.js'
 import type { Resumable, TaskRef, TaskSpec } from '../model/task.js'
 import type { Scrub } from '../protocol/redact.js'
@@ -36,10 +36,13 @@ export const solveAll =
     toTask: (item: T) => TaskSpec<A>,
     options: BatchOptions<T, A> = {}
   ): Observable<Outcome<T, A>> => {
-    checkOptions(batchOptionCodecs(options), { items, toTask, ...options })
-    const { concurrency = 10, until = NEVER, deliver = () => EMPTY } = options
+    checkOptions({ items: Source, toTask: isFunction }, { items, toTask })
+    const checked = checkOptions<BatchOptions<T, A>>(batchOptionCodecs, options, ({ journal }) =>
+      journal === undefined ? {} : { keyOf: isFunction }
+    )
+    const { concurrency = 10, until = NEVER, deliver = () => EMPTY } = checked
     return defer(() => {
-      const run = new BatchRun(deps, options)
+      const run = new BatchRun(deps, checked)
       const takeUntil = merge(from(until), deps.inFlight.closing, run.stopped)
       const solveItem = (item: T, index: number): Observable<Outcome<T, A>> =>
         run
@@ -130,16 +133,17 @@ const Source = refined('an array, an iterable, a promise or an Observable', isOb
 
 const JournalPort = refined(
   'a journal, such as that of fileJournal',
-  (value): value is Journal => typeof value === 'object' && value !== null && 'begin' in value
+  (value): value is Journal =>
+    isRecord(value) &&
+    [value.begin, value.created, value.ended].every(isFunction.is) &&
+    optional(isFunction).is(value.find)
 )
 
-const batchOptionCodecs = ({ journal }: { readonly journal?: unknown }): t.Props => ({
-  items: Source,
-  toTask: isFunction,
+const batchOptionCodecs = {
   concurrency: optional(integerBetween(1, MAX_CONCURRENCY, 'tasks')),
   stopOnAccountError: optional(refined('true or false', t.boolean.is)),
   until: optional(Source),
   deliver: optional(isFunction),
   journal: optional(JournalPort),
-  keyOf: journal === undefined ? optional(isFunction) : isFunction
-})
+  keyOf: optional(isFunction)
+}

@@ -3,7 +3,10 @@ import * as t from 'io-ts'
 import type { SchedulerLike } from 'rxjs'
 import type { CodeMeaning } from './error.js'
 import type { Post } from './network.js'
-import { optional, problemsOf, refined, type Problems } from './problems.js'
+import type { OptionCodecs } from './check-options.js'
+import { isRecord, optional, refined } from './problems.js'
+
+export { InvalidOptions, checkOptions } from './check-options.js'
 
 /**
  * A dispatcher of undici 7, by its shape: an `Agent`, a `ProxyAgent`, or one of your own.
@@ -76,21 +79,6 @@ export interface ScopeOptions {
   readonly label?: string | undefined
   /** As in {@link SolverOptions}. */
   readonly giveUpAfterMs?: number | undefined
-}
-
-/**
- * Thrown at once by `createSolver`, `withOptions`, `solveAll`, `retryLeft` and `close` for options that cannot work: a
- * mistake in the program, not an outcome. `problems` names each field and what it expects; values are not repeated because
- * they may be secret.
- *
- * @since 0.1.0
- */
-export class InvalidOptions extends Error {
-  override readonly name = 'InvalidOptions'
-
-  constructor(readonly problems: Problems) {
-    super(`Invalid options: ${problems.join('; ')}. Nothing was sent.`)
-  }
 }
 
 /** The options that the core itself uses. */
@@ -173,6 +161,12 @@ export const isFunction = refined(
   (value): value is (...args: ReadonlyArray<never>) => unknown => typeof value === 'function'
 )
 
+export const Scheduler = refined(
+  'a scheduler of RxJS',
+  (value): value is SchedulerLike =>
+    isRecord(value) && typeof value.schedule === 'function' && typeof value.now === 'function'
+)
+
 const MIN_KEY_LENGTH = 8
 
 const isClientKey = (value: unknown): value is string =>
@@ -195,15 +189,9 @@ export const coreOptionCodecs = {
   resultTimeoutMs: optional(durationFrom(1)),
   createsPerSecond: optional(Rate),
   meaningOf: optional(isFunction)
-} satisfies Record<keyof CoreOptions, t.Mixed>
+} satisfies OptionCodecs<CoreOptions>
 
 export const scopeOptionCodecs = {
   label: optional(t.string),
   giveUpAfterMs: optional(durationFrom(1))
-} satisfies Record<keyof ScopeOptions, t.Mixed>
-
-/** Throws {@link InvalidOptions} with all problems of the options, if there are any. */
-export const checkOptions = (codecs: t.Props, options: object): void => {
-  const decoded = t.type(codecs, 'an object').decode(options)
-  if (E.isLeft(decoded)) throw new InvalidOptions(problemsOf(decoded.left, Infinity))
-}
+} satisfies OptionCodecs<ScopeOptions>

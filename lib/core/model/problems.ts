@@ -8,7 +8,7 @@ import * as t from 'io-ts'
  */
 export type Problems = ReadonlyArray<string>
 
-const MAX_PROBLEMS = 8
+export const MAX_PROBLEMS = 8
 
 /** io-ts numbers the members of unions and intersections in its context, with the same value as their parent. */
 const isMember = ({ actual }: t.ContextEntry, parent: t.ContextEntry | undefined): boolean =>
@@ -26,16 +26,36 @@ const problemOf = ({ context }: t.ValidationError): string => {
 export const problemsOf = (errors: t.Errors, max = MAX_PROBLEMS): Problems =>
   [...new Set(errors.map(problemOf))].slice(0, max)
 
-/** Runs a decoder of the caller. One that throws refuses the value. */
+const orProblem = <A>(read: () => E.Either<Problems, A>, problem: string): E.Either<Problems, A> =>
+  E.flatten(E.tryCatch(read, () => [problem]))
+
+/** Reads a value of the caller, whose getters may throw. */
+export const readSafely = <A>(path: string, read: () => E.Either<Problems, A>): E.Either<Problems, A> =>
+  orProblem(read, `${path}: threw an error when read`)
+
+/** Runs a decoder of the caller. One that throws, or returns something else than an `Either`, refuses the value. */
 export const decodeSafely = <A>(path: string, decode: () => t.Validation<A>): E.Either<Problems, A> =>
-  E.flatMap(
-    E.tryCatch(decode, () => [`${path}: its codec threw`]),
-    E.mapLeft(problemsOf)
-  )
+  orProblem(() => E.mapLeft(problemsOf)(decode()), `${path}: its codec threw`)
+
+export const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
 
 /** A codec that accepts what `is` accepts. Its name completes the sentence "expected …". */
-export const refined = <A>(name: string, is: (value: unknown) => value is A): t.Type<A> =>
-  new t.Type(name, is, (value, context) => (is(value) ? t.success(value) : t.failure(value, context)), t.identity)
+export const refined = <A>(name: string, is: (value: unknown) => value is A): t.Type<A> => {
+  const holds = (value: unknown): value is A => {
+    try {
+      return is(value)
+    } catch {
+      return false // a Proxy or a getter of the value threw
+    }
+  }
+  return new t.Type(
+    name,
+    holds,
+    (value, context) => (holds(value) ? t.success(value) : t.failure(value, context)),
+    t.identity
+  )
+}
 
 /** The same codec, for a field that may be left out. A union would name `undefined` as a second expected type. */
 export const optional = <A>({ name, is, validate }: t.Type<A>): t.Type<A | undefined> =>

@@ -125,10 +125,10 @@ describe('InvalidOptions', () => {
     })
   })
 
-  it('names each field and what it expects in its message, and that nothing was sent', () => {
+  it('names each field and what it expects in its message, and that the call sent nothing', () => {
     expect(String(refused())).toBe(
       'InvalidOptions: Invalid options: clientKey: expected a string of at least 8 characters, without white space ' +
-        'around it; pollEveryMs: expected a whole number of milliseconds from 1 to 2147483647. Nothing was sent.'
+        'around it; pollEveryMs: expected a whole number of milliseconds from 1 to 2147483647. This call sent nothing.'
     )
   })
 
