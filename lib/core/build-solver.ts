@@ -9,8 +9,8 @@ import { MAX_TIMER_MS, checkOptions, durationFrom, scopeOptionCodecs, type Setti
 import { optional, type Problems } from './model/problems.js'
 import type { SolveResult } from './model/result.js'
 import {
-  readPayload,
   readRef,
+  readTask,
   type Resumable,
   type SolutionOf,
   type Solved,
@@ -107,13 +107,12 @@ type SolveExtras<A> = Pick<TrackOptions<Solved<A>>, 'onStep' | 'onSettled' | 'ba
 const trackedSolves = (context: Context, scope: Scope) => ({
   solveTask: <A>(task: TaskSpec<A>, extras?: SolveExtras<A>): Observable<SolveResult<A>> =>
     context.inFlight.track({ task, ref: undefined, isSolve: true, ...scope, ...extras }, (active) =>
-      fromEither(readPayload(task), (payload) => solve(context, task, payload, active))
+      fromEither(readTask(task), ({ kind, payload }) => solve(context, kind, payload, active))
     ),
-  resumeTask: <A>(kind: Resumable<A>, given: TaskRef, extras?: SolveExtras<A>): Observable<SolveResult<A>> => {
-    const ref = readRef(kind, given)
-    return context.inFlight.track(
-      { task: kind, ref: rightOrNothing(ref), isSolve: true, ...scope, ...extras },
-      (active) => fromEither(ref, (valid) => resume(context, kind, valid, active))
+  resumeTask: <A>(task: Resumable<A>, given: TaskRef, extras?: SolveExtras<A>): Observable<SolveResult<A>> => {
+    const checked = readRef(task, given)
+    return context.inFlight.track({ task, ref: refOrNothing(checked), isSolve: true, ...scope, ...extras }, (active) =>
+      fromEither(checked, ({ kind, ref }) => resume(context, kind, ref, active))
     )
   }
 })
@@ -122,12 +121,12 @@ const trackedSolves = (context: Context, scope: Scope) => ({
 const trackedCalls = (context: Context, scope: Scope): Pick<Solver, 'createTask' | 'getTaskResult'> => ({
   createTask: (task) =>
     context.inFlight.track({ task, ref: undefined, isSolve: false, ...scope }, (active) =>
-      fromEither(readPayload(task), (payload) => create(context, task, payload, active))
+      fromEither(readTask(task), ({ kind, payload }) => create(context, kind, payload, active))
     ),
-  getTaskResult: (kind, given) => {
-    const ref = readRef(kind, given)
-    return context.inFlight.track({ task: kind, ref: rightOrNothing(ref), isSolve: false, ...scope }, () =>
-      fromEither(ref, (valid) => pollOnce(context, kind, valid))
+  getTaskResult: (task, given) => {
+    const checked = readRef(task, given)
+    return context.inFlight.track({ task, ref: refOrNothing(checked), isSolve: false, ...scope }, () =>
+      fromEither(checked, ({ kind, ref }) => pollOnce(context, kind, ref))
     )
   }
 })
@@ -164,4 +163,5 @@ const fromEither = <T, A>(
 ): OE.ObservableEither<SolveError, A> =>
   E.isLeft(input) ? OE.left({ _tag: 'InvalidTask', paid: 'no', problems: input.left }) : next(input.right)
 
-const rightOrNothing: <A>(either: E.Either<unknown, A>) => A | undefined = E.getOrElseW(() => undefined)
+const refOrNothing = (checked: E.Either<Problems, { readonly ref: TaskRef }>): TaskRef | undefined =>
+  E.isLeft(checked) ? undefined : checked.right.ref

@@ -7,7 +7,7 @@ import type { SolveError } from '../model/error.js'
 import type { Journal } from '../model/journal.js'
 import { causeOf } from '../model/network.js'
 import { checkOptions, integerBetween, isFunction } from '../model/options.js'
-import { isRecord, optional, refined } from '../model/problems.js'
+import { NonEmptyString, isRecord, optional, refined } from '../model/problems.js'
 import type { SolveResult } from '../model/result.js'
 import type { Resumable, TaskRef, TaskSpec } from '../model/task.js'
 import type { Scrub } from '../protocol/redact.js'
@@ -85,7 +85,10 @@ class BatchRun<T> {
     if (E.isLeft(task)) return delivered(task)
     if (!this.#journaled) return solve(task.right, this.#batch).pipe(exhaustMap(delivered))
     const { solver, keyOf } = this.#journaled
-    const key = safely('keyOf', scrub, () => keyOf(item))
+    const key = E.flatMap(
+      safely('keyOf', scrub, () => keyOf(item)),
+      checkKey
+    )
     return E.isLeft(key) ? delivered(key) : solver.solve(key.right, task.right, deliver)
   }
 
@@ -121,11 +124,14 @@ const isAccountRefusal = (result: E.Either<SolveError, unknown>): boolean =>
 
 /** Calls a function of the caller. If it throws, its item ends as `InvalidTask`. */
 const safely = <A>(name: string, scrub: Scrub, call: () => A): E.Either<SolveError, A> =>
-  E.tryCatch(call, (error) => ({
-    _tag: 'InvalidTask',
-    paid: 'no',
-    problems: [`${name}: threw ${scrub(causeOf(error).message)}`]
-  }))
+  E.tryCatch(call, (error) =>
+    invalidTask(`${name}: threw ${scrub(causeOf(error).message) || 'something without a message'}`)
+  )
+
+const checkKey = (key: unknown): E.Either<SolveError, string> =>
+  NonEmptyString.is(key) ? E.right(key) : E.left(invalidTask(`keyOf: expected ${NonEmptyString.name}`))
+
+const invalidTask = (problem: string): SolveError => ({ _tag: 'InvalidTask', paid: 'no', problems: [problem] })
 
 const MAX_CONCURRENCY = 1_000_000
 

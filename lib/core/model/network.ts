@@ -102,8 +102,17 @@ const textOf = (value: unknown): string => (typeof value === 'string' || typeof 
 
 /** Reduces a thrown value to its name, code and message. An AggregateError without a message gets those of its errors. */
 export const causeOf = (error: unknown): ErrorCause => {
+  try {
+    return reduced(error)
+  } catch {
+    // A getter or a Proxy threw, or the errors contain themselves.
+    return { name: 'Error', code: '', message: '' }
+  }
+}
+
+const reduced = (error: unknown): ErrorCause => {
   if (typeof error !== 'object' || error === null) return { name: 'Error', code: '', message: textOf(error) }
   const { name, code, message, errors }: { name?: unknown; code?: unknown; message?: unknown; errors?: unknown } = error
-  const inner = Array.isArray(errors) ? errors.map((one) => causeOf(one).message).join('; ') : ''
+  const inner = Array.isArray(errors) ? errors.map((one) => reduced(one).message).join('; ') : ''
   return { name: textOf(name), code: textOf(code), message: textOf(message) || inner }
 }

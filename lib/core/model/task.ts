@@ -1,7 +1,16 @@
 import * as E from 'fp-ts/lib/Either.js'
 import * as t from 'io-ts'
 import type { JsonValue } from './network.js'
-import { NonEmptyString, decodeSafely, problemsOf, refined, type Problems } from './problems.js'
+import {
+  NonEmptyString,
+  decodeSafely,
+  isRecord,
+  optional,
+  problemsOf,
+  readSafely,
+  refined,
+  type Problems
+} from './problems.js'
 
 /**
  * A task that the service has created. `createdAt` is when its createTask was sent, in epoch milliseconds of the scheduler.
@@ -110,34 +119,88 @@ export const defineTask = <F, A>(kind: {
   return Object.assign((fields: F) => ({ type, payload: payloadOf(type, codec, fields), ...resumable }), resumable)
 }
 
-const isRecord = (value: unknown): value is { readonly [name: string]: JsonValue } =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
-
 const payloadOf = <F>(type: string, codec: t.Type<F, JsonValue>, fields: F): E.Either<Problems, JsonValue> => {
-  const payload = decodeSafely('the fields', () => E.map((f: F) => codec.encode(f))(codec.decode(fields)))
-  if (E.isLeft(payload)) return payload
-  // The type comes last so that no field can replace it.
-  return isRecord(payload.right)
-    ? E.right(Object.assign({}, payload.right, { type }))
-    : E.left(['the fields: expected an object'])
+  const encoded = decodeSafely('the fields', () => E.map((f: F) => codec.encode(f))(codec.decode(fields)))
+  if (E.isLeft(encoded)) return encoded
+  return readSafely('the fields', () =>
+    isRecord(encoded.right)
+      ? // The type comes last so that no field can replace it.
+        E.right(Object.assign({}, encoded.right, { type }))
+      : E.left(['the fields: expected an object'])
+  )
 }
 
-/** The payload of a task, which may not have been made by a {@link TaskKind}. */
-export const readPayload = ({ payload }: Partial<TaskSpec<unknown>>): E.Either<Problems, JsonValue> =>
-  payload && '_tag' in payload
-    ? payload
-    : E.left(['the task: expected what recaptchaV2({ … }) or another kind returns'])
+/** A task that was checked. Its members were read once, because a getter may return another value the next time. */
+export interface CheckedTask<A> {
+  readonly kind: Resumable<A>
+  readonly payload: JsonValue
+}
+
+/** Checks a task, which may not have been made by a {@link TaskKind}. */
+export const readTask = <A>(task: Partial<TaskSpec<A>> | null | undefined): E.Either<Problems, CheckedTask<A>> =>
+  readSafely('the task', () => {
+    const payload = readPayload(task?.payload)
+    return E.isLeft(payload)
+      ? payload
+      : E.map((kind: Resumable<A>) => ({ kind, payload: payload.right }))(readKind(task))
+  })
+
+/** A task that exists, and the kind that reads its results. */
+export interface CheckedRef<A> {
+  readonly kind: Resumable<A>
+  readonly ref: TaskRef
+}
+
+/** Checks a kind and a reference, which may come from a file or a queue. */
+export const readRef = <A>(
+  task: Partial<Resumable<A>> | null | undefined,
+  given: unknown
+): E.Either<Problems, CheckedRef<A>> => {
+  const kind = readSafely('the task', () => readKind(task))
+  if (E.isLeft(kind)) return kind
+  return E.map((ref: TaskRef) => ({ kind: kind.right, ref }))(readSafely('ref', () => decodeRef(given)))
+}
+
+const TaskProblems = t.array(t.string)
+
+const JsonObject = refined(
+  'an object that JSON can hold',
+  (value): value is { readonly [name: string]: JsonValue } => isRecord(value) && JSON.stringify(value).startsWith('{')
+)
+
+const readPayload = (payload: unknown): E.Either<Problems, JsonValue> => {
+  const { _tag, left, right } = isRecord(payload) ? payload : {}
+  if (_tag === 'Left' && TaskProblems.is(left)) return E.left(left)
+  if (_tag !== 'Right') return E.left(['the task: expected what recaptchaV2({ … }) or another kind returns'])
+  return JsonObject.is(right) ? E.right(right) : E.left([`the fields: expected ${JsonObject.name}`])
+}
+
+const readKind = <A>(task: Partial<Resumable<A>> | null | undefined): E.Either<Problems, Resumable<A>> => {
+  const { solution, bestWithinMs, validForMs } = task ?? {}
+  if (typeof solution?.validate !== 'function') return E.left(['the task: expected recaptchaV2 or another kind'])
+  return [bestWithinMs, validForMs].every(optional(t.number).is)
+    ? E.right({ solution, bestWithinMs, validForMs })
+    : E.left(['the task: expected numbers as bestWithinMs and validForMs'])
+}
 
 const Instant = refined('a number of milliseconds', (value): value is number => Number.isFinite(value))
 
-// strict: further properties do not get into errors and events.
-const Ref = t.strict({ taskId: NonEmptyString, createdAt: Instant }, 'a reference { taskId, createdAt }')
+const Digits = refined(
+  'the digits of a number',
+  (value): value is string => typeof value === 'string' && /^[1-9]\d*$/.test(value)
+)
 
-/** Checks a reference, which may come from a file or a queue, and the kind that is to read its results. */
-export const readRef = ({ solution }: Partial<Resumable<unknown>>, ref: unknown): E.Either<Problems, TaskRef> =>
-  solution === undefined
-    ? E.left(['the task: expected recaptchaV2 or another kind'])
-    : E.mapLeft(problemsOf)(Ref.validate(ref, [{ key: 'ref', type: Ref, actual: ref }]))
+const Ref = t.type({ taskId: NonEmptyString, createdAt: Instant }, 'a reference { taskId, createdAt }')
+
+const NumericRef = t.type({ taskId: Digits, createdAt: Instant, numeric: t.literal(true) }, Ref.name)
+
+const decodeRef = (given: unknown): E.Either<Problems, TaskRef> => {
+  const { taskId, createdAt, numeric } = isRecord(given) ? given : {}
+  const codec: t.Decoder<unknown, TaskRef> = numeric === true ? NumericRef : Ref
+  // Further properties do not get into errors and events.
+  const ref = isRecord(given) ? { taskId, createdAt, ...(numeric === true && { numeric }) } : given
+  return E.mapLeft(problemsOf)(codec.validate(ref, [{ key: 'ref', type: codec, actual: ref }]))
+}
 
 /** Decodes the `solution` of a reply; the paths of its problems begin with `solution`. */
 export const readSolution = <A>(solution: t.Decoder<unknown, A>, value: unknown): E.Either<Problems, A> =>

@@ -1,8 +1,14 @@
-import { EMPTY, NEVER, asyncScheduler } from 'rxjs'
+import * as fc from 'fast-check'
+import * as E from 'fp-ts/lib/Either.js'
+import { EMPTY, NEVER, asyncScheduler, of, type Observable } from 'rxjs'
 import { buildSolver } from '../../../lib/core/build-solver.js'
-import type { BatchOptions } from '../../../lib/core/model/batch.js'
+import type { BatchOptions, Outcome } from '../../../lib/core/model/batch.js'
 import { InvalidOptions, resolveOptions } from '../../../lib/core/model/options.js'
-import { KEY, taskOf } from '../../support/simulate.js'
+import { explain } from '../../../lib/core/model/explain.js'
+import { recaptchaV2 } from '../../../lib/core/model/recaptcha-v2.js'
+import type { TaskRef, TaskSpec } from '../../../lib/core/model/task.js'
+import type { Solver } from '../../../lib/core/solver.js'
+import { KEY, aTask, scriptedByKey, simulateOver, taskOf } from '../../support/simulate.js'
 
 const solver = () => {
   const ports = { post: () => NEVER, scheduler: asyncScheduler, random: () => 0.5, close: () => Promise.resolve() }
@@ -116,5 +122,154 @@ describe('close', () => {
     const { close } = solver()
     await close()
     expect(refused(() => close({ grace: 5 } as object))).toStrictEqual(['grace: unknown option, did you mean graceMs?'])
+  })
+})
+
+type Task = TaskSpec<unknown>
+
+/** Every call that takes a task or a reference, given a value in its place. */
+const calls: ReadonlyArray<[string, (solver: Solver, value: unknown) => Observable<unknown>]> = [
+  ['solve', ({ solve }, value) => solve(value as Task)],
+  ['solveWithProgress', ({ solveWithProgress }, value) => solveWithProgress(value as Task)],
+  ['createTask', ({ createTask }, value) => createTask(value as Task)],
+  ['resume, as a task', ({ resume }, value) => resume(value as Task, REF)],
+  ['resume, as a reference', ({ resume }, value) => resume(recaptchaV2, value as TaskRef)],
+  ['resumeWithProgress, as a task', ({ resumeWithProgress }, value) => resumeWithProgress(value as Task, REF)],
+  [
+    'resumeWithProgress, as a reference',
+    ({ resumeWithProgress }, value) => resumeWithProgress(aTask, value as TaskRef)
+  ],
+  ['getTaskResult, as a task', ({ getTaskResult }, value) => getTaskResult(value as Task, REF)],
+  ['getTaskResult, as a reference', ({ getTaskResult }, value) => getTaskResult(aTask, value as TaskRef)],
+  ['solveAll, from toTask', ({ solveAll }, value) => solveAll(['a'], () => value as Task)]
+]
+
+const REF: TaskRef = { taskId: 'id-a', createdAt: 0 }
+
+/** What a call emits, with the requests that it sends. */
+const emissionsOf = (call: (solver: Solver) => Observable<unknown>) => {
+  const { calls: requests, results } = simulateOver(scriptedByKey(), ({ solver, record }) => record(call(solver)))
+  return { requests, values: results.map(([, , value]) => value) }
+}
+
+/** The outcome in what a call emits: the value itself, a `Settled`, or an `Outcome` of a batch. */
+const isInvalidTask = (value: unknown): boolean => {
+  const { result = value } = value as { result?: unknown }
+  const { left } = result as E.Left<Parameters<typeof explain>[0]>
+  return left._tag === 'InvalidTask' && left.problems.length > 0 && explain(left).includes('Nothing was sent')
+}
+
+const throwingGetters = {
+  get payload() { return thrower() }, // prettier-ignore
+  get taskId() { return thrower() } // prettier-ignore
+}
+
+const values: ReadonlyArray<[string, unknown]> = [
+  ['undefined', undefined],
+  ['null', null],
+  ['a number', 7],
+  ['a string', 'task-1'],
+  ['a symbol', Symbol('task')],
+  ['an empty object', {}],
+  ['an array', []],
+  ['a function', () => aTask],
+  ['the promise of a task', Promise.resolve(aTask)],
+  ['an object whose getters throw', throwingGetters],
+  ['a Proxy that throws', throwing]
+]
+
+describe.each(calls)('a value given to %s', (_, call) => {
+  it.each(values)('ends as InvalidTask and sends nothing: %s', (_, value) => {
+    const emitted = emissionsOf((solver) => call(solver, value))
+    expect(emitted).toStrictEqual({ requests: [], values: [expect.anything(), 'complete'] })
+    expect(isInvalidTask(emitted.values[0])).toBe(true)
+  })
+
+  it('ends as InvalidTask, whatever it is', () => {
+    const members = { payload: fc.anything(), solution: fc.anything(), taskId: fc.anything(), createdAt: fc.string() }
+    const anything = fc.anything({ withBigInt: true, withDate: true, withMap: true, withNullPrototype: true })
+    fc.assert(
+      fc.property(fc.oneof(anything, fc.record(members, { requiredKeys: [] })), (value) => {
+        const { requests, values } = emissionsOf((solver) => call(solver, value))
+        return requests.length === 0 && isInvalidTask(values[0]) && values[1] === 'complete' && values.length === 2
+      })
+    )
+  })
+})
+
+const JOURNAL_OF_NOTHING = { begin: () => of({ _tag: 'Fresh' as const }), created: () => EMPTY, ended: () => EMPTY }
+
+const containsItself = (): unknown => {
+  const errors: unknown[] = []
+  const error = { errors }
+  errors.push(error, error)
+  return error
+}
+
+describe('a batch', () => {
+  const solved = { _tag: 'Right' }
+  const invalid = (problem: string) => ({ _tag: 'InvalidTask', paid: 'no', problems: [problem] })
+  const resultsOf = (outcomes: ReadonlyArray<unknown>) =>
+    new Map(
+      outcomes
+        .filter((value): value is Outcome<string, unknown> => value !== 'complete')
+        .map(({ item, result }) => [item, E.isLeft(result) ? result.left : { _tag: result._tag }])
+    )
+
+  it.each(values)('solves the other items when toTask returns this for one: %s', (_, value) => {
+    const toTask = (item: string) => (item === 'b' ? (value as Task) : taskOf(item))
+    const { values: emitted } = emissionsOf(({ solveAll }) => solveAll(['a', 'b', 'c'], toTask))
+    expect(emitted).toHaveLength(4)
+    expect(resultsOf(emitted)).toMatchObject(
+      new Map<string, unknown>([
+        ['b', { _tag: 'InvalidTask' }],
+        ['a', solved],
+        ['c', solved]
+      ])
+    )
+  })
+
+  it.each<[string, unknown, string]>([
+    ['undefined', undefined, 'something without a message'],
+    ['a string', 'no more', 'no more'],
+    ['a symbol', Symbol('no more'), 'something without a message'],
+    ['an error with the client key', new Error(`no ${KEY}`), 'no [client key]'],
+    ['an object without a message', {}, 'something without a message'],
+    ['an error whose message throws', { get message() { return thrower() } }, 'something without a message'], // prettier-ignore
+    ['a Proxy that throws', throwing, 'something without a message'],
+    ['an error that contains itself', containsItself(), 'something without a message']
+  ])('solves the other items when toTask or keyOf throws this for one: %s', (_, thrown, text) => {
+    const throwAt = (at: string) => (item: string) => {
+      if (item === at) throw thrown
+      return item
+    }
+    const [noTask, noKey] = [throwAt('b'), throwAt('c')]
+    const { values: emitted } = emissionsOf(({ solveAll }) =>
+      solveAll(['a', 'b', 'c'], (item) => taskOf(noTask(item)), { journal: JOURNAL_OF_NOTHING, keyOf: noKey })
+    )
+    expect(resultsOf(emitted)).toStrictEqual(
+      new Map<string, unknown>([
+        ['b', invalid(`toTask: threw ${text}`)],
+        ['c', invalid(`keyOf: threw ${text}`)],
+        ['a', solved]
+      ])
+    )
+  })
+
+  it.each<[string, unknown]>([
+    ...values.filter(([, key]) => key !== 'task-1'),
+    ['an empty string', ''],
+    ['blanks', '  ']
+  ])('solves the other items when keyOf returns this for one: %s', (_, key) => {
+    const keyOf = (item: string) => (item === 'b' ? (key as string) : item)
+    const { values: emitted } = emissionsOf(({ solveAll }) =>
+      solveAll(['a', 'b'], taskOf, { journal: JOURNAL_OF_NOTHING, keyOf })
+    )
+    expect(resultsOf(emitted)).toStrictEqual(
+      new Map<string, unknown>([
+        ['b', invalid('keyOf: expected a string that is not empty')],
+        ['a', solved]
+      ])
+    )
   })
 })

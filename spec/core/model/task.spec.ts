@@ -1,7 +1,8 @@
 import * as E from 'fp-ts/lib/Either.js'
+import * as fc from 'fast-check'
 import * as t from 'io-ts'
 import type { JsonValue } from '../../../lib/core/model/network.js'
-import { defineTask, readPayload, readRef, readSolution } from '../../../lib/core/model/task.js'
+import { defineTask, readRef, readSolution, readTask, type TaskSpec } from '../../../lib/core/model/task.js'
 import { recaptchaV2 } from '../../../lib/core/model/recaptcha-v2.js'
 
 const fields = { websiteURL: 'https://example.com/login', websiteKey: 'site-key' }
@@ -63,48 +64,182 @@ describe('readSolution', () => {
   })
 })
 
-describe('readPayload', () => {
-  it('returns the payload, or its problems', () => {
-    expect(readPayload({ payload: E.right({ type: 'T' }) })).toStrictEqual(E.right({ type: 'T' }))
-    expect(readPayload({ payload: E.left(['a problem']) })).toStrictEqual(E.left(['a problem']))
+const thrower = (): never => {
+  throw new Error('a-secret-value')
+}
+const throwing = new Proxy({}, { get: thrower, has: thrower, ownKeys: thrower })
+
+describe('readTask', () => {
+  const solution = t.string
+  const taskWith = (members: object) => ({ type: 'T', payload: E.right({ type: 'T' }), solution, ...members })
+  const read = (task: unknown) => readTask(task as TaskSpec<unknown>)
+  const problemsOf = (task: unknown) => E.swap(read(task))
+
+  it('returns the payload, and what reads the results', () => {
+    expect(read(taskWith({ bestWithinMs: 1, validForMs: 2 }))).toStrictEqual(
+      E.right({ payload: { type: 'T' }, kind: { solution, bestWithinMs: 1, validForMs: 2 } })
+    )
   })
 
-  it.each([{}, { payload: undefined }, { payload: { type: 'T' } }, fields])(
-    'refuses %j, which no kind has made',
-    (task) => {
-      expect(readPayload(task as never)).toStrictEqual(
-        E.left(['the task: expected what recaptchaV2({ … }) or another kind returns'])
+  it('returns the problems of its fields', () => {
+    expect(read(taskWith({ payload: E.left(['a problem']) }))).toStrictEqual(E.left(['a problem']))
+  })
+
+  const NO_TASK = 'the task: expected what recaptchaV2({ … }) or another kind returns'
+  const NO_KIND = 'the task: expected recaptchaV2 or another kind'
+  const NO_JSON = 'the fields: expected an object that JSON can hold'
+  const circular: Record<string, unknown> = {}
+  circular.self = circular
+
+  it.each<[string, unknown, string]>([
+    ['undefined', undefined, NO_TASK],
+    ['null', null, NO_TASK],
+    ['a number', 7, NO_TASK],
+    ['a string', 'task', NO_TASK],
+    ['a symbol', Symbol('task'), NO_TASK],
+    ['fields', fields, NO_TASK],
+    ['a kind', recaptchaV2, NO_TASK],
+    ['the promise of a task', Promise.resolve(recaptchaV2(fields)), NO_TASK],
+    ['an undefined payload', taskWith({ payload: undefined }), NO_TASK],
+    ['a payload that is no Either', taskWith({ payload: { type: 'T' } }), NO_TASK],
+    ['a payload with another tag', taskWith({ payload: { _tag: 'Both', right: {} } }), NO_TASK],
+    ['problems that are no texts', taskWith({ payload: E.left('a problem') }), NO_TASK],
+    ['a text as payload', taskWith({ payload: E.right('text') }), NO_JSON],
+    ['an array as payload', taskWith({ payload: E.right([]) }), NO_JSON],
+    ['a date as payload', taskWith({ payload: E.right(new Date(0)) }), NO_JSON],
+    ['a BigInt in the payload', taskWith({ payload: E.right({ id: 7n }) }), NO_JSON],
+    ['a circular payload', taskWith({ payload: E.right(circular) }), NO_JSON],
+    ['a payload without a JSON text', taskWith({ payload: E.right({ toJSON: () => undefined }) }), NO_JSON],
+    ['a payload that throws', taskWith({ payload: E.right(throwing) }), NO_JSON],
+    ['no solution', taskWith({ solution: undefined }), NO_KIND],
+    ['null as solution', taskWith({ solution: null }), NO_KIND],
+    ['a solution that decodes nothing', taskWith({ solution: { token: 'string' } }), NO_KIND],
+    [
+      'a text as bestWithinMs',
+      taskWith({ bestWithinMs: '60' }),
+      'the task: expected numbers as bestWithinMs and validForMs'
+    ],
+    [
+      'a BigInt as validForMs',
+      taskWith({ validForMs: 60n }),
+      'the task: expected numbers as bestWithinMs and validForMs'
+    ],
+    ['a Proxy that throws', throwing, 'the task: threw an error when read'],
+    ['a solution that throws', taskWith({ solution: throwing }), 'the task: threw an error when read']
+  ])('refuses %s', (_, task, problem) => {
+    expect(problemsOf(task)).toStrictEqual(E.right([problem]))
+  })
+
+  it('reads every member once, so that what it returns is what was checked', () => {
+    const reads: string[] = []
+    const counting = new Proxy(taskWith({}), {
+      get: (target, name, receiver) => {
+        reads.push(String(name))
+        return Reflect.get(target, name, receiver) as unknown
+      }
+    })
+    expect(E.isRight(read(counting))).toBe(true)
+    expect(reads).toStrictEqual(['payload', 'solution', 'bestWithinMs', 'validForMs'])
+  })
+
+  it('returns an Either, whatever it is given', () => {
+    fc.assert(
+      fc.property(
+        fc.oneof(fc.anything(), fc.record({ payload: fc.anything(), solution: fc.anything() })),
+        (task) => E.isLeft(read(task)) && E.isLeft(read({ payload: E.right({}), ...Object(task) }))
       )
-    }
-  )
+    )
+  })
 })
 
 describe('readRef', () => {
   const ref = { taskId: 'task-1', createdAt: 1_700_000_000_000 }
+  const refOf = (given: unknown) => E.map(({ ref }: { ref: unknown }) => ref)(readRef(recaptchaV2, given))
 
   it('reads a reference after a round trip through JSON', () => {
-    expect(readRef(recaptchaV2, JSON.parse(JSON.stringify(ref)))).toStrictEqual(E.right(ref))
+    expect(refOf(JSON.parse(JSON.stringify(ref)))).toStrictEqual(E.right(ref))
   })
 
   it('drops other fields, because one of them may be the client key', () => {
-    expect(readRef(recaptchaV2, { ...ref, clientKey: 'a-client-key' })).toStrictEqual(E.right(ref))
+    expect(refOf({ ...ref, clientKey: 'a-client-key' })).toStrictEqual(E.right(ref))
+  })
+
+  it('returns a plain object, which the caller cannot change', () => {
+    const given = { ...ref }
+    const read = refOf(given)
+    given.taskId = 'task-2'
+    expect(read).toStrictEqual(E.right(ref))
   })
 
   it.each([
     ['an empty id', { ...ref, taskId: '' }, 'ref.taskId: expected a string that is not empty'],
     ['a number as the id', { ...ref, taskId: 7 }, 'ref.taskId: expected a string that is not empty'],
     ['a string as the time', { ...ref, createdAt: '2020' }, 'ref.createdAt: expected a number of milliseconds'],
-    ['NaN as the time', { ...ref, createdAt: NaN }, 'ref.createdAt: expected a number of milliseconds']
+    ['NaN as the time', { ...ref, createdAt: NaN }, 'ref.createdAt: expected a number of milliseconds'],
+    ['an id that throws', { ...ref, taskId: throwing }, 'ref.taskId: expected a string that is not empty'],
+    ['a Proxy that throws', throwing, 'ref: threw an error when read'],
+    ['an array', [ref], 'ref: expected a reference { taskId, createdAt }']
   ])('refuses %s', (_, given, problem) => {
-    expect(readRef(recaptchaV2, given)).toStrictEqual(E.left([problem]))
+    expect(refOf(given)).toStrictEqual(E.left([problem]))
   })
 
-  it.each([undefined, null, 'task-1', 7])('refuses %p', (given) => {
-    const read = readRef(recaptchaV2, given)
-    expect(read).toStrictEqual(E.left(['ref: expected a reference { taskId, createdAt }']))
+  it.each([undefined, null, 'task-1', 7, Symbol('task-1'), () => ref])('refuses %p', (given) => {
+    expect(refOf(given)).toStrictEqual(E.left(['ref: expected a reference { taskId, createdAt }']))
   })
 
-  it('refuses a kind without a solution', () => {
-    expect(readRef({}, ref)).toStrictEqual(E.left(['the task: expected recaptchaV2 or another kind']))
+  it.each<[string, unknown, string]>([
+    ['undefined', undefined, 'the task: expected recaptchaV2 or another kind'],
+    ['null', null, 'the task: expected recaptchaV2 or another kind'],
+    ['a kind without a solution', {}, 'the task: expected recaptchaV2 or another kind'],
+    ['a Proxy that throws', throwing, 'the task: threw an error when read']
+  ])('refuses %s as the kind', (_, kind, problem) => {
+    expect(readRef(kind as typeof recaptchaV2, ref)).toStrictEqual(E.left([problem]))
+  })
+
+  it('returns an Either, whatever it is given', () => {
+    fc.assert(
+      fc.property(
+        fc.oneof(fc.anything(), fc.record({ taskId: fc.anything(), createdAt: fc.anything() })),
+        (given) => E.isLeft(refOf(given)) || Number.isFinite((given as typeof ref).createdAt)
+      )
+    )
+  })
+})
+
+describe('the kinds of tasks', () => {
+  const AnyFields = new t.Type<object, JsonValue>(
+    'anything',
+    (_value): _value is object => true,
+    (value) => t.success(value as object),
+    (value) => value as JsonValue
+  )
+  const record = defineTask({ type: 'T', fields: AnyFields, solution: t.string })
+  const anything = fc.anything({ withBigInt: true, withNullPrototype: true, withDate: true, withMap: true })
+
+  it('make a task of any fields, without throwing', () => {
+    fc.assert(
+      fc.property(anything, (given) => {
+        const payloads = [recaptchaV2(given as typeof fields).payload, record(given as object).payload]
+        return payloads.every((payload) => E.isLeft(payload) || payload.right !== null)
+      })
+    )
+  })
+
+  const getterThatThrows = { get websiteURL() { return thrower() } } // prettier-ignore
+  const getterThatThrowsNextTime = () => {
+    const reads = [() => 'https://example.com/', thrower]
+    return { ...fields, get websiteURL() { return reads.shift()!() } } // prettier-ignore
+  }
+
+  it.each([
+    ['a Proxy that throws', throwing],
+    ['a getter that throws', getterThatThrows],
+    ['a getter that throws when it is read again', getterThatThrowsNextTime()]
+  ])('make an invalid task of %s', (_, given) => {
+    expect(recaptchaV2(given as typeof fields).payload).toStrictEqual(E.left(['the fields: its codec threw']))
+  })
+
+  it('make an invalid task of a getter that throws after the codec has accepted it', () => {
+    expect(record(getterThatThrows).payload).toStrictEqual(E.left(['the fields: threw an error when read']))
   })
 })
