@@ -56,11 +56,11 @@ describe('the exports of', () => {
       'rx-captcha',
       main,
       'index.ts',
-      'createSolver recaptchaV2 defineTask advise explain entryAfter orThrow retryLeft toTaskEither InvalidOptions SolveFailure',
+      'createSolver recaptchaV2 defineTask advise explain entryAfter jsonText orThrow retryLeft toTaskEither InvalidOptions SolveFailure',
       `Solver SolverOptions UndiciDispatcher ScopeOptions RetryOptions SolveResult
        Problems RecaptchaV2Fields RecaptchaV2Solution Resumable SolutionOf Solved TaskKind TaskRef TaskSpec TaskState
        BadReply CreateUnknown ReplyProblem Interrupted InvalidTask ErrorKind NotCreated Refused SolveError TaskFailed TimedOut
-       Advice BatchOptions JournalEntry Journal CodeMeaning Orphan Outcome EventMeta SolverEvent SolverEventBody TaskEvent TaskStep CallResult ErrorCause JsonValue CallPath Post NetworkEvent`
+       Advice BatchOptions JournalEntry Journal CodeMeaning Orphan Outcome EventMeta SolverEvent SolverEventBody TaskEvent TaskStep CallResult ErrorCause JsonValue CallPath Post NetworkEvent PartialReply RequestBody`
     ],
     ['rx-captcha/testing', testing, 'testing.ts', 'outcomes replies scriptedPost stubSolver', 'Scripted SeenCall'],
     [

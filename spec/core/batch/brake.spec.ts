@@ -86,7 +86,7 @@ describe('a service whose replies to createTask stay unreadable', () => {
 
     const complete = results.filter(([, , value]) => value === 'complete').map(([, name]) => name)
     expect(complete.slice(-5)).toEqual(expect.arrayContaining(['one', 'two']))
-    expect(results.filter(([, name]) => name === 'five')[0]?.[2]).toMatchObject({ left: { _tag: 'CreateUnknown' } })
+    expect(results.find(([, name]) => name === 'five')?.[2]).toMatchObject({ left: { _tag: 'CreateUnknown' } })
   })
 
   it('stops a later batch after five more probes', () => {
