@@ -142,5 +142,5 @@ export class JournaledSolver {
 const IN_DOUBT: SolveError = {
   _tag: 'CreateUnknown',
   paid: 'unknown',
-  problems: ['the journal: createTask may have been sent for this key, and no reply was recorded']
+  problems: ['the journal holds the intent of an earlier run to send it']
 }

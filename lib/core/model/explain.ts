@@ -1,4 +1,4 @@
-import type { NotCreated, Refused, ReplyProblem, SolveError, TaskFailed, TimedOut } from './error.js'
+import type { CreateUnknown, NotCreated, Refused, ReplyProblem, SolveError, TaskFailed, TimedOut } from './error.js'
 import type { ErrorCause } from './network.js'
 
 /**
@@ -8,7 +8,7 @@ import type { ErrorCause } from './network.js'
  * @since 0.1.0
  */
 export const explain = (error: SolveError): string => {
-  const whatToDo = WHAT_TO_DO[advise(error)]
+  const whatToDo = whatToDoAbout(error)
   switch (error._tag) {
     case 'InvalidTask':
       return `The task is invalid: ${error.problems.join('; ')}. Nothing was sent, nothing was paid. ${whatToDo}`
@@ -18,7 +18,7 @@ export const explain = (error: SolveError): string => {
       return `The service refused the task: ${serviceErrorText(error)}. ${refusedText(error)} ${whatToDo}`
     case 'CreateUnknown':
       return (
-        `createTask was sent, but no readable reply arrived: ${replyProblemText(error)}. ` +
+        `${createUnknownText(error)}. ` +
         `A task may exist and be paid for; its id is unknown. Solving it again may pay twice. ${whatToDo}`
       )
     case 'TaskFailed': {
@@ -116,12 +116,23 @@ const WHAT_TO_DO: Readonly<Record<Advice, string>> = {
   decide: 'Look at the cause before the next try.'
 }
 
+const whatToDoAbout = (error: SolveError): string => {
+  const isClosed = error._tag === 'NotCreated' && error.reason === 'closed'
+  return isClosed ? 'Create a new solver to solve it.' : WHAT_TO_DO[advise(error)]
+}
+
 const counted = (count: number, one: string, many = `${one}s`): string => `${String(count)} ${count === 1 ? one : many}`
 
 const notCreatedText = ({ reason, attempts, cause }: NotCreated): string => {
   const tries = attempts === 0 ? '' : ` after ${counted(attempts, 'try', 'tries')}`
   return `${NOT_CREATED[reason]}${tries}${cause ? `: ${causeText(cause)}` : ''}`
 }
+
+/** Without a status and a cause nothing is known of a reply: an earlier run died. */
+const createUnknownText = (error: CreateUnknown): string =>
+  error.status === undefined && error.cause === undefined
+    ? `createTask may have been sent, and no reply is known: ${replyProblemText(error)}`
+    : `createTask was sent, but no task id could be read from what arrived: ${replyProblemText(error)}`
 
 const refusedText = ({ paid, status }: Refused): string => {
   const price = paid === 'no' ? 'Nothing was paid.' : 'An earlier try, which got an HTTP 503, may be paid for.'
@@ -138,7 +149,8 @@ const timedOutText = ({ ref, afterMs, polls, causes }: TimedOut): string => {
 
 const causeText = ({ name, code, message }: ErrorCause): string => {
   const kind = message.includes(code) ? name : code
-  return message === '' ? kind : `${message} (${kind})`
+  if (message === '') return kind
+  return kind === 'Error' || kind === '' ? message : `${message} (${kind})`
 }
 
 const serviceErrorText = (error: {

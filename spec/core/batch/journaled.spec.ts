@@ -120,7 +120,7 @@ describe('a key in doubt', () => {
     const { calls, results } = run({ entries: { a: { _tag: 'InDoubt' } } })
     expect(calls).toStrictEqual([])
     expect(results[0]?.[2]).toMatchObject({
-      result: { left: { _tag: 'CreateUnknown', paid: 'unknown', problems: [expect.stringMatching(/^the journal: /)] } }
+      result: { left: { _tag: 'CreateUnknown', paid: 'unknown', problems: [expect.stringMatching(/^the journal /)] } }
     })
   })
 })

@@ -52,7 +52,7 @@ const toDo: Readonly<Record<Advice, RegExp>> = {
   'fix-task': /Correct the fields of the task before the next try\.$/,
   'fix-account': /Check the key, the balance and the permissions of the account first\.$/,
   'fix-setup': /Check the base URL, the network and the certificates\.$/,
-  decide: /Look at the cause before the next try\.$/
+  decide: /(Look at the cause before the next try|Create a new solver to solve it)\.$/
 }
 
 const CASES: ReadonlyArray<readonly [name: string, SolveError, Advice, paid: string, parts: ReadonlyArray<string>]> = [
@@ -64,13 +64,7 @@ const CASES: ReadonlyArray<readonly [name: string, SolveError, Advice, paid: str
     NOTHING,
     ['ENOTFOUND', 'name', '4 tries']
   ],
-  [
-    'a failed connection',
-    notCreated('connect', 1, cause),
-    'repeat',
-    NOTHING,
-    ['read ECONNRESET (Error)', 'after 1 try:']
-  ],
+  ['a failed connection', notCreated('connect', 1, cause), 'repeat', NOTHING, ['read ECONNRESET', 'after 1 try:']],
   [
     'a refused certificate',
     notCreated('tls', 1, { ...cause, code: 'CERT_HAS_EXPIRED' }),
@@ -87,7 +81,13 @@ const CASES: ReadonlyArray<readonly [name: string, SolveError, Advice, paid: str
     NOTHING,
     ['The journal', 'ENOSPC']
   ],
-  ['a closed solver', notCreated('closed', 0), 'decide', NOTHING, ['The solver was closed']],
+  [
+    'a closed solver',
+    notCreated('closed', 0),
+    'decide',
+    NOTHING,
+    ['The solver was closed', 'Create a new solver to solve it.']
+  ],
   [
     'a refused account',
     refused({
@@ -168,7 +168,28 @@ const CASES: ReadonlyArray<readonly [name: string, SolveError, Advice, paid: str
     'may be paid for',
     ['HTTP 200']
   ],
-  ['a connection reset', unknown({ cause }), 'decide', PERHAPS, ['createTask was sent', 'read ECONNRESET (Error)']],
+  ['a connection reset', unknown({ cause }), 'decide', PERHAPS, ['createTask was sent', 'read ECONNRESET']],
+  [
+    'unreadable replies',
+    notCreated('unreadable', 0),
+    'decide',
+    NOTHING,
+    ['The replies to createTask could not be read, so the batch was stopped.']
+  ],
+  [
+    'the intent of an earlier run',
+    unknown({ problems: ['the journal holds the intent'] }),
+    'decide',
+    PERHAPS,
+    ['createTask may have been sent, and no reply is known: the journal holds the intent.']
+  ],
+  [
+    'a status that is not known',
+    timedOut([{ taskStatus: 'queued' }]),
+    'resume',
+    PAID,
+    ['the last problem was: the task had the status "queued"']
+  ],
   ['a reply that timed out', unknown({ cause: timeout }), 'decide', PERHAPS, ['timed out', '25000 ms', 'TIMED_OUT']],
   [
     'a reply without a task id',
@@ -248,6 +269,7 @@ describe('advise', () => {
     'deadline',
     'account',
     'closed',
+    'unreadable',
     'journal'
   )
   const errors: fc.Arbitrary<SolveError> = fc.oneof(
@@ -290,7 +312,7 @@ describe('explain', () => {
   })
 
   it('does not repeat a code that is part of the message', () => {
-    expect(explain(unknown({ cause }))).toContain(': read ECONNRESET (Error).')
+    expect(explain(unknown({ cause }))).toContain(': read ECONNRESET.')
     expect(explain(unknown({ cause: { ...cause, message: 'it broke' } }))).toContain(': it broke (ECONNRESET).')
   })
 

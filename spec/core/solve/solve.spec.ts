@@ -422,4 +422,20 @@ describe('a defect', () => {
 
     expect(results).toMatchObject([[0, 'solve', { error: { message: 'broken random' } }]])
   })
+
+  it('is emitted as an error while a reply is read', () => {
+    let draws = 0
+    const { results } = simulate(
+      { create: [refused('ERROR_RATE_LIMIT')] },
+      ({ solver, record }) => record(solver.solve(aTask)),
+      {},
+      () => {
+        draws += 1
+        if (draws === 3) throw new Error('broken random')
+        return 0.5
+      }
+    )
+
+    expect(results).toMatchObject([[1_500, 'solve', { error: { message: 'broken random' } }]])
+  })
 })
