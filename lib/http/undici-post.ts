@@ -61,7 +61,7 @@ type Headers = Readonly<Record<string, string | string[] | undefined>>
 class Exchange implements Dispatcher.DispatchHandler {
   readonly #subscriber: Subscriber<NetworkEvent>
   readonly #maxReplyBytes: number
-  #controller: Dispatcher.DispatchController | undefined
+  #abort: ((reason: Error) => void) | undefined
   #isAborted = false
   #isOver = false // an abort after the end would only cost its error
   #status = 0
@@ -76,20 +76,17 @@ class Exchange implements Dispatcher.DispatchHandler {
 
   // The only reliable sign that the service may see the request: codes such as ECONNRESET occur before and after it.
   onRequestStart(controller: Dispatcher.DispatchController): void {
-    this.#controller = controller
-    if (this.#isAborted) this.abort()
-    else this.#subscriber.next({ _tag: 'Sent', received: () => this.#received() })
+    this.#start((reason) => {
+      controller.abort(reason)
+    })
   }
 
   onResponseStart(_: Dispatcher.DispatchController, status: number, headers: Headers): void {
-    this.#status = status
-    this.#headers = headers
+    this.#startReply(status, headers)
   }
 
   onResponseData(_: Dispatcher.DispatchController, chunk: Buffer): void {
-    this.#bytes += chunk.length
-    this.#chunks.push(chunk)
-    if (this.#bytes > this.#maxReplyBytes) this.#fail(tooLarge(this.#maxReplyBytes))
+    this.#add(chunk)
   }
 
   onResponseEnd(): void {
@@ -107,11 +104,56 @@ class Exchange implements Dispatcher.DispatchHandler {
     this.#fail(error)
   }
 
+  // The callbacks of undici 6, whose dispatchers an application may bring.
+
+  onConnect(abort: (reason: Error) => void): void {
+    this.#start(abort)
+  }
+
+  onHeaders(status: number, rawHeaders: ReadonlyArray<Buffer>): boolean {
+    const headers: Record<string, string> = {}
+    for (let at = 0; at + 1 < rawHeaders.length; at += 2) {
+      headers[String(rawHeaders[at]).toLowerCase()] ??= String(rawHeaders[at + 1])
+    }
+    this.#startReply(status, headers)
+    return true
+  }
+
+  onData(chunk: Buffer): boolean {
+    this.#add(chunk)
+    return true
+  }
+
+  onComplete(): void {
+    this.onResponseEnd()
+  }
+
+  onError(error: unknown): void {
+    this.onResponseError(undefined, error)
+  }
+
   /** Before the request starts undici has nothing to abort, so the request is aborted when it starts. */
   abort(): void {
     if (this.#isOver) return
     this.#isAborted = true
-    this.#controller?.abort(errorOf('AbortError', 'ABORTED', 'the subscriber has unsubscribed'))
+    this.#abort?.(errorOf('AbortError', 'ABORTED', 'the subscriber has unsubscribed'))
+  }
+
+  #start(abort: (reason: Error) => void): void {
+    this.#abort = abort
+    if (this.#isAborted) this.abort()
+    else this.#subscriber.next({ _tag: 'Sent', received: () => this.#received() })
+  }
+
+  #startReply(status: number, headers: Headers): void {
+    this.#status = status
+    this.#headers = headers
+  }
+
+  #add(chunk: Buffer): void {
+    this.#bytes += chunk.length
+    this.#chunks.push(chunk)
+    if (this.#bytes > this.#maxReplyBytes) this.#fail(tooLarge(this.#maxReplyBytes))
   }
 
   #fail(error: unknown): void {

@@ -9,7 +9,7 @@ import { isRecord, optional, refined } from './problems.js'
 export { InvalidOptions, checkOptions } from './check-options.js'
 
 /**
- * A dispatcher of undici 7, by its shape: an `Agent`, a `ProxyAgent`, or one of your own.
+ * A dispatcher of undici 6, 7 or 8, by its shape: an `Agent`, a `ProxyAgent`, or one of your own.
  *
  * @since 0.1.0
  */

@@ -164,7 +164,7 @@ export class RateLimiter {
           if (isWait(retryAfterMs)) return this.#paused(permit, clampWait(retryAfterMs))
           return isNews() ? this.#braked(permit, ++this.#unavailable) : this.#state
         })
-        return this.#state._tag === 'Flowing' ? 0 : Math.max(0, this.#nextPermitAt - this.#elapsed())
+        return this.#state._tag === 'Flowing' ? 0 : Math.max(0, Math.ceil(this.#nextPermitAt - this.#elapsed()))
       },
       unreadable: () => {
         const isProbe = this.#isProbe(permit)
