@@ -200,7 +200,7 @@ describe('a journal that is cut at a random byte', () => {
     'TimedOut',
     'NotCreated',
     'Refused',
-    'Refused{unknown}',
+    'Refused{paid: unknown}',
     'CreateUnknown'
   ]
   const aStep: fc.Arbitrary<Step> = fc.tuple(

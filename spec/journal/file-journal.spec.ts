@@ -94,7 +94,7 @@ describe('a key', () => {
     ['NotCreated', 'Fresh'],
     ['Refused', 'Fresh'],
     ['InvalidTask', 'Fresh'],
-    ['Refused{unknown}', 'InDoubt'],
+    ['Refused{paid: unknown}', 'InDoubt'],
     ['CreateUnknown', 'InDoubt'],
     ['TimedOut', 'InDoubt']
   ]

@@ -30,41 +30,71 @@ export interface Journal {
   readonly begin: (key: string) => Observable<JournalEntry>
   /** Records the task of the key, durable before it emits; also called for ids that arrive late. */
   readonly created: (key: string, ref: TaskRef) => Observable<void>
-  /** Records that the outcome was emitted; {@link entryAfter} gives the entry of the key from then on. */
+  /**
+   * Records that the outcome was delivered; called once `deliver` has completed and the outcome was emitted. {@link entryAfter}
+   * gives the entry of the key from then on, with two exceptions: a `Finished` key stays `Finished`, and a key with a recorded
+   * task stays `Known` with its reference until it is `Finished`.
+   */
   readonly ended: (key: string, tag: string) => Observable<void>
 }
 
 /**
- * The entry of a key after an outcome with this tag, for journals. Two tags name more than the error: after
- * `TaskFailed{account}` the task can be resumed once the account is repaired, and `Refused{unknown}` may have been paid for.
+ * The transition that {@link Journal.ended} records: the entry of a key, by the tag of its outcome. It is all that a journal
+ * needs to know about tags.
+ *
+ * - `Finished`, the key is skipped from now on: `Solved`, `TaskFailed`
+ * - `Known`, the task is resumed by the next run: `TimedOut`, `Interrupted`, `BadReply`, and `TaskFailed{account}`, whose task can
+ *   be polled again once the account is repaired. The reference is the recorded one; without one the key is `InDoubt`
+ * - `Fresh`, the next run creates a task: `InvalidTask`, `NotCreated`, `Refused`. It applies to a key without a recorded task
+ * - `InDoubt`, a task may have been paid for: `CreateUnknown`, `Refused{paid: unknown}` (a refusal, of whatever kind, whose `paid`
+ *   is `unknown`), and every tag that is not listed here
+ *
+ * @example
+ * ```ts
+ * import { entryAfter, type JournalEntry } from 'rx-captcha'
+ *
+ * // `ended` of a journal over a table, which has no row for a fresh key
+ * const rows = new Map<string, JournalEntry>([['order-1', { _tag: 'InDoubt' }]])
+ * const end = (key: string, tag: string) => {
+ *   const entry = entryAfter(tag)
+ *   if (entry === 'Finished') rows.set(key, { _tag: 'Finished' })
+ *   if (entry === 'Fresh' && rows.get(key)?._tag === 'InDoubt') rows.delete(key)
+ * }
+ * end('order-1', 'Refused')
+ * console.log(rows.has('order-1')) // prints false
+ * ```
  *
  * @since 0.1.0
  */
 export const entryAfter = (tag: string): JournalEntry['_tag'] => {
   switch (tag) {
+    case 'Solved':
+    case 'TaskFailed':
+      return 'Finished'
+    case 'TimedOut':
+    case 'Interrupted':
+    case 'BadReply':
+    case TASK_FAILED_BY_ACCOUNT:
+      return 'Known'
     case 'InvalidTask':
     case 'NotCreated':
     case 'Refused':
       return 'Fresh'
-    case 'TimedOut':
-    case 'Interrupted':
-    case 'BadReply':
-    case 'TaskFailed{account}':
-      return 'Known'
-    case 'CreateUnknown':
-    case 'Refused{unknown}':
-      return 'InDoubt'
     default:
-      return 'Finished'
+      return 'InDoubt'
   }
 }
 
-/** The tag under which a journal records an error. */
+/** The tag under which a journal records an error: two name a field as well, because the entry depends on it. */
 export const journalTagOf = (error: {
   readonly _tag: string
   readonly paid: string
   readonly kind?: string
 }): string => {
-  if (error._tag === 'TaskFailed' && error.kind === 'account') return 'TaskFailed{account}'
-  return error._tag === 'Refused' && error.paid === 'unknown' ? 'Refused{unknown}' : error._tag
+  if (error._tag === 'TaskFailed' && error.kind === 'account') return TASK_FAILED_BY_ACCOUNT
+  return error._tag === 'Refused' && error.paid === 'unknown' ? REFUSED_PERHAPS_PAID : error._tag
 }
+
+const TASK_FAILED_BY_ACCOUNT = 'TaskFailed{account}'
+// Not `Refused{unknown}`, which would read as a refusal of the kind `unknown`.
+const REFUSED_PERHAPS_PAID = 'Refused{paid: unknown}'

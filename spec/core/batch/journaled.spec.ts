@@ -98,7 +98,7 @@ describe('a fresh key', () => {
     ['TaskFailed', 'a task that ends with a task error', { poll: [replies.refused('ERROR_CAPTCHA_UNSOLVABLE')] }],
     ['CreateUnknown', 'a lost reply', { create: [{ failed: {} }] }],
     [
-      'Refused{unknown}',
+      'Refused{paid: unknown}',
       'a refusal after an assumed HTTP 503',
       { create: [{ body: '', status: 503 }, replies.refused('ERROR_SITEKEY')] }
     ]
@@ -366,20 +366,25 @@ describe('entryAfter', () => {
     ['InvalidTask', 'Fresh'],
     ['NotCreated', 'Fresh'],
     ['Refused', 'Fresh'],
-    ['Refused{unknown}', 'InDoubt'],
-    ['CreateUnknown', 'InDoubt']
+    ['Refused{paid: unknown}', 'InDoubt'],
+    ['CreateUnknown', 'InDoubt'],
+    ['a tag of a later version', 'InDoubt']
   ])('maps the tag %s to %s', (tag, entry) => {
     expect(entryAfter(tag)).toBe(entry)
   })
 })
 
 describe('journalTagOf', () => {
-  it.each([
-    ['TaskFailed{account}', { _tag: 'TaskFailed', paid: 'yes', kind: 'account' }],
-    ['TaskFailed', { _tag: 'TaskFailed', paid: 'yes', kind: 'task' }],
-    ['Refused', { _tag: 'Refused', paid: 'no', kind: 'account' }],
-    ['Refused{unknown}', { _tag: 'Refused', paid: 'unknown', kind: 'account' }]
-  ])('gives %s for %j', (tag, error) => {
-    expect(journalTagOf(error)).toBe(tag)
+  const KINDS = ['account', 'request', 'unavailable', 'task', 'unknown'] as const
+
+  it.each(KINDS)('tells a refusal of kind %s that was not paid for from one that may have been', (kind) => {
+    const refused = { _tag: 'Refused', kind }
+    expect(journalTagOf({ ...refused, paid: 'no' })).toBe('Refused')
+    expect(journalTagOf({ ...refused, paid: 'unknown' })).toBe('Refused{paid: unknown}')
+  })
+
+  it('names the kind of a failed task only if it is `account`', () => {
+    const tags = KINDS.map((kind) => journalTagOf({ _tag: 'TaskFailed', paid: 'yes', kind }))
+    expect(tags).toStrictEqual(['TaskFailed{account}', 'TaskFailed', 'TaskFailed', 'TaskFailed', 'TaskFailed'])
   })
 })
