@@ -2,7 +2,7 @@ import * as E from 'fp-ts/lib/Either.js'
 import { NEVER, Observable, concat, defer, map, of, tap, timer, type SchedulerAction, type SchedulerLike } from 'rxjs'
 import { buildSolver } from '../../../lib/core/build-solver.js'
 import type { Outcome } from '../../../lib/core/model/batch.js'
-import type { Journal, JournalEntry } from '../../../lib/core/model/journal.js'
+import { entryAfter, type Journal, type JournalEntry } from '../../../lib/core/model/journal.js'
 import type { NetworkEvent, Post } from '../../../lib/core/model/network.js'
 import { resolveOptions } from '../../../lib/core/model/options.js'
 import { recaptchaV2, type RecaptchaV2Solution } from '../../../lib/core/model/recaptcha-v2.js'
@@ -44,17 +44,31 @@ interface Run {
   isDead: boolean
   isOver: boolean
   journalFailed: boolean
+  deliverFailed: boolean
   pulled: number
   emitted: number
 }
 
 const CONCURRENCY = 5
 
+type NextState = (state: KeyState | undefined, change: Change) => KeyState | undefined
+
+/** The rules of a journal that was written from the docstrings of `Journal` and `entryAfter` alone. */
+const nextByContract: NextState = (state, change) => {
+  if (state?._tag === 'Finished') return state
+  if ('taskId' in change) return { _tag: 'Known', ref: change }
+  if ('begun' in change) return state ?? { _tag: 'InDoubt' }
+  const entry = entryAfter(change.ended)
+  if (entry === 'Finished') return { _tag: 'Finished', tag: change.ended }
+  return entry === 'Fresh' && state?._tag === 'InDoubt' ? undefined : state
+}
+
 /** Runs a batch again and again, through crashes, journal failures and shutdowns, until a last run ends undisturbed. */
 export class BatchSimulation {
   readonly breaches: string[] = []
   readonly #draw: Draw
   readonly #clock = new VirtualClock()
+  readonly #nextState: NextState
   readonly #disk = new Map<string, KeyState>()
   readonly #tasks = new Map<string, ServiceTask>()
   readonly #accounts = new Map<string, Account>()
@@ -68,6 +82,7 @@ export class BatchSimulation {
 
   constructor(seed: number) {
     this.#draw = drawsOf(seed)
+    this.#nextState = this.#draw() < 0.5 ? nextState : nextByContract
   }
 
   async simulate(items: number): Promise<ReadonlyArray<string>> {
@@ -90,8 +105,9 @@ export class BatchSimulation {
       const found = afterCrash(state)
       memory.set(key, found)
       this.#disk.set(key, found) // opening a journal rewrites it
-      // The last run died between `begin` and `created`, so createTask may have been sent.
-      if (state._tag === 'Begun') this.#accountOf(key).isAmbiguous = true
+      // If the last run died between `begin` and `created`, createTask may have been sent.
+      if (found._tag === 'InDoubt') this.#accountOf(key).isAmbiguous = true
+      if (found._tag === 'Finished' && !this.#saved.has(key)) this.#breach(`${key} is finished, and was not saved`)
       if (found._tag === 'Known') this.#recorded.set(key, found.ref.taskId)
     }
     const finished = new Set([...memory].filter(([, { _tag }]) => _tag === 'Finished').map(([key]) => key))
@@ -125,7 +141,7 @@ export class BatchSimulation {
       .subscribe({
         next: () => (run.emitted += 1),
         error: () => {
-          if (!run.journalFailed) this.#breach('a batch errored, although its journal had not failed')
+          if (!run.journalFailed && !run.deliverFailed) this.#breach('a batch errored without a reason')
           close()
         },
         complete: close
@@ -142,7 +158,8 @@ export class BatchSimulation {
 
   #startRun(isLast: boolean): Run {
     const counts = { pulled: 0, emitted: 0 }
-    const run: Run = { scheduler: this.#clock, isLast, isDead: false, isOver: false, journalFailed: false, ...counts }
+    const faults = { isDead: false, isOver: false, journalFailed: false, deliverFailed: false }
+    const run: Run = { scheduler: this.#clock, isLast, ...faults, ...counts }
     const scheduler: SchedulerLike = {
       now: () => this.#clock.now(),
       schedule: <T>(work: (this: SchedulerAction<T>, state?: T) => void, delayMs?: number, state?: T) =>
@@ -173,7 +190,7 @@ export class BatchSimulation {
     }
   }
 
-  /** Saves an outcome after some time. A crash may come before or after the save. */
+  /** Saves an outcome after some time. It may fail or hang, and a crash may come before, during or after the save. */
   #save(run: Run, finished: ReadonlySet<string>, outcome: BatchOutcome): Observable<never> {
     const { item: key, result } = outcome
     // After a failure of the journal the library cannot know what earlier runs did.
@@ -181,11 +198,28 @@ export class BatchSimulation {
     if (finished.has(key) && !isUninformed) this.#breach(`${key} is finished, and has another outcome`)
     if (!isUninformed) this.#checkOutcome(key, result)
     this.#mayCrash(run)
+    const weights = [
+      [0.01, 'fails'],
+      [0.01, 'hangs'],
+      [0.01, 'crashes after the save']
+    ] as const
+    const fate = run.isLast
+      ? 'completes'
+      : pick<(typeof weights)[number][1] | 'completes'>(this.#draw, weights, 'completes')
+    // Nothing but a crash ends a batch whose `deliver` hangs.
+    if (fate === 'hangs') this.#clock.schedule(() => (run.isDead = true), between(this.#draw, 0, 30_000))
     return new Observable((subscriber) =>
       this.#schedule(run, between(this.#draw, 0, 50), () => {
+        if (fate === 'hangs') return
+        if (fate === 'fails') {
+          run.deliverFailed = true
+          subscriber.error(new Error('the database is gone'))
+          return
+        }
         this.#saved.add(key)
         if (!isUninformed) this.#outcomes.set(key, result)
-        subscriber.complete()
+        if (fate === 'completes') subscriber.complete()
+        else run.isDead = true
       })
     )
   }
@@ -207,7 +241,7 @@ export class BatchSimulation {
       return state ? { _tag: state._tag === 'Begun' ? 'InDoubt' : 'Finished' } : { _tag: 'Fresh' }
     }
     const set = (states: Map<string, KeyState>, key: string, change: Change): void => {
-      const next = nextState(states.get(key), change)
+      const next = this.#nextState(states.get(key), change)
       if (next) states.set(key, next)
       else states.delete(key)
     }
