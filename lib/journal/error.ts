@@ -52,6 +52,8 @@ const ADVICE: ReadonlyMap<string, string> = new Map([
   ['EACCES', NOT_PERMITTED],
   ['EPERM', NOT_PERMITTED],
   ['EROFS', 'The file system is read-only: use another path.'],
+  ['EBUSY', 'It is mounted by itself, for example into a container: mount its folder instead, or use another path.'],
+  ['ELOOP', 'Its links lead in a circle: correct them, or use another path.'],
   ['ENOENT', 'Its folder does not exist: create it, or use another path.'],
   ['ENOTDIR', 'A part of the path is not a folder: use another path.'],
   ['EMFILE', 'Too many files are open: raise that limit, then start again.'],

@@ -5,6 +5,7 @@ import * as t from 'io-ts'
 import { entryAfter } from '../core/model/journal.js'
 import type { TaskRef } from '../core/model/task.js'
 import { JournalError, NOT_OPENED } from './error.js'
+import type { Owner } from './owner.js'
 
 /** What the journal knows of a key; a fresh key has no state. `Begun` becomes `InDoubt` if this process dies. */
 export type KeyState = { readonly _tag: 'Begun' } | RecoveredState
@@ -64,19 +65,21 @@ const finishedWith = (tag: string): RecoveredState => {
 
 export const lineOf = (at: string, key: string, change: Change): string => `${JSON.stringify({ at, key, ...change })}\n`
 
-/** The process that has the journal open. Process ids can be compared if `place` is the same. */
-export interface Owner {
-  readonly pid: number
-  readonly place: string
+/** The first line of a journal: which process opened it last, and when. */
+export interface Header extends Owner {
+  readonly openedAt: string
 }
 
-export const headerOf = (openedAt: string, owner: Owner): string =>
-  `${JSON.stringify({ journal: 'rx-captcha', version: VERSION, openedAt, ...owner })}\n`
+export const headerOf = (header: Header): string =>
+  `${JSON.stringify({ journal: 'rx-captcha', version: VERSION, ...header })}\n`
 
 const VERSION = 1
 const BEGINNING = '{"journal":"rx-captcha",'
 
-const Header = t.type({ version: t.literal(VERSION), pid: t.number, place: t.string })
+const Header: t.Decoder<unknown, Header> = t.intersection([
+  t.type({ version: t.literal(VERSION), openedAt: t.string, pid: t.number, place: t.string }),
+  t.partial({ processStart: t.string })
+])
 
 const Line = t.intersection([
   t.type({ at: t.string, key: t.string }),
@@ -87,7 +90,7 @@ const Line = t.intersection([
   ])
 ])
 
-const read = <A>(codec: t.Type<A>, line: string): A | undefined => {
+const read = <A>(codec: t.Decoder<unknown, A>, line: string): A | undefined => {
   try {
     const decoded = codec.decode(JSON.parse(line))
     return E.isRight(decoded) ? decoded.right : undefined
@@ -101,7 +104,7 @@ export class JournalReader {
   /** The state of each key, and when it got there. */
   readonly entries = new Map<string, { readonly state: KeyState; readonly at: string }>()
   readonly #path: string
-  #owner: Owner | undefined
+  #header: Header | undefined
   #rest = ''
   #lineNumber = 0
   #tornLine = 0
@@ -110,9 +113,9 @@ export class JournalReader {
     this.#path = path
   }
 
-  /** The process that opened the journal last; known after the first line. */
-  get owner(): Owner | undefined {
-    return this.#owner
+  /** Known once the first line was read. */
+  get header(): Header | undefined {
+    return this.#header
   }
 
   push(chunk: string): void {
@@ -127,7 +130,7 @@ export class JournalReader {
   /** Call after the last chunk. A torn last line is skipped, because its write was never confirmed. */
   end(): void {
     if (this.#rest !== '') this.#readLine(this.#rest)
-    if (!this.#owner) throw this.#foreign()
+    if (!this.#header) throw this.#foreign()
   }
 
   #readLine(line: string): void {
@@ -138,8 +141,8 @@ export class JournalReader {
 
   #readHeader(line: string): void {
     if (!line.startsWith(BEGINNING)) throw this.#foreign()
-    this.#owner = read(Header, line)
-    if (!this.#owner) {
+    this.#header = read(Header, line)
+    if (!this.#header) {
       const happened = 'has a first line that this version of rx-captcha cannot read'
       throw this.#unchanged(happened, 'Use the version of rx-captcha that wrote it, or another path.')
     }

@@ -5,7 +5,7 @@ import { AppendLog, type Done } from './append-log.js'
 import { wrapErrors } from './error.js'
 import { lineOf, nextState, type Change, type KeyState } from './format.js'
 import { acquireLock, withOpeningLock } from './lock.js'
-import { modeOf, openCompacted, ownerOf, resolvePath } from './open.js'
+import { modeOf, openCompacted, readHeader, resolvePath } from './open.js'
 
 export { JournalError } from './error.js'
 
@@ -27,16 +27,18 @@ export interface FileJournal extends Journal {
  * createTask is sent, and before a task is polled. A journal whose process died continues where it was: finished keys are
  * skipped, paid tasks are resumed, and a key whose createTask may have been sent is in doubt.
  *
- * One process at a time has the journal open, also across machines that share the disk. After a `kill -9`, the journal can be
- * opened again at once on the same machine, and within 10 s elsewhere (in another container, for example). Opening
- * replaces the file by one with a single line per key; after that, it is read only by the next start.
+ * A journal has one owner at a time: another process, another thread of this process, a second copy of this module and a second
+ * `fileJournal` are refused, also across machines that share the disk, and by whatever path they name the file. After a
+ * `kill -9`, the journal can be opened again at once on the same machine, and within 10 s elsewhere (in another container, for
+ * example). If a thread is terminated while its process goes on, its journal can be opened again after 15 s. Opening replaces the
+ * file by one with a single line per key; after that, it is read only by the next start.
  *
  * A key that was begun and has not ended is never fresh, not even in the same process: for a second item with this key, `begin`
  * emits `Known`, or `InDoubt` while there is no task id. Keys are written to the file as they are, so they must not hold secrets.
  *
  * @param path - of the file. Its folder must exist; `.lock`, `.opening.lock` and `.tmp` files appear next to the journal at times
  * @returns the journal; rejects with a {@link JournalError} if the file cannot be read, written or locked, if it is damaged or
- *  not a journal (it is not changed then), or if another process has it open. After a failed write, that call and all later
+ *  not a journal (it is not changed then), or if it is open elsewhere. After a failed write, that call and all later
  *  calls error with a {@link JournalError}
  *
  * @example
@@ -77,7 +79,7 @@ export const fileJournal = async (path: string): Promise<FileJournal> => {
     return [resolved, await modeOf(resolved)] as const
   })
   return withOpeningLock(file, async () => {
-    const lock = await acquireLock(file, () => wrapErrors(file, 'cannot be read', () => ownerOf(file)))
+    const lock = await acquireLock(file, () => wrapErrors(file, 'cannot be read', () => readHeader(file)))
     try {
       const { states, handle } = await openCompacted(file, mode)
       const log = new AppendLog(file, handle, lock.isOurs)

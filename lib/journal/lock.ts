@@ -1,11 +1,11 @@
-import { readlinkSync } from 'node:fs'
-import { utimes } from 'node:fs/promises'
-import { hostname } from 'node:os'
+import { rmdir, stat } from 'node:fs/promises'
+import { performance } from 'node:perf_hooks'
 import { setTimeout } from 'node:timers/promises'
 import { lock, type LockOptions } from 'proper-lockfile'
 import { causeOf } from '../core/model/network.js'
 import { JournalError, NOT_OPENED, journalErrorOf } from './error.js'
-import type { Owner } from './format.js'
+import type { Header } from './format.js'
+import { ownerStatus } from './owner.js'
 
 /** A lock that this process has until it closes the journal. */
 export interface Lock {
@@ -17,7 +17,7 @@ export interface Lock {
 /** Opens under a second, short lock, so that only one process takes over from a dead one. */
 export const withOpeningLock = async <A>(path: string, open: () => Promise<A>): Promise<A> => {
   const options: LockOptions = { stale: OPENING_STALE_MS, update: 1_000, onCompromised: () => undefined }
-  const release = await lockWithin(MAX_OPENING_MS, `${path}.opening`, options).catch((error: unknown) => {
+  const release = await lockOpening(path, options).catch((error: unknown) => {
     if (!isLocked(error)) throw journalErrorOf(path, 'cannot be locked', NOT_OPENED, error)
     const advice = `${NOT_OPENED} Start again in a few seconds, or use another path.`
     throw new JournalError(path, 'is being opened by another process', advice)
@@ -33,48 +33,65 @@ export const withOpeningLock = async <A>(path: string, open: () => Promise<A>): 
  * Locks the journal. The lock of a process that died on this machine is taken over at once; if that cannot be known (another
  * machine or container), the lock is taken over once it has not been renewed for 10 s.
  */
-export const acquireLock = async (path: string, findOwner: () => Promise<Owner | undefined>): Promise<Lock> => {
-  let owner: Owner | undefined
+export const acquireLock = async (path: string, readHeader: () => Promise<Header | undefined>): Promise<Lock> => {
   try {
-    return await acquire(path, 0).catch(async (error: unknown) => {
+    return await acquire(path).catch(async (error: unknown) => {
       if (!isLocked(error)) throw error
-      owner = await findOwner()
-      const status = ownerStatus(path, owner)
-      if (status === 'alive') throw error
-      if (status === 'dead') await utimes(`${path}.lock`, 0, 0)
-      return acquire(path, status === 'dead' ? 0 : STALE_MS + 1_000)
+      const header = await readHeader()
+      if (!(await isAbandoned(`${path}.lock`, header))) throw heldBy(path, header)
+      await rmdir(`${path}.lock`).catch(unlessMissing)
+      return acquire(path)
     })
   } catch (error) {
-    if (error instanceof JournalError) throw error
-    throw isLocked(error) ? inUse(path, owner) : journalErrorOf(path, 'cannot be locked', NOT_OPENED, error)
+    throw error instanceof JournalError ? error : journalErrorOf(path, 'cannot be locked', NOT_OPENED, error)
   }
 }
 
-/** This process, as the first line of a journal names it. */
-export const currentOwner = (): Owner => ({ pid: process.pid, place: `${hostname()} ${pidNamespace()}` })
-
+const RENEW_MS = 2_000
 // A process renews its lock five times in that time; one that does not is dead, or hangs.
-const STALE_MS = 10_000
+const STALE_MS = 5 * RENEW_MS
 // Opening is short; a process that dies meanwhile delays the next one by that time.
 const OPENING_STALE_MS = 4_000
 const MAX_OPENING_MS = 15_000
 const RETRY_MS = 100
 
-/** The journals that this process has open. */
-const openHere = new Set<string>()
+/** Whether nobody has the lock any more. */
+const isAbandoned = async (lockPath: string, header: Header | undefined): Promise<boolean> => {
+  const status = ownerStatus(header)
+  if (status === 'dead') return true
+  const first = await stat(lockPath).catch(unlessMissing)
+  // A file is no lock of ours, and removing it fails with the reason.
+  if (!first?.isDirectory()) return true
+  const ageMs = Date.now() - first.mtimeMs
+  // The owner may also be a thread of a living process that was terminated: then nobody renews the lock.
+  if (status === 'alive' && Math.abs(ageMs) < STALE_MS) return false
+  // The clock may have been set, or differ from that of the other machine, so two renewals are waited for in any case.
+  const knownMs = Math.min(Math.max(ageMs, 0), STALE_MS - 2 * RENEW_MS)
+  const until = performance.now() + STALE_MS - knownMs
+  while (performance.now() < until) {
+    await setTimeout(RETRY_MS)
+    const now = await stat(lockPath).catch(unlessMissing)
+    if (!now) return true
+    if (now.mtimeMs !== first.mtimeMs) return false
+  }
+  return true
+}
 
-const acquire = async (path: string, withinMs: number): Promise<Lock> => {
+const unlessMissing = (error: unknown): undefined => {
+  if (causeOf(error).code !== 'ENOENT') throw error
+}
+
+const acquire = async (path: string): Promise<Lock> => {
   let ours = true
   const onCompromised = () => void (ours = false)
-  const unlock = await lockWithin(withinMs, path, { stale: STALE_MS, update: 2_000, onCompromised })
-  openHere.add(path)
-  process.on('SIGXFSZ', ignoreSignal)
+  // Never stale for proper-lockfile, which knows the time of the last renewal only, and not whether the owner is alive.
+  const unlock = await lock(path, { realpath: false, stale: Infinity, update: RENEW_MS, onCompromised })
+  holdSignal()
   let isHeld = true
   const release = async () => {
     if (!isHeld) return
     isHeld = false
-    openHere.delete(path)
-    process.off('SIGXFSZ', ignoreSignal)
+    releaseSignal()
     // Unlocking fails if the lock is gone, and then there is nothing to do.
     await unlock().catch(() => undefined)
   }
@@ -82,14 +99,23 @@ const acquire = async (path: string, withinMs: number): Promise<Lock> => {
 }
 
 // Node turns a write beyond the size limit of the process into an error. proper-lockfile listens to the signal to clean up,
-// and then ends the process, unless there is another listener.
+// and then ends the process, unless there is another listener: one for all journals, because Node warns of more than ten.
+let journalsOpen = 0
 const ignoreSignal = (): void => undefined
+const holdSignal = (): void => {
+  journalsOpen += 1
+  if (journalsOpen === 1) process.on('SIGXFSZ', ignoreSignal)
+}
+const releaseSignal = (): void => {
+  journalsOpen -= 1
+  if (journalsOpen === 0) process.off('SIGXFSZ', ignoreSignal)
+}
 
-/** Retries as long as the file is locked. The retries of proper-lockfile would repeat after any other error, too. */
-const lockWithin = async (ms: number, path: string, options: LockOptions): Promise<() => Promise<void>> => {
-  for (let remainingMs = ms; ; remainingMs -= RETRY_MS) {
+/** Retries as long as another process opens the journal. The retries of proper-lockfile would repeat after any other error, too. */
+const lockOpening = async (path: string, options: LockOptions): Promise<() => Promise<void>> => {
+  for (let remainingMs = MAX_OPENING_MS; ; remainingMs -= RETRY_MS) {
     try {
-      return await lock(path, { ...options, realpath: false })
+      return await lock(`${path}.opening`, { ...options, realpath: false })
     } catch (error) {
       if (!isLocked(error) || remainingMs < RETRY_MS) throw error
       await setTimeout(RETRY_MS)
@@ -99,36 +125,16 @@ const lockWithin = async (ms: number, path: string, options: LockOptions): Promi
 
 const isLocked = (error: unknown): boolean => causeOf(error).code === 'ELOCKED'
 
-const ownerStatus = (path: string, owner: Owner | undefined): 'alive' | 'dead' | 'unknown' => {
-  const { pid, place } = currentOwner()
-  if (openHere.has(path)) return 'alive'
-  if (owner?.place !== place) return 'unknown'
-  // This process does not have the journal open, so if the id is ours, its owner died and the id was given out again.
-  return owner.pid !== pid && isAlive(owner.pid) ? 'alive' : 'dead'
+const heldBy = (path: string, header: Header | undefined): JournalError => {
+  if (!header) return new JournalError(path, 'is held by another process', `${TWICE} ${WAIT}`)
+  const happened = `is held by process ${header.pid} since ${header.openedAt}`
+  return header.pid === process.pid && ownerStatus(header) === 'alive'
+    ? new JournalError(path, `${happened}, which is this process`, `${TWICE} ${CLOSE}`)
+    : new JournalError(path, `${happened} on ${header.place.replace(/ .*/, '')}`, `${TWICE} ${WAIT}`)
 }
 
-const isAlive = (pid: number): boolean => {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch (error) {
-    return causeOf(error).code !== 'ESRCH'
-  }
-}
-
-/** Process ids mean the same only within one namespace; two containers may share a host name. */
-const pidNamespace = (): string => {
-  try {
-    return readlinkSync('/proc/self/ns/pid')
-  } catch {
-    return process.platform
-  }
-}
-
-const inUse = (path: string, owner: Owner | undefined): JournalError => {
-  const who = owner ? `process ${owner.pid} on ${owner.place.replace(/ .*/, '')}` : 'another process'
-  const advice =
-    'Two processes with one journal would pay twice, so nothing was paid. Wait until that process ends, or use another path. ' +
-    'If there is no such process, start again in 10 s.'
-  return new JournalError(path, `is in use by ${who}`, advice)
-}
+const TWICE = 'Two owners of one journal would pay twice, so nothing was paid.'
+const WAIT = 'Wait until that process ends, or use another path. If there is no such process, start again in 10 s.'
+const CLOSE =
+  'Another thread of it, another copy of rx-captcha in it, or an earlier fileJournal has it open: use that one, or close it first. ' +
+  'If that thread was terminated, start again in 10 s.'

@@ -1,5 +1,5 @@
-import { open, realpath, rename, rm, stat, type FileHandle } from 'node:fs/promises'
-import { dirname, resolve } from 'node:path'
+import { open, readlink, realpath, rename, rm, stat, type FileHandle } from 'node:fs/promises'
+import { basename, dirname, join, resolve } from 'node:path'
 import { causeOf } from '../core/model/network.js'
 import { JournalError, NOT_OPENED, wrapErrors } from './error.js'
 import {
@@ -9,13 +9,23 @@ import {
   headerOf,
   lineOf,
   readJournal,
-  type KeyState,
-  type Owner
+  type Header,
+  type KeyState
 } from './format.js'
-import { currentOwner } from './lock.js'
+import { currentOwner } from './owner.js'
 
-/** The absolute path of the journal. A link is followed, because opening puts a new file in the place of the old one. */
-export const resolvePath = async (path: string): Promise<string> => ifExists(realpath(path), resolve(path))
+/**
+ * The absolute path of the journal. Links are followed, also to a file that does not exist yet, because opening puts a new file in
+ * the place of the old one, and because the name of the lock is made from it.
+ */
+export const resolvePath = async (path: string): Promise<string> => {
+  const found = await ifExists(realpath(path), undefined)
+  if (found !== undefined) return found
+  const absolute = resolve(path)
+  const target = await readlink(absolute).catch(() => undefined)
+  if (target !== undefined) return resolvePath(resolve(dirname(absolute), target))
+  return join(await ifExists(realpath(dirname(absolute)), dirname(absolute)), basename(absolute))
+}
 
 /** The mode that the file has, or will have. Only regular files are opened, because reading another kind may never end. */
 export const modeOf = async (path: string): Promise<number> => {
@@ -23,14 +33,20 @@ export const modeOf = async (path: string): Promise<number> => {
   if (found && !found.isFile()) {
     throw new JournalError(path, 'is not a regular file', `${NOT_OPENED} Use another path.`)
   }
+  if (found && found.nlink > 1) {
+    const advice =
+      'Opening would separate them, and a key could be paid for once under each name, so nothing was paid. Remove the other names, ' +
+      'or make them symbolic links.'
+    throw new JournalError(path, `is one file with ${found.nlink} names (hard links)`, advice)
+  }
   return found ? found.mode & 0o777 : OWNER_ONLY
 }
 
 // Keys may name customers.
 const OWNER_ONLY = 0o600
 
-/** The process that opened the journal last. */
-export const ownerOf = async (path: string): Promise<Owner | undefined> => {
+/** The first line of the journal, if there is one. */
+export const readHeader = async (path: string): Promise<Header | undefined> => {
   const handle = await ifExists(open(path, 'r'), undefined)
   if (!handle) return undefined
   const reader = new JournalReader(path)
@@ -38,7 +54,7 @@ export const ownerOf = async (path: string): Promise<Owner | undefined> => {
     .read(Buffer.alloc(MAX_HEADER_BYTES), 0, MAX_HEADER_BYTES, 0)
     .finally(() => handle.close())
   reader.push(buffer.toString('utf8', 0, bytesRead))
-  return reader.owner
+  return reader.header
 }
 
 const MAX_HEADER_BYTES = 4_096
@@ -80,7 +96,7 @@ const replace = async (path: string, reader: JournalReader, mode: number): Promi
 
 const writeCompacted = async (handle: FileHandle, { entries }: JournalReader): Promise<OpenedJournal['states']> => {
   const states = new Map<string, KeyState>()
-  let lines = [headerOf(new Date().toISOString(), currentOwner())]
+  let lines = [headerOf({ openedAt: new Date().toISOString(), ...currentOwner() })]
   for (const [key, { state, at }] of entries) {
     const recovered = afterCrash(state)
     states.set(key, recovered)

@@ -450,7 +450,7 @@ describe('a batch with --out and without --journal', () => {
     const { code, err } = await batch(emulator, [file('.ndjson', ndjson(task(1))), '--out', out])
     await journal.close()
     expect([code, emulator.counters().requests.createTask]).toStrictEqual([2, 0])
-    expect(err).toMatch(/^error: The journal .* is in use by/)
+    expect(err).toMatch(/^error: The journal .* is held by/)
   })
 
   it('keeps no journal with --emulator, whose tasks end with the command', async () => {

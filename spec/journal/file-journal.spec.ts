@@ -13,6 +13,7 @@ import { dirname } from 'node:path'
 import { lastValueFrom, type Observable } from 'rxjs'
 import { JournalError } from 'rx-captcha/journal'
 import { AppendLog } from '../../lib/journal/append-log.js'
+import { currentOwner } from '../../lib/journal/owner.js'
 import { journals, stateOf } from '../support/journals.js'
 import { until } from '../support/raw-http.js'
 
@@ -169,7 +170,7 @@ describe('the file of a journal', () => {
     await done(journal.ended('k', 'TimedOut'))
     await done(journal.ended('k', 'Solved'))
     expect(changesIn(at())).toStrictEqual([
-      { journal: 'rx-captcha', version: 1, pid: process.pid, place: expect.any(String) as string },
+      { journal: 'rx-captcha', version: 1, ...currentOwner() },
       { key: 'k', begun: true },
       { key: 'k', ...ref },
       { key: 'k', ended: 'TimedOut' },

@@ -1,66 +1,137 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { Worker } from 'node:worker_threads'
 import { fileJournal } from 'rx-captcha/journal'
+import { headerOf } from '../../lib/journal/format.js'
 import { built } from '../support/built.js'
 import { journalProcesses } from '../support/journals.js'
+import { until } from '../support/raw-http.js'
 
-// These locks stay alive, so each opening waits until it gives up, 11 to 15 s later. All wait at the same time.
+// Each of these openings waits for seconds, until it sees the lock renewed or gives up. All wait at the same time.
 const library = built()
 const startProcess = journalProcesses(library, afterAll)
 const folder = mkdtempSync(join(tmpdir(), 'rx-captcha-'))
-let holder: ChildProcess | undefined
+const children: ChildProcess[] = []
 afterAll(() => {
-  holder?.kill('SIGKILL')
+  for (const child of children) child.kill('SIGKILL')
   rmSync(folder, { recursive: true })
 })
 
-const elsewhere = join(folder, 'elsewhere.journal')
-const removed = join(folder, 'removed.journal')
-const opening = join(folder, 'opening.journal')
+const at = (name: string) => join(folder, name)
+const HOUR_MS = 3_600_000
 
-const messages = new Map<string, string>()
-let pid: number | undefined
-
-const open = async (path: string) => {
-  const journal = await fileJournal(path).catch((error: unknown) => error)
-  messages.set(path, journal instanceof Error ? journal.message : 'opened')
+/** A process that has the journal open; its clock is off by so much. */
+const hold = async (name: string, clockMs = 0) => {
+  const setup = `const now = Date.now; Date.now = () => now() + ${clockMs}`
+  const holder = startProcess(at(name), `print('opened'); setInterval(() => {}, 1_000)`, { setup })
+  await holder.printed(1)
+  // The first renewal brings the clock of the process into the lock.
+  await until(() => Math.abs(Date.now() + clockMs - statSync(at(`${name}.lock`)).mtimeMs) < HOUR_MS / 2)
+  return holder
 }
 
-beforeAll(async () => {
-  const [onElsewhere, onRemoved] = [elsewhere, removed].map((path) =>
-    startProcess(path, `print('opened'); setInterval(() => {}, 1_000)`)
-  )
-  await Promise.all([onElsewhere!.printed(1), onRemoved!.printed(1)])
-  pid = onElsewhere!.child.pid
-  writeFileSync(elsewhere, readFileSync(elsewhere, 'utf8').replace(/"place":"[^"]*"/, '"place":"far-away pid:[1]"'))
-  rmSync(removed)
+const moveElsewhere = (name: string) => {
+  writeFileSync(at(name), readFileSync(at(name), 'utf8').replace(/"place":"[^"]*"/, '"place":"far-away pid:[1]"'))
+}
 
-  const hold = `require('proper-lockfile')
+/** The lock of a process on another machine, which was renewed so long ago by the clock of this one. */
+const leaveElsewhere = (name: string, ageMs: number) => {
+  writeFileSync(at(name), headerOf({ openedAt: '2026-01-01T00:00:00.000Z', pid: 1, place: 'far-away pid:[1]' }))
+  mkdirSync(at(`${name}.lock`))
+  const renewedAt = (Date.now() - ageMs) / 1_000
+  utimesSync(at(`${name}.lock`), renewedAt, renewedAt)
+}
+
+/** The lock of a thread of this process that was terminated 10 s ago. */
+const terminateThread = async (name: string) => {
+  const script = `const { parentPort, workerData: [library, path] } = require('worker_threads')
+    require(library).fileJournal(path).then(() => parentPort.postMessage('opened'))
+    setInterval(() => {}, 1_000)`
+  const worker = new Worker(script, { eval: true, workerData: [join(library(), 'dist/journal/index.js'), at(name)] })
+  await once(worker, 'message')
+  await worker.terminate()
+  const renewedAt = Date.now() / 1_000 - 10
+  utimesSync(at(`${name}.lock`), renewedAt, renewedAt)
+}
+
+const holdOpening = async (name: string) => {
+  const script = `require('proper-lockfile')
     .lock(process.argv[1] + '.opening', { realpath: false, stale: 4_000, update: 1_000 })
     .then(() => console.log('locked'))
     setInterval(() => {}, 1_000)`
-  const started = spawn(process.execPath, ['-e', hold, opening], { cwd: library() })
-  holder = started
-  await once(started.stdout, 'data')
+  const child = spawn(process.execPath, ['-e', script, at(name)], { cwd: library() })
+  children.push(child)
+  await once(child.stdout, 'data')
+}
 
-  await Promise.all([elsewhere, removed, opening].map(open))
+const messages = new Map<string, string>()
+const durations = new Map<string, number>()
+let pid: number | undefined
+
+const open = async (name: string) => {
+  const before = performance.now()
+  const journal = await fileJournal(at(name)).catch((error: unknown) => error)
+  durations.set(name, performance.now() - before)
+  messages.set(name, journal instanceof Error ? journal.message : 'opened')
+  if (!(journal instanceof Error)) await (journal as Awaited<ReturnType<typeof fileJournal>>).close()
+}
+
+beforeAll(async () => {
+  const [elsewhere] = await Promise.all([
+    hold('elsewhere'),
+    hold('elsewhere, behind', -HOUR_MS),
+    hold('elsewhere, ahead', HOUR_MS),
+    hold('behind', -HOUR_MS),
+    hold('removed'),
+    holdOpening('opening'),
+    terminateThread('thread')
+  ])
+  pid = elsewhere.child.pid
+  for (const name of ['elsewhere', 'elsewhere, behind', 'elsewhere, ahead']) moveElsewhere(name)
+  rmSync(at('removed'))
+  leaveElsewhere('left', 9_800)
+  leaveElsewhere('left, ahead', -HOUR_MS)
+  leaveElsewhere('left, behind', HOUR_MS)
+  const held = ['elsewhere', 'elsewhere, behind', 'elsewhere, ahead', 'behind', 'removed', 'opening']
+  await Promise.all([...held, 'left', 'left, ahead', 'left, behind', 'thread'].map(open))
 }, 60_000)
 
 describe('a lock that another process renews', () => {
-  it('is not taken over if that process runs on another machine', () => {
-    expect(messages.get(elsewhere)).toContain(`is in use by process ${pid} on far-away. Two processes with one journal`)
+  it('is not taken over if that process runs on another machine, which is known at the next renewal', () => {
+    expect(messages.get('elsewhere')).toMatch(
+      new RegExp(`is held by process ${pid} since .* on far-away\\. Two owners`)
+    )
+    expect(durations.get('elsewhere')).toBeLessThan(6_000)
   })
 
+  it.each(['elsewhere, behind', 'elsewhere, ahead', 'behind'])(
+    'is not taken over if the clocks differ by an hour: %s',
+    (name) => {
+      expect(messages.get(name)).toContain('is held by process')
+    }
+  )
+
   it('is not taken over if the file of the journal was removed', () => {
-    expect(messages.get(removed)).toContain('is in use by another process. Two processes with one journal')
+    expect(messages.get('removed')).toContain('is held by another process. Two owners of one journal would pay twice')
   })
 
   it('is not taken over if that process takes long to open the journal', () => {
-    expect(messages.get(opening)).toContain(
+    expect(messages.get('opening')).toContain(
       'is being opened by another process. Nothing was paid. Start again in a few seconds, or use another path.'
     )
+  })
+})
+
+describe('a lock that nobody renews', () => {
+  it.each(['left', 'left, ahead', 'left, behind'])('of another machine is taken over within 10 s: %s', (name) => {
+    expect(messages.get(name)).toBe('opened')
+    expect(durations.get(name)).toBeLessThan(12_000)
+  })
+
+  it('of a terminated thread is taken over', () => {
+    expect(messages.get('thread')).toBe('opened')
   })
 })

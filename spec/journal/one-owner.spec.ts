@@ -1,0 +1,259 @@
+import { spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  linkSync,
+  lstatSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  symlinkSync,
+  writeFileSync
+} from 'node:fs'
+import { dirname, join, relative } from 'node:path'
+import { fileJournal, type FileJournal } from 'rx-captcha/journal'
+import { headerOf } from '../../lib/journal/format.js'
+import { currentOwner, ownerStatus } from '../../lib/journal/owner.js'
+import { built } from '../support/built.js'
+import { journalProcesses, journals, stateOf } from '../support/journals.js'
+import { until } from '../support/raw-http.js'
+
+const { at, start } = journals()
+const library = built()
+const anotherInstallation = built()
+const startProcess = journalProcesses(library)
+
+const onLinux = process.platform === 'linux' ? it : it.skip
+const onCaseInsensitive = existsSync(__filename.toUpperCase()) ? it : it.skip
+
+/** Runs a program that opens the journal, and returns what it printed. */
+const linesOf = async (script: string, path = at()): Promise<ReadonlyArray<string>> => {
+  const { ended, lines } = startProcess(path, script)
+  await ended
+  return lines()
+}
+
+const HELD_BY_THIS = /is held by process \d+ since \d{4}-.*, which is this process\. .* so nothing was paid/
+
+describe('a journal that a process has open', () => {
+  it('is refused to another process, which names the holder, since when, and what to do', async () => {
+    await start()
+    const [message] = await linesOf(`print('opened')`)
+    expect(message).toMatch(
+      new RegExp(`is held by process ${process.pid} since \\d{4}-\\d\\d-.*Z on .*would pay twice, so nothing was paid`)
+    )
+    expect(message).toContain('Wait until that process ends, or use another path')
+  })
+
+  it('is refused to another thread of the process, and stays usable', async () => {
+    const lines = await linesOf(`
+      const { Worker } = require('worker_threads')
+      const open = "require('./dist/journal/index.js').fileJournal(require('worker_threads').workerData)"
+      const script = open + ".then(() => console.log('opened'), (error) => console.log(error.message))"
+      const worker = new Worker(script, { eval: true, workerData: process.argv[1] })
+      worker.once('exit', async () => {
+        print((await done(journal.begin('k')))._tag)
+        await journal.close()
+      })`)
+    expect(lines[0]).toMatch(HELD_BY_THIS)
+    expect(lines.slice(1)).toStrictEqual(['Fresh'])
+  })
+
+  it('is refused to the main thread while a worker has it, and can be opened once the worker has exited', async () => {
+    const lines = await linesOf(
+      `
+      await journal.close()
+      const { Worker } = require('worker_threads')
+      const open = "require('./dist/journal/index.js').fileJournal(workerData)"
+      const script = "const { parentPort, workerData } = require('worker_threads'); " + open +
+        ".then(() => { parentPort.postMessage('opened'); parentPort.once('message', () => process.exit()) })"
+      const worker = new Worker(script, { eval: true, workerData: process.argv[1] })
+      const again = () => fileJournal(process.argv[1]).then(() => print('opened'), (error) => print(error.message))
+      worker.once('message', async () => {
+        await again()
+        worker.postMessage('exit')
+      })
+      worker.once('exit', again)`
+    )
+    expect(lines[0]).toMatch(HELD_BY_THIS)
+    expect(lines.slice(1)).toStrictEqual(['opened'])
+  })
+
+  it('is refused to a copy of the module that was loaded again', async () => {
+    const lines = await linesOf(`
+      for (const name of Object.keys(require.cache)) delete require.cache[name]
+      const copy = require('./dist/journal/index.js')
+      await copy.fileJournal(process.argv[1]).then(() => print('opened'), (error) => print(error.message))
+      print(String(copy.fileJournal === fileJournal), (await done(journal.begin('k')))._tag)
+      await journal.close()
+      await copy.fileJournal(process.argv[1]).then(() => print('opened'), (error) => print(error.message))`)
+    expect(lines[0]).toMatch(HELD_BY_THIS)
+    expect(lines.slice(1)).toStrictEqual(['false', 'opened'])
+  })
+
+  it('is refused to another installation of the package', async () => {
+    const copy = JSON.stringify(join(anotherInstallation(), 'dist/journal/index.js'))
+    const [message] = await linesOf(
+      `require(${copy}).fileJournal(process.argv[1]).then(() => print('opened'), (error) => print(error.message))`
+    )
+    expect(message).toMatch(HELD_BY_THIS)
+  })
+
+  it('is refused to a copy in another module registry of jest', async () => {
+    await start()
+    await jest.isolateModulesAsync(async () => {
+      const copy = jest.requireActual<typeof import('rx-captcha/journal')>('rx-captcha/journal')
+      expect(copy.fileJournal).not.toBe(fileJournal)
+      await expect(copy.fileJournal(at())).rejects.toThrow(HELD_BY_THIS)
+    })
+  })
+})
+
+describe('a journal that is open', () => {
+  const aliases: ReadonlyArray<readonly [string, () => string]> = [
+    ['a relative path', () => relative(library(), at())],
+    ['a path with dots', () => `${dirname(at())}/x/.././batch.journal`],
+    ['a link', () => (symlinkSync(at(), at('link')), at('link'))],
+    ['a relative link to a link', () => (symlinkSync(at(), at('a')), symlinkSync('a', at('b')), at('b'))],
+    ['a link to its folder', () => (symlinkSync(dirname(at()), at('folder')), at('folder/batch.journal'))]
+  ]
+  it.each(aliases)('is refused by %s', async (_, alias) => {
+    mkdirSync(at('x'))
+    await start()
+    expect((await linesOf(`print('opened')`, alias()))[0]).toContain(`is held by process ${process.pid} since`)
+  })
+
+  it('is refused by its path if it was created through a link to no file, and the link is kept', async () => {
+    symlinkSync('batch.journal', at('link'))
+    await start(at('link'))
+    expect(lstatSync(at('link')).isSymbolicLink()).toBe(true)
+    await expect(start()).rejects.toThrow(`The journal ${at()} is held by process ${process.pid} since`)
+  })
+
+  it('is refused by a hard link, with what to do', async () => {
+    await start()
+    linkSync(at(), at('hard'))
+    await expect(start(at('hard'))).rejects.toThrow(
+      /is one file with 2 names \(hard links\)\. .* so nothing was paid. Remove the other names, or make them symbolic links/
+    )
+  })
+
+  onCaseInsensitive('is refused by its name in capitals', async () => {
+    await start()
+    await expect(start(at('BATCH.JOURNAL'))).rejects.toThrow(`is held by process ${process.pid} since`)
+  })
+})
+
+describe('a file with two names', () => {
+  it('is not changed, whichever name is opened', async () => {
+    await (await start()).close()
+    linkSync(at(), at('hard'))
+    const text = readFileSync(at(), 'utf8')
+    for (const path of [at(), at('hard')]) await expect(start(path)).rejects.toThrow(/\(hard links\)/)
+    expect([readFileSync(at(), 'utf8'), readFileSync(at('hard'), 'utf8')]).toStrictEqual([text, text])
+    expect(readdirSync(dirname(at())).sort()).toStrictEqual(['batch.journal', 'hard'])
+  })
+})
+
+describe('links that lead in a circle', () => {
+  it('are refused with what to do', async () => {
+    symlinkSync(at('b'), at('a'))
+    symlinkSync(at('a'), at('b'))
+    await expect(start(at('a'))).rejects.toThrow(/cannot be opened \(ELOOP\).*Its links lead in a circle/)
+  })
+})
+
+describe('the leftover lock of an owner', () => {
+  const children: ChildProcess[] = []
+  afterEach(() => children.splice(0).forEach((child) => child.kill('SIGKILL')))
+
+  const run = (command: string, ...argv: ReadonlyArray<string>): ChildProcess => {
+    const child = spawn(command, argv)
+    children.push(child)
+    return child
+  }
+
+  const statOf = (pid: number): string => readFileSync(`/proc/${pid}/stat`, 'utf8')
+  const startOf = (pid: number): string =>
+    statOf(pid)
+      .replace(/^.*\) /s, '')
+      .split(' ')[19]!
+
+  const leaveLock = (owner: { readonly pid: number; readonly processStart?: string }): void => {
+    writeFileSync(at(), headerOf({ openedAt: '2026-01-01T00:00:00.000Z', place: currentOwner().place, ...owner }))
+    mkdirSync(at('batch.journal.lock'))
+  }
+
+  /** Opens the journal, and fails if that waits for renewals of the lock. */
+  const openAtOnce = async (): Promise<FileJournal> => {
+    const before = performance.now()
+    const journal = await start()
+    expect(performance.now() - before).toBeLessThan(3_000)
+    return journal
+  }
+
+  onLinux('is taken over at once if another process got its process id', async () => {
+    const { pid = 0 } = run('sleep', '60')
+    leaveLock({ pid, processStart: String(Number(startOf(pid)) - 1) })
+    expect(await stateOf(await openAtOnce(), 'k')).toBe('Fresh')
+  })
+
+  onLinux('is taken over at once if this process got its process id', async () => {
+    leaveLock({ pid: process.pid, processStart: '1' })
+    expect(await stateOf(await openAtOnce(), 'k')).toBe('Fresh')
+  })
+
+  onLinux(
+    'is taken over at once if its process was killed, and its parent has not asked for the exit code',
+    async () => {
+      // `exec` makes `sleep` the parent, which asks for nothing.
+      const parent = run('bash', '-c', 'sleep 60 & echo $!; exec sleep 60')
+      const [output] = (await once(parent.stdout!, 'data')) as [Buffer]
+      const pid = Number(output.toString())
+      leaveLock({ pid, processStart: startOf(pid) })
+      await until(() => statOf(parent.pid!).includes('(sleep)'))
+      process.kill(pid, 'SIGKILL')
+      await until(() => statOf(pid).includes(') Z '))
+      expect(await stateOf(await openAtOnce(), 'k')).toBe('Fresh')
+    }
+  )
+
+  onLinux('is not taken over while its process runs, whatever the name of the program', async () => {
+    copyFileSync('/bin/sleep', at('odd) Z 1 (name'))
+    chmodSync(at('odd) Z 1 (name'), 0o755)
+    const { pid = 0 } = run(at('odd) Z 1 (name'), '60')
+    await until(() => statOf(pid).includes('odd'))
+    const processStart = startOf(pid)
+    leaveLock({ pid, processStart })
+    await expect(start()).rejects.toThrow(`is held by process ${pid} since 2026-01-01T00:00:00.000Z`)
+  })
+
+  it('is not taken over while its process runs, if it is unknown when that started', async () => {
+    leaveLock({ pid: process.ppid })
+    await expect(start()).rejects.toThrow(`is held by process ${process.ppid} since`)
+  })
+
+  it('is taken over at once after a kill -9, ten times in a row', async () => {
+    for (let round = 0; round < 10; round += 1) {
+      const { kill, printed, lines } = startProcess(at(), `print('opened'); setInterval(() => {}, 1_000)`)
+      await printed(1)
+      await kill()
+      expect(lines()).toStrictEqual(['opened'])
+      expect(existsSync(at('batch.journal.lock'))).toBe(true)
+    }
+    await openAtOnce()
+  })
+})
+
+describe('ownerStatus', () => {
+  it.each([
+    ['alive', 'this process', currentOwner()],
+    ['dead', 'a process that does not exist', { ...currentOwner(), pid: 2 ** 30 }],
+    ['unknown', 'a process on another machine', { ...currentOwner(), place: 'another machine' }],
+    ['unknown', 'no owner', undefined]
+  ])('is %s for %s', (status, _, owner) => {
+    expect(ownerStatus(owner)).toBe(status)
+  })
+})
