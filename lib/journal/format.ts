@@ -3,6 +3,7 @@ import { StringDecoder } from 'node:string_decoder'
 import * as E from 'fp-ts/lib/Either.js'
 import * as t from 'io-ts'
 import { entryAfter } from '../core/model/journal.js'
+import { refined } from '../core/model/problems.js'
 import type { TaskRef } from '../core/model/task.js'
 import { JournalError, NOT_OPENED } from './error.js'
 import type { Owner } from './owner.js'
@@ -17,18 +18,19 @@ export type RecoveredState =
   | { readonly _tag: 'Finished'; readonly tag: string }
 
 /** One line of the journal: what happened to a key. */
-export type Change =
-  | { readonly begun: true; readonly inDoubt?: true }
-  | { readonly taskId: string; readonly createdAt: number }
-  | { readonly ended: string }
+export type Change = { readonly begun: true; readonly inDoubt?: true } | TaskRef | { readonly ended: string }
 
 /** The state of a key after a change. A finished key stays finished, and a task is not forgotten before that. */
 export const nextState = (state: KeyState | undefined, change: Change): KeyState | undefined => {
   if (state?._tag === 'Finished') return state
   if ('ended' in change) return afterEnd(state, change.ended)
-  if ('taskId' in change) return { _tag: 'Known', ref: { taskId: change.taskId, createdAt: change.createdAt } }
+  if ('taskId' in change) return { _tag: 'Known', ref: refOf(change) }
   return state ?? (change.inDoubt ? IN_DOUBT : BEGUN)
 }
+
+/** The reference without further properties. `numeric` comes first, so that a torn line with a whole id has it, too. */
+export const refOf = ({ taskId, createdAt, numeric }: TaskRef): TaskRef =>
+  numeric ? { numeric, taskId, createdAt } : { taskId, createdAt }
 
 const afterEnd = (state: KeyState | undefined, tag: string): KeyState | undefined => {
   const entry = entryAfter(tag)
@@ -81,14 +83,28 @@ const Header: t.Decoder<unknown, Header> = t.intersection([
   t.partial({ processStart: t.string })
 ])
 
+// JSON would make null of any other number.
+const Instant = refined('a finite number', (value): value is number => Number.isFinite(value))
+
 const Line = t.intersection([
   t.type({ at: t.string, key: t.string }),
   t.union([
     t.intersection([t.type({ begun: t.literal(true) }), t.partial({ inDoubt: t.literal(true) })]),
-    t.type({ taskId: t.string, createdAt: t.number }),
+    t.intersection([t.type({ taskId: t.string, createdAt: Instant }), t.partial({ numeric: t.literal(true) })]),
     t.type({ ended: t.string })
   ])
 ])
+
+const UP_TO_TASK_ID =
+  /^\{"at":"[^"]*","key":"(?:[^"\\]|\\.)*",(?:"numeric":true,)?"taskId":"(?:[^"\\]|\\.)*"(?:,"createdAt":[^,}]+(?=\}))?/
+
+const TornLine = t.intersection([
+  t.type({ at: t.string, key: t.string, taskId: t.string }),
+  t.partial({ numeric: t.literal(true), createdAt: Instant })
+])
+
+/** Whether the line of this change could be read again. Callers without types may give anything. */
+export const isReadable = (key: string, change: Change): boolean => Line.is({ at: '', key, ...change })
 
 const read = <A>(codec: t.Decoder<unknown, A>, line: string): A | undefined => {
   try {
@@ -107,7 +123,7 @@ export class JournalReader {
   #header: Header | undefined
   #rest = ''
   #lineNumber = 0
-  #tornLine = 0
+  #torn: { readonly number: number; readonly text: string } | undefined
 
   constructor(path: string) {
     this.#path = path
@@ -127,10 +143,11 @@ export class JournalReader {
     if (this.#lineNumber === 0 && !BEGINNING.startsWith(this.#rest.slice(0, BEGINNING.length))) throw this.#foreign()
   }
 
-  /** Call after the last chunk. A torn last line is skipped, because its write was never confirmed. */
+  /** Call after the last chunk. A torn last line was never confirmed; only a task id is read from it, if that is whole. */
   end(): void {
     if (this.#rest !== '') this.#readLine(this.#rest)
     if (!this.#header) throw this.#foreign()
+    if (this.#torn) this.#readTorn(this.#torn.text)
   }
 
   #readLine(line: string): void {
@@ -149,13 +166,22 @@ export class JournalReader {
   }
 
   #readChange(line: string): void {
-    if (this.#tornLine > 0) throw this.#damaged()
+    if (this.#torn) throw this.#damaged(this.#torn.number)
     const change = read(Line, line)
-    if (!change) {
-      this.#tornLine = this.#lineNumber
-      return
-    }
-    const { at, key } = change
+    if (change) this.#apply(change.key, change.at, change)
+    else this.#torn = { number: this.#lineNumber, text: line }
+  }
+
+  #readTorn(text: string): void {
+    const torn = read(TornLine, `${UP_TO_TASK_ID.exec(text)?.[0]}}`)
+    if (!torn) return
+    const { at, key, createdAt, ...id } = torn
+    // If it is cut, the task must not look younger than it is: it was created after its key had been begun.
+    const beganAt = Date.parse(this.entries.get(key)?.at ?? at)
+    this.#apply(key, at, { ...id, createdAt: createdAt ?? beganAt })
+  }
+
+  #apply(key: string, at: string, change: Change): void {
     const before = this.entries.get(key)?.state
     const state = nextState(before, change)
     if (state === before) return
@@ -163,9 +189,9 @@ export class JournalReader {
     else this.entries.delete(key)
   }
 
-  #damaged(): JournalError {
+  #damaged(lineNumber: number): JournalError {
     return this.#unchanged(
-      `is damaged: line ${this.#tornLine} cannot be read`,
+      `is damaged: line ${lineNumber} cannot be read`,
       'Correct or remove that line, then start again; a key that has no line is created, and paid for, again.'
     )
   }

@@ -2,8 +2,8 @@ import { Observable } from 'rxjs'
 import type { Journal, JournalEntry } from '../core/model/journal.js'
 import type { TaskRef } from '../core/model/task.js'
 import { AppendLog, type Done } from './append-log.js'
-import { wrapErrors } from './error.js'
-import { lineOf, nextState, type Change, type KeyState } from './format.js'
+import { JournalError, NOT_WRITTEN, wrapErrors } from './error.js'
+import { isReadable, lineOf, nextState, refOf, type Change, type KeyState } from './format.js'
 import { acquireLock, withOpeningLock } from './lock.js'
 import { modeOf, openCompacted, readHeader, resolvePath } from './open.js'
 
@@ -83,7 +83,7 @@ export const fileJournal = async (path: string): Promise<FileJournal> => {
     try {
       const { states, handle } = await openCompacted(file, mode)
       const log = new AppendLog(file, handle, lock.isOurs)
-      const { find, begin, created, ended } = new JournalIndex(states, log)
+      const { find, begin, created, ended } = new JournalIndex(states, log, file)
       const close = () => log.close().finally(lock.release)
       return { find, begin, created, ended, close }
     } catch (error) {
@@ -97,8 +97,10 @@ export const fileJournal = async (path: string): Promise<FileJournal> => {
 class JournalIndex {
   readonly #states: Map<string, KeyState>
   readonly #log: AppendLog
+  readonly #path: string
 
-  constructor(states: Map<string, KeyState>, log: AppendLog) {
+  constructor(states: Map<string, KeyState>, log: AppendLog, path: string) {
+    this.#path = path
     this.#states = states
     this.#log = log
   }
@@ -117,9 +119,9 @@ class JournalIndex {
       return entry
     })
 
-  readonly created = (key: string, { taskId, createdAt }: TaskRef): Observable<void> =>
+  readonly created = (key: string, ref: TaskRef): Observable<void> =>
     durable((done) => {
-      this.#change(key, { taskId, createdAt }, done)
+      this.#change(key, refOf(ref), done)
     })
 
   readonly ended = (key: string, tag: string): Observable<void> =>
@@ -128,6 +130,7 @@ class JournalIndex {
     })
 
   #change(key: string, change: Change, done: Done): void {
+    if (!isReadable(key, change)) throw unreadable(this.#path)
     const before = this.#states.get(key)
     const state = nextState(before, change)
     if (state) this.#states.set(key, state)
@@ -150,6 +153,13 @@ const durable = <A>(act: (done: Done) => A): Observable<A> =>
       }
     })
   })
+
+const unreadable = (path: string): JournalError =>
+  new JournalError(
+    path,
+    'got a value that it could not read again',
+    `${NOT_WRITTEN} Keys, task ids and tags are strings, and createdAt is a finite number.`
+  )
 
 const entryOf = (state: KeyState | undefined): JournalEntry => {
   switch (state?._tag) {

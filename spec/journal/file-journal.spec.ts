@@ -11,8 +11,10 @@ import {
 import { open, readFile, rename, writeFile, type FileHandle } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { lastValueFrom, type Observable } from 'rxjs'
-import { JournalError } from 'rx-captcha/journal'
+import type { TaskRef } from 'rx-captcha'
+import { JournalError, type FileJournal } from 'rx-captcha/journal'
 import { AppendLog } from '../../lib/journal/append-log.js'
+import { lineOf, refOf } from '../../lib/journal/format.js'
 import { currentOwner } from '../../lib/journal/owner.js'
 import { journals, stateOf } from '../support/journals.js'
 import { until } from '../support/raw-http.js'
@@ -162,6 +164,25 @@ describe('the functions of a journal', () => {
   })
 })
 
+describe('a value that no type allows', () => {
+  const values: ReadonlyArray<readonly [string, (journal: FileJournal) => Observable<unknown>]> = [
+    ['a key that is a number', (journal) => journal.begin(7 as never)],
+    ['no key', (journal) => journal.ended(undefined as never, 'Solved')],
+    ['no tag', (journal) => journal.ended('k', undefined as never)],
+    ['a task id that is a number', (journal) => journal.created('k', { taskId: 7 as never, createdAt: 0 })],
+    ['an infinite createdAt', (journal) => journal.created('k', { taskId: 'id', createdAt: Infinity })],
+    ['a createdAt that is not a number', (journal) => journal.created('k', { taskId: 'id', createdAt: NaN })]
+  ]
+  it.each(values)('is an error, and the file can be read again: %s', async (_, act) => {
+    const journal = await start()
+    await expect(done(act(journal))).rejects.toThrow(
+      /got a value that it could not read again. No further task is created/
+    )
+    await done(journal.begin('k'))
+    expect(await stateOf(await startAfterCrash(), 'k')).toBe('InDoubt')
+  })
+})
+
 describe('the file of a journal', () => {
   it('has one JSON document per line, also for an end that changes nothing', async () => {
     const journal = await start()
@@ -198,10 +219,26 @@ describe('the file of a journal', () => {
     expect(linesIn(at()).find(({ key }) => key === 'solved')?.at).toBe(before.get('solved'))
   })
 
-  it('holds no field of a reference but its two', async () => {
+  it('holds no field of a reference but its own', async () => {
     const journal = await start()
     await done(journal.created('k', { ...ref, ...{ clientKey: 'a-secret', inDoubt: true } }))
     expect(changesIn(at()).at(-1)).toStrictEqual({ key: 'k', ...ref })
+  })
+
+  const references: ReadonlyArray<readonly [string, TaskRef]> = [
+    ['an id that came as a number', { ...ref, taskId: '90071992547409931', numeric: true }],
+    ['an id that came as a string of digits', { ...ref, taskId: '90071992547409931' }],
+    ['an id that came as a fraction', { ...ref, taskId: '1.10', numeric: true }],
+    ['a clock that runs a century ahead', { ...ref, createdAt: 4_900_000_000_000.5 }],
+    ['a clock that stands before 1970', { ...ref, createdAt: -1 }]
+  ]
+  it.each(references)('keeps a reference as it is through two starts: %s', async (_, given) => {
+    const journal = await start()
+    await done(journal.begin('k'))
+    await done(journal.created('k', given))
+    const next = await startAfterCrash()
+    expect(await done(next.find('k'))).toStrictEqual({ _tag: 'Known', ref: given })
+    expect(await done((await startAfterCrash(at('copy-1'))).find('k'))).toStrictEqual({ _tag: 'Known', ref: given })
   })
 
   it('is created for its owner only, and keeps its mode after that', async () => {
@@ -245,6 +282,63 @@ describe('opening', () => {
     expect(await stateOf(await startAfterCrash(), 'b')).toBe('Finished')
   })
 
+  const NULS = '\0'.repeat(5_000)
+  const header = '{"journal":"rx-captcha","version":1,"openedAt":"2026-01-01T00:00:00.000Z","pid":1,"place":"here"}\n'
+  const line = (key: string) => `{"at":"2026-01-01T00:00:00.000Z","key":"${key}","begun":true}\n`
+
+  // What a power cut leaves: the file has grown, and a part of what was written last has not reached the disk.
+  const remains: ReadonlyArray<readonly [string, string]> = [
+    ['null characters', NULS],
+    ['null characters and a newline', `${NULS}\n`],
+    ['more null characters than a chunk has', NULS.repeat(50)],
+    ['half a line and null characters', `{"at":"2026-01-01T00:0${NULS}`],
+    ['null characters and half a line', `${NULS}egun":true}\n`],
+    ['a line without its middle', `{"at":"2026-01-01T00:0${NULS}n":true}\n`],
+    ['half a character', '{"at":"2026-01-01T00:00:00.000Z","key":"\u00fc']
+  ]
+  it.each(remains)('skips what a power cut left at the end: %s', async (_, rest) => {
+    const bytes = Buffer.from(header + line('a') + line('b') + rest)
+    await writeFile(at(), rest.endsWith('\u00fc') ? bytes.subarray(0, -1) : bytes)
+    const journal = await start()
+    expect([await stateOf(journal, 'a'), await stateOf(journal, 'b')]).toStrictEqual(['InDoubt', 'InDoubt'])
+    await done(journal.ended('c', 'Solved'))
+    const next = await startAfterCrash()
+    expect([await stateOf(next, 'b'), await stateOf(next, 'c')]).toStrictEqual(['InDoubt', 'Finished'])
+    expect(readFileSync(at(), 'utf8')).not.toContain('\0')
+  })
+
+  it.each(['', NULS])(
+    'reads the task id of a torn last line once it is whole, wherever the line is cut %#',
+    async (rest) => {
+      const given: TaskRef = { taskId: 'a "quoted" id, \\ and \u00fc', createdAt: 1_767_225_600_123, numeric: true }
+      const whole = lineOf('2026-01-01T00:00:09.000Z', 'a', refOf(given)).slice(0, -1)
+      const idEnds = whole.indexOf('\u00fc"') + 2
+      for (let cut = 1; cut < whole.length; cut += 1) {
+        await writeFile(at(), header + line('a') + whole.slice(0, cut) + rest)
+        const journal = await start()
+        const createdAt = Date.parse('2026-01-01T00:00:00.000Z') // when the key was begun
+        const expected = cut < idEnds ? { _tag: 'InDoubt' } : { _tag: 'Known', ref: { ...given, createdAt } }
+        expect([cut, await done(journal.find('a'))]).toStrictEqual([cut, expected])
+        await journal.close()
+      }
+    }
+  )
+
+  it('reads a torn last line that lacks its newline only, and one of a key that was not begun', async () => {
+    const [at1, at2] = ['2026-01-01T00:00:01.000Z', '2026-01-01T00:00:02.000Z']
+    await writeFile(at(), header + line('a') + lineOf(at1, 'a', ref).replace('\n', '\0'))
+    expect(await done((await start()).find('a'))).toStrictEqual({ _tag: 'Known', ref })
+    await writeFile(at('late'), `${header}{"at":"${at2}","key":"z","taskId":"id"`)
+    const late = { taskId: 'id', createdAt: Date.parse(at2) }
+    expect(await done((await start(at('late'))).find('z'))).toStrictEqual({ _tag: 'Known', ref: late })
+  })
+
+  it('does not forget a finished key because of a torn last line', async () => {
+    const torn = '{"at":"2026-01-01T00:00:02.000Z","key":"a","taskId":"id"'
+    await writeFile(at(), header + lineOf('2026-01-01T00:00:01.000Z', 'a', { ended: 'Solved' }) + torn)
+    expect(await stateOf(await start(), 'a')).toBe('Finished')
+  })
+
   it('reads a last line without a newline', async () => {
     await fileWith('a', 'b')
     truncateSync(at(), statSync(at()).size - 1)
@@ -276,9 +370,6 @@ describe('opening', () => {
     expect(readFileSync(at(), 'utf8')).toBe(text)
     expect(readdirSync(dirname(at()))).toStrictEqual(['batch.journal'])
   }
-
-  const header = '{"journal":"rx-captcha","version":1,"openedAt":"2026-01-01T00:00:00.000Z","pid":1,"place":"here"}\n'
-  const line = (key: string) => `{"at":"2026-01-01T00:00:00.000Z","key":"${key}","begun":true}\n`
 
   const damages: ReadonlyArray<readonly [string, string]> = [
     ['is cut', '{"at":"2026-01\n'],
