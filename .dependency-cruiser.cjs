@@ -38,7 +38,11 @@ module.exports = {
       'the network is a port; only this folder builds a solver'
     ),
     mayImport('journal', [...PUBLIC_CORE, outsideLib], 'the file journal is a port'),
-    mayImport('emulator', [outsideLib], 'the emulator shares no line with the client that it tests'),
+    mayImport(
+      'emulator',
+      ['^lib/core/model/(check-options|problems)\\.ts$', outsideLib],
+      'the emulator shares no line with the client that it tests, except for the check of options'
+    ),
     mayImport(
       'cli',
       [...PUBLIC_CORE, '^lib/(http|emulator|journal)/', outsideLib],

@@ -1,4 +1,5 @@
 import { firstValueFrom } from 'rxjs'
+import { InvalidOptions } from '../core/model/options.js'
 import type { Counters } from '../emulator/index.js'
 import { WrongUsage, printLine, signalStream, write, type CliContext } from './shared/context.js'
 import { EXIT } from './shared/exit-code.js'
@@ -20,7 +21,8 @@ export const emulate = async (context: CliContext, { fault, ...options }: Emulat
   try {
     const { EMULATOR_KEY, startEmulator } = await context.loadEmulator()
     const emulator = await startEmulator({ ...options, faults: fault }).catch((error: unknown) => {
-      throw new WrongUsage(`the emulator does not start: ${messageOf(error)}`)
+      const why = error instanceof InvalidOptions ? error.problems.join('; ') : messageOf(error)
+      throw new WrongUsage(`the emulator does not start: ${why}`)
     })
     await write(stdout, `CAPTCHA_BASE_URL=${emulator.url}\nCAPTCHA_CLIENT_KEY=${EMULATOR_KEY}\n`)
     printLine(stderr, `The emulator runs with --seed ${emulator.seed}. Press Ctrl-C to stop it.`)

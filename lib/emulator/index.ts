@@ -32,7 +32,7 @@ export interface Emulator {
  * faults that you configure. Nothing leaves the machine and nothing is paid for.
  *
  * @param options - all optional; durations in milliseconds
- * @returns the emulator; rejects with an `Error` that names a bad option or fault rule, or with Node's own error if the port is
+ * @returns the emulator; rejects with `InvalidOptions` for a bad or unknown option, with an `Error` that names a bad fault rule, or with Node's own error if the port is
  *  in use (`EADDRINUSE`)
  *
  * @example

@@ -1,4 +1,7 @@
 import { randomInt } from 'node:crypto'
+import * as t from 'io-ts'
+import { checkOptions, type OptionCodecs } from '../core/model/check-options.js'
+import { isRecord, optional, refined } from '../core/model/problems.js'
 import { MAX_TIMER_MS } from './response.js'
 import type { FaultRule } from './rules.js'
 
@@ -51,22 +54,18 @@ export interface ResolvedOptions {
   readonly solutions: NonNullable<EmulatorOptions['solutions']>
 }
 
-/** Fills in the defaults; throws an `Error` that names a bad option. */
+/** Fills in the defaults; throws `InvalidOptions`, which names every bad option. */
 export const resolveOptions = (options: EmulatorOptions): ResolvedOptions => {
-  const { port = 0, basePath = '', clientKey = EMULATOR_KEY, forgetAfterMs = Infinity, idleMs = 5_000 } = options
+  const checked = checkOptions(optionCodecs, options)
+  const { port = 0, basePath = '', clientKey = EMULATOR_KEY, forgetAfterMs = Infinity, idleMs = 5_000 } = checked
   const {
     readyAfterMs = [5_000, 15_000],
     latencyMs = 0,
     seed = randomInt(2 ** 32),
     faults = [],
     solutions = {}
-  } = options
+  } = checked
   const [min, max] = typeof readyAfterMs === 'number' ? [readyAfterMs, readyAfterMs] : readyAfterMs
-  if (!/^(\/[^/?#]+)*$/.test(basePath)) throw new Error(`basePath: expected '' or a path like '/v1', not '${basePath}'`)
-  if (!(min >= 0 && min <= max))
-    throw new Error('readyAfterMs: expected a number from 0, or [min, max] of such numbers')
-  if (![idleMs, latencyMs].every((ms) => ms >= 0 && ms <= MAX_TIMER_MS))
-    throw new Error(`idleMs and latencyMs: expected numbers from 0 to ${MAX_TIMER_MS}`)
   return {
     port,
     basePath,
@@ -79,4 +78,36 @@ export const resolveOptions = (options: EmulatorOptions): ResolvedOptions => {
     latencyMs,
     solutions
   }
+}
+
+const numberFrom0 = (max: number, name: string): t.Type<number> =>
+  refined(name, (value): value is number => typeof value === 'number' && value >= 0 && value <= max)
+
+const Port = numberFrom0(65_535, 'a port from 0 to 65535')
+const Delay = numberFrom0(MAX_TIMER_MS, `a number of milliseconds from 0 to ${MAX_TIMER_MS}`)
+
+const BasePath = refined(
+  "'' or a path like '/v1'",
+  (value): value is string => typeof value === 'string' && /^(\/[^/?#]+)*$/.test(value)
+)
+
+const ReadyAfter = refined(
+  'a number from 0, or [min, max] of such numbers',
+  (value): value is NonNullable<EmulatorOptions['readyAfterMs']> => {
+    const [min, max] = Array.isArray(value) ? (value as ReadonlyArray<unknown>) : [value, value]
+    return typeof min === 'number' && typeof max === 'number' && min >= 0 && min <= max
+  }
+)
+
+const optionCodecs: OptionCodecs<EmulatorOptions> = {
+  port: optional(Port),
+  basePath: optional(BasePath),
+  clientKey: optional(t.string),
+  readyAfterMs: optional(ReadyAfter),
+  forgetAfterMs: optional(numberFrom0(Infinity, 'a number of milliseconds from 0')),
+  seed: optional(t.number),
+  faults: optional(refined('an array of rules', (value): value is EmulatorOptions['faults'] => Array.isArray(value))),
+  idleMs: optional(Delay),
+  latencyMs: optional(Delay),
+  solutions: optional(refined('an object of functions', isRecord))
 }

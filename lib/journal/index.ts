@@ -1,5 +1,7 @@
 import { Observable } from 'rxjs'
 import type { Journal, JournalEntry } from '../core/model/journal.js'
+import { checkOptions } from '../core/model/check-options.js'
+import { NonEmptyString } from '../core/model/problems.js'
 import type { TaskRef } from '../core/model/task.js'
 import { AppendLog, type Done } from './append-log.js'
 import { JournalError, NOT_WRITTEN, wrapErrors } from './error.js'
@@ -39,7 +41,7 @@ export interface FileJournal extends Journal {
  * @param path - of the file. Its folder must exist; `.lock`, `.opening.lock` and `.tmp` files appear next to the journal at times
  * @returns the journal; rejects with a {@link JournalError} if the file cannot be read, written or locked, if it is damaged or
  *  not a journal (it is not changed then), or if it is open elsewhere. After a failed write, that call and all later
- *  calls error with a {@link JournalError}
+ *  calls error with a {@link JournalError}. A path that is no string is `InvalidOptions`
  *
  * @example
  * ```ts
@@ -74,6 +76,7 @@ export interface FileJournal extends Journal {
  * @since 0.1.0
  */
 export const fileJournal = async (path: string): Promise<FileJournal> => {
+  checkOptions({ path: NonEmptyString }, { path })
   const [file, mode] = await wrapErrors(path, 'cannot be opened', async () => {
     const resolved = await resolvePath(path)
     return [resolved, await modeOf(resolved)] as const

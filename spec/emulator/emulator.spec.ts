@@ -1,6 +1,7 @@
 import { Agent } from 'node:http'
 import { connect } from 'node:net'
-import { startEmulator } from 'rx-captcha/emulator'
+import { InvalidOptions } from 'rx-captcha'
+import { startEmulator, type EmulatorOptions } from 'rx-captcha/emulator'
 import { aTask, create, createBody, createdId, emulators, poll, post, rawPost, until } from '../support/raw-http.js'
 
 const start = emulators()
@@ -140,14 +141,30 @@ describe('startEmulator', () => {
   })
 
   it.each([
-    [{ basePath: 'v1' }, "basePath: expected '' or a path like '/v1', not 'v1'"],
-    [{ basePath: '/v1/' }, "basePath: expected '' or a path like '/v1', not '/v1/'"],
+    [{ basePath: 'v1' }, "basePath: expected '' or a path like '/v1'"],
+    [{ basePath: '/v1/' }, "basePath: expected '' or a path like '/v1'"],
     [{ readyAfterMs: -1 }, 'readyAfterMs: expected a number from 0, or [min, max] of such numbers'],
     [{ readyAfterMs: [2, 1] as const }, 'readyAfterMs: expected a number from 0, or [min, max] of such numbers'],
-    [{ idleMs: 2 ** 31 }, 'idleMs and latencyMs: expected numbers from 0 to 2147483647'],
-    [{ latencyMs: NaN }, 'idleMs and latencyMs: expected numbers from 0 to 2147483647']
-  ])('rejects with the expected values of a bad option: %j', async (options, message) => {
-    await expect(startEmulator(options)).rejects.toThrow(message)
+    [{ readyAfterMs: [1] }, 'readyAfterMs: expected a number from 0, or [min, max] of such numbers'],
+    [{ readyAfterMs: null }, 'readyAfterMs: expected a number from 0, or [min, max] of such numbers'],
+    [{ forgetAfterMs: -1 }, 'forgetAfterMs: expected a number of milliseconds from 0'],
+    [{ idleMs: 2 ** 31 }, 'idleMs: expected a number of milliseconds from 0 to 2147483647'],
+    [{ latencyMs: NaN }, 'latencyMs: expected a number of milliseconds from 0 to 2147483647'],
+    [{ port: 65_536 }, 'port: expected a port from 0 to 65535'],
+    [{ port: '80' }, 'port: expected a port from 0 to 65535'],
+    [{ clientKey: 7 }, 'clientKey: expected string'],
+    [{ seed: '7' }, 'seed: expected number'],
+    [{ faults: 'createTask:1:reset' }, 'faults: expected an array of rules'],
+    [{ solutions: [] }, 'solutions: expected an object of functions'],
+    [{ fault: [] }, 'fault: unknown option, did you mean faults?'],
+    [{ readyAfter: 0 }, 'readyAfter: unknown option, did you mean readyAfterMs?'],
+    [{ keepAlive: undefined }, 'keepAlive: unknown option'],
+    [null, 'the options: expected an object'],
+    [8080, 'the options: expected an object']
+  ])('rejects with InvalidOptions, which names a bad option and what it expects: %p', async (options, message) => {
+    const started = startEmulator(options as EmulatorOptions)
+    await expect(started).rejects.toBeInstanceOf(InvalidOptions)
+    await expect(started).rejects.toThrow(message)
   })
 })
 

@@ -11,8 +11,8 @@ import {
 import { open, readFile, rename, writeFile, type FileHandle } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { lastValueFrom, type Observable } from 'rxjs'
-import type { TaskRef } from 'rx-captcha'
-import { JournalError, type FileJournal } from 'rx-captcha/journal'
+import { InvalidOptions, type TaskRef } from 'rx-captcha'
+import { JournalError, fileJournal, type FileJournal } from 'rx-captcha/journal'
 import { AppendLog } from '../../lib/journal/append-log.js'
 import { lineOf, refOf } from '../../lib/journal/format.js'
 import { currentOwner } from '../../lib/journal/owner.js'
@@ -402,6 +402,12 @@ describe('opening', () => {
 
   it('refuses a journal of a later version', async () => {
     await expectRefused(header.replace('1', '2') + line('a'), /Use the version of rx-captcha that wrote it/)
+  })
+
+  it.each([undefined, null, '', 7, { path: 'a.journal' }])('refuses %p as a path', async (path) => {
+    const opening = fileJournal(path as string)
+    await expect(opening).rejects.toBeInstanceOf(InvalidOptions)
+    await expect(opening).rejects.toThrow('path: expected a string that is not empty')
   })
 
   it('refuses a path in a folder that does not exist', async () => {
