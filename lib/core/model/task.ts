@@ -185,21 +185,30 @@ const readKind = <A>(task: Partial<Resumable<A>> | null | undefined): E.Either<P
 
 const Instant = refined('a number of milliseconds', (value): value is number => Number.isFinite(value))
 
-const Digits = refined(
-  'the digits of a number',
+// Written into the request as it is.
+const NumericId = refined(
+  'digits, because the reference is numeric',
   (value): value is string => typeof value === 'string' && /^[1-9]\d*$/.test(value)
 )
 
-const Ref = t.type({ taskId: NonEmptyString, createdAt: Instant }, 'a reference { taskId, createdAt }')
+const refCodec = (taskId: t.Type<string>) =>
+  t.type(
+    { taskId, createdAt: Instant, numeric: optional(refined('true', t.boolean.is)) },
+    'a reference { taskId, createdAt }'
+  )
 
-const NumericRef = t.type({ taskId: Digits, createdAt: Instant, numeric: t.literal(true) }, Ref.name)
+const [TextRef, NumericRef] = [refCodec(NonEmptyString), refCodec(NumericId)]
 
 const decodeRef = (given: unknown): E.Either<Problems, TaskRef> => {
   const { taskId, createdAt, numeric } = isRecord(given) ? given : {}
-  const codec: t.Decoder<unknown, TaskRef> = numeric === true ? NumericRef : Ref
+  const codec = numeric === true ? NumericRef : TextRef
   // Further properties do not get into errors and events.
-  const ref = isRecord(given) ? { taskId, createdAt, ...(numeric === true && { numeric }) } : given
-  return E.mapLeft(problemsOf)(codec.validate(ref, [{ key: 'ref', type: codec, actual: ref }]))
+  const actual = isRecord(given) ? { taskId, createdAt, numeric } : given
+  return E.bimap(problemsOf, (ref: t.TypeOf<typeof codec>): TaskRef => ({
+    taskId: ref.taskId,
+    createdAt: ref.createdAt,
+    ...(ref.numeric === true && { numeric: true })
+  }))(codec.validate(actual, [{ key: 'ref', type: codec, actual }]))
 }
 
 /** Decodes the `solution` of a reply; the paths of its problems begin with `solution`. */

@@ -164,6 +164,28 @@ describe('readRef', () => {
     expect(refOf({ ...ref, clientKey: 'a-client-key' })).toStrictEqual(E.right(ref))
   })
 
+  it.each(['7', '123456789012345678901234567890'])('reads a numeric reference: %s', (taskId) => {
+    const numeric = { taskId, createdAt: 7, numeric: true }
+    expect(refOf(JSON.parse(JSON.stringify(numeric)))).toStrictEqual(E.right(numeric))
+  })
+
+  it.each([undefined, false])('drops %p as `numeric`', (numeric) => {
+    expect(refOf({ ...ref, numeric })).toStrictEqual(E.right(ref))
+  })
+
+  it.each(['task-1', '', ' 7', '07', '-1', '1.5e+30', '7,"a":1', '0x7', 'NaN', 7])(
+    'refuses %j as the id of a numeric reference',
+    (taskId) => {
+      expect(refOf({ ...ref, taskId, numeric: true })).toStrictEqual(
+        E.left(['ref.taskId: expected digits, because the reference is numeric'])
+      )
+    }
+  )
+
+  it.each([null, 1, 'true'])('refuses %p as `numeric`', (numeric) => {
+    expect(refOf({ ...ref, numeric })).toStrictEqual(E.left(['ref.numeric: expected true']))
+  })
+
   it('returns a plain object, which the caller cannot change', () => {
     const given = { ...ref }
     const read = refOf(given)
