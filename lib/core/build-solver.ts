@@ -5,7 +5,14 @@ import type { BatchOptions } from './model/batch.js'
 import type { SolveError } from './model/error.js'
 import type { Orphan, TaskEvent } from './model/event.js'
 import type { Ports } from './model/network.js'
-import { MAX_TIMER_MS, checkOptions, durationFrom, scopeOptionCodecs, type Settings } from './model/options.js'
+import {
+  MAX_TIMER_MS,
+  checkOptions,
+  durationFrom,
+  scopeOptionCodecs,
+  type ScopeOptions,
+  type Settings
+} from './model/options.js'
 import { optional, type Problems } from './model/problems.js'
 import type { SolveResult } from './model/result.js'
 import {
@@ -44,7 +51,7 @@ export const buildSolver = (ports: Ports, settings: Settings): Solver => {
     events,
     readOptions: { meaningOf: settings.meaningOf, scrub },
     call: makeCall(ports, scrub),
-    pollBackoff: exponential({ firstMs: settings.pollEveryMs, maxMs: MAX_TIMER_MS }),
+    pollBackoff: pollBackoff(settings.pollEveryMs),
     limiter: new RateLimiter({ scheduler, elapsed, random }, settings.createsPerSecond, () => {
       inFlight.stopBatches('unreadable')
     }),
@@ -52,6 +59,15 @@ export const buildSolver = (ports: Ports, settings: Settings): Solver => {
   }
   return scopedSolver(context, closeOnce(context, ports), { label: undefined, giveUpAfterMs: settings.giveUpAfterMs })
 }
+
+const pollBackoff = (pollEveryMs: number) => exponential({ firstMs: pollEveryMs, maxMs: MAX_TIMER_MS })
+
+/** The same solver with another delay between polls. */
+const withPace = (context: Context, pollEveryMs: number): Context => ({
+  ...context,
+  settings: { ...context.settings, pollEveryMs },
+  pollBackoff: pollBackoff(pollEveryMs)
+})
 
 const closeOnce = ({ inFlight }: Context, ports: Ports): Solver['close'] => {
   let closed: Promise<ReadonlyArray<Orphan>> | undefined
@@ -92,8 +108,10 @@ const scopedSolver = (context: Context, close: Solver['close'], scope: Scope): S
       options?: BatchOptions<T, SolutionOf<S>>
     ) => batch(items, toTask as (item: T) => TaskSpec<SolutionOf<S>>, options),
     withOptions: (options) => {
-      const { label = scope.label, giveUpAfterMs = scope.giveUpAfterMs } = checkOptions(scopeOptionCodecs, options)
-      return scopedSolver(context, close, { label, giveUpAfterMs })
+      const checked = checkOptions<ScopeOptions>(scopeOptionCodecs, options)
+      const { label = scope.label, giveUpAfterMs = scope.giveUpAfterMs, pollEveryMs } = checked
+      const paced = pollEveryMs === undefined ? context : withPace(context, pollEveryMs)
+      return scopedSolver(paced, close, { label, giveUpAfterMs })
     },
     orphans: events.orphans,
     events: events.events,

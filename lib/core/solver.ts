@@ -134,8 +134,8 @@ export interface Solver {
     options?: BatchOptions<T, SolutionOf<S>>
   ) => Observable<Outcome<T, SolutionOf<S>>>
   /**
-   * The same solver (network, limiter, orphans, events and `close`) with a label or another deadline for what is solved with
-   * it.
+   * The same solver (network, limiter, orphans, events and `close`) with a label, another deadline or another pace of polls for
+   * what is solved with it.
    *
    * @throws InvalidOptions
    * @since 0.1.0

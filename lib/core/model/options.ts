@@ -79,6 +79,8 @@ export interface ScopeOptions {
   readonly label?: string | undefined
   /** As in {@link SolverOptions}. */
   readonly giveUpAfterMs?: number | undefined
+  /** As in {@link SolverOptions}. */
+  readonly pollEveryMs?: number | undefined
 }
 
 /** The options that the core itself uses. */
@@ -193,5 +195,6 @@ export const coreOptionCodecs = {
 
 export const scopeOptionCodecs = {
   label: optional(t.string),
-  giveUpAfterMs: optional(durationFrom(1))
+  giveUpAfterMs: optional(durationFrom(1)),
+  pollEveryMs: optional(durationFrom(1))
 } satisfies OptionCodecs<ScopeOptions>

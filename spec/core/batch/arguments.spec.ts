@@ -1,6 +1,6 @@
 import * as fc from 'fast-check'
 import * as E from 'fp-ts/lib/Either.js'
-import { EMPTY, NEVER, asyncScheduler, of, type Observable } from 'rxjs'
+import { EMPTY, NEVER, asyncScheduler, merge, of, type Observable } from 'rxjs'
 import { buildSolver } from '../../../lib/core/build-solver.js'
 import type { BatchOptions, Outcome } from '../../../lib/core/model/batch.js'
 import { InvalidOptions, resolveOptions } from '../../../lib/core/model/options.js'
@@ -8,6 +8,7 @@ import { explain } from '../../../lib/core/model/explain.js'
 import { recaptchaV2 } from '../../../lib/core/model/recaptcha-v2.js'
 import type { TaskRef, TaskSpec } from '../../../lib/core/model/task.js'
 import type { Solver } from '../../../lib/core/solver.js'
+import { replies } from '../../../lib/testing.js'
 import { KEY, aTask, scriptedByKey, simulateOver, taskOf } from '../../support/simulate.js'
 
 const solver = () => {
@@ -99,6 +100,40 @@ describe('withOptions', () => {
     ['a Proxy that throws', throwing, 'the options: threw an error when read']
   ])('throws InvalidOptions for %s', (_, options, problem) => {
     expect(withOptions(options)).toStrictEqual([problem])
+  })
+})
+
+describe('withOptions({ pollEveryMs })', () => {
+  const callsOf = (act: (solver: Solver) => Observable<unknown>, options = {}): ReadonlyArray<string> => {
+    const polls = [replies.processing(), replies.processing(), replies.ready()]
+    const post = scriptedByKey({ 'site-key': { poll: polls } })
+    return simulateOver(post, ({ solver, record }) => record(act(solver)), options).calls
+  }
+
+  it('is the delay between the polls of its solves', () => {
+    const calls = callsOf((solver) => solver.withOptions({ pollEveryMs: 500 }).solve(aTask))
+    expect(calls).toStrictEqual(['0 createTask', '500 getTaskResult', '1000 getTaskResult', '1500 getTaskResult'])
+  })
+
+  it('leaves the pace of the solver as it is', () => {
+    const calls = callsOf((solver) => {
+      solver.withOptions({ pollEveryMs: 500 })
+      return solver.solve(aTask)
+    })
+    expect(calls).toStrictEqual(['0 createTask', '3000 getTaskResult', '6000 getTaskResult', '9000 getTaskResult'])
+  })
+
+  it('is kept by a further withOptions without it', () => {
+    const calls = callsOf((solver) => solver.withOptions({ pollEveryMs: 500 }).withOptions({ label: 'a' }).solve(aTask))
+    expect(calls.at(-1)).toBe('1500 getTaskResult')
+  })
+
+  it('shares the limit of createTask calls with the solver', () => {
+    const calls = callsOf(
+      (solver) => merge(solver.createTask(aTask), solver.withOptions({ pollEveryMs: 500 }).createTask(aTask)),
+      { createsPerSecond: 1 }
+    )
+    expect(calls).toStrictEqual(['0 createTask', '1000 createTask'])
   })
 })
 

@@ -77,17 +77,21 @@ describe('option clientKey', () => {
 })
 
 describe('options of withOptions', () => {
-  it.each([{}, { label: undefined, giveUpAfterMs: undefined }, { label: '', giveUpAfterMs: 1 }])(
-    'may be %j',
-    (options) => {
-      expect(problemsOfCheck(() => checkOptions(scopeOptionCodecs, options))).toStrictEqual([])
-    }
-  )
+  it.each([
+    {},
+    { label: undefined, giveUpAfterMs: undefined, pollEveryMs: undefined },
+    { label: '', giveUpAfterMs: 1, pollEveryMs: 1 }
+  ])('may be %j', (options) => {
+    expect(problemsOfCheck(() => checkOptions(scopeOptionCodecs, options))).toStrictEqual([])
+  })
 
-  it('are refused unless they are a string and a duration', () => {
-    expect(problemsOfCheck(() => checkOptions(scopeOptionCodecs, { label: 7, giveUpAfterMs: 0 }))).toStrictEqual([
+  it('are refused unless they are a string and durations', () => {
+    expect(
+      problemsOfCheck(() => checkOptions(scopeOptionCodecs, { label: 7, giveUpAfterMs: 0, pollEveryMs: 0 }))
+    ).toStrictEqual([
       'label: expected string',
-      'giveUpAfterMs: expected a whole number of milliseconds from 1 to 2147483647'
+      'giveUpAfterMs: expected a whole number of milliseconds from 1 to 2147483647',
+      'pollEveryMs: expected a whole number of milliseconds from 1 to 2147483647'
     ])
   })
 })
