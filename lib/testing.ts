@@ -1,6 +1,7 @@
 import * as E from 'fp-ts/lib/Either.js'
 import type { Observable, SchedulerLike } from 'rxjs'
-import { EMPTY, NEVER, concat, defer, map, of, throwError, timer } from 'rxjs'
+import { EMPTY, NEVER, concat, defer, isObservable, map, of, throwError, timer } from 'rxjs'
+import { checkOptions, type OptionCodecs } from './core/model/check-options.js'
 import type { SolveError } from './core/model/error.js'
 import type {
   CallPath,
@@ -11,6 +12,8 @@ import type {
   Post,
   RequestBody
 } from './core/model/network.js'
+import { isFunction } from './core/model/options.js'
+import { optional, refined } from './core/model/problems.js'
 import type { SolveResult } from './core/model/result.js'
 import type { TaskRef } from './core/model/task.js'
 import type { Solver } from './core/solver.js'
@@ -51,12 +54,15 @@ export type Scripted =
  * A network for marble tests. It replies to the calls of each path in the order of its script, and repeats the last entry.
  * `calls` lists the received calls. An entry with `afterMs` needs the scheduler of the test.
  *
+ * @throws InvalidOptions for a script of another path
+ *
  * @since 0.1.0
  */
 export const scriptedPost = (
   script: Readonly<Record<CallPath, ReadonlyArray<Scripted>>>,
   scheduler: SchedulerLike
 ): { readonly post: Post; readonly calls: ReadonlyArray<SeenCall> } => {
+  checkOptions(scriptCodecs, script)
   const calls: SeenCall[] = []
   const post: Post = (path, body) =>
     defer(() => {
@@ -68,6 +74,10 @@ export const scriptedPost = (
     })
   return { post, calls }
 }
+
+const Script = refined('an array of replies', (value): value is ReadonlyArray<Scripted> => Array.isArray(value))
+
+const scriptCodecs = { '/createTask': Script, '/getTaskResult': Script }
 
 const eventsOf = (scripted: Scripted, scheduler: SchedulerLike): Observable<NetworkEvent> => {
   const received = 'received' in scripted ? scripted.received : undefined
@@ -126,6 +136,8 @@ export const outcomes = {
  * A solver with the given members, for tests of code that takes one. A member that is not given throws when it is called;
  * `orphans` and `events` are empty, and `close` resolves.
  *
+ * @throws InvalidOptions for a member that no solver has
+ *
  * @example
  * ```ts
  * import { of } from 'rxjs'
@@ -143,6 +155,7 @@ export const outcomes = {
  * @since 0.1.0
  */
 export const stubSolver = (members: Partial<Solver>): Solver => {
+  checkOptions<Partial<Solver>>(memberCodecs, members)
   const stub: Solver = {
     solve: notGiven('solve'),
     solveWithProgress: notGiven('solveWithProgress'),
@@ -158,6 +171,22 @@ export const stubSolver = (members: Partial<Solver>): Solver => {
     ...members
   }
   return stub
+}
+
+const Source = refined('an Observable', isObservable)
+
+const memberCodecs: OptionCodecs<Solver> = {
+  solve: optional(isFunction),
+  solveWithProgress: optional(isFunction),
+  resume: optional(isFunction),
+  resumeWithProgress: optional(isFunction),
+  createTask: optional(isFunction),
+  getTaskResult: optional(isFunction),
+  solveAll: optional(isFunction),
+  withOptions: optional(isFunction),
+  orphans: optional(Source),
+  events: optional(Source),
+  close: optional(isFunction)
 }
 
 const notGiven = (name: string) => (): never => {

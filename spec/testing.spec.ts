@@ -1,6 +1,14 @@
 import * as E from 'fp-ts/lib/Either.js'
-import { VirtualTimeScheduler, firstValueFrom, of, toArray } from 'rxjs'
-import { createSolver, recaptchaV2, type CallPath, type SolveError, type NetworkEvent } from 'rx-captcha'
+import { NEVER, VirtualTimeScheduler, firstValueFrom, of, toArray } from 'rxjs'
+import {
+  InvalidOptions,
+  createSolver,
+  recaptchaV2,
+  type CallPath,
+  type SolveError,
+  type NetworkEvent,
+  type Solver
+} from 'rx-captcha'
 import { replies, outcomes, scriptedPost, stubSolver, type Scripted } from 'rx-captcha/testing'
 import { marbles } from './support/marbles.js'
 
@@ -95,6 +103,25 @@ describe('scriptedPost', () => {
     const posts = ['/createTask', '/getTaskResult', '/getTaskResult', '/createTask', '/getTaskResult'] as const
     const received = await bodies(posts, [{ body: 'c1' }, { body: 'c2' }], [{ body: 'a1' }, { body: 'a2' }])
     expect(received).toStrictEqual(['c1', 'a1', 'a2', 'c2', 'a2'])
+  })
+
+  it.each<[string, unknown, string]>([
+    [
+      'a path without its slash',
+      { createTask: [], '/getTaskResult': [] },
+      'createTask: unknown option, did you mean /createTask?'
+    ],
+    ['a missing path', { '/createTask': [] }, '/getTaskResult: expected an array of replies'],
+    [
+      'a reply without its array',
+      { ...script([]), '/createTask': replies.created() },
+      '/createTask: expected an array'
+    ],
+    ['no script', undefined, 'the options: expected an object']
+  ])('throws InvalidOptions for %s', (_, wrong, problem) => {
+    const make = () => scriptedPost(wrong as ReturnType<typeof script>, new VirtualTimeScheduler())
+    expect(make).toThrow(InvalidOptions)
+    expect(make).toThrow(problem)
   })
 
   it('lists each call when it is subscribed to', () => {
@@ -196,6 +223,17 @@ describe('stubSolver', () => {
     ['getTaskResult', () => stubSolver({}).getTaskResult(task, ref)]
   ])('throws if %s is called but was not given', (name, call) => {
     expect(call).toThrow(`stubSolver: ${name} was called but not given`)
+  })
+
+  it.each<[string, unknown, string]>([
+    ['a misspelt member', { createtask: () => NEVER }, 'createtask: unknown option, did you mean createTask?'],
+    ['a member that is no function', { solve: NEVER }, 'solve: expected a function'],
+    ['events that are no Observable', { events: [] }, 'events: expected an Observable'],
+    ['no members', undefined, 'the options: expected an object']
+  ])('throws InvalidOptions for %s', (_, members, problem) => {
+    const make = () => stubSolver(members as Partial<Solver>)
+    expect(make).toThrow(InvalidOptions)
+    expect(make).toThrow(problem)
   })
 
   it('returns itself from withOptions', () => {
