@@ -4,7 +4,7 @@ import { MAX_PROBLEMS, isRecord, problemsOf, readSafely, type Problems } from '.
 import { suggest } from './suggest.js'
 
 /**
- * Thrown at once by `createSolver`, `withOptions`, `solveAll`, `retryLeft` and `close`, and the rejection of `startEmulator`
+ * Thrown at once by `createSolver`, `withOptions`, `solveAll`, `close`, `retryLeft` and `defineTask`, and the rejection of `startEmulator`
  * and `fileJournal`, for arguments that cannot work or options that do not exist: a mistake in the program, not an outcome.
  * `problems` names each field and what it expects; values are not repeated because they may be secret.
  *

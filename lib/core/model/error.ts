@@ -34,7 +34,7 @@ export interface ReplyProblem {
 }
 
 /**
- * The fields of the task do not fit. Nothing was sent, nothing was paid.
+ * The fields of the task do not fit, or what was given is no task or no reference. Nothing was sent, nothing was paid.
  *
  * @since 0.1.0
  */

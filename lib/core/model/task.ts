@@ -1,5 +1,6 @@
 import * as E from 'fp-ts/lib/Either.js'
 import * as t from 'io-ts'
+import { checkOptions } from './check-options.js'
 import type { JsonValue } from './network.js'
 import {
   NonEmptyString,
@@ -78,6 +79,9 @@ export interface Solved<A> {
   readonly expiresAt?: number
 }
 
+const isDecoder = (value: unknown): value is t.Decoder<unknown, never> =>
+  isRecord(value) && typeof value.validate === 'function'
+
 /**
  * Defines another kind of task of the same protocol.
  *
@@ -89,6 +93,7 @@ export interface Solved<A> {
  * @param kind.solution - decodes the `solution` of a ready reply; a solution it refuses is a protocol violation, never a success
  * @param kind.bestWithinMs - for how long a solution is best used, for `Solved.useBefore`
  * @param kind.validForMs - for how long a solution is accepted, for `Solved.expiresAt`
+ * @throws InvalidOptions for a kind that cannot work, or a member that no kind has
  *
  * @example
  * ```ts
@@ -113,10 +118,24 @@ export const defineTask = <F, A>(kind: {
   readonly bestWithinMs?: number | undefined
   readonly validForMs?: number | undefined
 }): TaskKind<F, A> => {
-  const { type, fields: codec, solution, bestWithinMs, validForMs } = kind
+  const { type, fields: codec, solution, bestWithinMs, validForMs } = checkOptions<typeof kind>(kindCodecs, kind)
   const resumable: Resumable<A> = { solution, bestWithinMs, validForMs }
   // Spread last: a property added after a spread gives every task a hidden class of its own, half a kilobyte each.
   return Object.assign((fields: F) => ({ type, payload: payloadOf(type, codec, fields), ...resumable }), resumable)
+}
+
+const Duration = optional(refined('a number of milliseconds', t.number.is))
+
+const kindCodecs = {
+  type: NonEmptyString,
+  fields: refined(
+    'a codec of io-ts',
+    (value): value is t.Mixed =>
+      isRecord(value) && [value.decode, value.encode].every((one) => typeof one === 'function')
+  ),
+  solution: refined('a decoder of io-ts', isDecoder),
+  bestWithinMs: Duration,
+  validForMs: Duration
 }
 
 const payloadOf = <F>(type: string, codec: t.Type<F, JsonValue>, fields: F): E.Either<Problems, JsonValue> => {
@@ -177,8 +196,8 @@ const readPayload = (payload: unknown): E.Either<Problems, JsonValue> => {
 
 const readKind = <A>(task: Partial<Resumable<A>> | null | undefined): E.Either<Problems, Resumable<A>> => {
   const { solution, bestWithinMs, validForMs } = task ?? {}
-  if (typeof solution?.validate !== 'function') return E.left(['the task: expected recaptchaV2 or another kind'])
-  return [bestWithinMs, validForMs].every(optional(t.number).is)
+  if (!isDecoder(solution)) return E.left(['the task: expected recaptchaV2 or another kind'])
+  return [bestWithinMs, validForMs].every(Duration.is)
     ? E.right({ solution, bestWithinMs, validForMs })
     : E.left(['the task: expected numbers as bestWithinMs and validForMs'])
 }

@@ -1,11 +1,17 @@
 import * as E from 'fp-ts/lib/Either.js'
 import * as fc from 'fast-check'
 import * as t from 'io-ts'
+import { InvalidOptions } from '../../../lib/core/model/check-options.js'
 import type { JsonValue } from '../../../lib/core/model/network.js'
 import { defineTask, readRef, readSolution, readTask, type TaskSpec } from '../../../lib/core/model/task.js'
 import { recaptchaV2 } from '../../../lib/core/model/recaptcha-v2.js'
 
 const fields = { websiteURL: 'https://example.com/login', websiteKey: 'site-key' }
+
+const thrower = (): never => {
+  throw new Error('a-secret-value')
+}
+const throwing = new Proxy({}, { get: thrower, has: thrower, ownKeys: thrower })
 
 describe('defineTask', () => {
   const kindOf = <F>(codec: t.Type<F, JsonValue>) =>
@@ -52,6 +58,34 @@ describe('defineTask', () => {
   })
 })
 
+describe('the definition of a kind', () => {
+  const definition = { type: 'T', fields: t.type({}), solution: t.string }
+
+  it.each<[string, unknown, string]>([
+    ['nothing', undefined, 'the options: expected an object'],
+    ['no type', { ...definition, type: undefined }, 'type: expected a string that is not empty'],
+    ['no codec of the fields', { ...definition, fields: {} }, 'fields: expected a codec of io-ts'],
+    [
+      'a decoder of the fields alone',
+      { ...definition, fields: { decode: () => 0 } },
+      'fields: expected a codec of io-ts'
+    ],
+    ['no decoder of the solution', { ...definition, solution: undefined }, 'solution: expected a decoder of io-ts'],
+    ['a function as decoder', { ...definition, solution: String }, 'solution: expected a decoder of io-ts'],
+    ['a text as duration', { ...definition, validForMs: '60' }, 'validForMs: expected a number of milliseconds'],
+    [
+      'a misspelt member',
+      { ...definition, bestWithinMS: 1 },
+      'bestWithinMS: unknown option, did you mean bestWithinMs?'
+    ],
+    ['a Proxy that throws', throwing, 'the options: threw an error when read']
+  ])('is refused with InvalidOptions if it is %s', (_, wrong, problem) => {
+    const define = () => defineTask(wrong as typeof definition)
+    expect(define).toThrow(InvalidOptions)
+    expect(define).toThrow(problem)
+  })
+})
+
 describe('readSolution', () => {
   it('reads a value that its decoder accepts', () => {
     expect(readSolution(t.string, 'text')).toStrictEqual(E.right('text'))
@@ -63,11 +97,6 @@ describe('readSolution', () => {
     )
   })
 })
-
-const thrower = (): never => {
-  throw new Error('a-secret-value')
-}
-const throwing = new Proxy({}, { get: thrower, has: thrower, ownKeys: thrower })
 
 describe('readTask', () => {
   const solution = t.string
