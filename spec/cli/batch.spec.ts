@@ -1,68 +1,16 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { execFileSync } from 'node:child_process'
-import { Readable } from 'node:stream'
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { asyncScheduler } from 'rxjs'
-import { EMULATOR_KEY, type Emulator } from 'rx-captcha/emulator'
+import { EMULATOR_KEY } from 'rx-captcha/emulator'
 import { fileJournal } from 'rx-captcha/journal'
 import { openFiles } from '../../lib/cli/batch/files.js'
 import { runBatch } from '../../lib/cli/batch/run.js'
-import { command, envOf, makeConsole, makeContext, type CommandOptions, type Console } from '../support/command.js'
+import { batch, linesIn, ndjson, task, testFiles } from '../support/batch.js'
+import { command, envOf, makeConsole, makeContext, type Console } from '../support/command.js'
 import { hurried } from '../support/solvers.js'
 import { emulators, until } from '../support/raw-http.js'
 
 const start = emulators()
-const folder = mkdtempSync(join(tmpdir(), 'batch-'))
-afterAll(() => {
-  rmSync(folder, { recursive: true })
-})
-
-let files = 0
-/** A new path; with a text, the file exists. */
-const file = (ending: string, text?: string): string => {
-  const path = join(folder, `${(files += 1)}${ending}`)
-  if (text !== undefined) writeFileSync(path, text)
-  return path
-}
-
-const task = (nth: number, more: object = {}) => ({
-  websiteURL: `https://example.com/${nth}`,
-  websiteKey: 'k',
-  ...more
-})
-const ndjson = (...items: ReadonlyArray<object | string>): string =>
-  items.map((item) => `${typeof item === 'string' ? item : JSON.stringify(item)}\n`).join('')
-
-interface Line {
-  readonly index: number
-  readonly id?: string | number
-  readonly key?: string
-  readonly line?: number
-  readonly ok: boolean
-  readonly taskId?: string
-  readonly gRecaptchaResponse?: string
-  readonly error?: { readonly _tag: string; readonly problems?: ReadonlyArray<string> }
-  readonly message?: string
-}
-
-const isLine = (value: unknown): value is Line => typeof value === 'object' && value !== null && 'index' in value
-
-const linesIn = (text: string): ReadonlyArray<Line> =>
-  text
-    .split('\n')
-    .filter((line) => line !== '')
-    .map((line): unknown => JSON.parse(line))
-    .filter(isLine)
-    .sort((one, other) => one.index - other.index)
-
-const batch = async (emulator: Emulator, argv: ReadonlyArray<string>, options: CommandOptions = {}) => {
-  const ended = await command(['batch', ...argv], { env: envOf(emulator), ...options }).ended()
-  return { ...ended, lines: linesIn(ended.out) }
-}
-
-const pages = (emulator: Emulator) => emulator.tasks().map(({ task: sent }) => sent.websiteURL)
+const { folder, file } = testFiles()
 
 describe('rx-captcha batch', () => {
   it('prints one line of JSON for each item', async () => {
@@ -115,157 +63,6 @@ describe('rx-captcha batch', () => {
     const input = file('.ndjson', ndjson(task(1)))
     const { code, out } = await command(['batch', input, '--emulator', '--poll-every-ms', '5']).ended()
     expect([code, linesIn(out).length]).toStrictEqual([0, 1])
-  })
-})
-
-describe('the input of a batch', () => {
-  it('is CSV if its name says so', async () => {
-    const emulator = await start()
-    const input = file(
-      '.csv',
-      'websiteKey,websiteURL,id,isInvisible\r\nk,"https://example.com/a,b",7,TRUE\r\n\r\nk,https://example.com/c,,\r\n'
-    )
-    const { code, lines } = await batch(emulator, [input, '--concurrency', '1'])
-    expect([code, lines.map(({ id }) => id)]).toStrictEqual([0, ['7', undefined]])
-    expect(emulator.tasks().map(({ task: sent }) => sent)).toStrictEqual([
-      { type: 'RecaptchaV2TaskProxyless', websiteURL: 'https://example.com/a,b', websiteKey: 'k', isInvisible: true },
-      { type: 'RecaptchaV2TaskProxyless', websiteURL: 'https://example.com/c', websiteKey: 'k' }
-    ])
-  })
-
-  it.each([
-    ['NDJSON', ndjson(task(1))],
-    ['NDJSON with a byte order mark', `\uFEFF${ndjson(task(1))}`],
-    ['NDJSON without a last newline', ndjson(task(1)).trim()],
-    ['CSV', 'websiteURL,websiteKey\nhttps://example.com/1,k\n']
-  ])('is read from stdin as %s, by its first line', async (_, text) => {
-    const emulator = await start()
-    const { code } = await batch(emulator, ['-'], { stdin: Readable.from([Buffer.from(text)]) })
-    expect([code, pages(emulator)]).toStrictEqual([0, ['https://example.com/1']])
-  })
-
-  it('is read from a pipe, whose length is unknown', async () => {
-    const emulator = await start()
-    const pipe = file('.pipe')
-    execFileSync('mkfifo', [pipe])
-    const running = batch(emulator, [pipe])
-    await writeFile(pipe, ndjson(task(1)))
-    expect((await running).lines).toMatchObject([{ index: 0, ok: true }])
-  })
-
-  it('has the format of --format, whatever its name', async () => {
-    const input = file('.csv', ndjson(task(1)))
-    expect((await batch(await start(), [input, '--format', 'ndjson'])).code).toBe(0)
-  })
-
-  it('may have bad lines, which are reported by their number and stop nothing', async () => {
-    const emulator = await start()
-    const input = file(
-      '.ndjson',
-      ndjson(
-        'not json',
-        '',
-        '[1]',
-        task(4, { websiteKey: 7 }),
-        task(5, { websiteURL: 'example.com' }),
-        task(6, { websiteKey: EMULATOR_KEY }),
-        'x'.repeat(70_000),
-        task(8)
-      )
-    )
-    const { code, lines, out, err } = await batch(emulator, [input])
-    expect(code).toBe(1)
-    expect(lines.map(({ line, error }) => [line, error?.problems?.[0]])).toStrictEqual([
-      [1, 'line 1: expected JSON'],
-      [3, 'line 3: the value: expected { websiteURL: string, websiteKey: string }'],
-      [4, 'line 4: websiteKey: expected string'],
-      [5, 'line 5: websiteURL: expected an address that begins with http:// or https://'],
-      [6, expect.stringContaining('line 6: websiteKey: this is the client key')],
-      [7, 'line 7: expected a task, this is too long for one'],
-      [undefined, undefined]
-    ])
-    expect(pages(emulator)).toStrictEqual(['https://example.com/8'])
-    expect(err).toContain('        6  InvalidTask                           lines 1, 3, 4, 5, 6, …')
-    expect(out).not.toContain(EMULATOR_KEY)
-  })
-
-  it('as CSV is read up to a quote that is never closed, whose line is reported', async () => {
-    const emulator = await start()
-    const input = file(
-      '.csv',
-      'websiteURL,websiteKey\nhttps://example.com/1,k\n"https://example.com/2,k\nhttps://example.com/3,k\n'
-    )
-    const { code, err } = await batch(emulator, [input])
-    expect(pages(emulator)).toStrictEqual(['https://example.com/1'])
-    expect(err).toContain('the input, after line 2: a quote is never closed')
-    expect(code).toBe(1)
-  })
-
-  it('as CSV keeps a misplaced quote as text', async () => {
-    const emulator = await start()
-    const input = file('.csv', 'websiteURL,websiteKey\nhttps://example.com/a"b,k"k\nhttps://example.com/2,"k"\n')
-    await batch(emulator, [input, '--concurrency', '1'])
-    expect(emulator.tasks().map(({ task: sent }) => [sent.websiteURL, sent.websiteKey])).toStrictEqual([
-      ['https://example.com/a"b', 'k"k'],
-      ['https://example.com/2', 'k']
-    ])
-  })
-
-  it('as CSV may have records that leave the last columns out', async () => {
-    const emulator = await start()
-    const { lines } = await batch(emulator, [file('.csv', 'websiteURL,websiteKey,id\nhttps://example.com/1,k\n')])
-    expect(lines).toMatchObject([{ index: 0, ok: true }])
-  })
-
-  it('as CSV reports a record with more cells than columns, and creates no task for it', async () => {
-    const emulator = await start()
-    const input = file('.csv', 'websiteURL,websiteKey\nhttps://example.com/a,b,k\nhttps://example.com/2,k\n')
-    const { code, lines } = await batch(emulator, [input])
-    expect(lines).toMatchObject([
-      { line: 2, error: { problems: ['line 2: expected as many cells as columns'] } },
-      { index: 1, ok: true }
-    ])
-    expect([code, pages(emulator)]).toStrictEqual([1, ['https://example.com/2']])
-  })
-
-  it('as CSV is refused from a record that is too long for a task', async () => {
-    const emulator = await start()
-    const input = file('.csv', `websiteURL,websiteKey\n${'x'.repeat(70_000)},k\n`)
-    const { code, err } = await batch(emulator, [input])
-    expect([code, emulator.counters().requests.createTask]).toStrictEqual([2, 0])
-    expect(err).toContain('after line 1')
-  })
-
-  it('as CSV may have records of several lines', async () => {
-    const emulator = await start()
-    const input = file('.csv', 'websiteURL,websiteKey,id\nhttps://example.com/1,k,"a\nb"\nhttps://example.com/2,k,\n')
-    const { lines } = await batch(emulator, [input])
-    expect(lines.map(({ id }) => id)).toStrictEqual(['a\nb', undefined])
-  })
-
-  it('of 10,000 bad lines creates no task', async () => {
-    const emulator = await start()
-    const { code, err } = await batch(emulator, [file('.ndjson', 'bad\n'.repeat(10_000)), '--out', file('.out')])
-    expect([code, emulator.counters().requests.createTask]).toStrictEqual([1, 0])
-    expect(err).toMatch(/^10,000 items in /)
-  })
-
-  it.each([
-    ['a file that is not there', ['nowhere.ndjson'], 'nowhere.ndjson: the file cannot be read (ENOENT)'],
-    ['a folder', ['.'], 'expected a file, this is a folder'],
-    ['a JSON array', [file('.json', '[{}]')], 'this looks like a JSON array; expected one JSON object per line'],
-    ['CSV without its columns', [file('.csv', 'url,key\n')], 'has no column websiteURL and websiteKey'],
-    ['an unknown format', ['-', '--format', 'xml'], "argument 'xml' is invalid. Allowed choices are ndjson, csv."],
-    ['no active task', ['-', '--concurrency', '0'], "'--concurrency <n>' argument '0' is invalid. Expected a whole"],
-    ['a rate that is no number', ['-', '--creates-per-second', '1e3'], 'Expected a number from 0.001 to 1000'],
-    ['a rate of nothing', ['-', '--creates-per-second', '0'], 'Expected a number from 0.001 to 1000'],
-    ['a rate out of bounds', ['-', '--creates-per-second', '1000.5'], 'Expected a number from 0.001 to 1000']
-  ])('is refused as %s, before anything is paid', async (_, argv, why) => {
-    const emulator = await start()
-    const { code, err } = await batch(emulator, argv)
-    expect([code, emulator.counters().requests.createTask]).toStrictEqual([2, 0])
-    expect(err).toContain(`error: `)
-    expect(err).toContain(why)
   })
 })
 

@@ -1,7 +1,8 @@
 /** What the help of `batch` says about its input, its output and crashes. */
 export const BATCH_HELP = `Input: one JSON object per line, {"websiteURL":"…","websiteKey":"…"}, optionally
-with "isInvisible" and "id"; or CSV with these columns. Output: one line of JSON
-per task, in the order in which they end:
+with "isInvisible" and "id"; or CSV with these columns; in UTF-8 or UTF-16.
+A bad record is reported by its line, and no task is created for it.
+Output: one line of JSON per task, in the order in which they end:
 {"index":0,"ok":true,"taskId":"…","gRecaptchaResponse":"…",…}
 {"index":0,"ok":false,"error":{…},"message":"…"}
 
@@ -15,7 +16,7 @@ SIGTERM or SIGHUP, stops now; a later run resumes the active tasks.`
 
 export const BATCH_EXIT_HELP = `Exit codes, the highest that applies:
   0    all tasks are solved, in this run or before
-  1    some failed, and nothing was paid for them
+  1    some failed, and nothing was paid for them, such as a bad input record
   2    wrong usage: an option, or a file that cannot be opened; nothing was paid
   3    some failed, but paid: the service ended them, or they can be resumed
   4    some failed, perhaps paid: no readable reply to createTask

@@ -2,6 +2,8 @@ import { createReadStream } from 'node:fs'
 import { open, stat } from 'node:fs/promises'
 import { WrongUsage, type CliContext } from '../shared/context.js'
 import { codeOf } from '../shared/text.js'
+import { decode, trimmed } from './decode.js'
+import { refuseOtherSeparators } from './fields.js'
 import { itemOf, type Item } from './item.js'
 import { csvRecords, jsonRecords, type InputRecord } from './records.js'
 
@@ -27,7 +29,7 @@ export const openInput = async ({ stdin }: CliContext, path: string, format: For
     const knownFormat = format ?? formatOfName(path)
     // A pipe, for example, can be read only once.
     if (!found.isFile()) return inputOf(createReadStream(path), knownFormat, undefined)
-    const lines = await countLines(createReadStream(path))
+    const lines = await countLines(decode(createReadStream(path)))
     const handle = await open(path)
     return inputOf(handle.createReadStream(), knownFormat, knownFormat === 'csv' ? Math.max(0, lines - 1) : lines)
   } catch (error) {
@@ -48,11 +50,14 @@ const inputOf = (
 
 const itemsOf = async function* (chunks: Chunks, format: Format | undefined, clientKey: string) {
   const { start, text } = await peek(decode(chunks))
-  for await (const record of recordsOf(text, format ?? formatOfText(start))) yield itemOf(record, clientKey)
+  for await (const record of recordsOf(start, text, format ?? formatOfText(start))) yield itemOf(record, clientKey)
 }
 
-const recordsOf = (text: AsyncIterable<string>, format: Format): AsyncIterable<InputRecord> =>
-  format === 'csv' ? csvRecords(text) : jsonRecords(text)
+const recordsOf = (start: string, text: AsyncIterable<string>, format: Format): AsyncIterable<InputRecord> => {
+  if (format === 'ndjson') return jsonRecords(text)
+  refuseOtherSeparators(start)
+  return csvRecords(text)
+}
 
 const formatOfName = (path: string): Format | undefined =>
   /\.csv$/i.test(path) ? 'csv' : /\.(ndjson|jsonl)$/i.test(path) ? 'ndjson' : undefined
@@ -60,6 +65,8 @@ const formatOfName = (path: string): Format | undefined =>
 const formatOfText = (start: string): Format => {
   if (start.startsWith('['))
     throw new WrongUsage('the input: this looks like a JSON array; expected one JSON object per line, or CSV')
+  if (/^\{\s*[\r\n]/.test(start))
+    throw new WrongUsage('the input: this looks like one JSON object over several lines; expected one object per line')
   return start.startsWith('{') || start === '' ? 'ndjson' : 'csv'
 }
 
@@ -68,30 +75,26 @@ const peek = async (texts: AsyncGenerator<string>) => {
   const first: string[] = []
   for (let next = await texts.next(); next.done !== true; next = await texts.next()) {
     first.push(next.value)
-    if (next.value.trim() !== '') break
+    if (trimmed(next.value) !== '') break
   }
   const text = async function* () {
     yield* first
     yield* texts
   }
-  return { start: first.join('').trimStart(), text: text() }
+  return { start: trimmed(first.join('')), text: text() }
 }
 
-/** Decodes UTF-8, and drops a byte order mark. */
-const decode = async function* (chunks: Chunks): AsyncGenerator<string> {
-  const decoder = new TextDecoder()
-  for await (const chunk of chunks) yield decoder.decode(Buffer.from(chunk), { stream: true })
-  yield decoder.decode()
-}
-
-const NEWLINE = 10
-
-/** Counts lines, blank ones too: a million in a tenth of a second. */
-const countLines = async (chunks: AsyncIterable<Buffer>): Promise<number> => {
-  let [lines, last] = [0, NEWLINE]
-  for await (const chunk of chunks) {
-    for (let at = chunk.indexOf(NEWLINE); at !== -1; at = chunk.indexOf(NEWLINE, at + 1)) lines += 1
-    last = chunk.at(-1) ?? last
+/** Counts the lines that are not blank: a million in a tenth of a second. */
+const countLines = async (texts: AsyncIterable<string>): Promise<number> => {
+  let [lines, isBlank] = [0, true]
+  for await (const text of texts) {
+    for (let at = 0; at < text.length; at += 1) {
+      const code = text.charCodeAt(at)
+      if (code !== LINE_FEED && code !== CARRIAGE_RETURN) isBlank &&= code <= BLANK
+      else if (!isBlank) [lines, isBlank] = [lines + 1, true]
+    }
   }
-  return last === NEWLINE ? lines : lines + 1
+  return isBlank ? lines : lines + 1
 }
+
+const [LINE_FEED, CARRIAGE_RETURN, BLANK] = [10, 13, 32]

@@ -4,12 +4,14 @@ import * as t from 'io-ts'
 import { problemsOf, refined, type Problems } from '../../core/model/problems.js'
 import { recaptchaV2, type RecaptchaV2Solution } from '../../core/model/recaptcha-v2.js'
 import type { TaskSpec } from '../../core/model/task.js'
+import { trimmed } from './decode.js'
+import { itemIdOf, type ItemId } from './item-id.js'
 import type { InputRecord } from './records.js'
 
 /** One task of the input, or a record that is none: its task then ends as `InvalidTask`. */
 export interface Item {
   readonly line: number
-  readonly id?: string | number
+  readonly id?: ItemId
   readonly isBad: boolean
   readonly task: TaskSpec<RecaptchaV2Solution>
   /** A hash of what the task says: its key if it has no id. */
@@ -21,24 +23,39 @@ export const itemOf = (record: InputRecord, clientKey: string): Item => {
   if ('problem' in record) return badItem(record, [record.problem])
   const fields = Fields.decode(record.value)
   if (E.isLeft(fields)) return badItem(record, problemsOf(fields.left))
-  const { websiteURL, websiteKey, isInvisible, id } = fields.right
+  const { isInvisible, id } = fields.right
+  const [websiteURL, websiteKey] = [trimmed(fields.right.websiteURL), trimmed(fields.right.websiteKey)]
   if (websiteKey === clientKey) return badItem(record, [CLIENT_KEY])
+  const unseen = unseenIn(websiteURL, websiteKey)
+  if (unseen.length > 0) return badItem(record, unseen)
   const task = recaptchaV2({ websiteURL, websiteKey, isInvisible: isInvisible ?? undefined })
   if (E.isLeft(task.payload)) return badItem(record, task.payload.left)
   const content = hashOf(websiteURL, websiteKey, isInvisible === true)
-  return { line: record.line, isBad: false, task, content, ...(id !== undefined && id !== null && id !== '' && { id }) }
+  const hasId = id !== undefined && id !== null && id !== ''
+  return { line: record.line, isBad: false, task, content, ...(hasId && { id: itemIdOf(record.content, id) }) }
 }
 
 const CLIENT_KEY = 'websiteKey: this is the client key; expected the site key of the page'
 
 // Refined: a union would report one problem for each of its members.
-const orNull = <A>({ name, is }: t.Type<A>) =>
+const orNull = <A>(name: string, { is }: t.Type<A>) =>
   refined(name, (value): value is A | null | undefined => value === undefined || value === null || is(value))
 
 const Fields = t.intersection([
   t.type({ websiteURL: t.string, websiteKey: t.string }),
-  t.partial({ isInvisible: orNull(t.boolean), id: orNull(t.union([t.string, t.number], 'string or number')) })
+  t.partial({
+    isInvisible: orNull('true or false', t.boolean),
+    id: orNull('string or number', t.union([t.string, t.number]))
+  })
 ])
+
+/** What is wrong with text that looks right on a screen: a task for it would be paid for in vain. */
+const unseenIn = (websiteURL: string, websiteKey: string): Problems => [
+  ...(/\p{Cc}/u.test(websiteURL) ? ['websiteURL: expected no control characters'] : []),
+  ...(/[\s\p{C}\p{Default_Ignorable_Code_Point}]/u.test(websiteKey)
+    ? ['websiteKey: expected no white space and no invisible characters']
+    : [])
+]
 
 const badItem = ({ line, content }: InputRecord, problems: Problems): Item => {
   const withLine = problems.map((problem) => `line ${line}: ${problem}`)
@@ -58,7 +75,7 @@ export class ItemKeys {
 
   /** The key of the next item, or nothing if its id has occurred before. */
   next({ id, content }: Item): string | undefined {
-    const name = id === undefined ? content : String(id)
+    const name = id === undefined ? content : id.key
     const count = (this.#counts.get(name) ?? 0) + 1
     this.#counts.set(name, count)
     if (count === 1) return name

@@ -11,6 +11,7 @@ import type { SolveResult } from '../../core/model/result.js'
 import { WrongUsage, write, type Output as OutputStream } from '../shared/context.js'
 import { codeOf } from '../shared/text.js'
 import type { Item } from './item.js'
+import { itemIdOf } from './item-id.js'
 
 /** An item with its place in the input, counted from 0, and its key if the batch can be continued. */
 export interface KeyedItem extends Item {
@@ -95,14 +96,15 @@ const writeAll = (file: number, bytes: Buffer): void => {
 
 /** The line of an outcome. It has the key of the item if it has no id, and the line of a bad record. */
 export const lineOf = ({ index, id, key, line, isBad }: KeyedItem, result: Result): string => {
-  const name = id !== undefined ? { id } : key !== undefined && { key }
-  const about = { index, ...name, ...(isBad && { line }) }
-  if (E.isLeft(result)) {
-    const { left: error } = result
-    return `${JSON.stringify({ ...about, ok: false, error, message: explain(error) })}\n`
-  }
+  const name = id ? `,"id":${id.json}` : key === undefined ? '' : `,"key":${JSON.stringify(key)}`
+  const outcome = JSON.stringify({ ...(isBad && { line }), ...outcomeOf(result) })
+  return `{"index":${index}${name},${outcome.slice(1)}\n`
+}
+
+const outcomeOf = (result: Result): object => {
+  if (E.isLeft(result)) return { ok: false, error: result.left, message: explain(result.left) }
   const { ref, solution, useBefore, expiresAt } = result.right
-  return `${JSON.stringify({ ...about, ok: true, taskId: ref.taskId, ...solution, useBefore, expiresAt })}\n`
+  return { ok: true, taskId: ref.taskId, ...solution, useBefore, expiresAt }
 }
 
 const { O_RDWR, O_APPEND, O_CREAT } = constants
@@ -193,7 +195,7 @@ const readLine = (text: string) => {
   const { key, id } = line.right
   const tag = line.right.ok ? 'Solved' : journalTagOf(line.right.error)
   return {
-    key: key ?? (id === undefined ? undefined : String(id)),
+    key: key ?? (id === undefined ? undefined : itemIdOf(text, id).key),
     tag,
     entry: entryAfter(tag),
     ref: line.right.ok ? undefined : line.right.error.ref

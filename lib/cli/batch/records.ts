@@ -1,6 +1,8 @@
 import { Readable, pipeline } from 'node:stream'
 import { CsvError, parse } from 'csv-parse'
 import { WrongUsage } from '../shared/context.js'
+import { isDecoded, trimmed } from './decode.js'
+import { checkedHeader } from './fields.js'
 
 /** One record of the input: its value, or what is wrong with it. Lines count from 1. */
 export type InputRecord = { readonly line: number; readonly content: string } & (
@@ -10,17 +12,19 @@ export type InputRecord = { readonly line: number; readonly content: string } & 
 /** Far more than a task needs; a longer record is not kept in memory. */
 const MAX_RECORD_LENGTH = 65_536
 
+const NOT_DECODED = 'expected text in UTF-8 or UTF-16'
+
 /** Reads one JSON value per line, and skips blank lines. */
 export const jsonRecords = async function* (text: AsyncIterable<string>): AsyncGenerator<InputRecord> {
   for await (const { line, content } of splitLines(text)) {
-    if (content.trim() === '') continue
     if (content.length > MAX_RECORD_LENGTH)
       yield { line, content, problem: 'expected a task, this is too long for one' }
-    else yield readJson(line, content)
+    else if (trimmed(content) !== '') yield readJson(line, trimmed(content))
   }
 }
 
 const readJson = (line: number, content: string): InputRecord => {
+  if (!isDecoded(content)) return { line, content, problem: NOT_DECODED }
   try {
     return { line, content, value: JSON.parse(content) }
   } catch {
@@ -40,64 +44,71 @@ const splitLines = async function* (text: AsyncIterable<string>) {
   yield { line: line + 1, content: rest }
 }
 
-const REQUIRED_COLUMNS = ['websiteURL', 'websiteKey']
-
-/** Reads CSV with a header. Cells that are empty are left out. */
+/** Reads CSV with a header. Cells that are empty are left out, and so are rows of empty cells. */
 export const csvRecords = async function* (text: AsyncIterable<string>): AsyncGenerator<InputRecord> {
-  let lastLine = 1
-  const parser = parse({
-    columns: checkedHeader,
-    info: true,
-    // A record with another number of cells, or a quote inside a cell, concerns that record alone.
-    relax_column_count: true,
-    relax_quotes: true,
-    skip_empty_lines: true,
-    trim: true,
-    record_delimiter: ['\r\n', '\n', '\r'],
-    max_record_size: MAX_RECORD_LENGTH
-  })
+  const lines = new RowLines()
+  let header: ReadonlyArray<string> | undefined
   // The loop below gets every error; the callback only keeps it from being thrown a second time.
-  pipeline(Readable.from(text), parser, () => undefined)
+  const parser = pipeline(Readable.from(text), parse(CSV_OPTIONS), () => undefined)
   try {
-    for await (const { record, info } of parser as AsyncIterable<ParsedRecord>) {
-      lastLine = info.lines
-      yield recordOf(record, info)
+    for await (const { record: cells, info } of parser as AsyncIterable<ParsedRow>) {
+      const line = lines.next(cells, info.lines)
+      if (cells.every((cell) => trimmed(cell) === '')) continue
+      if (header) yield recordOf(header, cells, line)
+      else header = checkedHeader(cells)
     }
   } catch (error) {
     if (!(error instanceof CsvError)) throw error
     throw new WrongUsage(
-      `the input, after line ${lastLine}: a quote is never closed, or a record is longer than ${MAX_RECORD_LENGTH} ` +
+      `the input, after line ${lines.last}: a quote is never closed, or a record is longer than ${MAX_RECORD_LENGTH} ` +
         'characters; nothing after that line was read'
     )
   }
 }
 
-interface ParsedRecord {
-  readonly record: Readonly<Record<string, string>>
-  readonly info: { readonly lines: number; readonly error?: CsvError; readonly columns?: unknown }
+const CSV_OPTIONS = {
+  info: true,
+  // A record with another number of cells, or a quote inside a cell, concerns that record alone.
+  relax_column_count: true,
+  relax_quotes: true,
+  skip_empty_lines: true,
+  trim: true,
+  record_delimiter: ['\r\n', '\n', '\r'],
+  max_record_size: MAX_RECORD_LENGTH
 }
 
-const checkedHeader = (names: ReadonlyArray<string>): string[] => {
-  const missing = REQUIRED_COLUMNS.filter((name) => !names.includes(name))
-  if (missing.length === 0) return [...names]
-  throw new WrongUsage(
-    `the input: its first line has no column ${missing.join(' and ')}; expected a header such as ` +
-      'websiteURL,websiteKey,isInvisible,id'
-  )
+interface ParsedRow {
+  readonly record: ReadonlyArray<string>
+  readonly info: { readonly lines: number }
 }
 
-const recordOf = (record: ParsedRecord['record'], { lines, error }: ParsedRecord['info']): InputRecord => {
-  const cells = Object.entries(record).filter(([, cell]) => cell !== '')
-  const content = JSON.stringify(record)
-  // A multi-line record is known by its first line.
-  const line = lines - (content.match(/\\r\\n|\\n|\\r/g)?.length ?? 0)
-  if (error && hasMoreCells(error)) return { line, content, problem: 'expected as many cells as columns' }
-  return { line, content, value: { ...Object.fromEntries(cells), isInvisible: flagOf(record.isInvisible) } }
+/** The lines at which the rows of a CSV begin. The parser gives the last line, and counts each CRLF in a cell twice. */
+class RowLines {
+  #countedTwice = 0
+  last = 1
+
+  next(cells: ReadonlyArray<string>, parserLine: number): number {
+    const breaks = cells.flatMap((cell) => cell.match(/\r\n|\n|\r/g) ?? [])
+    this.#countedTwice += breaks.filter((text) => text === '\r\n').length
+    return (this.last = parserLine - this.#countedTwice - breaks.length)
+  }
 }
 
-/** Fewer cells leave the last columns empty; with more, all cells may be in the wrong columns. */
-const hasMoreCells = ({ record, columns }: CsvError): boolean =>
-  Array.isArray(record) && Array.isArray(columns) && record.length > columns.length
+const recordOf = (header: ReadonlyArray<string>, cells: ReadonlyArray<string>, line: number): InputRecord => {
+  const content = JSON.stringify(cells)
+  if (!isDecoded(content)) return { line, content, problem: NOT_DECODED }
+  // With another number of cells, or with a cell below no name, all cells may be in the wrong columns.
+  if (cells.length !== header.length) return { line, content, problem: wrongCount(cells.length, header.length) }
+  if (cells.some((cell, at) => cell !== '' && header[at] === ''))
+    return { line, content, problem: `expected no cell in a column without a name; ${NEEDS_QUOTES}` }
+  const value = new Map(header.map((name, at) => [name, cells[at]] as const).filter(([, cell]) => cell !== ''))
+  return { line, content, value: { ...Object.fromEntries(value), isInvisible: flagOf(value.get('isInvisible')) } }
+}
+
+const NEEDS_QUOTES = 'a cell that contains a comma needs quotes'
+
+const wrongCount = (found: number, columns: number): string =>
+  `expected as many cells as columns, ${columns}, found ${found}${found > columns ? `; ${NEEDS_QUOTES}` : ''}`
 
 const FLAGS: ReadonlyMap<string, boolean> = new Map([
   ['true', true],
@@ -106,5 +117,4 @@ const FLAGS: ReadonlyMap<string, boolean> = new Map([
   ['0', false]
 ])
 
-const flagOf = (cell: string | undefined): unknown =>
-  cell === undefined || cell === '' ? undefined : (FLAGS.get(cell.toLowerCase()) ?? cell)
+const flagOf = (cell: string | undefined): unknown => cell && (FLAGS.get(trimmed(cell).toLowerCase()) ?? cell)

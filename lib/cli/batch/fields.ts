@@ -1,0 +1,32 @@
+import { WrongUsage } from '../shared/context.js'
+import { trimmed } from './decode.js'
+
+const REQUIRED = ['websiteURL', 'websiteKey'] as const
+const FIELDS = [...REQUIRED, 'isInvisible', 'id'] as const
+
+/** The names of the columns of a CSV, known ones as the fields of a task are written; throws for a header that cannot be used. */
+export const checkedHeader = (cells: ReadonlyArray<string>): ReadonlyArray<string> => {
+  const names = cells.map((cell) => FIELDS.find((field) => isSame(field, trimmed(cell))) ?? trimmed(cell))
+  const twice = FIELDS.find((field) => names.indexOf(field) !== names.lastIndexOf(field))
+  if (twice) throw new WrongUsage(`the input: its header has two columns ${twice}`)
+  const missing = REQUIRED.filter((field) => !names.includes(field))
+  if (missing.length === 0) return names
+  throw new WrongUsage(
+    `the input: its header has no column ${missing.join(' and ')}; expected a header such as ${FIELDS.join(',')}`
+  )
+}
+
+/** Throws if the text begins with a header whose columns are not separated by commas; quoted ones would seem to be one. */
+export const refuseOtherSeparators = (start: string): void => {
+  const [, separator] = /^[^,\r\n]*website(?:url|key)["']? *([;\t|]) *["']?\w/i.exec(start) ?? []
+  if (separator === undefined) return
+  throw new WrongUsage(`the input: its columns are separated by ${SEPARATORS.get(separator)}, expected commas`)
+}
+
+const SEPARATORS: ReadonlyMap<string, string> = new Map([
+  [';', 'semicolons'],
+  ['\t', 'tabs'],
+  ['|', 'vertical bars']
+])
+
+const isSame = (one: string, other: string): boolean => one.toLowerCase() === other.toLowerCase()
