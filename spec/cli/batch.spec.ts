@@ -329,7 +329,8 @@ const hurriedBatch = async (stderr: Console, stdout = makeConsole()) => {
   const { scheduler = asyncScheduler } = hurried()
   const context = makeContext({ stdout, stderr })
   const files = await openFiles(context, {
-    ...{ input: file('.ndjson', ndjson(task(1))), format: undefined, out: undefined, journal: undefined }
+    ...{ input: file('.ndjson', ndjson(task(1))), format: undefined, out: undefined, journal: undefined },
+    isEmbedded: false
   })
   await runBatch(context, {
     ...{ files, scheduler, concurrency: 1, isEmbedded: false, commandLine: '' },

@@ -23,9 +23,7 @@ export const batch = async (
   { concurrency, createsPerSecond, format, out, journal }: BatchFlags,
   argv: ReadonlyArray<string>
 ): Promise<number> => {
-  // The tasks of the embedded emulator end with this command, so no later run could continue them.
-  const journalPath = service.isEmbedded ? undefined : (journal ?? (out === undefined ? undefined : `${out}.journal`))
-  const files = await openFiles(context, { input, format, out, journal: journalPath })
+  const files = await openFiles(context, { input, format, out, journal, isEmbedded: service.isEmbedded })
   try {
     return await runBatch(context, {
       files,

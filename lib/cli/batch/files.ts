@@ -1,10 +1,10 @@
-import { realpath, stat } from 'node:fs/promises'
+import { readFile, realpath, rm, stat } from 'node:fs/promises'
 import { basename, dirname, resolve } from 'node:path'
 import type { FileJournal } from '../../journal/index.js'
 import { WrongUsage, type CliContext } from '../shared/context.js'
 import { messageOf } from '../shared/text.js'
 import { openInput, type Format, type Input } from './input.js'
-import { openOutputFile, openOutputStream, type Output } from './output.js'
+import { createFile, openOutputFile, openOutputStream, type Output } from './output.js'
 
 /** Where a batch reads, writes, and records what is paid for. */
 export interface BatchFiles {
@@ -20,28 +20,66 @@ export interface BatchPaths {
   readonly format: Format | undefined
   readonly out: string | undefined
   readonly journal: string | undefined
+  /** Whether the tasks end with this command, so that no later run could continue them. */
+  readonly isEmbedded: boolean
 }
 
-/** Opens all files, the journal first: its lock keeps a second run away from the output as well. */
+/** Opens all files, those with locks before the output. */
 export const openFiles = async (context: CliContext, paths: BatchPaths): Promise<BatchFiles> => {
   await refuseSameFile(paths)
   const opened: { readonly close: () => unknown }[] = []
+  const opening = async <A extends { readonly close: () => unknown }>(file: A | Promise<A>): Promise<A> => {
+    opened.push(await file)
+    return file
+  }
   const close = async (): Promise<void> => {
     for (const one of opened.reverse()) await one.close()
   }
   try {
-    const input = await openInput(context, paths.input, paths.format)
-    opened.push(input)
-    const journal = paths.journal === undefined ? undefined : await openJournal(context, paths.journal)
-    if (journal) opened.push(journal)
-    const output = paths.out === undefined ? openOutputStream(context.stdout) : await openOutputFile(paths.out, journal)
-    opened.push(output)
+    const input = await opening(openInput(context, paths.input, paths.format))
+    const [own, other] = await journalPaths(paths)
+    const ownJournal = own === undefined ? undefined : await opening(openOwnJournal(context, own))
+    const otherJournal = other === undefined ? undefined : await opening(openJournal(context, other))
+    const journal = paths.isEmbedded ? undefined : (otherJournal ?? ownJournal)
+    const output = await opening(
+      paths.out === undefined ? openOutputStream(context.stdout) : openOutputFile(paths.out, journal)
+    )
     return { input, output, journal, close }
   } catch (error) {
     await close()
     throw error
   }
 }
+
+/** The journal beside the output, and that of `--journal` if it is another one. */
+const journalPaths = async ({ out, journal }: BatchPaths) => {
+  if (out === undefined) return [undefined, journal]
+  // Under whatever name the output is given, its journal is beside the file itself.
+  const own = `${await createFile(out)}.journal`
+  const isOther = journal !== undefined && (await identityOf(journal)) !== (await identityOf(own))
+  return [own, isOther ? journal : undefined]
+}
+
+/**
+ * The journal beside the output. Its lock keeps every other run away from the output, so it is opened in any case, and
+ * removed at the end if nothing is recorded in it.
+ */
+const openOwnJournal = async (context: CliContext, path: string): Promise<FileJournal> => {
+  const journal = await openJournal(context, path)
+  const close = async (): Promise<void> => {
+    // Before it is unlocked, while no other run can have it open.
+    if (await hasOneLine(path)) await rm(path)
+    await journal.close()
+  }
+  return { ...journal, close }
+}
+
+const hasOneLine = async (path: string): Promise<boolean> => {
+  const found = await stat(path).catch(() => undefined)
+  return found !== undefined && found.size < MAX_HEADER_BYTES && /^.*\n$/.test(await readFile(path, 'utf8'))
+}
+
+const MAX_HEADER_BYTES = 1_000
 
 const openJournal = async ({ loadJournal }: CliContext, path: string): Promise<FileJournal> => {
   const { fileJournal } = await loadJournal()
@@ -55,7 +93,7 @@ const refuseSameFile = async ({ input, out, journal }: BatchPaths): Promise<void
   const named = [
     ['the input', input === '-' ? undefined : input],
     ['--out', out],
-    ['--journal', journal]
+    ['--journal', journal ?? (out === undefined ? undefined : `${out}.journal`)]
   ] as const
   const seen = new Map<string, string>()
   for (const [name, path] of named) {

@@ -1,5 +1,5 @@
 import { closeSync, constants, fdatasync, fstatSync, ftruncateSync, openSync, readSync, writeSync } from 'node:fs'
-import { open } from 'node:fs/promises'
+import { open, realpath } from 'node:fs/promises'
 import { promisify } from 'node:util'
 import * as E from 'fp-ts/lib/Either.js'
 import * as t from 'io-ts'
@@ -109,16 +109,27 @@ const outcomeOf = (result: Result): object => {
 
 const { O_RDWR, O_APPEND, O_CREAT } = constants
 
+/** Creates the file if it is not there, and returns its path without links. */
+export const createFile = (path: string): Promise<string> => {
+  closeSync(openFile(path))
+  return realpath(path)
+}
+
 const openFile = (path: string): number => {
   try {
     const file = openSync(path, O_RDWR | O_APPEND | O_CREAT, 0o600)
-    if (fstatSync(file).isFile()) return file
+    const found = fstatSync(file)
+    if (found.isFile() && found.nlink === 1) return file
     closeSync(file)
+    throw new WrongUsage(`--out: ${path} ${found.isFile() ? HARD_LINKED : 'is not a regular file'}`)
   } catch (error) {
+    if (error instanceof WrongUsage) throw error
     throw new WrongUsage(`--out: ${path} cannot be written (${codeOf(error)})`)
   }
-  throw new WrongUsage(`--out: ${path} is not a regular file`)
 }
+
+const HARD_LINKED =
+  'has further names (hard links), by which another run could write to it without being noticed; use a copy of it'
 
 const MAX_LINE_BYTES = 1_048_576
 

@@ -1,0 +1,106 @@
+import { execFileSync } from 'node:child_process'
+import { existsSync, linkSync, mkdirSync, readFileSync, symlinkSync } from 'node:fs'
+import { basename, dirname, join, relative } from 'node:path'
+import type { Emulator } from 'rx-captcha/emulator'
+import { batch, ndjson, task, testFiles } from '../support/batch.js'
+import { command, envOf } from '../support/command.js'
+import { emulators, until } from '../support/raw-http.js'
+
+const start = emulators()
+const { folder, file } = testFiles()
+
+/** Does something while a run has the output. */
+const whileInUse = async <A>(argv: ReadonlyArray<string>, act: (emulator: Emulator) => Promise<A>): Promise<A> => {
+  const emulator = await start({ readyAfterMs: 60_000 })
+  const running = command(['batch', file('.ndjson', ndjson(task(1))), ...argv], { env: envOf(emulator) })
+  await until(() => emulator.counters().requests.getTaskResult > 0)
+  try {
+    return await act(emulator)
+  } finally {
+    running.signal('SIGTERM')
+    await running.code
+  }
+}
+
+const linkedFolder = (): string => {
+  const link = join(folder, 'linked')
+  symlinkSync(folder, link)
+  return link
+}
+
+describe('the file of --out, while another run has it,', () => {
+  const symlinkTo = (out: string): string => {
+    const link = file('.link')
+    symlinkSync(out, link)
+    return link
+  }
+  it.each<[string, ReadonlyArray<string>, (out: string) => ReadonlyArray<string>]>([
+    ['by the same command', [], (out) => ['--out', out]],
+    ['by a relative path', [], (out) => ['--out', relative(process.cwd(), out)]],
+    ['by a link', [], (out) => ['--out', symlinkTo(out)]],
+    ['by a link to its folder', [], (out) => ['--out', join(linkedFolder(), basename(out))]],
+    ['with a journal', [], (out) => ['--out', out, '--journal', file('.journal')]],
+    ['with another journal', ['--journal', file('.journal')], (out) => ['--out', out, '--journal', file('.journal')]],
+    ['without the journal of that run', ['--journal', file('.journal')], (out) => ['--out', out]],
+    ['with --emulator', [], (out) => ['--out', out, '--emulator']]
+  ])('is refused at once %s, and nothing is paid', async (_, first, second) => {
+    const out = file('.out')
+    await whileInUse(['--out', out, ...first], async (emulator) => {
+      const { code, err } = await batch(emulator, [file('.ndjson', ndjson(task(2))), ...second(out)], {
+        env: { ...envOf(emulator), CAPTCHA_BASE_URL: '' }
+      })
+      expect([code, emulator.counters().requests.createTask]).toStrictEqual([2, 1])
+      expect(err).toMatch(
+        new RegExp(`^error: The journal .*${basename(out)}.journal is in use by process ${process.pid}`)
+      )
+    })
+  })
+
+  it('is refused by a hard link, and so is a file that has one', async () => {
+    const [out, link] = [file('.out'), file('.link')]
+    await whileInUse(['--out', out], async (emulator) => {
+      linkSync(out, link)
+      for (const path of [link, out]) {
+        const { code, err } = await batch(emulator, [file('.ndjson', ndjson(task(2))), '--out', path])
+        expect([code, emulator.counters().requests.createTask]).toStrictEqual([2, 1])
+        expect(err).toContain(`--out: ${path} has further names (hard links)`)
+      }
+    })
+  })
+})
+
+describe('the file of --out', () => {
+  it('is made where a link leads, with its journal, and the next run finds it by its own name', async () => {
+    const emulator = await start()
+    const [input, out, link] = [file('.ndjson', ndjson(task(1))), join(folder, 'elsewhere', 'real.out'), file('.link')]
+    mkdirSync(dirname(out))
+    symlinkSync(out, link)
+    await batch(emulator, [input, '--out', link])
+    expect(existsSync(`${out}.journal`)).toBe(true)
+    expect((await batch(emulator, [input, '--out', out])).err).toContain('1 done before')
+  })
+
+  it('is refused as a pipe, whose reader may never come', async () => {
+    const emulator = await start()
+    const pipe = file('.pipe')
+    execFileSync('mkfifo', [pipe])
+    const { code, err } = await batch(emulator, [file('.ndjson', ndjson(task(1))), '--out', pipe])
+    expect([code, emulator.counters().requests.createTask]).toStrictEqual([2, 0])
+    expect(err).toContain(`--out: ${pipe} is not a regular file`)
+  })
+
+  it('may have its own journal named', async () => {
+    const emulator = await start()
+    const out = file('.out')
+    const argv = [file('.ndjson', ndjson(task(1))), '--out', out, '--journal', `${out}.journal`]
+    expect([(await batch(emulator, argv)).code, (await batch(emulator, argv)).code]).toStrictEqual([0, 0])
+    expect(emulator.counters().accepted).toBe(1)
+  })
+
+  it('leaves no journal beside it that records nothing', async () => {
+    const [out, journal] = [file('.out'), file('.journal')]
+    await batch(await start(), [file('.ndjson', ndjson(task(1))), '--out', out, '--journal', journal])
+    expect(existsSync(`${out}.journal`)).toBe(false)
+    expect(readFileSync(journal, 'utf8')).toContain('Solved')
+  })
+})
