@@ -16,6 +16,8 @@ import { optional, parseUrl, refined } from '../core/model/problems.js'
 import type { Solver } from '../core/solver.js'
 import { realClock } from './clock.js'
 import { openAgents } from './connections.js'
+import { isLoopback } from './loopback.js'
+import { withProxyHint } from './proxy-hint.js'
 import { undiciPost } from './undici-post.js'
 
 /**
@@ -50,7 +52,7 @@ export const createSolver = (options: SolverOptions): Solver => {
   return buildSolver({ post, scheduler, elapsed, random, close }, resolveOptions(checked))
 }
 
-const DEFAULT_BASE_URL = 'https://api.1captcha.vip'
+export const DEFAULT_BASE_URL = 'https://api.1captcha.vip'
 const DEFAULT_MAX_REPLY_BYTES = 262_144
 
 interface Network {
@@ -62,19 +64,17 @@ interface Network {
 const openNetwork = (options: SolverOptions): Network => {
   if (options.post) return { post: options.post, close: () => Promise.resolve() }
   const { baseUrl = DEFAULT_BASE_URL, maxReplyBytes = DEFAULT_MAX_REPLY_BYTES, dispatcher } = options
-  const { origin, pathname } = new URL(baseUrl)
+  const address = new URL(baseUrl)
   const { create, poll, close } = dispatcher ? givenDispatchers(dispatcher) : openAgents()
-  const basePath = pathname.replace(/\/+$/, '')
-  return { post: undiciPost({ origin, basePath, create, poll, maxReplyBytes }), close }
+  const basePath = address.pathname.replace(/\/+$/, '')
+  const post = undiciPost({ origin: address.origin, basePath, create, poll, maxReplyBytes })
+  return { post: dispatcher ? post : withProxyHint(post, address), close }
 }
 
 const givenDispatchers = (dispatcher: NonNullable<SolverOptions['dispatcher']>) => {
   const { create, poll } = 'create' in dispatcher ? dispatcher : { create: dispatcher, poll: dispatcher }
   return { create, poll, close: () => Promise.resolve() }
 }
-
-const isLoopback = (hostname: string): boolean =>
-  hostname === 'localhost' || hostname === '[::1]' || /^127\.\d+\.\d+\.\d+$/.test(hostname)
 
 /** A part of the check of an address; it holds for everything that is no address, so that one problem is reported. */
 const addressThat = (name: string, holds: (url: URL) => boolean) =>

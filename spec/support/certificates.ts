@@ -2,7 +2,7 @@ import { generate } from 'selfsigned'
 
 const DAY_MS = 86_400_000
 
-/** A self-signed certificate; by default for 127.0.0.1, and valid today. */
+/** A self-signed certificate; by default for 127.0.0.1 and service.test, and valid today. */
 export const certificate = ({ ip = '127.0.0.1', fromDay = -1, toDay = 1 } = {}) =>
   generate([{ name: 'commonName', value: 'the service' }], {
     keyType: 'ec',
@@ -11,7 +11,13 @@ export const certificate = ({ ip = '127.0.0.1', fromDay = -1, toDay = 1 } = {}) 
     notAfterDate: new Date(Date.now() + toDay * DAY_MS),
     extensions: [
       { name: 'basicConstraints', cA: true },
-      { name: 'subjectAltName', altNames: [{ type: 7, ip }] }
+      {
+        name: 'subjectAltName',
+        altNames: [
+          { type: 7, ip },
+          { type: 2, value: 'service.test' }
+        ]
+      }
     ]
   })
 

@@ -1,5 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import type { SolverOptions } from '../../core/model/options.js'
+import { DEFAULT_BASE_URL } from '../../http/create-solver.js'
+import { openProxyDispatchers } from '../../http/proxy-dispatchers.js'
 import { WrongUsage, type CliContext } from './context.js'
 import { codeOf, messageOf, shellQuoted } from './text.js'
 
@@ -28,14 +30,24 @@ export const openService = async ({ env, loadEmulator }: CliContext, flags: Serv
   const { baseUrl, pollEveryMs, giveUpAfterMs, clientKeyFile, emulator, fault } = flags
   const pace = { pollEveryMs, giveUpAfterMs }
   if (emulator) return embeddedService(loadEmulator, pace, fault)
+  const clientKey = await clientKeyOf(env, clientKeyFile)
+  const dispatcher = dispatchersOf(env, baseUrl)
   return {
-    options: { ...pace, clientKey: await clientKeyOf(env, clientKeyFile), baseUrl },
+    options: { ...pace, clientKey, baseUrl, dispatcher },
     flags: [
       ...(baseUrl === undefined ? [] : ['--base-url', shellQuoted(baseUrl)]),
       ...(clientKeyFile === undefined ? [] : ['--client-key-file', shellQuoted(clientKeyFile)])
     ],
     isEmbedded: false,
-    close: () => Promise.resolve()
+    close: async () => dispatcher?.close()
+  }
+}
+
+const dispatchersOf = (env: CliContext['env'], baseUrl = DEFAULT_BASE_URL) => {
+  try {
+    return openProxyDispatchers(baseUrl, env)
+  } catch (error) {
+    throw new WrongUsage(messageOf(error))
   }
 }
 
@@ -92,4 +104,5 @@ export const VARIABLES_HELP = `Environment variables:
   CAPTCHA_BASE_URL           as --base-url
   CAPTCHA_POLL_EVERY_MS      as --poll-every-ms
   CAPTCHA_GIVE_UP_AFTER_MS   as --give-up-after-ms
+  HTTPS_PROXY, NO_PROXY      a proxy, and hosts that are reached without it
 An option overrides its variable. An empty variable counts as not set.`

@@ -1,0 +1,45 @@
+import { map } from 'rxjs'
+import type { ErrorCause, NetworkEvent, Post } from '../core/model/network.js'
+import { isLoopback } from './loopback.js'
+
+/** Environment variables, such as `process.env`. */
+export type Environment = Readonly<Record<string, string | undefined>>
+
+/**
+ * Names, in the cause of a connection that was not made, the environment variable of a proxy that would serve the address.
+ * Where a proxy is the only way out, nothing else would explain why the name is not known.
+ */
+export const withProxyHint = (post: Post, address: URL, env: Environment = process.env): Post => {
+  const variable = proxyVariableFor(address, env)
+  if (variable === undefined) return post
+  const hint = `${variable} is set, but a proxy is used only through the option dispatcher`
+  const hinted = (event: NetworkEvent): NetworkEvent =>
+    event._tag === 'Failed' && isUnreachable(event.cause)
+      ? { ...event, cause: { ...event.cause, message: `${event.cause.message}; ${hint}` } }
+      : event
+  return (path, body) => post(path, body).pipe(map(hinted))
+}
+
+const isUnreachable = ({ code }: ErrorCause): boolean =>
+  /^(ENOTFOUND|ENODATA|EAI_.*|ECONNREFUSED|ENETUNREACH|EHOSTUNREACH|ETIMEDOUT|UND_ERR_CONNECT_TIMEOUT)$/.test(code)
+
+/** The variables that name proxies, in the order in which undici reads them. An empty one counts as not set. */
+export const proxyVariable = (protocol: string, env: Environment): string | undefined => {
+  const names = ['http_proxy', 'HTTP_PROXY']
+  if (protocol === 'https:') names.unshift('https_proxy', 'HTTPS_PROXY')
+  return names.find((name) => env[name])
+}
+
+/** The variable that names a proxy for the address; this machine, and what `NO_PROXY` names, need none. */
+const proxyVariableFor = ({ protocol, hostname, port }: URL, env: Environment): string | undefined =>
+  isLoopback(hostname) || isExempt(hostname, port || '443', noProxyOf(env)) ? undefined : proxyVariable(protocol, env)
+
+export const noProxyOf = (env: Environment): string => [env.no_proxy, env.NO_PROXY].find(Boolean) ?? ''
+
+/** As undici reads it: names, with their subdomains, and ports; or an asterisk alone. */
+const isExempt = (hostname: string, port: string, noProxy: string): boolean =>
+  noProxy === '*' ||
+  noProxy.split(/[,\s]+/).some((entry) => {
+    const [, name = '', ofPort = port] = /^\*?\.?(.+?)(?::(\d+))?$/.exec(entry.toLowerCase()) ?? []
+    return ofPort === port && name !== '' && (hostname === name || hostname.endsWith(`.${name}`))
+  })

@@ -1,0 +1,142 @@
+import { spawn } from 'node:child_process'
+import { writeFileSync } from 'node:fs'
+import { createServer, type IncomingMessage } from 'node:http'
+import { connect, type AddressInfo, type Server, type Socket } from 'node:net'
+import { join } from 'node:path'
+import { createServer as createTlsServer } from 'node:tls'
+import { EMULATOR_KEY, type Emulator } from 'rx-captcha/emulator'
+import { built } from '../support/built.js'
+import { testFiles } from '../support/batch.js'
+import { certificate, type Certificate } from '../support/certificates.js'
+import { SOLVE, command, envOf } from '../support/command.js'
+import { emulators } from '../support/raw-http.js'
+
+const start = emulators()
+const folder = built()
+const { file } = testFiles()
+
+const open: Server[] = []
+afterEach(() => {
+  for (const server of open.splice(0)) server.close()
+})
+const listening = async (server: Server): Promise<number> => {
+  open.push(server)
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  return (server.address() as AddressInfo).port
+}
+
+const joined = (one: Socket, other: Socket) => {
+  one.on('error', () => other.destroy())
+  other.on('error', () => one.destroy())
+  one.pipe(other).pipe(one)
+}
+
+/** An emulator behind TLS. */
+const behindTls = ({ url }: Emulator, { cert, private: key }: Certificate) =>
+  listening(createTlsServer({ cert, key }, (socket) => joined(socket, connect(Number(new URL(url).port), '127.0.0.1'))))
+
+/** A proxy that leads every tunnel to one port, or replies with a status. */
+const proxyTo = async (port: number, status = 200) => {
+  const requests: IncomingMessage[] = []
+  const server = createServer().on('connect', (request: IncomingMessage, socket: Socket) => {
+    requests.push(request)
+    socket.write(`HTTP/1.1 ${status} Scripted\r\n\r\n`)
+    if (status === 200) joined(socket, connect(port, '127.0.0.1'))
+    else socket.end()
+  })
+  return { address: `127.0.0.1:${await listening(server)}`, requests }
+}
+
+const ENV = { CAPTCHA_CLIENT_KEY: EMULATOR_KEY, CAPTCHA_POLL_EVERY_MS: '5' }
+const SERVICE = { ...ENV, CAPTCHA_BASE_URL: 'https://service.test' }
+
+/** The command as a process, because authorities to trust are read at its start. */
+const solve = async (env: Record<string, string | undefined>) => {
+  const child = spawn(process.execPath, [join(folder(), 'dist/cli/main.js'), ...SOLVE], { env: { ...SERVICE, ...env } })
+  let [out, err] = ['', '']
+  child.stdout.on('data', (chunk) => (out += String(chunk)))
+  child.stderr.on('data', (chunk) => (err += String(chunk)))
+  const code = await new Promise<number | null>((resolve) => child.once('close', resolve))
+  return { code, out, err }
+}
+
+describe('the command behind a proxy', () => {
+  const setup = async () => {
+    const emulator = await start()
+    const made = await certificate()
+    const proxy = await proxyTo(await behindTls(emulator, made))
+    const ca = file('.pem')
+    writeFileSync(ca, made.cert)
+    return { emulator, proxy, trust: { NODE_EXTRA_CA_CERTS: ca } }
+  }
+
+  it.each(['https_proxy', 'HTTPS_PROXY', 'http_proxy', 'HTTP_PROXY'])('goes through that of %s', async (variable) => {
+    const { emulator, proxy, trust } = await setup()
+    const { code, out, err } = await solve({ ...trust, [variable]: `http://user:pass@${proxy.address}` })
+    expect([code, err]).toStrictEqual([0, ''])
+    expect(out).toMatch(/^03A/)
+    expect(proxy.requests.map(({ url, headers }) => [url, headers['proxy-authorization']])).toStrictEqual([
+      ['service.test:443', 'Basic dXNlcjpwYXNz'],
+      ['service.test:443', 'Basic dXNlcjpwYXNz']
+    ])
+    expect(emulator.counters().delivered).toBe(1)
+  })
+
+  it('goes through a proxy that is named without http://', async () => {
+    const { proxy, trust } = await setup()
+    expect((await solve({ ...trust, HTTPS_PROXY: proxy.address })).code).toBe(0)
+  })
+
+  it('still checks the certificate of the service', async () => {
+    const { emulator, proxy } = await setup()
+    const { code, err } = await solve({ HTTPS_PROXY: `http://${proxy.address}` })
+    expect(code).toBe(1)
+    expect(err).toContain('The certificate of the service was not accepted')
+    expect([proxy.requests.length, emulator.counters().requests.createTask]).toStrictEqual([1, 0])
+  })
+})
+
+describe('a proxy of the environment', () => {
+  const PASSWORD = 'canary-password'
+  // Each try of createTask would wait; a deadline shortens it.
+  const run = (env: Record<string, string>, ...more: string[]) =>
+    command([...SOLVE, '--give-up-after-ms', '100', ...more], { env }).ended()
+
+  it('that refuses is reported with its status and without its password, and nothing is paid', async () => {
+    const proxy = await proxyTo(0, 407)
+    const { code, out, err } = await run(
+      { ...SERVICE, HTTPS_PROXY: `http://user:${PASSWORD}@${proxy.address}` },
+      '--json'
+    )
+    expect([code, proxy.requests.length]).toStrictEqual([1, 1])
+    expect(out).toContain('Proxy response (407)')
+    expect(out + err).not.toContain(PASSWORD)
+  })
+
+  it.each(['NO_PROXY', 'no_proxy'])('is not used for a host that %s names', async (variable) => {
+    const proxy = await proxyTo(0)
+    const env = { ...ENV, CAPTCHA_BASE_URL: 'https://0.0.0.0:1', HTTPS_PROXY: proxy.address, [variable]: '0.0.0.0' }
+    expect((await run(env, '--json')).out).toContain('ECONNREFUSED 0.0.0.0:1')
+    expect(proxy.requests).toStrictEqual([])
+  })
+
+  it('is not used for a service on this machine', async () => {
+    const proxy = await proxyTo(0)
+    const env = { ...envOf(await start()), HTTPS_PROXY: proxy.address, HTTP_PROXY: proxy.address }
+    expect((await command(SOLVE, { env }).ended()).code).toBe(0)
+    expect(
+      (await command([...SOLVE, '--emulator', '--poll-every-ms', '5'], { env: { HTTP_PROXY: proxy.address } }).ended())
+        .code
+    ).toBe(0)
+    expect(proxy.requests).toStrictEqual([])
+  })
+
+  it.each([
+    ['no address', 'http://user:canary-password@:x'],
+    ['another protocol', 'socks5://user:canary-password@proxy.example']
+  ])('is refused as %s, by its variable and not by its value', async (_, value) => {
+    const { code, err } = await run({ ...SERVICE, https_proxy: value })
+    expect(code).toBe(2)
+    expect(err).toBe('error: https_proxy: expected the address of a proxy, such as http://proxy.example:8080\n')
+  })
+})
