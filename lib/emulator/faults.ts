@@ -1,7 +1,7 @@
 import type { OutgoingHttpHeaders, ServerResponse } from 'node:http'
 import { Readable, pipeline } from 'node:stream'
 import { createGzip, gzipSync } from 'node:zlib'
-import { inState, ready, refusal, type Call, type JsonObject } from './protocol.js'
+import { inState, jsonOf, ready, refusal, type Call, type JsonObject } from './protocol.js'
 import { actAfter, actEvery, sendHtml, sendJson } from './response.js'
 
 /**
@@ -12,8 +12,10 @@ import { actAfter, actEvery, sendHtml, sendJson } from './response.js'
 export interface FaultReply {
   /** The response. Nothing of it is sent yet, and the request is read completely; `res.req.socket` is the connection. */
   readonly res: ServerResponse
-  /** The JSON object that the service would reply without the fault. */
+  /** The JSON object that the service would reply without the fault. With `numericIds` its `taskId` is a bigint. */
   readonly correctReply: Readonly<Record<string, unknown>>
+  /** The same as JSON text, with every digit of its `taskId`. */
+  readonly correctJson: string
   /** The client key that the emulator accepts. */
   readonly clientKey: string
 }
@@ -23,11 +25,14 @@ export interface FaultReply {
  *
  * The connection: `reset` after the request is read, `reset-unread` before; `close` without a reply; `close-headers` within
  * the head; `cut` within the body; `not-http` sends something else than HTTP. The time: `silent` never replies, `drip` and
- * `drip-headers` send a byte at a time (every 1,000 ms; the head never ends), `slow` replies correctly after 30,000 ms. The
- * body: `large` (1,000,000 bytes) and `gzip-bomb` (50,000,000 bytes once inflated) of JSON that says nothing; `html`, `empty`,
- * `cut-json` and `not-json` are not JSON; `gzip` is the correct reply, compressed.
+ * `drip-headers` send a byte at a time (every 1,000 ms; the head never ends), `slow` replies correctly after 30,000 ms, and
+ * `reply-unfinished` sends the whole body at once but never the last chunk (`reply-unfinished=MS` closes the connection after
+ * that time; without a number it stays open). The body: `large` (1,000,000 bytes) and `gzip-bomb` (50,000,000 bytes once
+ * inflated) of JSON that says nothing; `html`, `empty`, `cut-json` and `not-json` are not JSON; `gzip` is the correct reply,
+ * compressed; `text-before` is the correct reply after a warning of the server's script.
  *
- * createTask: `no-id`, and `numeric-id` (the id as a number, which is correct). getTaskResult: `never` (processing),
+ * createTask: `no-id`, `numeric-id` (the id as a number, which is correct), and `ready-at-once` (the reply holds the solution,
+ * too). getTaskResult: `never` (processing), `retry-after` (the correct reply, with a `Retry-After` header of 5 seconds),
  * `no-solution`, `empty-token` and `unknown-status`. Both: `echo-key` is an error that repeats the client key.
  *
  * @since 0.1.0
@@ -43,6 +48,7 @@ export type FaultName =
   | 'drip'
   | 'drip-headers'
   | 'slow'
+  | 'reply-unfinished'
   | 'large'
   | 'gzip-bomb'
   | 'html'
@@ -50,9 +56,12 @@ export type FaultName =
   | 'cut-json'
   | 'not-json'
   | 'gzip'
+  | 'text-before'
   | 'no-id'
   | 'numeric-id'
+  | 'ready-at-once'
   | 'never'
+  | 'retry-after'
   | 'no-solution'
   | 'empty-token'
   | 'unknown-status'
@@ -71,15 +80,15 @@ export interface FaultKind {
 
 const changed =
   (change: (json: string) => string | Buffer, headers: OutgoingHttpHeaders = {}) =>
-  ({ res, correctReply }: FaultReply) =>
-    sendJson(res, change(JSON.stringify(correctReply)), 200, headers)
+  ({ res, correctJson }: FaultReply) =>
+    sendJson(res, change(correctJson), 200, headers)
 
 const replaced = (replace: (correct: JsonObject, clientKey: string) => JsonObject) => (reply: FaultReply) =>
-  sendJson(reply.res, replace(reply.correctReply, reply.clientKey))
+  sendJson(reply.res, jsonOf(replace(reply.correctReply, reply.clientKey)))
 
 // Writes to the socket, because Node's response only sends whole HTTP messages. The socket closes after the last byte.
 const raw = (bytesOf: (json: string) => string) => (reply: FaultReply) => {
-  reply.res.req.socket.write(bytesOf(JSON.stringify(reply.correctReply)))
+  reply.res.req.socket.write(bytesOf(reply.correctJson))
   reply.res.req.socket.destroySoon()
 }
 
@@ -87,10 +96,10 @@ const half = (text: string) => text.slice(0, text.length / 2)
 
 const GZIP = { 'content-encoding': 'gzip' }
 
-const dripBody = ({ res, correctReply }: FaultReply, everyMs: number) => {
-  const body = JSON.stringify(correctReply)
-  const remaining = Array.from(body)
-  res.writeHead(200, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) }).flushHeaders()
+const dripBody = ({ res, correctJson }: FaultReply, everyMs: number) => {
+  const remaining = Array.from(correctJson)
+  const contentLength = Buffer.byteLength(correctJson)
+  res.writeHead(200, { 'content-type': 'application/json', 'content-length': contentLength }).flushHeaders()
   // The reply ends together with its last byte, because a client that has all bytes may disconnect.
   actEvery(res, everyMs, () => {
     const next = remaining.shift()
@@ -104,6 +113,19 @@ const dripHead = ({ res }: FaultReply, everyMs: number) => {
   const remaining = Array.from('HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nx-drip: ')
   actEvery(res, everyMs, () => res.req.socket.write(remaining.shift() ?? '.'))
 }
+
+// Without a content-length the body is sent in chunks, and ends with an empty one.
+const sendUnfinished = ({ res, correctJson }: FaultReply, closeAfterMs: number) => {
+  res.writeHead(200, { 'content-type': 'application/json' }).write(correctJson)
+  if (closeAfterMs !== NEVER) actAfter(res, closeAfterMs, () => res.req.socket.destroySoon())
+}
+
+const NEVER = Infinity
+
+// The form of PHP. Its headers were sent before the script could name JSON as the content type.
+const WARNING =
+  '<br />\n<b>Warning</b>:  Undefined array key "proxy" in <b>/var/www/api/task.php</b> on line <b>118</b><br />\n'
+const AS_PHP = { 'content-type': 'text/html; charset=UTF-8' }
 
 // Valid JSON without a taskId and a status.
 const padding = function* (size: number) {
@@ -135,8 +157,9 @@ export const FAULT_KINDS: Readonly<Record<FaultName, FaultKind>> = {
   slow: {
     isReadable: true,
     defaultNumber: 30_000,
-    send: ({ res, correctReply }, ms) => actAfter(res, ms, () => sendJson(res, correctReply))
+    send: ({ res, correctJson }, ms) => actAfter(res, ms, () => sendJson(res, correctJson))
   },
+  'reply-unfinished': { isReadable: true, defaultNumber: NEVER, send: sendUnfinished },
   large: { defaultNumber: 1_000_000, send: ({ res }, size) => pour(res, size, false) },
   'gzip-bomb': { defaultNumber: 50_000_000, send: ({ res }, size) => pour(res, size, true) },
   html: { send: ({ res }) => sendHtml(res, 200, 'injected by a fault rule') },
@@ -144,13 +167,24 @@ export const FAULT_KINDS: Readonly<Record<FaultName, FaultKind>> = {
   'cut-json': { send: changed(half) },
   'not-json': { send: changed(() => 'OK') },
   gzip: { isReadable: true, send: changed((json) => gzipSync(json), GZIP) },
+  'text-before': { isReadable: true, send: changed((json) => WARNING + json, AS_PHP) },
   'no-id': { on: 'createTask', send: replaced((correct) => ({ ...correct, taskId: undefined })) },
   'numeric-id': {
     on: 'createTask',
     isReadable: true,
-    send: replaced((correct) => ('taskId' in correct ? { ...correct, taskId: Number(correct.taskId) } : correct))
+    send: replaced((correct) =>
+      'taskId' in correct ? { ...correct, taskId: BigInt(String(correct.taskId)) } : correct
+    )
   },
+  // The service itself adds the solution to the correct reply.
+  'ready-at-once': { on: 'createTask', isReadable: true, send: changed((json) => json) },
   never: { on: 'getTaskResult', send: replaced(() => inState('processing')) },
+  'retry-after': {
+    on: 'getTaskResult',
+    isReadable: true,
+    defaultNumber: 5,
+    send: ({ res, correctJson }, seconds) => sendJson(res, correctJson, 200, { 'retry-after': String(seconds) })
+  },
   'no-solution': { on: 'getTaskResult', send: replaced(() => inState('ready')) },
   'empty-token': { on: 'getTaskResult', send: replaced(() => ready({ gRecaptchaResponse: '' })) },
   'unknown-status': { on: 'getTaskResult', send: replaced(() => inState('waiting')) },

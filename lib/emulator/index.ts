@@ -8,7 +8,8 @@ import { Service } from './service.js'
 export type { FaultName, FaultReply } from './faults.js'
 export type { Counters, TaskRecord } from './ledger.js'
 export { EMULATOR_KEY, type EmulatorOptions } from './options.js'
-export { faultNames, type Fault, type FaultRule, type When } from './rules.js'
+export { faultNames, type Fault, type FaultRule } from './rules.js'
+export type { When } from './when.js'
 
 /**
  * A running emulator.

@@ -1,7 +1,8 @@
-import { performance } from 'node:perf_hooks'
+import { now } from './clock.js'
+import type { FaultName } from './faults.js'
 import type { Call, JsonObject } from './protocol.js'
 import type { CheckedFault } from './rules.js'
-import { seeded, seededTaskId } from './seeded.js'
+import { seeded, seededNumericTaskId, seededTaskId } from './seeded.js'
 
 /**
  * What an emulator counted since it started.
@@ -15,7 +16,7 @@ export interface Counters {
   readonly accepted: number
   /** createTask requests that created no task. */
   readonly refused: number
-  /** Billed createTask requests whose reply, with the task id in it, did not reach the client completely and readably. */
+  /** Billed createTask requests whose reply was not sent to the client so that it can read the task id. */
   readonly lostCreates: number
   /** Polls by task id. */
   readonly polls: Readonly<Record<string, number>>
@@ -35,13 +36,14 @@ export interface Counters {
  * @since 0.1.0
  */
 export interface TaskRecord {
+  /** Also if it is a number on the wire. */
   readonly taskId: string
   readonly acceptedAt: number
   readonly readyAt: number
-  /** Whether the reply to createTask was sent to the client completely and readably. */
+  /** Whether the reply to createTask was sent so that the client can read the task id. */
   readonly replySent: boolean
   readonly polls: number
-  /** When the solution was first sent to a client completely. */
+  /** When the solution was first sent to a client, all of it. */
   readonly deliveredAt?: number | undefined
   /** The task as it was sent, with its `type`. */
   readonly task: Readonly<Record<string, unknown>>
@@ -64,6 +66,7 @@ export interface LedgerOptions {
   readonly seed: number
   readonly readyAfterMs: readonly [min: number, max: number]
   readonly forgetAfterMs: number
+  readonly numericIds: boolean
 }
 
 /** All tasks and counts of an emulator. Each change takes constant time; only reading everything does not. */
@@ -83,17 +86,21 @@ export const openLedger = (options: LedgerOptions): Ledger => ({
   smallestGapMs: undefined
 })
 
-/** Adds a task; `finalFaultOf` gives the fault that replaces the solution of the nth one. */
+/** Adds a task; `fault` is that of its createTask, and `finalFaultOf` gives the one that replaces the solution of the nth task. */
 export const acceptTask = (
   { options, tasks }: Ledger,
   task: JsonObject,
   finalFaultOf: (nth: number) => CheckedFault | undefined,
-  hasNumericId: boolean
+  fault: FaultName | undefined
 ): LedgerTask => {
-  const { seed, readyAfterMs } = options
-  const [min, max] = readyAfterMs
+  const { seed, readyAfterMs, numericIds } = options
+  const [min, max] = fault === 'ready-at-once' ? [0, 0] : readyAfterMs
   const nth = tasks.size + 1
-  const taskId = hasNumericId ? String(7_000_000_000 + nth) : seededTaskId(seed, nth)
+  const taskId = numericIds
+    ? String(seededNumericTaskId(seed, nth))
+    : fault === 'numeric-id'
+      ? String(7_000_000_000 + nth)
+      : seededTaskId(seed, nth)
   const acceptedAt = now()
   const readyAt = acceptedAt + min + (min === max ? 0 : (max - min) * seeded(seed, 'ready', nth))
   const counts = { replySent: false, polls: 0, openPolls: 0 }
@@ -103,15 +110,17 @@ export const acceptTask = (
 }
 
 export const findTask = ({ options, tasks }: Ledger, taskId: unknown): LedgerTask | undefined => {
-  const task = typeof taskId === 'string' || typeof taskId === 'number' ? tasks.get(String(taskId)) : undefined
+  const isId = typeof taskId === 'bigint' || (typeof taskId === 'string' && !options.numericIds)
+  const task = isId ? tasks.get(String(taskId)) : undefined
   return task && now() - task.acceptedAt < options.forgetAfterMs ? task : undefined
 }
 
-/** The reply to createTask ended; `isSent` if it was sent completely and readably. */
-export const createEnded = ({ totals }: Ledger, task: LedgerTask, isSent: boolean): void => {
+/** The reply to createTask ended; `isSent` if it was sent readably, and `hasSolution` if the solution was in it. */
+export const createEnded = (ledger: Ledger, task: LedgerTask, isSent: boolean, hasSolution: boolean): void => {
   task.replySent = isSent
   if (isSent) task.lastReplyAt = now()
-  else totals.lostCreates += 1
+  else ledger.totals.lostCreates += 1
+  if (isSent && hasSolution) deliver(ledger, task)
 }
 
 export const pollArrived = (ledger: Ledger, task: LedgerTask, arrivedAt: number): void => {
@@ -123,17 +132,18 @@ export const pollArrived = (ledger: Ledger, task: LedgerTask, arrivedAt: number)
   else if (gapMs < (ledger.smallestGapMs ?? Infinity)) ledger.smallestGapMs = gapMs
 }
 
-/** The reply to a poll ended; `isDelivered` if the solution was sent completely and readably. */
-export const pollEnded = ({ totals }: Ledger, task: LedgerTask, isDelivered: boolean): void => {
+/** The reply to a poll ended; `isDelivered` if the solution was sent readably. */
+export const pollEnded = (ledger: Ledger, task: LedgerTask, isDelivered: boolean): void => {
   task.openPolls -= 1
   task.lastReplyAt = now()
-  if (!isDelivered || task.deliveredAt !== undefined) return
-  task.deliveredAt = task.lastReplyAt
-  totals.delivered += 1
+  if (isDelivered) deliver(ledger, task)
 }
 
-/** The epoch in milliseconds, by a clock that never jumps. */
-export const now = (): number => performance.timeOrigin + performance.now()
+const deliver = ({ totals }: Ledger, task: LedgerTask): void => {
+  if (task.deliveredAt !== undefined) return
+  task.deliveredAt = now()
+  totals.delivered += 1
+}
 
 export const countersOf = ({ tasks, requests, totals, smallestGapMs }: Ledger): Counters => ({
   requests: { ...requests },

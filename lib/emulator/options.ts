@@ -36,6 +36,11 @@ export interface EmulatorOptions {
   readonly idleMs?: number | undefined
   /** Delay of every reply. @defaultValue `0` */
   readonly latencyMs?: number | undefined
+  /**
+   * Task ids are JSON numbers beyond 2^53, which JavaScript's `JSON.parse` rounds. A poll must send its id as a number, with
+   * every digit; one that sends a string gets ERROR_TASKID_INVALID. @defaultValue `false`
+   */
+  readonly numericIds?: boolean | undefined
   /** Further types of tasks, each with a function from the task as it was sent to its solution. @defaultValue none */
   readonly solutions?: Readonly<Record<string, (task: Readonly<Record<string, unknown>>) => unknown>> | undefined
 }
@@ -51,6 +56,7 @@ export interface ResolvedOptions {
   readonly faults: ReadonlyArray<FaultRule | string>
   readonly idleMs: number
   readonly latencyMs: number
+  readonly numericIds: boolean
   readonly solutions: NonNullable<EmulatorOptions['solutions']>
 }
 
@@ -61,6 +67,7 @@ export const resolveOptions = (options: EmulatorOptions): ResolvedOptions => {
   const {
     readyAfterMs = [5_000, 15_000],
     latencyMs = 0,
+    numericIds = false,
     seed = randomInt(2 ** 32),
     faults = [],
     solutions = {}
@@ -76,6 +83,7 @@ export const resolveOptions = (options: EmulatorOptions): ResolvedOptions => {
     faults,
     idleMs,
     latencyMs,
+    numericIds,
     solutions
   }
 }

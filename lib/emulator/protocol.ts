@@ -13,7 +13,12 @@ export const RECAPTCHA_V2 = 'RecaptchaV2TaskProxyless'
 // As in the documented examples, createTask replies with empty strings where getTaskResult replies with nulls.
 const NO_ERROR = { errorId: 0, errorCode: null, errorDescription: null }
 
-export const created = (taskId: string): JsonObject => ({ errorId: 0, errorCode: '', errorDescription: '', taskId })
+export const created = (taskId: string | bigint): JsonObject => ({
+  errorId: 0,
+  errorCode: '',
+  errorDescription: '',
+  taskId
+})
 export const inState = (status: string): JsonObject => ({ ...NO_ERROR, status })
 export const ready = (solution: unknown): JsonObject => ({ ...NO_ERROR, solution, status: 'ready' })
 export const refusal = (errorCode: string, errorDescription: string): JsonObject => ({
@@ -21,6 +26,13 @@ export const refusal = (errorCode: string, errorDescription: string): JsonObject
   errorCode,
   errorDescription
 })
+
+/** The JSON text of a reply. A `taskId` that is a bigint becomes a number with all its digits. */
+export const jsonOf = (reply: JsonObject): string => {
+  const { taskId } = reply
+  if (typeof taskId !== 'bigint') return JSON.stringify(reply)
+  return JSON.stringify({ ...reply, taskId: String(taskId) }).replace(`"taskId":"${taskId}"`, `"taskId":${taskId}`)
+}
 
 /** What a request must satisfy besides its form. */
 export interface Account {
@@ -96,7 +108,10 @@ export const refuseHead = ({ method, headers }: IncomingMessage, call: Call | un
 // Far above any request of the protocol.
 const MAX_REQUEST_BYTES = 65_536
 
-/** Reads a body to its end, and passes on the JSON object in it, or the refusal. Does nothing if the client disconnects. */
+/**
+ * Reads a body to its end, and passes on the JSON object in it, or the refusal. Does nothing if the client disconnects. A
+ * `taskId` that is an integer becomes a bigint.
+ */
 export const readBody = (
   req: IncomingMessage,
   onBody: (body: JsonObject) => void,
@@ -120,8 +135,14 @@ export const readBody = (
 const parseObject = (body: Buffer): JsonObject | undefined => {
   try {
     const value: unknown = isUtf8(body) ? JSON.parse(body.toString()) : undefined
-    return isJsonObject(value) ? value : undefined
+    return isJsonObject(value) ? withEveryDigit(value, body.toString()) : undefined
   } catch {
     return undefined
   }
+}
+
+// JSON.parse rounds an integer beyond 2^53 to that of another task.
+const withEveryDigit = (body: JsonObject, text: string): JsonObject => {
+  const [, digits] = /"taskId"\s*:\s*(\d+)\s*[,}]/.exec(text) ?? []
+  return typeof body.taskId === 'number' && digits !== undefined ? { ...body, taskId: BigInt(digits) } : body
 }

@@ -1,16 +1,11 @@
 import { STATUS_CODES, type OutgoingHttpHeaders, type ServerResponse } from 'node:http'
-import type { JsonObject } from './protocol.js'
 
 export const sendJson = (
   res: ServerResponse,
-  body: JsonObject | string | Buffer,
+  body: string | Buffer,
   status = 200,
   headers: OutgoingHttpHeaders = {}
-): void =>
-  send(res, status, typeof body === 'string' || Buffer.isBuffer(body) ? body : JSON.stringify(body), {
-    'content-type': 'application/json',
-    ...headers
-  })
+): void => send(res, status, body, { 'content-type': 'application/json', ...headers })
 
 export const sendHtml = (
   res: ServerResponse,

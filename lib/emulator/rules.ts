@@ -1,21 +1,23 @@
 import type { OutgoingHttpHeaders } from 'node:http'
 import { FAULT_KINDS, type FaultKind, type FaultName, type FaultReply } from './faults.js'
-import { refusal, type Call } from './protocol.js'
+import { jsonOf, refusal, type Call } from './protocol.js'
 import { MAX_TIMER_MS, sendHtml, sendJson } from './response.js'
 import { seeded } from './seeded.js'
+import { appliesOf, isValidWhen, readWhen, type Applies, type When } from './when.js'
 
 /**
- * What goes wrong, as on the command line: a {@link FaultName}; `name=NUMBER` for those with a duration in milliseconds or a
- * size in bytes; `right@STATUS`, the correct reply with another HTTP status; an HTTP status with an HTML page; or an error
- * code with an error document (`ERROR_FOO`, `ERROR_FOO@400`). The last two may be followed by `;retry-after=SECONDS-OR-DATE`
- * and `;location=URL`.
+ * What goes wrong, as on the command line: a {@link FaultName}; `name=NUMBER` for those with a duration (in milliseconds;
+ * `retry-after` in seconds) or a size in bytes; `right@STATUS`, the correct reply with another HTTP status; an HTTP status with
+ * an HTML page; or an error code with an error document (`ERROR_FOO`, `ERROR_FOO@400`). The last three may be followed by
+ * `;retry-after=SECONDS-OR-DATE` and `;location=URL`.
  *
  * @since 0.1.0
  */
 export type Fault =
   | FaultName
-  | `${'drip' | 'drip-headers' | 'slow' | 'large' | 'gzip-bomb'}=${number}`
+  | `${'drip' | 'drip-headers' | 'slow' | 'reply-unfinished' | 'large' | 'gzip-bomb' | 'retry-after'}=${number}`
   | `right@${number}`
+  | `right@${number};${'retry-after' | 'location'}=${string}`
   | `${number}`
   | `${number};${'retry-after' | 'location'}=${string}`
   | `${Uppercase<string>}_${Uppercase<string>}`
@@ -24,23 +26,19 @@ export type Fault =
   | `${Uppercase<string>}_${Uppercase<string>}@${number};${'retry-after' | 'location'}=${string}`
 
 /**
- * When a rule applies: always, the nth time, the first times, or a share (0 to 1) of the times.
- *
- * @since 0.1.0
- */
-export type When = 'always' | { readonly nth: number } | { readonly first: number } | { readonly share: number }
-
-/**
- * A fault, and when it is injected. The first rule that applies wins.
+ * A fault, and when it is injected. The first rule that applies wins, and an outage comes before all other rules. As text on
+ * the command line: `createTask:always:503`, `createTask:1:reset`, `getTaskResult:first2:503`, `task:10%:never`,
+ * `createTask:500ms:502`, `outage:2s:502`.
  *
  * @since 0.1.0
  */
 export interface FaultRule {
   /**
    * What `when` counts: the createTask requests of the emulator, the polls of each task, the tasks (the fault replaces the
-   * solution, once the task would be ready), or the connections (only `reset` and `close`).
+   * solution, once the task would be ready), or the connections (only `reset` and `close`). An `outage` replaces the replies
+   * to both calls, to those about unknown tasks as well, and needs a duration.
    */
-  readonly on: 'createTask' | 'getTaskResult' | 'task' | 'connection'
+  readonly on: 'createTask' | 'getTaskResult' | 'task' | 'connection' | 'outage'
   readonly when: When
   /**
    * What goes wrong. A function, which is called instead of the correct reply, may write any bytes to `res` or to its socket,
@@ -74,26 +72,20 @@ export interface CheckedFault {
 /** A rule that was checked. */
 export interface CheckedRule {
   readonly on: string
-  readonly when: When
+  readonly applies: Applies
   readonly fault: CheckedFault
   readonly billed: boolean
 }
 
-/** Finds the first rule that applies at a count. `subject` separates the draws of one task from those of another. */
-export type FindRule = (on: FaultRule['on'], count: number, subject?: number) => CheckedRule | undefined
+/** Finds the first rule that applies, at a count if it counts. `subject` separates the draws of one task from those of another. */
+export type FindRule = (on: FaultRule['on'], count?: number, subject?: number) => CheckedRule | undefined
 
 /** Checks the rules; throws an `Error` that names the first bad one and lists what is allowed. */
 export const readRules = (rules: ReadonlyArray<FaultRule | string>, seed: number): FindRule => {
   const checked = rules.map(readRule)
-  return (on, count, subject = 0) =>
-    checked.find(
-      (rule, i) => rule.on === on && applies(rule.when, count, () => seeded(seed, 'rule', i, subject, count))
-    )
+  return (on, count = 0, subject = 0) =>
+    checked.find((rule, i) => rule.on === on && rule.applies(count, () => seeded(seed, 'rule', i, subject, count)))
 }
-
-const applies = (when: When, count: number, draw: () => number) =>
-  when === 'always' ||
-  ('nth' in when ? count === when.nth : 'first' in when ? count <= when.first : draw() < when.share)
 
 const readRule = (rule: FaultRule | string): CheckedRule => {
   const {
@@ -105,15 +97,19 @@ const readRule = (rule: FaultRule | string): CheckedRule => {
   }: RuleParts = typeof rule === 'string' ? split(rule) : rule
   const bad = (reason: string) => new Error(`fault rule ${JSON.stringify(textOf(rule))}: ${reason}`)
   const fits = Object.hasOwn(FITS, on) ? FITS[on as FaultRule['on']] : undefined
-  if (!fits) throw bad('on: expected createTask, getTaskResult, task or connection, as in createTask:1:reset')
-  if (when === undefined || !isValid(when))
-    throw bad('when: expected always, N (the Nth time), firstN (the first N times) or N%')
+  if (!fits) throw bad('on: expected createTask, getTaskResult, task, connection or outage, as in createTask:1:reset')
+  if (when === undefined || !isValidWhen(when))
+    throw bad(
+      'when: expected always, N (the Nth time), firstN (the first N times), N%, or a duration such as 2s or 500ms'
+    )
+  if (on === 'outage' && !(typeof when === 'object' && 'forMs' in when))
+    throw bad('when: an outage needs a duration, as in outage:2s:502')
   const fault = typeof given === 'function' ? ofFunction(given, isReadable) : (readNamed(given) ?? readReply(given))
   if (!fault || !fits(fault)) throw bad(`no such fault of ${on}; allowed are ${allowedFaults(on, fits)}`)
   if (billed && on !== 'createTask') throw bad('billed: only a createTask can be billed')
   if (isReadable !== undefined && typeof given !== 'function')
     throw bad('isReadable: only for a fault that is a function')
-  return { on, when, fault, billed }
+  return { on, applies: appliesOf(when), fault, billed }
 }
 
 /** The parts of a rule, not checked yet. */
@@ -142,25 +138,9 @@ const FITS: Readonly<Record<FaultRule['on'], (fault: CheckedFault) => boolean>> 
   createTask: ({ on }) => on !== 'getTaskResult',
   getTaskResult: ({ on }) => on !== 'createTask',
   task: ({ on }) => on !== 'createTask',
-  connection: ({ name }) => name === 'reset' || name === 'close'
+  connection: ({ name }) => name === 'reset' || name === 'close',
+  outage: ({ on }) => on === undefined
 }
-
-const readWhen = (text: string): When | undefined => {
-  const [, first, number = '', percent] = /^(first)?(\d+(?:\.\d+)?)(%)?$/.exec(text) ?? []
-  if (text === 'always') return text
-  if (number === '' || (first && percent)) return undefined
-  return percent ? { share: Number(number) / 100 } : first ? { first: Number(number) } : { nth: Number(number) }
-}
-
-const isValid = (when: When) =>
-  when === 'always' ||
-  ('nth' in when
-    ? isCount(when.nth)
-    : 'first' in when
-      ? isCount(when.first)
-      : 'share' in when && when.share >= 0 && when.share <= 1)
-
-const isCount = (count: number) => Number.isSafeInteger(count) && count > 0
 
 const ofFunction = (send: (reply: FaultReply) => void, isReadable = false): CheckedFault => ({
   text: nameOf(send),
@@ -172,8 +152,8 @@ const readNamed = (text: string): CheckedFault | undefined => {
   const [, name = '', number] = /^([a-z0-9-]+?)(?:=(\d+))?$/.exec(text) ?? []
   if (!isFaultName(name)) return undefined
   const { on, isReadable = false, defaultNumber, send }: FaultKind = FAULT_KINDS[name]
+  if (number !== undefined && (defaultNumber === undefined || Number(number) > MAX_TIMER_MS)) return undefined
   const value = Number(number ?? defaultNumber)
-  if ((number !== undefined && defaultNumber === undefined) || value > MAX_TIMER_MS) return undefined
   return { text, name, ...(on && { on }), isReadable, send: (reply) => send(reply, value) }
 }
 
@@ -182,12 +162,12 @@ const isFaultName = (text: string): text is FaultName => Object.hasOwn(FAULT_KIN
 const SUFFIX = '((?:;(?:retry-after|location)=[ -:<-~]+)*)' // printable ASCII without the semicolon
 const STATUS_FORM = new RegExp(`^([2-9]\\d\\d)${SUFFIX}$`)
 const CODE_FORM = new RegExp(`^([A-Z0-9]+(?:_[A-Z0-9]+)+)(?:@([2-9]\\d\\d))?${SUFFIX}$`)
-const RIGHT_FORM = /^right@([2-9]\d\d)$/
+const RIGHT_FORM = new RegExp(`^right@([2-9]\\d\\d)${SUFFIX}$`)
 
 const readReply = (text: string): CheckedFault | undefined => {
   const [, page, pageSuffix = ''] = STATUS_FORM.exec(text) ?? []
   const [, code, codeStatus = '200', codeSuffix = ''] = CODE_FORM.exec(text) ?? []
-  const [, right] = RIGHT_FORM.exec(text) ?? []
+  const [, right, rightSuffix = ''] = RIGHT_FORM.exec(text) ?? []
   if (page !== undefined) {
     // A redirect needs an address; the default one cannot exist.
     const headers = {
@@ -196,10 +176,16 @@ const readReply = (text: string): CheckedFault | undefined => {
     }
     return { text, isReadable: false, send: ({ res }) => sendHtml(res, Number(page), INJECTED, headers) }
   }
-  if (right !== undefined)
-    return { text, isReadable: true, send: ({ res, correctReply }) => sendJson(res, correctReply, Number(right)) }
+  if (right !== undefined) {
+    const headers = readHeaders(rightSuffix)
+    return {
+      text,
+      isReadable: true,
+      send: ({ res, correctJson }) => sendJson(res, correctJson, Number(right), headers)
+    }
+  }
   if (code === undefined) return undefined
-  const error = refusal(code, `${code}, ${INJECTED}`)
+  const error = jsonOf(refusal(code, `${code}, ${INJECTED}`))
   const headers = readHeaders(codeSuffix)
   return { text, isReadable: false, send: ({ res }) => sendJson(res, error, Number(codeStatus), headers) }
 }
@@ -220,8 +206,8 @@ const allowedFaults = (on: string, fits: (fault: CheckedFault) => boolean) =>
     ...(on === 'connection'
       ? []
       : [
-          'NAME=NUMBER for drip, drip-headers and slow (milliseconds), large and gzip-bomb (bytes)',
-          'right@STATUS',
+          'NAME=NUMBER for drip, drip-headers, slow and reply-unfinished (milliseconds), retry-after (seconds), large and gzip-bomb (bytes)',
+          'right@STATUS or right@STATUS;retry-after=7',
           'an HTTP status such as 503 or 429;retry-after=7 or 302;location=URL',
           'an error code such as ERROR_FOO or ERROR_FOO@400'
         ])

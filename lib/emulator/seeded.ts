@@ -10,6 +10,10 @@ export const seededTaskId = (seed: number, nth: number): string =>
     .toString('hex')
     .replace(/^(.{8})(.{4}).(.{3}).(.{3})(.{12})$/, '$1-$2-4$3-a$4-$5')
 
+/** The numeric id of the nth task: 18 digits, and odd, because every number from 2^53 on that a double can hold is even. */
+export const seededNumericTaskId = (seed: number, nth: number): bigint =>
+  10n ** 17n + ((hash(8, seed, 'task id', nth).readBigUInt64BE() % (9n * 10n ** 17n)) | 1n)
+
 /** The token of the nth task: begins like a real one and is about as long. */
 export const seededToken = (seed: number, nth: number): string =>
   `03A${hash(384, seed, 'token', nth).toString('base64url')}`

@@ -1,10 +1,10 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
+import { now } from './clock.js'
 import {
   acceptTask,
   createEnded,
   findTask,
-  now,
   openLedger,
   pollArrived,
   pollEnded,
@@ -16,6 +16,7 @@ import {
   RECAPTCHA_V2,
   created,
   inState,
+  jsonOf,
   readBody,
   ready,
   refusal,
@@ -29,7 +30,7 @@ import {
 } from './protocol.js'
 import { actAfter, onceSettled, sendHtml, sendJson } from './response.js'
 import { readRules, type CheckedFault, type CheckedRule, type FindRule } from './rules.js'
-import { seededTaskId, seededToken } from './seeded.js'
+import { seededNumericTaskId, seededTaskId, seededToken } from './seeded.js'
 
 /** The emulated service: the ledger determines the correct reply, and a fault may replace it. */
 export class Service {
@@ -68,7 +69,7 @@ export class Service {
     if (call === 'getTaskResult')
       return readBody(req, (body) => this.#getTaskResult(res, body, arrivedAt), refuseByHttp)
     const nth = (this.#creates += 1)
-    const rule = this.#findRule('createTask', nth)
+    const rule = this.#findRule('outage') ?? this.#findRule('createTask', nth)
     if (rule?.fault.name === 'reset-unread' && !rule.billed) {
       this.ledger.totals.refused += 1
       return void req.socket.resetAndDestroy()
@@ -89,24 +90,37 @@ export class Service {
     if (refused || (rule && !rule.fault.isReadable && !rule.billed)) {
       ledger.totals.refused += 1
       // The fault gets a correct reply all the same, with the id of no task.
-      return this.#reply(res, refused ?? created(seededTaskId(this.#options.seed, -nth)), fault)
+      return this.#reply(res, refused ?? created(this.#idOfNoTask(nth)), fault)
     }
     const finalFaultOf = (taskNth: number) => this.#findRule('task', taskNth)?.fault
-    const task = acceptTask(ledger, taskOf(body), finalFaultOf, fault?.name === 'numeric-id')
-    onceSettled(res, (isComplete) => createEnded(ledger, task, isComplete && fault?.isReadable !== false))
-    this.#reply(res, created(task.taskId), fault)
+    const task = acceptTask(ledger, taskOf(body), finalFaultOf, fault?.name)
+    const isReady = fault?.name === 'ready-at-once'
+    onceSettled(res, (isComplete) => createEnded(ledger, task, isSent(res, isComplete, fault), isReady))
+    const correctReply = created(this.#options.numericIds ? BigInt(task.taskId) : task.taskId)
+    this.#reply(
+      res,
+      isReady ? { ...correctReply, status: 'ready', solution: this.#solutionOf(task) } : correctReply,
+      fault
+    )
+  }
+
+  #idOfNoTask(nth: number): string | bigint {
+    const { numericIds, seed } = this.#options
+    return (numericIds ? seededNumericTaskId : seededTaskId)(seed, -nth)
   }
 
   #getTaskResult(res: ServerResponse, body: JsonObject, arrivedAt: number): void {
     const { ledger } = this
     const refused = refuse('getTaskResult', body, this.#account)
     const task = findTask(ledger, body.taskId)
-    if (refused || !task) return this.#reply(res, refused ?? refusal('ERROR_TASKID_INVALID', 'there is no such task'))
+    const outage = this.#findRule('outage')?.fault
+    if (refused || !task)
+      return this.#reply(res, refused ?? refusal('ERROR_TASKID_INVALID', 'there is no such task'), outage)
     pollArrived(ledger, task, arrivedAt)
     const isReady = task.readyAt <= now()
-    const rule = this.#findRule('getTaskResult', task.polls, task.nth)
-    const fault = rule?.fault ?? (isReady ? task.finalFault : undefined)
-    onceSettled(res, (isComplete) => pollEnded(ledger, task, isComplete && isReady && fault?.isReadable !== false))
+    const fault =
+      outage ?? this.#findRule('getTaskResult', task.polls, task.nth)?.fault ?? (isReady ? task.finalFault : undefined)
+    onceSettled(res, (isComplete) => pollEnded(ledger, task, isReady && isSent(res, isComplete, fault)))
     this.#reply(res, isReady ? ready(this.#solutionOf(task)) : inState('processing'), fault)
   }
 
@@ -117,9 +131,16 @@ export class Service {
 
   #reply(res: ServerResponse, correctReply: JsonObject, fault?: CheckedFault): void {
     const { clientKey, latencyMs } = this.#options
-    actAfter(res, latencyMs, () => (fault ? fault.send({ res, correctReply, clientKey }) : sendJson(res, correctReply)))
+    const correctJson = jsonOf(correctReply)
+    actAfter(res, latencyMs, () =>
+      fault ? fault.send({ res, correctReply, correctJson, clientKey }) : sendJson(res, correctJson)
+    )
   }
 }
+
+/** Whether a reply that ended was sent readably. An unfinished one never completes, but its body is sent with its head. */
+const isSent = (res: ServerResponse, isComplete: boolean, fault: CheckedFault | undefined): boolean =>
+  fault?.isReadable !== false && (isComplete || (fault?.name === 'reply-unfinished' && res.headersSent))
 
 const CALLS: ReadonlyMap<string, Call> = new Map([
   ['/createTask', 'createTask'],

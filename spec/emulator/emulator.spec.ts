@@ -205,7 +205,7 @@ describe('the seed', () => {
 describe('close', () => {
   // Counts timers or sockets of this process; those of jest do not change.
   const open = (kind: string) => process.getActiveResourcesInfo().filter((name) => name === kind).length
-  const faults = ['silent', 'drip-headers=60000', 'drip=60000', 'slow=60000']
+  const faults = ['silent', 'drip-headers=60000', 'drip=60000', 'slow=60000', 'reply-unfinished=60000']
 
   it.each(faults)('ends a connection with a pending reply, and leaves no timer: %s', async (fault) => {
     const timers = open('Timeout')

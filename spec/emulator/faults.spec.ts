@@ -40,6 +40,9 @@ const rawReply = async (call: Call, fault: string) => {
   return { end, bytes, head, text: rest.join('\r\n\r\n'), correct }
 }
 
+/** The first chunk, and what follows it. */
+const chunksOf = (bytes: Buffer) => bytes.toString().split('\r\n\r\n')[1]?.split('\r\n').slice(1)
+
 interface Bytes {
   readonly does: string
   readonly check: (seen: Awaited<ReturnType<typeof rawReply>>) => void
@@ -139,6 +142,12 @@ const MESSAGES: Readonly<Record<string, (reply: Reply, correct: object) => void>
     expect(reply.headers['content-type']).toBe('text/html; charset=utf-8')
     expect(reply.body.toString()).toMatch(/^<html>.*200 OK/)
   },
+  'text-before': (reply, correct) => {
+    const [warning, json] = reply.body.toString().split('<br />\n{')
+    expect(reply.headers['content-type']).toBe('text/html; charset=UTF-8')
+    expect(warning).toMatch(/^<br \/>\n<b>Warning<\/b>: {2}[^{}]*$/)
+    expect(`{${json}`).toBe(JSON.stringify(correct))
+  },
   empty: bodyOf(() => ''),
   'cut-json': bodyOf((json) => json.slice(0, json.length / 2)),
   'not-json': bodyOf(() => 'OK'),
@@ -148,6 +157,11 @@ const MESSAGES: Readonly<Record<string, (reply: Reply, correct: object) => void>
   'null-id': jsonOf((correct) => ({ ...correct, taskId: null })),
   'empty-id': jsonOf((correct) => ({ ...correct, taskId: '' })),
   'numeric-id': jsonOf((correct) => ({ ...correct, taskId: 7_000_000_001 })),
+  'ready-at-once': jsonOf((correct) => ({
+    ...correct,
+    status: 'ready',
+    solution: { gRecaptchaResponse: expect.stringMatching(/^03A/) as string }
+  })),
   'error-with-id': jsonOf((correct) => ({
     ...correct,
     errorId: 1,
@@ -162,6 +176,11 @@ const MESSAGES: Readonly<Record<string, (reply: Reply, correct: object) => void>
   'idle-status': jsonOf(() => ({ ...noError, status: 'idle' })),
   'failed-status': jsonOf(() => ({ ...noError, status: 'failed' })),
   never: jsonOf(() => ({ ...noError, status: 'processing' })),
+  'retry-after': (reply, correct) => {
+    expect(reply.headers['retry-after']).toBe('5')
+    sameObject(reply, correct)
+  },
+  'retry-after=90': (reply) => expect(reply.headers['retry-after']).toBe('90'),
   bom: bodyOf((json) => `\uFEFF${json}`),
   utf16: (reply, correct) => {
     expect(reply.body.subarray(0, 2).toString('hex')).toBe('fffe')
@@ -185,10 +204,12 @@ const MESSAGES: Readonly<Record<string, (reply: Reply, correct: object) => void>
   'string-error-id': jsonOf((correct) => ({ ...correct, errorId: '0' }))
 }
 
-const ON_CREATE = ['no-id', 'null-id', 'empty-id', 'numeric-id', 'error-with-id']
+const ON_CREATE = ['no-id', 'null-id', 'empty-id', 'numeric-id', 'ready-at-once', 'error-with-id']
 const ON_POLL = ['no-solution', ...['empty', 'number', 'null'].map((what) => `${what}-token`)].concat(
   ['unknown', 'idle', 'failed'].map((what) => `${what}-status`),
-  'never'
+  'never',
+  'retry-after',
+  'retry-after=90'
 )
 const callsOf = (name: string) =>
   ON_CREATE.includes(name) ? both.slice(0, 1) : ON_POLL.includes(name) ? both.slice(1) : both
@@ -208,7 +229,7 @@ describe('the fault', () => {
     const reply = await post(`${emulator.url}${path}`, body)
     expect([reply.status, reply.headers['content-type']]).toStrictEqual([
       200,
-      name === 'html' ? expect.anything() : 'application/json'
+      name === 'html' || name === 'text-before' ? expect.stringMatching(/^text\/html/) : 'application/json'
     ])
     MESSAGES[name]!(reply, correct)
   })
@@ -241,6 +262,21 @@ describe('the fault', () => {
     client.disconnect()
   })
 
+  it.each(both)('reply-unfinished sends the whole body of %s, and leaves the connection open', async (call) => {
+    const { emulator, path, body, correct } = await affected(call, 'reply-unfinished')
+    const client = rawPost(emulator.url, [path], body)
+    await until(() => client.bytes().includes('}\r\n'))
+    const stillOpen = new Promise((resolve) => setTimeout(resolve, 5, 'open'))
+    expect(await Promise.race([client.over, stillOpen])).toBe('open')
+    expect(chunksOf(client.bytes())).toStrictEqual([JSON.stringify(correct), ''])
+    client.disconnect()
+  })
+
+  it.each(both)('reply-unfinished=5 sends the whole body of %s, and closes the connection', async (call) => {
+    const { end, bytes, correct } = await rawReply(call, 'reply-unfinished=5')
+    expect([end, chunksOf(bytes)]).toStrictEqual(['closed', [JSON.stringify(correct), '']])
+  })
+
   it.each(['large=50000000', 'gzip-bomb=50000000'])(
     '%s is streamed, and stops when the client disconnects',
     async (fault) => {
@@ -264,16 +300,23 @@ describe('the fault', () => {
 
 describe('the tests of the faults', () => {
   it('cover every name', () => {
-    const tested = [...Object.keys(BYTES), ...Object.keys(MESSAGES), 'silent', 'drip-headers', 'drip']
+    const tested = [
+      ...Object.keys(BYTES),
+      ...Object.keys(MESSAGES),
+      'silent',
+      'drip-headers',
+      'drip',
+      'reply-unfinished'
+    ]
     expect(new Set(tested.map((name) => name.replace(/=\d+$/, '')))).toStrictEqual(new Set(allNames))
   })
 })
 
 describe('a fault on createTask', () => {
-  const withShortWait = (name: string) => (name === 'drip' || name === 'slow' ? `${name}=0` : name)
+  const withShortWait = (name: string) => (/^(drip|slow|reply-unfinished)$/.test(name) ? `${name}=0` : name)
   const names = allNames.filter((name) => callsOf(name).includes('createTask')).map(withShortWait)
   const readable = ['gzip', 'drip=0', 'slow=0', 'numeric-id', 'error-with-id', 'bom', 'duplicate-keys', 'proto'].concat(
-    'string-error-id'
+    ['string-error-id', 'text-before', 'ready-at-once', 'reply-unfinished=0']
   )
 
   /** Sends a createTask that the fault affects, and disconnects if no complete reply comes. */
@@ -314,14 +357,13 @@ describe('a fault on createTask', () => {
 })
 
 describe('a fault on getTaskResult', () => {
-  it.each(['gzip', 'bom', 'drip=0', 'slow=0', 'right@500', 'string-error-id'])(
-    'delivers the solution if the client can read it: %s',
-    async (fault) => {
-      const emulator = await start({ faults: [ruleOf(`getTaskResult:1:${fault}`)] })
-      await poll(emulator, await createdId(emulator))
-      expect(emulator.counters().delivered).toBe(1)
-    }
-  )
+  const readable = ['gzip', 'bom', 'drip=0', 'slow=0', 'right@500', 'string-error-id', 'text-before', 'retry-after']
+
+  it.each([...readable, 'reply-unfinished=0'])('delivers the solution if the client can read it: %s', async (fault) => {
+    const emulator = await start({ faults: [ruleOf(`getTaskResult:1:${fault}`)] })
+    await rawPost(emulator.url, ['/getTaskResult'], pollBody(await createdId(emulator))).over
+    expect(emulator.counters().delivered).toBe(1)
+  })
 
   it.each(['html', 'array', 'utf16', 'bad-gzip', 'empty-token', 'never', 'ERROR_FOO'])(
     'does not deliver the solution if the client cannot read it: %s',

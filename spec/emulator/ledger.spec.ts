@@ -102,6 +102,45 @@ describe('the counters', () => {
     expect(emulator.counters()).toMatchObject({ accepted: 1, refused: 0 })
   })
 
+  it('count the solution of a task that is ready at once as delivered, and not again when it is polled', async () => {
+    const emulator = await start({ faults: ['createTask:1:ready-at-once'], readyAfterMs: 60_000 })
+    const reply = (await create(emulator)).json() as { readonly taskId: string; readonly solution: unknown }
+    const [{ acceptedAt, readyAt, deliveredAt } = {}] = emulator.tasks()
+    expect([readyAt, deliveredAt]).toStrictEqual([acceptedAt, expect.any(Number)])
+    expect((await poll(emulator, reply.taskId)).json()).toMatchObject({ status: 'ready', solution: reply.solution })
+    expect(emulator.counters()).toMatchObject({ accepted: 1, lostCreates: 0, delivered: 1, neverFetched: 0 })
+  })
+
+  it('do not count the solution of a task that is ready at once if the client disconnects before the reply', async () => {
+    const emulator = await start({ latencyMs: 60_000, faults: ['createTask:1:ready-at-once'] })
+    await sendAndDisconnect(emulator, '/createTask', createBody)
+    await until(() => emulator.counters().lostCreates === 1)
+    expect(emulator.counters()).toMatchObject({ accepted: 1, delivered: 0, neverFetched: 1 })
+  })
+
+  it('count an unfinished reply as sent if its body was, and as lost if the client disconnects before', async () => {
+    const faults = ['createTask:always:reply-unfinished', 'getTaskResult:1:reply-unfinished=0']
+    const emulator = await start({ faults })
+    const client = rawPost(emulator.url, ['/createTask'], createBody)
+    await until(() => client.bytes().includes('taskId'))
+    client.disconnect()
+    await until(() => emulator.tasks()[0]?.replySent === true)
+    await rawPost(emulator.url, ['/getTaskResult'], pollBody(emulator.tasks()[0]?.taskId)).over
+    expect(emulator.counters()).toMatchObject({ accepted: 1, lostCreates: 0, delivered: 1 })
+    const late = await start({ faults, latencyMs: 60_000 })
+    await sendAndDisconnect(late, '/createTask', createBody)
+    await until(() => late.counters().lostCreates === 1)
+    expect(late.counters()).toMatchObject({ accepted: 1 })
+  })
+
+  it('count the createTask requests of an outage as refused, or as accepted and lost if they are billed', async () => {
+    const emulator = await start({ faults: ['outage:60s:502'] })
+    const billing = await start({ faults: ['createTask:60s:billed+502'] })
+    await Promise.all([emulator, billing].flatMap((each) => [create(each), create(each)]))
+    expect(emulator.counters()).toMatchObject({ accepted: 0, refused: 2, lostCreates: 0 })
+    expect(billing.counters()).toMatchObject({ accepted: 2, refused: 0, lostCreates: 2 })
+  })
+
   it('do not count a createTask as lost if its reply was sent slowly', async () => {
     const emulator = await start({ faults: ['createTask:1:drip=0'] })
     await create(emulator)

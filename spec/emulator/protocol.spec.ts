@@ -1,4 +1,5 @@
-import { EMULATOR_KEY } from 'rx-captcha/emulator'
+import { gunzipSync } from 'node:zlib'
+import { EMULATOR_KEY, type Emulator, type FaultReply } from 'rx-captcha/emulator'
 import { aTask, create, createBody, createdId, emulators, poll, post } from '../support/raw-http.js'
 
 const start = emulators()
@@ -118,6 +119,88 @@ describe('a createTask', () => {
   it('is accepted with any fields if its task is of another type', async () => {
     const emulator = await start({ solutions: { Other: () => null } })
     expect((await create(emulator, { type: 'Other', isInvisible: 1 })).json()).toMatchObject({ errorId: 0 })
+  })
+})
+
+describe('a task with a numeric id', () => {
+  const BEYOND_DOUBLES = /"taskId":(\d{18})\}$/
+
+  /** Creates a task; returns the digits of its id, as they were sent. */
+  const digitsOf = async (emulator: Emulator) => {
+    const [, digits = ''] = BEYOND_DOUBLES.exec((await create(emulator)).body.toString()) ?? []
+    return digits
+  }
+  const pollWith = async (emulator: Emulator, taskId: string, rest = '') =>
+    (await post(`${emulator.url}/getTaskResult`, `{"clientKey":"${EMULATOR_KEY}", "taskId" : ${taskId}${rest}}`)).json()
+
+  it('has one that JavaScript cannot hold', async () => {
+    const emulator = await start({ numericIds: true })
+    for (let i = 0; i < 8; i += 1) {
+      const digits = await digitsOf(emulator)
+      expect([digits, Number(digits) % 2]).toStrictEqual([expect.stringMatching(/^\d{17}[13579]$/), 0])
+    }
+  })
+
+  it('has another one than the next task, and the same with the same seed', async () => {
+    const emulator = await start({ numericIds: true })
+    const ids = [await digitsOf(emulator), await digitsOf(emulator)]
+    expect(new Set(ids).size).toBe(2)
+    expect(emulator.tasks().map(({ taskId }) => taskId)).toStrictEqual(ids)
+    expect(await digitsOf(await start({ numericIds: true }))).toBe(ids[0])
+  })
+
+  it.each(['', ' ', ',"softId":1'])('is found by every digit of its number, before %j', async (rest) => {
+    const emulator = await start({ numericIds: true })
+    expect(await pollWith(emulator, await digitsOf(emulator), rest)).toMatchObject({ errorId: 0, status: 'ready' })
+  })
+
+  it.each<[string, (digits: string) => string]>([
+    ['as a string', (digits) => `"${digits}"`],
+    ['rounded', (digits) => String(Number(digits))],
+    ['with an exponent', (digits) => Number(digits).toExponential()],
+    ['as a fraction', (digits) => `${digits}.0`],
+    ['in an array', (digits) => `[${digits}]`],
+    ['without the last digit', (digits) => digits.slice(0, -1)]
+  ])('is refused if its id is sent %s', async (_, write) => {
+    const emulator = await start({ numericIds: true })
+    expect(await pollWith(emulator, write(await digitsOf(emulator)))).toMatchObject({
+      errorCode: 'ERROR_TASKID_INVALID'
+    })
+    expect(emulator.counters()).toMatchObject({ polls: { [emulator.tasks()[0]!.taskId]: 0 } })
+  })
+
+  it.each(['numeric-id', 'text-before', 'gzip', 'slow=0', 'right@202', 'drip=0'])(
+    'is sent with every digit under the fault %s',
+    async (fault) => {
+      const emulator = await start({ numericIds: true, faults: [`createTask:1:${fault}`] })
+      const { headers, body } = await create(emulator)
+      const text = (headers['content-encoding'] === 'gzip' ? gunzipSync(body) : body).toString()
+      expect(text).toContain(`"taskId":${emulator.tasks()[0]?.taskId}}`)
+    }
+  )
+
+  it('is ready at once with every digit, too', async () => {
+    const emulator = await start({ numericIds: true, faults: ['createTask:1:ready-at-once'] })
+    const { body } = await create(emulator)
+    expect(body.toString()).toContain(`"taskId":${emulator.tasks()[0]?.taskId},"status":"ready","solution":{`)
+  })
+
+  it('is given to a fault function as JSON text and as a bigint', async () => {
+    const seen: FaultReply[] = []
+    const fault = (reply: FaultReply) => {
+      seen.push(reply)
+      reply.res.end(reply.correctJson)
+    }
+    const rules = [{ on: 'createTask', when: 'always', fault, billed: true } as const]
+    const emulator = await start({ numericIds: true, faults: rules })
+    expect(await digitsOf(emulator)).toBe(emulator.tasks()[0]?.taskId)
+    expect(seen[0]?.correctReply.taskId).toBe(BigInt(emulator.tasks()[0]!.taskId))
+  })
+
+  it('has an id of no task if none was created', async () => {
+    const fault = ({ res, correctJson }: FaultReply) => res.end(correctJson)
+    const emulator = await start({ numericIds: true, faults: [{ on: 'createTask', when: 'always', fault }] })
+    expect(await pollWith(emulator, await digitsOf(emulator))).toMatchObject({ errorCode: 'ERROR_TASKID_INVALID' })
   })
 })
 

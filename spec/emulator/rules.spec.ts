@@ -1,5 +1,5 @@
 import { faultNames, startEmulator, type Fault, type FaultReply, type FaultRule } from 'rx-captcha/emulator'
-import { aTask, create, createBody, createdId, emulators, poll, post, rawPost } from '../support/raw-http.js'
+import { aTask, create, createBody, createdId, emulators, poll, post, rawPost, until } from '../support/raw-http.js'
 import { ruleOf } from '../support/matrix/odd-replies.js'
 
 const start = emulators()
@@ -42,6 +42,38 @@ describe('a fault rule', () => {
     const ids = await Promise.all(Array.from({ length: 12 }, () => create(emulator)))
     const first = await Promise.all(emulator.tasks().map(({ taskId }) => poll(emulator, taskId)))
     expect([ids.length, new Set(first.map(({ status }) => status))]).toStrictEqual([12, new Set([200, 503])])
+  })
+
+  it.each<[string, FaultRule['when']]>([
+    ['createTask:8s:503', { forMs: 8_000 }],
+    ['createTask:8000.5ms:503', { forMs: 8_000.5 }]
+  ])('applies for a time as %s says, as text and as an object', async (text, when) => {
+    for (const rule of [text, { on: 'createTask', when, fault: '503' } as const]) {
+      const emulator = await start({ faults: [rule] })
+      expect((await create(emulator)).status).toBe(503)
+      const repliedAt = performance.now()
+      await until(() => performance.now() - repliedAt > 9)
+      expect((await create(emulator)).status).toBe(503)
+    }
+  })
+
+  it('applies for a time from the first request on, and not from the start of the emulator', async () => {
+    const emulator = await start({ faults: ['createTask:50ms:503'] })
+    const startedAt = performance.now()
+    await until(() => performance.now() - startedAt > 60)
+    const firstAt = performance.now()
+    expect((await create(emulator)).status).toBe(503)
+    await until(() => performance.now() - firstAt > 80)
+    expect((await create(emulator)).status).toBe(200)
+  })
+
+  it('applies for a time to the polls of all tasks together', async () => {
+    const emulator = await start({ faults: ['getTaskResult:20ms:503'] })
+    const [one, two] = [await createdId(emulator), await createdId(emulator)]
+    expect((await poll(emulator, one)).status).toBe(503)
+    const repliedAt = performance.now()
+    await until(() => performance.now() - repliedAt > 30)
+    expect((await poll(emulator, two)).status).toBe(200)
   })
 
   it('is ignored if an earlier rule applies', async () => {
@@ -108,6 +140,39 @@ describe('a fault rule', () => {
   })
 })
 
+describe('an outage', () => {
+  it.each([
+    ['outage:60s:502', 502],
+    ['outage:60s:521;retry-after=2', 521],
+    ['outage:60s:html', 200]
+  ])('replies to every call: %s', async (rule, status) => {
+    const emulator = await start({ faults: [rule] })
+    const replies = [await create(emulator), await create(emulator, null), await poll(emulator, 'unknown')]
+    expect(replies.map((reply) => [reply.status, reply.headers['content-type']])).toStrictEqual(
+      Array(3).fill([status, 'text/html; charset=utf-8'])
+    )
+    expect((await post(`${emulator.url}/elsewhere`, {})).status).toBe(404)
+  })
+
+  it('begins with the first call of any kind, ends after its time, and is an object, too', async () => {
+    const emulator = await start({ faults: [{ on: 'outage', when: { forMs: 50 }, fault: '502' }] })
+    expect((await poll(emulator, 'unknown')).status).toBe(502)
+    expect((await create(emulator)).status).toBe(502)
+    const repliedAt = performance.now()
+    await until(() => performance.now() - repliedAt > 60)
+    expect((await create(emulator)).status).toBe(200)
+    expect((await poll(emulator, emulator.tasks()[0]?.taskId)).json()).toMatchObject({ status: 'ready' })
+  })
+
+  it('comes before every other rule, and its polls count', async () => {
+    const faults = ['createTask:always:billed+500', 'getTaskResult:always:500', 'task:1:never', 'outage:60s:right@202']
+    const emulator = await start({ faults })
+    const taskId = await createdId(emulator)
+    expect((await poll(emulator, taskId)).status).toBe(202)
+    expect(emulator.counters()).toMatchObject({ accepted: 1, lostCreates: 0, delivered: 1, polls: { [taskId]: 1 } })
+  })
+})
+
 describe('a billed fault', () => {
   it.each(['createTask:1:billed+503', { on: 'createTask', when: 'always', fault: '503', billed: true } as const])(
     'creates the task and hides its reply: %j',
@@ -141,8 +206,12 @@ describe('a billed fault', () => {
 })
 
 describe('a bad fault rule', () => {
-  const badOn = 'on: expected createTask, getTaskResult, task or connection, as in createTask:1:reset'
-  const badWhen = 'when: expected always, N (the Nth time), firstN (the first N times) or N%'
+  const ON_CREATES: ReadonlyArray<string> = ['no-id', 'numeric-id', 'ready-at-once']
+  const ON_POLLS: ReadonlyArray<string> = ['never', 'retry-after', 'no-solution', 'empty-token', 'unknown-status']
+  const badOn = 'on: expected createTask, getTaskResult, task, connection or outage, as in createTask:1:reset'
+  const badWhen =
+    'when: expected always, N (the Nth time), firstN (the first N times), N%, or a duration such as 2s or 500ms'
+  const badOutage = 'when: an outage needs a duration, as in outage:2s:502'
 
   it.each([
     ['', badOn],
@@ -157,6 +226,13 @@ describe('a bad fault rule', () => {
     ['createTask:first:reset', badWhen],
     ['createTask:first5%:reset', badWhen],
     ['createTask:101%:reset', badWhen],
+    ['createTask:0s:reset', badWhen],
+    ['createTask:2m:reset', badWhen],
+    ['createTask:first2s:reset', badWhen],
+    ['outage:502', badOn],
+    ['outage:always:502', badOutage],
+    ['outage:2:502', badOutage],
+    ['outage:2s:billed+502', 'billed: only a createTask can be billed'],
     ['getTaskResult:1:billed+reset', 'billed: only a createTask can be billed']
   ])('is refused with what is expected: "%s"', async (rule, reason) => {
     await expect(startEmulator({ faults: [rule] })).rejects.toThrow(`fault rule "${rule}": ${reason}`)
@@ -169,6 +245,13 @@ describe('a bad fault rule', () => {
     'createTask:1:reset=5',
     'createTask:1:slow=soon',
     'createTask:1:slow=2147483648',
+    'createTask:1:reply-unfinished=2147483648',
+    'createTask:1:reply-unfinished=Infinity',
+    'createTask:1:right@202;x=1',
+    'createTask:1:retry-after',
+    'getTaskResult:1:ready-at-once',
+    'outage:2s:no-id',
+    'outage:2s:never',
     'createTask:1:no-solution',
     'createTask:1:99',
     'createTask:1:199',
@@ -189,16 +272,18 @@ describe('a bad fault rule', () => {
 
   it('is refused with only the faults that fit the call', async () => {
     const allowed = async (on: string) => {
-      const error: unknown = await startEmulator({ faults: [`${on}:1:?`] }).catch((reason: unknown) => reason)
-      return String(error).split('allowed are ')[1]!.split(', ')
+      const error: unknown = await startEmulator({ faults: [`${on}:1s:?`] }).catch((reason: unknown) => reason)
+      const [names = '', forms = ''] = String(error).split('allowed are ')[1]!.split(', NAME=NUMBER for ')
+      return { names: names.split(', '), forms }
     }
-    expect(await allowed('connection')).toStrictEqual(['reset', 'close'])
-    expect(await allowed('createTask')).toStrictEqual(expect.arrayContaining(['no-id', 'right@STATUS']))
-    expect(await allowed('createTask')).not.toContain('no-solution')
-    expect(await allowed('getTaskResult')).not.toContain('no-id')
-    expect(faultNames).toStrictEqual(
-      expect.arrayContaining([...(await allowed('createTask')).slice(0, -6), ...(await allowed('task')).slice(0, -6)])
+    const [connection, create, task, outage] = await Promise.all(
+      ['connection', 'createTask', 'task', 'outage'].map(allowed)
     )
+    expect(connection).toStrictEqual({ names: ['reset', 'close'], forms: '' })
+    expect(create?.names).toStrictEqual(faultNames.filter((name) => !ON_POLLS.includes(name)))
+    expect(task?.names).toStrictEqual(faultNames.filter((name) => !ON_CREATES.includes(name)))
+    expect(outage?.names).toStrictEqual(faultNames.filter((name) => ![...ON_CREATES, ...ON_POLLS].includes(name)))
+    expect(create?.forms).toContain('right@STATUS')
   })
 
   it('is refused as an object, too', async () => {
@@ -238,14 +323,17 @@ describe('a bad fault rule', () => {
   })
 
   it('does not compile as an object', () => {
-    const good: ReadonlyArray<Fault> = ['reset', 'slow=5', '503', '429;retry-after=7', 'ERROR_FOO@400', 'right@500']
+    const good: ReadonlyArray<Fault> = [
+      ...(['reset', 'slow=5', 'reply-unfinished=5', 'retry-after=2', '503', '429;retry-after=7'] as const),
+      ...(['ERROR_FOO@400', 'right@500', 'right@202;retry-after=7'] as const)
+    ]
     const bad: ReadonlyArray<Fault> = [
       // @ts-expect-error no such fault
       'explode',
       // @ts-expect-error reset takes no number
       'reset=5'
     ]
-    expect([good.length, bad.length]).toStrictEqual([6, 2])
+    expect([good.length, bad.length]).toStrictEqual([9, 2])
   })
 })
 
@@ -262,6 +350,7 @@ describe('an injected reply', () => {
     expect((await first(`429;retry-after=${retryAfter}`)).headers['retry-after']).toBe(retryAfter)
     const reply = await first(`ERROR_NO_SLOT_AVAILABLE@429;retry-after=${retryAfter}`)
     expect([reply.status, reply.headers['retry-after']]).toStrictEqual([429, retryAfter])
+    expect((await first(`right@202;retry-after=${retryAfter}`)).headers['retry-after']).toBe(retryAfter)
   })
 
   it('redirects to an address that does not exist, or to the given one', async () => {

@@ -75,15 +75,18 @@ export const FAULTS: ReadonlyArray<FaultRow> = [
     ['odd-encoding', lost, repeated, /CONTENT_ENCODING/],
     ['large', clientDisconnects(lost), clientDisconnects(repeated), /TOO_LARGE/],
     ['gzip-bomb=2000000', clientDisconnects(lost), clientDisconnects(repeated), /TOO_LARGE/],
-    ['gzip', onCreate.harmless, onPoll.harmless]
+    ['gzip', onCreate.harmless, onPoll.harmless],
+    ['reply-unfinished=0', lost, repeated, /HTTPParserError|UND_ERR_SOCKET/]
   ]),
   ...rows('timing', [
     ['silent', onCreate.tooSlow, onPoll.tooSlow, TIMED_OUT],
     ['drip', onCreate.tooSlow, onPoll.tooSlow, TIMED_OUT],
+    ['reply-unfinished', onCreate.tooSlow, onPoll.tooSlow, TIMED_OUT],
     ['drip-headers=5', onCreate.tooSlow, onPoll.tooSlow, TIMED_OUT],
     ['slow', onCreate.tooSlow, onPoll.tooSlow, TIMED_OUT],
     ['drip=0', onCreate.harmless, onPoll.harmless],
     ['slow=20', onCreate.harmless, onPoll.harmless],
+    ['retry-after', undefined, onPoll.harmless],
     ['never', undefined, notReady, STILL]
   ]),
   ...rows('status', [
@@ -112,6 +115,7 @@ export const FAULTS: ReadonlyArray<FaultRow> = [
   ]),
   ...rows('JSON', [
     ['html', lost, violation, NOT_JSON],
+    ['text-before', lost, violation, NOT_JSON],
     ['empty', lost, violation, NOT_JSON],
     ['cut-json', lost, violation, NOT_JSON],
     ['not-json', lost, violation, NOT_JSON],
@@ -128,6 +132,7 @@ export const FAULTS: ReadonlyArray<FaultRow> = [
     ['null-id', lost, undefined, NO_ID],
     ['empty-id', lost, undefined, NO_ID],
     ['numeric-id', onCreate.harmless],
+    ['ready-at-once', onCreate.harmless],
     ['string-error-id', onCreate.harmless, onPoll.harmless],
     ['no-solution', undefined, violation, /solution: expected/],
     ['empty-token', undefined, violation, NO_TOKEN],

@@ -1,0 +1,48 @@
+import { now } from './clock.js'
+
+/**
+ * When a rule applies: always, the nth time, the first times, a share (0 to 1) of the times, or for a duration in
+ * milliseconds that begins with the first time.
+ *
+ * @since 0.1.0
+ */
+export type When =
+  | 'always'
+  | { readonly nth: number }
+  | { readonly first: number }
+  | { readonly share: number }
+  | { readonly forMs: number }
+
+/** Whether a rule applies at a count; `draw` gives a number from 0 to 1. */
+export type Applies = (count: number, draw: () => number) => boolean
+
+export const appliesOf = (when: When): Applies => {
+  if (when === 'always') return () => true
+  if ('nth' in when) return (count) => count === when.nth
+  if ('first' in when) return (count) => count <= when.first
+  if ('share' in when) return (_, draw) => draw() < when.share
+  let endsAt: number | undefined
+  return () => now() < (endsAt ??= now() + when.forMs)
+}
+
+/** Reads the form of the command line: `always`, `2`, `first2`, `10%`, `500ms` or `2s`. */
+export const readWhen = (text: string): When | undefined => {
+  const [, first, number = '', unit] = /^(first)?(\d+(?:\.\d+)?)(%|ms|s)?$/.exec(text) ?? []
+  if (text === 'always') return text
+  if (number === '' || (first && unit)) return undefined
+  const value = Number(number)
+  if (first) return { first: value }
+  if (unit === '%') return { share: value / 100 }
+  return unit ? { forMs: unit === 's' ? value * 1_000 : value } : { nth: value }
+}
+
+/** Whether its number is in range. */
+export const isValidWhen = (when: When): boolean => {
+  if (when === 'always') return true
+  if ('nth' in when) return isCount(when.nth)
+  if ('first' in when) return isCount(when.first)
+  if ('share' in when) return when.share >= 0 && when.share <= 1
+  return 'forMs' in when && when.forMs > 0
+}
+
+const isCount = (count: number) => Number.isSafeInteger(count) && count > 0
