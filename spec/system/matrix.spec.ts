@@ -61,8 +61,10 @@ describe('a solver under a fault', () => {
     (matrixCase) => {
       const { affected, tasks } = traceOf(matrixCase)
       const value: object = E.isLeft(affected) ? affected.left : affected.right
+      const isNumeric = matrixCase.kind === 'numeric ids'
       const refs = tasks.map(({ taskId }) => ({ taskId, createdAt: expect.any(Number) as unknown }))
-      expect(refs).toContainEqual('ref' in value ? value.ref : undefined)
+      const numericRefs = refs.map((ref) => ({ ...ref, numeric: true }))
+      expect(isNumeric ? numericRefs : refs).toContainEqual('ref' in value ? value.ref : undefined)
     }
   )
 
@@ -96,6 +98,13 @@ describe('a solver under a fault', () => {
     // The service sees the end of such a connection too late to measure the gap from there.
     if (!clientDisconnects) expect(counters.smallestGapMs ?? Infinity).toBeGreaterThanOrEqual(GAP_MS)
   })
+
+  it.each(MATRIX.filter(({ expected }) => expected.waitMs !== undefined))(
+    'waits for as long as the service asks ($title)',
+    (matrixCase) => {
+      expect(traceOf(matrixCase).longestWaitMs).toBeGreaterThanOrEqual(matrixCase.expected.waitMs ?? Infinity)
+    }
+  )
 
   it.each(MATRIX.filter(({ expected }) => expected.assumesNotCreated))(
     'emits AssumedNotCreated for a 503 ($title)',

@@ -33,6 +33,7 @@ export interface Trace {
   readonly counters: Counters
   /** By the client's clock. */
   readonly smallestWaitMs: number
+  readonly longestWaitMs: number
   readonly tasks: ReadonlyArray<TaskRecord>
   /** Everything that the solver gave to its caller, as JSON, as an inspected object and as an explanation. */
   readonly text: string
@@ -41,7 +42,8 @@ export interface Trace {
 /** Runs one case against an emulator of its own. */
 export const runCase = async (matrixCase: MatrixCase, connectionFaults: ConnectionFaults): Promise<Trace> => {
   const faults = rulesOf(matrixCase)
-  const emulator = await startEmulator({ readyAfterMs: 0, seed: 1, clientKey: CANARY, faults })
+  const numericIds = matrixCase.kind === 'numeric ids'
+  const emulator = await startEmulator({ readyAfterMs: 0, seed: 1, clientKey: CANARY, faults, numericIds })
   const faultyConnect = connectionFaults[matrixCase.fault]
   const dispatcher = faultyConnect && dispatcherOf(matrixCase, faultyConnect)
   const { speed, limits } = matrixCase.expected.pace
@@ -60,7 +62,9 @@ export const runCase = async (matrixCase: MatrixCase, connectionFaults: Connecti
     const text = await textOf(solver, outcomes, [...events, ...orphans, ...leftOpen])
     const [affected] = outcomes.splice(isSecond ? 1 : 0, 1)
     if (!affected) throw new Error('no outcome')
-    return { affected, others: outcomes, events, counters, smallestWaitMs: smallestWaitMs(events), tasks, text }
+    const waits = waitsOf(events)
+    const [smallestWaitMs, longestWaitMs] = [Math.min(...waits), Math.max(...waits)]
+    return { affected, others: outcomes, events, counters, smallestWaitMs, longestWaitMs, tasks, text }
   } finally {
     stop()
     await Promise.all([dispatcher?.create.destroy(), dispatcher?.poll.destroy(), emulator.close()])
@@ -102,11 +106,9 @@ const textOf = async (solver: Solver, outcomes: ReadonlyArray<Outcome>, emitted:
   return [...texts, ...stacks, ...errors.map(explain)].join('\n')
 }
 
-/** The shortest time from the creation, or from a poll that brought no state, to the next poll. */
-const smallestWaitMs = (events: ReadonlyArray<SolverEvent>): number =>
-  Math.min(
-    ...events.map(({ _tag, at }, i) => {
-      const before = events[i - 1]
-      return _tag === 'Polled' && before && before._tag !== 'Polled' ? at - before.at : Infinity
-    })
-  )
+/** The times from the creation, or from a poll that brought no state, to the next poll. */
+const waitsOf = (events: ReadonlyArray<SolverEvent>): ReadonlyArray<number> =>
+  events.flatMap(({ _tag, at }, i) => {
+    const before = events[i - 1]
+    return _tag === 'Polled' && before && before._tag !== 'Polled' ? [at - before.at] : []
+  })

@@ -13,6 +13,17 @@ import {
 /** The client can read the correct reply. */
 export const harmless: ExpectedWhen = () => solved
 
+/** The correct reply never ends, so the client reads what arrived when its limit passes. */
+export const readAtTheLimit: ExpectedWhen = () => ({
+  ...solved,
+  polls: { atLeast: 1 },
+  pace: shortTimeouts,
+  clientDisconnects: true
+})
+
+/** The reply holds the solution. */
+export const readyAtOnce: ExpectedWhen = () => ({ ...solved, polls: 0 })
+
 const notCreated: Expected = {
   tag: 'NotCreated',
   paid: 'no',

@@ -19,6 +19,14 @@ export const AFFECTED_POLL: Readonly<Record<When, number>> = { first: 1, 'n-th':
 /** The client can read the correct reply. */
 export const harmless: ExpectedWhen = (when) => ({ ...solved, polls: AFFECTED_POLL[when] })
 
+/** The correct reply never ends, so the client reads what arrived when its limit passes. */
+export const readAtTheLimit: ExpectedWhen = (when) => ({
+  ...solved,
+  polls: { atLeast: AFFECTED_POLL[when] },
+  pace: shortTimeouts,
+  clientDisconnects: true
+})
+
 const oneMore = (when: When): Expected => ({ ...solved, polls: AFFECTED_POLL[when] + 1 })
 
 const ended = (tag: 'TimedOut' | 'BadReply' | 'TaskFailed', polls: Count): Expected => ({
@@ -44,9 +52,11 @@ export const neverSentAfterSeconds: ExpectedWhen = (when) => ({
 export const repeated: ExpectedWhen = (when) =>
   when === 'always' ? { ...ended('TimedOut', { atLeast: 2 }), pace: toDeadline } : oneMore(when)
 
-/** As `repeated`, after the wait that the service asks for, which here is longer than the deadline. */
+/** As `repeated`, after the 20 s that the service asks for, which is longer than the deadline if it always does. */
 export const repeatedAfterWait: ExpectedWhen = (when) =>
-  when === 'always' ? { ...ended('TimedOut', 1), pace: toDeadline } : { ...oneMore(when), pace: hurried }
+  when === 'always'
+    ? { ...ended('TimedOut', 1), pace: toDeadline }
+    : { ...oneMore(when), pace: hurried, waitMs: 20_000 }
 
 /** As `repeated`, after the limit of the client. On a slow machine the client may end a correct reply as well. */
 export const tooSlow: ExpectedWhen = (when) => ({

@@ -25,6 +25,8 @@ export interface Expected {
   readonly pace: Pace
   /** The client ends the connection, so the service sees the end of the exchange later than the client. */
   readonly clientDisconnects?: true
+  /** The service asks for this wait before the next poll, in milliseconds of the client's clock. */
+  readonly waitMs?: number
   /** The client takes a 503 for "nothing was created". */
   readonly assumesNotCreated?: true
 }
