@@ -113,6 +113,7 @@ const optionCodecs: OptionCodecs<EmulatorOptions> = {
   clientKey: optional(t.string),
   readyAfterMs: optional(ReadyAfter),
   forgetAfterMs: optional(numberFrom0(Infinity, 'a number of milliseconds from 0')),
+  numericIds: optional(t.boolean),
   seed: optional(t.number),
   faults: optional(refined('an array of rules', (value): value is EmulatorOptions['faults'] => Array.isArray(value))),
   idleMs: optional(Delay),

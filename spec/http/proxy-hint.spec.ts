@@ -10,7 +10,7 @@ const failed = (code: string): NetworkEvent => ({ _tag: 'Failed', cause: { name:
 
 const messageAfter = async (event: NetworkEvent, env: Environment, address = 'https://api.service.example') => {
   const post = withProxyHint(() => of(event), new URL(address), env)
-  const result = await lastValueFrom(post('/createTask', {}))
+  const result = await lastValueFrom(post('/createTask', { clientKey: 'a-client-key' }))
   return result._tag === 'Failed' ? result.cause.message : result._tag
 }
 
