@@ -1,9 +1,12 @@
+import { lastValueFrom, of, throwError, type Observable } from 'rxjs'
 import { EMULATOR_KEY, type Emulator } from 'rx-captcha/emulator'
+import { createSolver, recaptchaV2, type NetworkEvent, type Post } from 'rx-captcha'
+import type { FileJournal } from 'rx-captcha/journal'
 import { built } from '../support/built.js'
 import { journalProcesses, journals } from '../support/journals.js'
 import { emulators } from '../support/raw-http.js'
 
-const { at } = journals()
+const { at, start, startAfterCrash } = journals()
 const startEmulator = emulators()
 const startProcess = journalProcesses(built())
 
@@ -111,5 +114,29 @@ describe('an outcome', () => {
     expect(savedIn(first)).toStrictEqual(ALL_SAVED)
     expect(savedIn(await linesOf(emulator))).toContain(first.at(-1))
     expect(pagesOf(emulator)).toStrictEqual(ITEMS)
+  })
+})
+
+describe('a task id that came as a number', () => {
+  it('is sent back to the digit, and as a number, by the run after a crash', async () => {
+    const polled: unknown[] = []
+    const post: Post = (path, body) => {
+      if (path === '/getTaskResult') polled.push(body.taskId)
+      const ready = '{"errorId":0,"status":"ready","solution":{"gRecaptchaResponse":"token"}}'
+      const reply = path === '/createTask' ? '{"errorId":0,"taskId":90071992547409931}' : ready
+      return of<NetworkEvent[]>({ _tag: 'Sent' }, { _tag: 'Reply', status: 200, body: reply })
+    }
+    const solver = createSolver({ clientKey: 'a-client-key', post, pollEveryMs: 1 })
+    const task = recaptchaV2({ websiteURL: 'https://example.com/', websiteKey: 'k' })
+    const saved = (journal: FileJournal, deliver: () => Observable<unknown>) =>
+      lastValueFrom(
+        solver.solveAll(['a'], () => task, { journal, keyOf: String, deliver }),
+        { defaultValue: undefined }
+      )
+
+    const cut = saved(await start(), () => throwError(() => new Error('no database')))
+    await expect(cut).rejects.toThrow('no database')
+    await saved(await startAfterCrash(), () => of(undefined))
+    expect(polled).toStrictEqual([90071992547409931n, 90071992547409931n])
   })
 })
