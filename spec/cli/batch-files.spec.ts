@@ -51,7 +51,7 @@ describe('the file of --out, while another run has it,', () => {
       })
       expect([code, emulator.counters().requests.createTask]).toStrictEqual([2, 1])
       expect(err).toMatch(
-        new RegExp(`^error: The journal .*${basename(out)}.journal is in use by process ${process.pid}`)
+        new RegExp(`^error: The journal .*${basename(out)}.journal is held by process ${process.pid}`)
       )
     })
   })
