@@ -53,6 +53,29 @@ describe('rx-captcha batch', () => {
     expect(Math.max(...tasks.map(({ acceptedAt }) => activeAt(acceptedAt)))).toBe(2)
   })
 
+  it('is not held up if the system clock is set back', async () => {
+    const emulator = await start()
+    const argv = [
+      'batch',
+      file('.ndjson', ndjson(task(1), task(2))),
+      '--concurrency',
+      '1',
+      '--creates-per-second',
+      '50'
+    ]
+    const running = command(argv, { env: envOf(emulator) })
+    await until(() => emulator.counters().requests.createTask > 0)
+    const now = Date.now.bind(Date)
+    const clock = jest.spyOn(Date, 'now').mockImplementation(() => now() - 3_600_000)
+    try {
+      await until(() => emulator.counters().delivered === 2)
+    } finally {
+      clock.mockRestore()
+      running.signal('SIGTERM')
+      await running.code
+    }
+  })
+
   it('ends at once with an empty file', async () => {
     const { code, out, err } = await batch(await start(), [file('.ndjson', '')])
     expect([code, out]).toStrictEqual([0, ''])

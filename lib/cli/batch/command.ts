@@ -1,4 +1,3 @@
-import { realClock } from '../../http/clock.js'
 import type { CliContext } from '../shared/context.js'
 import type { Service } from '../shared/service.js'
 import { shellQuoted } from '../shared/text.js'
@@ -30,8 +29,7 @@ export const batch = async (
       options: { ...service.options, createsPerSecond },
       concurrency,
       isEmbedded: service.isEmbedded,
-      commandLine: ['rx-captcha', ...argv.map(shellQuoted)].join(' '),
-      scheduler: realClock()
+      commandLine: ['rx-captcha', ...argv.map(shellQuoted)].join(' ')
     })
   } finally {
     await files.close()

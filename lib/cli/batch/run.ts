@@ -1,4 +1,4 @@
-import { ReplaySubject, firstValueFrom, interval, lastValueFrom, type SchedulerLike } from 'rxjs'
+import { ReplaySubject, asyncScheduler, firstValueFrom, interval, lastValueFrom, type SchedulerLike } from 'rxjs'
 import type { Outcome } from '../../core/model/batch.js'
 import type { SolverOptions } from '../../core/model/options.js'
 import type { RecaptchaV2Solution } from '../../core/model/recaptcha-v2.js'
@@ -21,13 +21,14 @@ export interface BatchConfig {
   readonly isEmbedded: boolean
   /** The command line, to be run again. */
   readonly commandLine: string
-  readonly scheduler: SchedulerLike
+  /** Another clock than the real one, whose elapsed time no setting of the system clock changes. */
+  readonly scheduler?: SchedulerLike
 }
 
 /** Solves all items of the input, prints a report and returns the exit code. */
 export const runBatch = async (context: CliContext, config: BatchConfig): Promise<number> => {
-  const { options, scheduler, files, isEmbedded, commandLine } = config
-  const solver = createSolver({ ...options, scheduler })
+  const { options, scheduler = asyncScheduler, files, isEmbedded, commandLine } = config
+  const solver = createSolver({ ...options, scheduler: config.scheduler })
   const stats = new BatchStats(scheduler.now())
   const requests = new StopRequests()
   const progress = showProgress(context, config, stats)
@@ -152,7 +153,7 @@ const PRINT_EVERY_MS = 10_000
 /** Rows on a terminal; a line every ten seconds elsewhere, and where the outcomes are printed on a terminal too. */
 const showProgress = (
   { stderr }: CliContext,
-  { files: { input, output }, scheduler }: BatchConfig,
+  { files: { input, output }, scheduler = asyncScheduler }: BatchConfig,
   stats: BatchStats
 ): Progress => {
   const rows = () => progressRows(stats, input.total, scheduler.now())

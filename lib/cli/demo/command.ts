@@ -1,7 +1,17 @@
-import { from, lastValueFrom, map, mergeMap, scan, startWith, take, tap, type SchedulerLike } from 'rxjs'
+import {
+  asyncScheduler,
+  from,
+  lastValueFrom,
+  map,
+  mergeMap,
+  scan,
+  startWith,
+  take,
+  tap,
+  type SchedulerLike
+} from 'rxjs'
 import { recaptchaV2 } from '../../core/model/recaptcha-v2.js'
 import type { Solver } from '../../core/solver.js'
-import { realClock } from '../../http/clock.js'
 import { createSolver } from '../../http/create-solver.js'
 import { printLine, signalStream, write, type CliContext } from '../shared/context.js'
 import { EXIT, exitCodeOfSignal } from '../shared/exit-code.js'
@@ -10,13 +20,13 @@ import { seconds } from '../shared/text.js'
 import { compare, deviations, tables } from './report.js'
 import { FAULTS, READY_AFTER_MS, SCENES, SEED, nextState, startOf, type SceneState } from './scenes.js'
 
-/** How fast the demonstration runs; at speed 1 its clock is the real one. */
+/** How fast the demonstration runs; without a scheduler by the real clock. */
 export interface Pace {
-  readonly scheduler: SchedulerLike
+  readonly scheduler?: SchedulerLike
   readonly speed: number
 }
 
-const REAL: Pace = { scheduler: realClock(), speed: 1 }
+const REAL: Pace = { speed: 1 }
 
 const CONCURRENCY = 3
 const POLL_EVERY_MS = 3_000
@@ -64,7 +74,7 @@ export const demo = async (context: CliContext, { scheduler, speed }: Pace = REA
 const play = async (
   { stderr }: CliContext,
   { solveWithProgress }: Solver,
-  scheduler: SchedulerLike
+  scheduler: SchedulerLike = asyncScheduler
 ): Promise<ReadonlyArray<SceneState>> => {
   const startedAt = scheduler.now()
   const states = SCENES.map((scene, index) => ({ ...startOf(scene, index, startedAt), note: 'waits' }))
