@@ -355,6 +355,32 @@ describe('the fields of an input', () => {
   })
 
   it.each([
+    ['website_url,websiteKey', 'website_url, did you mean websiteURL?'],
+    ['Website URL,Site Key', 'Website URL, did you mean websiteURL?'],
+    ['websiteURL,sitekey', 'sitekey, did you mean websiteKey?'],
+    ['websiteURL,websiteKey,invisible', 'invisible, did you mean isInvisible?']
+  ])('are refused in a CSV if a column almost is one: %s', async (header, hint) => {
+    const emulator = await start()
+    const { code, err } = await batch(emulator, [file('.csv', `${header}\nhttps://a.b/,k,1\n`)])
+    expect([code, emulator.counters().requests.createTask]).toStrictEqual([2, 0])
+    expect(err).toBe(`error: the input: its header has a column ${hint}\n`)
+  })
+
+  it.each([
+    [{ websiteUrl: 'https://a.b/', websiteKey: 'k' }, 'websiteUrl, did you mean websiteURL?'],
+    [task(1, { isinvisible: true }), 'isinvisible, did you mean isInvisible?']
+  ])('are refused in a record if a name almost is one: %j', async (record, hint) => {
+    const { code, lines } = await batch(await start(), [file('.ndjson', ndjson(record))])
+    expect([code, lines[0]?.error?.problems]).toStrictEqual([1, [`line 1: ${hint}`]])
+  })
+
+  it.each(['ip', 'uid', 'url', 'note', ''])('may be beside others, such as "%s"', async (name) => {
+    const emulator = await start()
+    expect((await batch(emulator, [file('.csv', `websiteURL,websiteKey,${name}\nhttps://a.b/,k,\n`)])).code).toBe(0)
+    expect((await batch(emulator, [file('.ndjson', ndjson(task(1, { [name]: 1 })))])).code).toBe(0)
+  })
+
+  it.each([
     ['.csv', 'websiteURL,websiteKey,isInvisible\nhttps://a.b/,k,yes\n', 2],
     ['.ndjson', ndjson(task(1, { isInvisible: 'yes' })), 1]
   ])('have one problem if isInvisible is "yes" (%s)', async (ending, text, line) => {

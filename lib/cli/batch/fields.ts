@@ -1,3 +1,4 @@
+import { suggest } from '../../core/model/suggest.js'
 import { WrongUsage } from '../shared/context.js'
 import { trimmed } from './decode.js'
 
@@ -9,12 +10,26 @@ export const checkedHeader = (cells: ReadonlyArray<string>): ReadonlyArray<strin
   const names = cells.map((cell) => FIELDS.find((field) => isSame(field, trimmed(cell))) ?? trimmed(cell))
   const twice = FIELDS.find((field) => names.indexOf(field) !== names.lastIndexOf(field))
   if (twice) throw new WrongUsage(`the input: its header has two columns ${twice}`)
+  const [misnamed] = misnamedIn(names)
+  if (misnamed) throw new WrongUsage(`the input: its header has a column ${misnamed}`)
   const missing = REQUIRED.filter((field) => !names.includes(field))
   if (missing.length === 0) return names
   throw new WrongUsage(
     `the input: its header has no column ${missing.join(' and ')}; expected a header such as ${FIELDS.join(',')}`
   )
 }
+
+/** Names that were probably meant as a field that is missing. Left out, such a field would make another task. */
+export const misnamedIn = (names: ReadonlyArray<string>): ReadonlyArray<string> => {
+  // Nothing is near to `id` but names of other things, such as `ip`.
+  const missing = FIELDS.filter((field) => field !== 'id' && !names.includes(field))
+  return names.flatMap((name) => {
+    const field = suggest(name.replace(/[\s_-]/g, ''), missing)
+    return field === undefined || isField(name) ? [] : [`${name}, did you mean ${field}?`]
+  })
+}
+
+const isField = (name: string): boolean => FIELDS.some((field) => field === name)
 
 /** Throws if the text begins with a header whose columns are not separated by commas; quoted ones would seem to be one. */
 export const refuseOtherSeparators = (start: string): void => {

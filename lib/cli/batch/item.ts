@@ -5,6 +5,7 @@ import { problemsOf, refined, type Problems } from '../../core/model/problems.js
 import { recaptchaV2, type RecaptchaV2Solution } from '../../core/model/recaptcha-v2.js'
 import type { TaskSpec } from '../../core/model/task.js'
 import { trimmed } from './decode.js'
+import { misnamedIn } from './fields.js'
 import { itemIdOf, type ItemId } from './item-id.js'
 import type { InputRecord } from './records.js'
 
@@ -21,6 +22,8 @@ export interface Item {
 /** Reads a record of the input; the client key is refused as the key of a page. */
 export const itemOf = (record: InputRecord, clientKey: string): Item => {
   if ('problem' in record) return badItem(record, [record.problem])
+  const misnamed = misnamedIn(Object.keys(record.value ?? {}))
+  if (misnamed.length > 0) return badItem(record, misnamed)
   const fields = Fields.decode(record.value)
   if (E.isLeft(fields)) return badItem(record, problemsOf(fields.left))
   const { isInvisible, id } = fields.right
