@@ -35,7 +35,10 @@ export const readSafely = <A>(path: string, read: () => E.Either<Problems, A>): 
 
 /** Runs a decoder of the caller. One that throws, or returns something else than an `Either`, refuses the value. */
 export const decodeSafely = <A>(path: string, decode: () => t.Validation<A>): E.Either<Problems, A> =>
-  orProblem(() => E.mapLeft(problemsOf)(decode()), `${path}: its codec threw`)
+  orProblem(() => {
+    const decoded = decode()
+    return E.isRight(decoded) ? decoded : E.left(problemsOf(decoded.left))
+  }, `${path}: its codec threw`)
 
 export const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
   typeof value === 'object' && value !== null && !Array.isArray(value)

@@ -165,6 +165,13 @@ describe('readState', () => {
     expect(E.isLeft(readState(recaptchaV2.solution, documentIn(body)))).toBe(true)
   })
 
+  it.each([{}, { right: 'token' }, null])('refuses a solution if its decoder returns %j', (returned) => {
+    const odd = { name: 'odd', validate: () => returned, decode: () => returned } as never
+    expect(stateIn({ errorId: 0, status: 'ready', solution: {} }, odd)).toStrictEqual(
+      E.left(['solution: its codec threw'])
+    )
+  })
+
   it('refuses a solution if its decoder throws', () => {
     const throwing = new t.Type<unknown>(
       'throwing',
