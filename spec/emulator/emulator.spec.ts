@@ -154,6 +154,7 @@ describe('startEmulator', () => {
     [{ port: '80' }, 'port: expected a port from 0 to 65535'],
     [{ clientKey: 7 }, 'clientKey: expected string'],
     [{ seed: '7' }, 'seed: expected number'],
+    [{ numericIds: 1 }, 'numericIds: expected boolean'],
     [{ faults: 'createTask:1:reset' }, 'faults: expected an array of rules'],
     [{ solutions: [] }, 'solutions: expected an object of functions'],
     [{ fault: [] }, 'fault: unknown option, did you mean faults?'],
