@@ -6,6 +6,8 @@ import { KEY } from './simulate.js'
 export interface FuzzedReply {
   readonly status: number
   readonly bytes: Buffer
+  /** Whether the reply ends as it should, is broken off after its bytes, or never ends. */
+  readonly end: 'whole' | 'broken' | 'open'
   readonly encoding: string | undefined
   /** The header `Retry-After`. */
   readonly retryAfter: string | undefined
@@ -59,6 +61,7 @@ const NO_ERROR: Fields = [
 
 const VALID: ReadonlyArray<Fields> = [
   [...NO_ERROR, ['taskId', '"task-1"']],
+  [...NO_ERROR, ['taskId', '"task-1"'], ['status', '"ready"'], ['solution', '{"gRecaptchaResponse":"token"}']],
   [...NO_ERROR, ['status', '"processing"']],
   [...NO_ERROR, ['status', '"ready"'], ['solution', '{"gRecaptchaResponse":"token"}']],
   [
@@ -91,13 +94,75 @@ const document = fc
   .tuple(fc.constantFrom(...VALID), fc.array(change, { maxLength: 3 }))
   .map(([valid, changes]) => write(changes.reduce((fields, apply) => apply(fields), valid)))
 
+/** What servers and scripts print around a document, and what only looks like one. */
+const surroundings = fc.oneof(
+  fc.constantFrom(
+    ...[
+      '\ufeff',
+      '\ufeff\ufeff',
+      ' \n',
+      '<!-- -->',
+      'null',
+      '{}',
+      '{',
+      '}',
+      '"',
+      '\\',
+      '\u0000',
+      ',',
+      '{"',
+      '{ "a":1}'
+    ],
+    ...[
+      '<br /><b>Warning</b>: proxy() in <b>/var/www/task.php</b> on line <b>7</b><br />',
+      'callback(',
+      ');',
+      'data: '
+    ],
+    ...[
+      '<script>var a={"b":{}};</script>',
+      "can't open 'cache'",
+      '{"taskId":"task-2"}',
+      '"taskId":"task-1"',
+      "'taskId':1"
+    ],
+    ...[
+      '{"taskId":9007199254740993}',
+      '"taskId":123',
+      '{"errorId":0}',
+      '{"errorId":0,"status":"processing"}',
+      `${KEY}\n`
+    ],
+    '{"errorId":0,"status":"ready","solution":{"gRecaptchaResponse":"another"}}'
+  ),
+  document
+)
+
 const spoil: fc.Arbitrary<(text: string) => string> = fc.oneof(
   { weight: 12, arbitrary: fc.constant((text: string) => text) },
   fc.nat(120).map((length) => (text: string) => text.slice(0, length)),
-  fc.constantFrom('\ufeff', '\ufeff\ufeff', ' \n', '<!-- -->', 'null').map((before) => (text: string) => before + text),
-  fc.constantFrom('}', ' ', '\u0000', '{}').map((after) => (text: string) => text + after),
+  { weight: 3, arbitrary: surroundings.map((before) => (text: string) => before + text) },
+  { weight: 3, arbitrary: surroundings.map((after) => (text: string) => text + after) },
+  fc.tuple(surroundings, surroundings).map(
+    ([before, after]) =>
+      (text: string) =>
+        before + text + after
+  ),
+  fc.tuple(fc.nat(120), surroundings).map(
+    ([at, within]) =>
+      (text: string) =>
+        text.slice(0, at) + within + text.slice(at)
+  ),
   fc.constantFrom(
     (text: string) => `[${text}]`,
+    (text: string) => `{"data":${text}}`,
+    (text: string) => `{"data":${text},"cost":NaN}`,
+    (text: string) => `{"cost":NaN,${text.slice(1)}`,
+    (text: string) => `{"note":"a\nb",${text.slice(1)}`,
+    (text: string) => `{note:1,${text.slice(1)}`,
+    (text: string) => text + text,
+    (text: string) => text.replaceAll('"', "'"),
+    (text: string) => JSON.stringify(JSON.stringify(text)),
     JSON.stringify,
     (text: string) => text.replaceAll(':', ' :\t')
   ),
@@ -108,6 +173,8 @@ const spoil: fc.Arbitrary<(text: string) => string> = fc.oneof(
 const encode: fc.Arbitrary<(text: string) => Buffer> = fc.oneof(
   { weight: 12, arbitrary: fc.constant((text: string) => Buffer.from(text)) },
   fc.constant((text: string) => Buffer.from(`\ufeff${text}`, 'utf16le')),
+  fc.constant((text: string) => Buffer.from(text, 'utf16le')),
+  fc.constant((text: string) => Buffer.from(`\ufeff${text}`, 'utf16le').swap16()),
   fc.constant((text: string) => Buffer.from(text, 'latin1')),
   fc.uint8Array({ maxLength: 60 }).map((bytes) => () => Buffer.from(bytes)),
   fc.tuple(fc.nat(200), fc.nat(255)).map(([at, byte]) => (text: string) => {
@@ -146,26 +213,43 @@ const retryAfterMs = fc.constantFrom(
 
 const encoding = fc.oneof(
   { weight: 9, arbitrary: fc.constant(undefined) },
-  { weight: 1, arbitrary: fc.constantFrom('gzip', 'gzip', 'br', 'x') }
+  { weight: 2, arbitrary: fc.constantFrom('gzip', 'gzip', 'gzip, gzip', 'identity', 'br', 'x') }
+)
+
+const end = fc.oneof(
+  { weight: 8, arbitrary: fc.constant('whole' as const) },
+  { weight: 2, arbitrary: fc.constant('broken' as const) },
+  { weight: 1, arbitrary: fc.constant('open' as const) }
+)
+
+/** How many bytes of a compressed reply do not arrive. */
+const missing = fc.oneof(
+  { weight: 3, arbitrary: fc.constant(0) },
+  { weight: 1, arbitrary: fc.integer({ min: 1, max: 60 }) }
 )
 
 const fuzzed: fc.Arbitrary<FuzzedReply> = fc
   .record({
     status,
     bytes,
+    end,
     encoding,
+    missing,
     retryAfter,
     retryAfterMs
   })
-  .map((reply) =>
+  .map(({ missing, ...reply }) =>
     reply.encoding === 'gzip' && reply.bytes.length % 4 > 0
-      ? { ...reply, bytes: gzipSync(reply.bytes, { level: 1 }) }
+      ? { ...reply, bytes: withoutLast(gzipSync(reply.bytes, { level: 1 }), missing) }
       : reply
   )
+
+const withoutLast = (bytes: Buffer, count: number) => bytes.subarray(0, Math.max(0, bytes.length - count))
 
 const asDocumented = (fields: Fields): FuzzedReply => ({
   status: 200,
   bytes: Buffer.from(write(fields)),
+  end: 'whole',
   encoding: undefined,
   retryAfter: undefined,
   retryAfterMs: undefined

@@ -1,13 +1,15 @@
-import { gunzipSync } from 'node:zlib'
+import { isUtf8 } from 'node:buffer'
+import { brotliDecompressSync, constants, gunzipSync, inflateRawSync, inflateSync, type ZlibOptions } from 'node:zlib'
 import * as E from 'fp-ts/lib/Either.js'
 import * as fc from 'fast-check'
-import { of } from 'rxjs'
+import { NEVER, of, startWith } from 'rxjs'
 import { Dispatcher } from 'undici'
 import {
   advise,
   createSolver,
   explain,
   type CallPath,
+  type Orphan,
   type RecaptchaV2Solution,
   type SolveError,
   type Solved,
@@ -15,6 +17,7 @@ import {
   type NetworkEvent
 } from 'rx-captcha'
 import { fuzzedScripts, type FuzzedReply, type FuzzedScript } from '../support/fuzzed-replies.js'
+import { createdIdIn, tokenAtOnceIn, tokenIn } from '../support/second-reader.js'
 import { progressOf, longRunOf } from '../support/long-run.js'
 import { KEY, aTask } from '../support/simulate.js'
 import { VirtualClock } from '../support/chaos/virtual-clock.js'
@@ -31,14 +34,17 @@ const TAGS: ReadonlySet<SolveError['_tag']> = new Set([
 /** Gives the replies to the solver as a `Post` would. */
 const overPost = (nextReply: NextReply): Partial<SolverOptions> => ({
   post: (path: CallPath) => {
-    const { status, bytes, retryAfterMs } = nextReply(path)
-    const body = bytes.toString()
+    const { status, bytes, end, retryAfterMs } = nextReply(path)
+    const reply = { status, body: bytes.toString(), ...(retryAfterMs !== undefined && { retryAfterMs }) }
+    if (end === 'open') return NEVER.pipe(startWith<NetworkEvent>({ _tag: 'Sent', received: () => reply }))
     return of<NetworkEvent[]>(
       { _tag: 'Sent' },
-      { _tag: 'Reply', status, body, ...(retryAfterMs !== undefined && { retryAfterMs }) }
+      end === 'broken' ? { _tag: 'Failed', cause: BROKEN, received: reply } : { _tag: 'Reply', ...reply }
     )
   }
 })
+
+const BROKEN = { name: 'SocketError', code: 'UND_ERR_SOCKET', message: 'other side closed' }
 
 const controller = (): Dispatcher.DispatchController => ({
   aborted: false,
@@ -59,7 +65,7 @@ class FuzzedDispatcher extends Dispatcher {
   }
 
   override dispatch({ path }: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): boolean {
-    const { status, bytes, encoding, retryAfter } = this.#nextReply(path)
+    const { status, bytes, end, encoding, retryAfter } = this.#nextReply(path)
     const headers = {
       ...(encoding !== undefined && { 'content-encoding': encoding }),
       ...(retryAfter !== undefined && { 'retry-after': retryAfter })
@@ -69,7 +75,8 @@ class FuzzedDispatcher extends Dispatcher {
     handler.onResponseStart?.(control, status, headers, '')
     for (let third = 0; third < 3; third += 1)
       handler.onResponseData?.(control, bytes.subarray((bytes.length * third) / 3, (bytes.length * (third + 1)) / 3))
-    handler.onResponseEnd?.(control, {})
+    if (end === 'whole') handler.onResponseEnd?.(control, {})
+    if (end === 'broken') handler.onResponseError?.(control, Object.assign(new Error(BROKEN.message), BROKEN))
     return true
   }
 }
@@ -79,10 +86,15 @@ const overHttp = (nextReply: NextReply): Partial<SolverOptions> => ({
   dispatcher: new FuzzedDispatcher(nextReply)
 })
 
+interface Received {
+  readonly path: string
+  readonly reply: FuzzedReply
+}
+
 /** Solves in virtual time; returns what the solve emitted, errors included, and the replies that it received. */
 const solveWith = (script: FuzzedScript, network: (nextReply: NextReply) => Partial<SolverOptions>) => {
   const clock = new VirtualClock()
-  const received: { readonly path: string; readonly reply: FuzzedReply }[] = []
+  const received: Received[] = []
   const nextReply: NextReply = (path) => {
     const replies = path === '/createTask' ? script.creates : script.polls
     const before = received.filter((each) => each.path === path).length
@@ -98,64 +110,68 @@ const solveWith = (script: FuzzedScript, network: (nextReply: NextReply) => Part
     ...network(nextReply)
   })
   const outcomes: (Outcome | string)[] = []
+  const orphans: Orphan[] = []
+  solver.orphans.subscribe((orphan) => orphans.push(orphan))
   solver.solve(aTask).subscribe({
     next: (outcome) => outcomes.push(outcome),
     error: (error: unknown) => outcomes.push(`errored with ${String(error)}`),
     complete: () => outcomes.push('complete')
   })
   while (clock.step());
-  return { outcomes, received: received.map(({ reply }) => reply), pending: clock.pending }
+  return { outcomes, orphans, received, pending: clock.pending }
 }
 
-const asObject = (value: unknown): ReadonlyMap<string, unknown> =>
-  new Map(typeof value === 'object' && value !== null && !Array.isArray(value) ? Object.entries(value) : [])
+/** The texts that the bytes of a reply may stand for: more than one only if they are compressed and damaged. */
+const textsOf = ({ bytes, encoding = '' }: FuzzedReply, isHttp: boolean): ReadonlyArray<string> => {
+  if (!isHttp) return [bytes.toString()]
+  const isGzip = bytes[0] === 0x1f && bytes[1] === 0x8b
+  const whole = encoding === 'gzip' || isGzip ? inflated(gunzipSync, bytes) : undefined
+  if (whole) return [decoded(whole)]
+  const isPlain = isUtf8(bytes) || !(isGzip || /gzip|deflate|br/.test(encoding))
+  if (isPlain) return [decoded(bytes)]
+  return ['', decoded(bytes), ...INFLATES.flatMap((inflate) => inflated(inflate, bytes) ?? []).map(decoded)]
+}
 
-/** The text of a reply, or `''` if it cannot be decoded; shares no code with the library. */
-const textOf = ({ bytes, encoding }: FuzzedReply, isHttp: boolean): string => {
+type Inflate = (bytes: Buffer, options: ZlibOptions) => Buffer
+
+const inflated = (inflate: (bytes: Buffer) => Buffer, bytes: Buffer): Buffer | undefined => {
   try {
-    const plain = isHttp && encoding === 'gzip' ? gunzipSync(bytes) : bytes
-    return isHttp && encoding === 'br' ? '' : plain.toString().replace(/^\ufeff/, '')
+    return inflate(bytes)
   } catch {
-    return ''
+    return undefined
   }
 }
 
-const read = (text: string): ReadonlyMap<string, unknown> => {
-  try {
-    const json: unknown = JSON.parse(text)
-    return asObject(json)
-  } catch {
-    return new Map()
-  }
-}
+const { Z_SYNC_FLUSH, BROTLI_OPERATION_FLUSH } = constants
+/** Each inflates as much as there is. */
+const INFLATES: ReadonlyArray<(bytes: Buffer) => Buffer> = [
+  gunzipSync,
+  inflateSync,
+  inflateRawSync,
+  brotliDecompressSync
+].map((inflate: Inflate) => (bytes) => {
+  const finishFlush = inflate === brotliDecompressSync ? BROTLI_OPERATION_FLUSH : Z_SYNC_FLUSH
+  return inflate(bytes, { finishFlush, maxOutputLength: 262_144 })
+})
 
-/** The token of a reply, if the reply is a success. */
-const tokenIn = (text: string): string | undefined => {
-  const document = read(text)
-  const token = asObject(document.get('solution')).get('gRecaptchaResponse')
-  const isReady =
-    (document.get('errorId') === 0 || document.get('errorId') === '0') && document.get('status') === 'ready'
-  return isReady && typeof token === 'string' && token.trim() !== '' ? token : undefined
-}
-
-/** Whether a reply holds this task id: as a string, or as a number with all its digits. */
-const holdsId = (text: string, taskId: string): boolean => {
-  const given = read(text).get('taskId')
-  if (typeof given !== 'number') return given === taskId
-  return given > 0 && (Number.isSafeInteger(given) ? String(given) === taskId : text.includes(taskId))
+/** UTF-8, or UTF-16 if a byte order mark or a zero in the first character says so. */
+const decoded = (bytes: Buffer): string => {
+  const [first, second] = bytes
+  const isLittle = (first === 0xff && second === 0xfe) || second === 0
+  const isBig = (first === 0xfe && second === 0xff) || first === 0
+  if (isLittle) return new TextDecoder('utf-16le').decode(bytes)
+  return isBig ? new TextDecoder('utf-16be').decode(bytes) : bytes.toString()
 }
 
 /** Everything that is wrong with the outcome of a script. */
 const violationsOf = (script: FuzzedScript, isHttp: boolean): ReadonlyArray<string> => {
-  const { outcomes, received, pending } = solveWith(script, isHttp ? overHttp : overPost)
+  const { outcomes, orphans, received, pending } = solveWith(script, isHttp ? overHttp : overPost)
   const [outcome, end, ...more] = outcomes
   if (outcome === undefined || typeof outcome === 'string' || end !== 'complete' || more.length > 0)
     return [`not one outcome: ${JSON.stringify(outcomes)}`]
   const timers = pending === 0 ? [] : [`${pending} timers are left`]
-  const violations = E.isLeft(outcome)
-    ? errorViolations(outcome.left)
-    : successViolations(outcome.right, received, isHttp)
-  return [...timers, ...violations]
+  const violations = E.isLeft(outcome) ? errorViolations(outcome.left) : []
+  return [...timers, ...violations, ...readViolations(outcome, orphans, received.map(readWith(isHttp)))]
 }
 
 const errorViolations = (error: SolveError): ReadonlyArray<string> => {
@@ -170,17 +186,43 @@ const errorViolations = (error: SolveError): ReadonlyArray<string> => {
   ]
 }
 
-const successViolations = (
-  { ref, solution }: Solved<RecaptchaV2Solution>,
-  received: ReadonlyArray<FuzzedReply>,
-  isHttp: boolean
+/** What was sent, by the second reader: of a createTask the id, and of every reply the token. */
+interface Read {
+  readonly path: string
+  readonly end: FuzzedReply['end']
+  readonly ids: ReadonlyArray<string | undefined>
+  readonly tokens: ReadonlyArray<string | undefined>
+}
+
+const readWith =
+  (isHttp: boolean) =>
+  ({ path, reply }: Received): Read => {
+    const texts = textsOf(reply, isHttp)
+    if (path !== '/createTask') return { path, end: reply.end, ids: [], tokens: texts.map(tokenIn) }
+    return { path, end: reply.end, ids: texts.map(createdIdIn), tokens: texts.map(tokenAtOnceIn) }
+  }
+
+/**
+ * The outcome must have the id and the token that the second reader finds, and no other. The id of a createTask that was not
+ * answered at the deadline comes as an orphan.
+ */
+const readViolations = (
+  outcome: Outcome,
+  [orphan]: ReadonlyArray<Orphan>,
+  received: ReadonlyArray<Read>
 ): ReadonlyArray<string> => {
-  const texts = received.map((reply) => textOf(reply, isHttp))
-  const isIdSent = texts.some((text) => holdsId(text, ref.taskId))
-  const isTokenSent = texts.some((text) => tokenIn(text) === solution.gRecaptchaResponse)
+  const value = E.isLeft(outcome) ? outcome.left : outcome.right
+  const taskId = ('ref' in value ? value.ref : orphan?.ref)?.taskId
+  const token = E.isRight(outcome) ? outcome.right.solution.gRecaptchaResponse : undefined
+  const created = received.filter(({ path }) => path === '/createTask').at(-1)
+  const last = received.at(-1)
+  const earlier = received.slice(0, -1).filter(({ tokens }) => tokens.every((each) => each !== undefined))
+  // A reply that was open at the deadline may hold a token.
+  const isUnread = E.isLeft(outcome) && last?.end === 'open'
   return [
-    ...(isIdSent ? [] : [`the id ${ref.taskId} was not sent`]),
-    ...(isTokenSent ? [] : ['the token was not sent'])
+    ...(created?.ids.includes(taskId) ? [] : [`the id ${taskId} and not ${created?.ids.join()}`]),
+    ...(isUnread || last?.tokens.includes(token) ? [] : [`the token ${token} and not ${last?.tokens.join()}`]),
+    ...(earlier.length === 0 ? [] : ['polled on after a token'])
   ]
 }
 
