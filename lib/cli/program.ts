@@ -20,12 +20,13 @@ export const buildProgram = (context: CliContext) => {
       .option('--invisible', 'the page uses the invisible kind')
       .option('--json', JSON_HELP)
   ).addHelpText('after', `\n${FAULT_HELP}\n\n${VARIABLES_HELP}\n\n${EXIT_HELP}`)
-  const resume = addServiceOptions(
+  const resume = addReachOptions(
     program
       .command('resume')
       .description('continue a task that is paid for, at no further cost')
       .argument('<taskid>', 'id of the task')
       .option('--created-at <ms>', 'its creation in epoch milliseconds; without it --json has no times', parse.instant)
+      .option('--numeric', 'the service gave the id as a JSON number, and takes only numbers')
       .option('--json', JSON_HELP)
   ).addHelpText('after', `\n${VARIABLES_HELP}\n\n${EXIT_HELP}`)
   const emulate = program
@@ -70,7 +71,7 @@ const batchCommand = (program: Command): Command =>
       .option('--creates-per-second <n>', 'limit of createTask calls, such as 5 or 0.5 (default: none)', parse.rate)
   ).addHelpText('after', `\n${BATCH_HELP}\n\n${FAULT_HELP}\n\n${VARIABLES_HELP}\n\n${BATCH_EXIT_HELP}`)
 
-const addServiceOptions = (command: Command): Command =>
+const addReachOptions = (command: Command): Command =>
   command
     .option('--base-url <address>', 'address of the service (env: CAPTCHA_BASE_URL)')
     .option('--poll-every-ms <ms>', 'delay between polls (default: 3000, env: CAPTCHA_POLL_EVERY_MS)', parse.duration)
@@ -80,6 +81,10 @@ const addServiceOptions = (command: Command): Command =>
       parse.duration
     )
     .option('--client-key-file <file>', 'file with the client key (env: CAPTCHA_CLIENT_KEY_FILE)')
+
+/** `resume` has no emulator: its tasks end with the command that created them. */
+const addServiceOptions = (command: Command): Command =>
+  addReachOptions(command)
     .addOption(
       new Option('--emulator', 'use the embedded emulator: no account, no network, nothing is paid').conflicts(
         'baseUrl'

@@ -61,20 +61,21 @@ const solve = (context: CliContext, flags: SolveFlags): Promise<number> =>
     if (websiteKey === service.options.clientKey)
       throw new WrongUsage(`--key: this is the client key; expected the site key of the page`)
     const task = recaptchaV2({ websiteURL, websiteKey, isInvisible })
-    return runTask(context, service, { json, createdAt: 'known' }, ({ solveWithProgress }) => solveWithProgress(task))
+    return runTask(context, service, { json, isResumed: false }, ({ solveWithProgress }) => solveWithProgress(task))
   })
 
 interface ResumeFlags extends ServiceFlags {
   readonly createdAt?: number
+  readonly numeric?: true
   readonly json?: true
 }
 
-const resume = (context: CliContext, taskId: string, { createdAt, json, ...flags }: ResumeFlags) => {
-  const options = { json: json ?? false, createdAt: createdAt === undefined ? 'unknown' : 'known' } as const
+const resume = (context: CliContext, taskId: string, flags: ResumeFlags): Promise<number> => {
+  const { createdAt = 0, numeric, json = false } = flags
   // Without an instant the task counts as old, so "no such task" is not taken for a service that lags behind.
-  const ref = { taskId, createdAt: createdAt ?? 0 }
+  const ref = { taskId, createdAt, ...(numeric && { numeric }) }
   return withService(context, flags, (service) =>
-    runTask(context, service, options, ({ resumeWithProgress }) => resumeWithProgress(recaptchaV2, ref))
+    runTask(context, service, { json, isResumed: true }, (solver) => solver.resumeWithProgress(recaptchaV2, ref))
   )
 }
 

@@ -172,12 +172,10 @@ const entryOf = (state: KeyState | undefined): JournalEntry => {
     case 'InDoubt':
       return IN_DOUBT
     case 'Known':
-      return state
     case 'Finished':
-      return FINISHED
+      return state
   }
 }
 
 const FRESH: JournalEntry = { _tag: 'Fresh' }
 const IN_DOUBT: JournalEntry = { _tag: 'InDoubt' }
-const FINISHED: JournalEntry = { _tag: 'Finished' }

@@ -27,6 +27,7 @@ const item: KeyedItem = {
   content: 'a',
   task: recaptchaV2({ websiteURL: 'https://example.com', websiteKey: 'k' })
 }
+const SERVICE = { flags: [], isEmbedded: false }
 const ref = { taskId: 'task-1', createdAt: 1_700_000_000_000 }
 const solved = E.right({ ref, solution: { gRecaptchaResponse: 'token' }, readyAt: 1 })
 
@@ -36,7 +37,7 @@ const failed = (key: string, error: object): string => line({ key, ok: false, er
 describe('the output file of a batch', () => {
   it('refuses every line after one that could not be written', async () => {
     const path = fileWith('')
-    const output = await openOutputFile(path, undefined)
+    const output = await openOutputFile(path, undefined, SERVICE)
     output.close() // the next write meets a closed file
 
     await expect(output.write(item, solved)).rejects.toThrow('the output cannot be written (EBADF)')
@@ -46,7 +47,7 @@ describe('the output file of a batch', () => {
 
   it('has every line on the disk that it has confirmed, in the order of the calls', async () => {
     const path = fileWith('')
-    const output = await openOutputFile(path, undefined)
+    const output = await openOutputFile(path, undefined, SERVICE)
     await Promise.all([1, 2, 3].map((index) => output.write({ ...item, index }, solved)))
     output.close()
 
@@ -56,7 +57,7 @@ describe('the output file of a batch', () => {
   /** The entry of each key in a new journal, after an output with these lines was opened. */
   const entriesAfter = async (text: string, keys: ReadonlyArray<string>) => {
     const journal = await fileJournal(join(folder, `${(files += 1)}.journal`))
-    const output = await openOutputFile(fileWith(text), journal)
+    const output = await openOutputFile(fileWith(text), journal, SERVICE)
     const entries = await Promise.all(keys.map((key) => lastValueFrom(journal.find(key))))
     output.close()
     await journal.close()
@@ -92,7 +93,7 @@ describe('the output file of a batch', () => {
     const error: SolveError = { _tag: 'CreateUnknown', paid: 'unknown' }
     const inDoubt = E.left(error)
     const path = fileWith(failed('a', error) + failed('b', error) + line({ key: 'b', ok: true, taskId: 'x' }))
-    const output = await openOutputFile(path, undefined)
+    const output = await openOutputFile(path, undefined, SERVICE)
     await output.write({ ...item, key: 'a' }, inDoubt)
     await output.write({ ...item, key: 'b' }, inDoubt)
     output.close()
@@ -107,7 +108,7 @@ describe('the output file of a batch', () => {
   ])('loses %s at its end', async (_, rest) => {
     const whole = line({ key: 'a', ok: true, taskId: 'x' })
     const path = fileWith(whole + rest)
-    const output = await openOutputFile(path, undefined)
+    const output = await openOutputFile(path, undefined, SERVICE)
     output.close()
 
     expect(readFileSync(path, 'utf8')).toBe(whole)

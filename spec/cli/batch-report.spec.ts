@@ -61,7 +61,12 @@ describe('the report of a batch', () => {
     const stderr = makeConsole()
     const code = printReport(makeContext({ stderr }), {
       ...{ stats: new BatchStats(0), failure: undefined, signal: undefined, isExhausted: true, elapsedMs: 1_000 },
-      ...{ total: undefined, hasJournal: false, isEmbedded: false, commandLine: 'rx-captcha batch -' },
+      ...{
+        total: undefined,
+        hasJournal: false,
+        service: { flags: [], isEmbedded: false },
+        commandLine: 'rx-captcha batch -'
+      },
       ...end
     })
     return { code, text: stderr.text() }
@@ -71,7 +76,27 @@ describe('the report of a batch', () => {
     const { code, text } = report({ signal: 'SIGTERM', isExhausted: false })
     expect(code).toBe(143)
     expect(text).toContain('Stopped by SIGTERM.\nThe rest of the input was not read.\n')
+    expect(text).not.toContain('pay again')
+  })
+
+  it.each([
+    ['was paid for', (stats: BatchStats) => stats.onEvent({ _tag: 'Created', at: 0, ref })],
+    ['may be paid for', (stats: BatchStats) => stats.onOutcome(E.left({ _tag: 'CreateUnknown', paid: 'unknown' }), 1)]
+  ])('warns of paying again if a task %s', (_, change) => {
+    const { text } = report({ signal: 'SIGTERM', isExhausted: false, stats: statsWith(change) })
     expect(text).toContain('The same command would pay again for tasks that are done')
+  })
+
+  it('says why the batch was stopped if replies to createTask cannot be read', () => {
+    const stats = statsWith((changed) => {
+      changed.onOutcome(E.left({ _tag: 'CreateUnknown', paid: 'unknown' }), 1)
+      changed.onOutcome(E.left({ _tag: 'NotCreated', paid: 'no', reason: 'unreadable', attempts: 0 }), 2)
+    })
+    const { code, text } = report({ stats, isExhausted: false })
+    expect(code).toBe(4)
+    expect(text).toMatch(
+      /\nThe replies to createTask could not be read, so the batch was stopped\. .*\nThe rest of the/
+    )
   })
 
   it('says that the whole input was read if it failed afterwards', () => {
@@ -83,13 +108,14 @@ describe('the report of a batch', () => {
   it('prints how to resume each paid task that is in no line of the output', () => {
     const stats = statsWith((changed) => {
       changed.onOutcome(E.left(timedOut), 1)
-      changed.onWriteFailure(E.left(timedOut))
+      changed.onWriteFailure(E.left({ ...timedOut, ref: { ...ref, taskId: '17', numeric: true } }))
       changed.onWriteFailure(E.left({ _tag: 'InvalidTask', paid: 'no', problems: [] }))
     })
-    const { code, text } = report({ stats, failure: new Error('the disk is full') })
+    const service = { flags: ['--base-url', 'https://a.b'], isEmbedded: false }
+    const { code, text } = report({ stats, service, failure: new Error('the disk is full') })
     expect(code).toBe(3)
     expect(text).toContain('2 outcomes could not be written: the disk is full.')
-    expect(text).toContain(`  rx-captcha resume task-1 --created-at ${ref.createdAt}\n`)
+    expect(text).toContain(`  rx-captcha resume 17 --created-at ${ref.createdAt} --numeric --base-url https://a.b\n`)
   })
 
   it('ends with the exit code of the signal only if something is left to do', () => {

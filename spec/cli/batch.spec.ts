@@ -281,7 +281,33 @@ describe('a batch with --out and without --journal', () => {
   })
 })
 
+describe('a batch that is run again', () => {
+  it.each([
+    ['--out', (out: string) => ['--out', out], () => undefined],
+    ['--out, if its journal is gone', (out: string) => ['--out', out], (out: string) => rmSync(`${out}.journal`)],
+    ['--journal', (out: string) => ['--journal', out], () => undefined]
+  ])('exits with the code of what failed before, with %s', async (_, options, between) => {
+    const emulator = await start({ faults: ['task:1:ERROR_CAPTCHA_UNSOLVABLE'] })
+    const out = file('.out')
+    const argv = [file('.ndjson', ndjson(task(1), task(2))), ...options(out)]
+    expect((await batch(emulator, argv)).code).toBe(3)
+    between(out)
+    const { code, err } = await batch(emulator, argv)
+    expect([code, emulator.counters().accepted]).toStrictEqual([3, 2])
+    expect(err).toContain('0 solved, 0 failed, 2 done before (1 failed).')
+  })
+})
+
 describe('a refused account', () => {
+  it('is not said to have cost anything if it is refused at once', async () => {
+    const emulator = await start()
+    const input = file('.ndjson', ndjson(task(1), task(2)))
+    const env = { ...envOf(emulator), CAPTCHA_CLIENT_KEY: 'a-key-of-nobody' }
+    const { code, err } = await batch(emulator, [input, '--concurrency', '1'], { env })
+    expect(code).toBe(1)
+    expect(err).toMatch(/ERROR_KEY_DOES_NOT_EXIST.*Nothing was paid\. Check the key.*\nNot read: 1 item\.\n$/)
+  })
+
   it('stops the batch, and the report says how many items were not read and how to continue', async () => {
     const emulator = await start({ faults: ['createTask:2:ERROR_ZERO_BALANCE'] })
     const input = file('.ndjson', ndjson(...Array.from({ length: 9 }, (_, nth) => task(nth))))
@@ -327,11 +353,17 @@ describe('a signal to a batch', () => {
     ['SIGTERM', 143],
     ['SIGHUP', 129]
   ] as const)('stops now by %s', async (signal, expected) => {
-    const { running } = await interrupted()
+    const { emulator, running } = await interrupted()
     running.signal(signal)
-    const { code, err } = await running.ended()
+    const { code, out, err } = await running.ended()
     expect(code).toBe(expected)
-    expect(err).toContain('Active tasks are paid for; their references are in the output, as error.ref.')
+    const { taskId } = emulator.tasks()[0]!
+    expect(linesIn(out).map(({ message }) => message)).toContainEqual(
+      expect.stringMatching(
+        `was stopped before task ${taskId} was ready. It was paid for. Resume it at no further cost: rx-captcha resume ${taskId} --created-at \\d+ --base-url \\S+$`
+      )
+    )
+    expect(err).toContain('Active tasks are paid for; the message of each in the output says how to resume it.')
   })
 
   it('waits for nothing, the third time, and exits with the code of a task that may be paid for', async () => {
@@ -353,10 +385,10 @@ const hurriedBatch = async (stderr: Console, stdout = makeConsole()) => {
   const context = makeContext({ stdout, stderr })
   const files = await openFiles(context, {
     ...{ input: file('.ndjson', ndjson(task(1))), format: undefined, out: undefined, journal: undefined },
-    isEmbedded: false
+    service: { flags: [], isEmbedded: false }
   })
   await runBatch(context, {
-    ...{ files, scheduler, concurrency: 1, isEmbedded: false, commandLine: '' },
+    ...{ files, scheduler, concurrency: 1, service: { flags: [], isEmbedded: false }, commandLine: '' },
     options: { clientKey: EMULATOR_KEY, baseUrl: emulator.url, pollEveryMs: 3_000 }
   })
   await files.close()
@@ -387,6 +419,23 @@ describe('the display of a batch', () => {
     const err = await display(false)
     expect(Math.max(...err.split('\n').map((line) => line.length))).toBeLessThanOrEqual(80)
   })
+
+  it.each([['SIGINT', 'SIGINT'], ['SIGTERM'], ['SIGHUP']] as const)(
+    'is erased before the last words, after %s %s',
+    async (...signals) => {
+      const emulator = await start({ readyAfterMs: 60_000 })
+      const stderr = makeConsole({ isTTY: true, columns: 80 })
+      const argv = ['batch', file('.ndjson', ndjson(task(1), task(2))), '--concurrency', '1']
+      const running = command(argv, { env: envOf(emulator), stderr })
+      await until(() => emulator.counters().requests.getTaskResult > 0)
+      for (const signal of signals) running.signal(signal)
+      const { err } = await running.ended()
+      const lastWords = err.split('\x1b[0J').at(-1)
+      expect(lastWords).toMatch(/^1 item in [^]*\nand use --out FILE.*\n$/)
+      expect(lastWords).not.toMatch(/\[[=-]/)
+      expect(lastWords).not.toContain('\x1b')
+    }
+  )
 
   it('is a line every ten seconds where stderr is no terminal', async () => {
     const { err } = await hurriedBatch(makeConsole())

@@ -68,6 +68,21 @@ describe('rx-captcha solve', () => {
     })
   })
 
+  it('prints the beginning of a reply to createTask that it cannot read, in which a person may find the id', async () => {
+    const { code, err } = await solveWithFaults(['createTask:1:billed+html'])
+    expect(code).toBe(4)
+    expect(err).toMatch(/its id is unknown\. .*The reply began with: .*<html>/s)
+  })
+
+  it('never speaks of the functions of the library', async () => {
+    const env = envOf(await start({ readyAfterMs: 60_000 }))
+    for (const more of [[], ['--json']]) {
+      const { out, err } = await command([...SOLVE, '--give-up-after-ms', '20', ...more], { env }).ended()
+      expect(out + err).not.toMatch(/resume\(|error\.ref|solver/)
+      expect(out + err).toContain('rx-captcha resume ')
+    }
+  })
+
   it('does not promise that a failed task can be resumed', async () => {
     const { err } = await solveWithFaults(['task:1:ERROR_CAPTCHA_UNSOLVABLE'])
     expect(err).toMatch(/\nPoll it once more at no further cost:\n {2}rx-captcha resume/)
@@ -103,7 +118,7 @@ describe('rx-captcha solve', () => {
     const ref = { taskId: '-x y', createdAt: 1 }
     await report(
       makeContext({ stderr }),
-      { json: false, createdAt: 'known', service },
+      { json: false, isResumed: false, service },
       { _tag: 'Left', left: { _tag: 'Interrupted', paid: 'yes', ref } }
     )
     expect(stderr.text()).toMatch(/\n {2}rx-captcha resume --created-at 1 --base-url https:\/\/a\.b -- '-x y'\n$/)
@@ -188,15 +203,47 @@ describe('rx-captcha resume', () => {
   })
 
   it('accepts an instant in milliseconds only', async () => {
-    const { code, err } = await command(['resume', 'id', '--created-at', '1767225600', '--emulator']).ended()
+    const { code, err } = await command(['resume', 'id', '--created-at', '1767225600']).ended()
     expect(code).toBe(2)
     expect(err).toMatch(/^error: option '--created-at <ms>' argument '1767225600' is invalid. Expected epoch millis/)
   })
 
-  it('reports a task that the service does not know, as JSON', async () => {
-    const { code, out, err } = await command(['resume', 'id', '--emulator', '--json']).ended()
-    expect([code, JSON.parse(out)]).toMatchObject([3, { ok: false, error: { _tag: 'TaskFailed' } }])
-    expect(err).toContain('ends with this command')
+  it.each([
+    [
+      '',
+      /^The service knows no task nosuchtask \(ERROR_\w+\): the id is wrong.* Nothing was paid by this command\.\n$/
+    ],
+    ['--json', /^$/]
+  ])('says that the service knows no such task, and nothing of a resume (%s)', async (option, text) => {
+    const env = envOf(await start())
+    const { code, out, err } = await command(['resume', 'nosuchtask', option].filter(Boolean), { env }).ended()
+    expect(code).toBe(3)
+    expect(err).toMatch(text)
+    expect(out + err).not.toMatch(/was paid for|rx-captcha resume/)
+    if (option) expect(JSON.parse(out)).toMatchObject({ ok: false, error: { _tag: 'TaskFailed' }, advice: 'decide' })
+  })
+
+  it.each([[['--emulator']], [['--fault', 'getTaskResult:1:reset']]])(
+    'has no %j, whose tasks end with the command',
+    async (more) => {
+      const { code, err } = await command(['resume', 'id', ...more]).ended()
+      expect(code).toBe(2)
+      expect(err).toContain(`error: unknown option '${more[0]}'`)
+    }
+  )
+
+  it('sends a numeric id as a number again, with the command that a failure printed', async () => {
+    const emulator = await start({ readyAfterMs: 60, numericIds: true })
+    const argv = await resumeArguments(emulator)
+    expect(argv).toContain('--numeric')
+    const { code, out } = await command([...argv, '--json'], { env: envOf(emulator) }).ended()
+    expect([code, JSON.parse(out)]).toMatchObject([0, { taskId: argv[1], numeric: true }])
+  })
+
+  it('refuses --numeric for an id that is no number', async () => {
+    const { code, err } = await command(['resume', 'id', '--numeric'], { env: envOf(await start()) }).ended()
+    expect(code).toBe(2)
+    expect(err).toContain('digits, because the reference is numeric')
   })
 })
 

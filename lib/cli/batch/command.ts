@@ -22,13 +22,13 @@ export const batch = async (
   { concurrency, createsPerSecond, format, out, journal }: BatchFlags,
   argv: ReadonlyArray<string>
 ): Promise<number> => {
-  const files = await openFiles(context, { input, format, out, journal, isEmbedded: service.isEmbedded })
+  const files = await openFiles(context, { input, format, out, journal, service })
   try {
     return await runBatch(context, {
       files,
       options: { ...service.options, createsPerSecond },
       concurrency,
-      isEmbedded: service.isEmbedded,
+      service,
       commandLine: ['rx-captcha', ...argv.map(shellQuoted)].join(' ')
     })
   } finally {

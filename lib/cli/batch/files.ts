@@ -2,6 +2,7 @@ import { readFile, realpath, rm, stat } from 'node:fs/promises'
 import { basename, dirname, resolve } from 'node:path'
 import type { FileJournal } from '../../journal/index.js'
 import { WrongUsage, type CliContext } from '../shared/context.js'
+import type { ServiceReach } from '../shared/explain.js'
 import { messageOf } from '../shared/text.js'
 import { openInput, type Format, type Input } from './input.js'
 import { createFile, openOutputFile, openOutputStream, type Output } from './output.js'
@@ -20,13 +21,13 @@ export interface BatchPaths {
   readonly format: Format | undefined
   readonly out: string | undefined
   readonly journal: string | undefined
-  /** Whether the tasks end with this command, so that no later run could continue them. */
-  readonly isEmbedded: boolean
+  readonly service: ServiceReach
 }
 
 /** Opens all files, those with locks before the output. */
 export const openFiles = async (context: CliContext, paths: BatchPaths): Promise<BatchFiles> => {
   await refuseSameFile(paths)
+  const { service } = paths
   const opened: { readonly close: () => unknown }[] = []
   const opening = async <A extends { readonly close: () => unknown }>(file: A | Promise<A>): Promise<A> => {
     opened.push(await file)
@@ -40,9 +41,10 @@ export const openFiles = async (context: CliContext, paths: BatchPaths): Promise
     const [own, other] = await journalPaths(paths)
     const ownJournal = own === undefined ? undefined : await opening(openOwnJournal(context, own))
     const otherJournal = other === undefined ? undefined : await opening(openJournal(context, other))
-    const journal = paths.isEmbedded ? undefined : (otherJournal ?? ownJournal)
+    // No later run could continue the tasks of the embedded emulator.
+    const journal = service.isEmbedded ? undefined : (otherJournal ?? ownJournal)
     const output = await opening(
-      paths.out === undefined ? openOutputStream(context.stdout) : openOutputFile(paths.out, journal)
+      paths.out === undefined ? openOutputStream(context.stdout, service) : openOutputFile(paths.out, journal, service)
     )
     return { input, output, journal, close }
   } catch (error) {

@@ -4,11 +4,11 @@ import { promisify } from 'node:util'
 import * as E from 'fp-ts/lib/Either.js'
 import * as t from 'io-ts'
 import { EMPTY, concat, lastValueFrom, type Observable } from 'rxjs'
-import { explain } from '../../core/model/explain.js'
 import { entryAfter, journalTagOf, type Journal } from '../../core/model/journal.js'
 import type { RecaptchaV2Solution } from '../../core/model/recaptcha-v2.js'
 import type { SolveResult } from '../../core/model/result.js'
 import { WrongUsage, write, type Output as OutputStream } from '../shared/context.js'
+import { explainInLine, type ServiceReach } from '../shared/explain.js'
 import { codeOf } from '../shared/text.js'
 import type { Item } from './item.js'
 import { itemIdOf } from './item-id.js'
@@ -31,21 +31,25 @@ export interface Output {
 }
 
 /** Writes the lines to a stream, and waits for a slow reader. */
-export const openOutputStream = (stream: OutputStream): Output => ({
+export const openOutputStream = (stream: OutputStream, service: ServiceReach): Output => ({
   isOnTerminal: stream.isTTY === true,
   write: async (item, result) => {
-    if (!(await write(stream, lineOf(item, result)))) throw new Error('the reader of the output is gone')
+    if (!(await write(stream, lineOf(item, result, service)))) throw new Error('the reader of the output is gone')
   },
   close: () => undefined
 })
 
 /** Appends the lines to a file. What it holds already is passed to the journal, in case the journal missed it. */
-export const openOutputFile = async (path: string, journal: Journal | undefined): Promise<Output> => {
+export const openOutputFile = async (
+  path: string,
+  journal: Journal | undefined,
+  service: ServiceReach
+): Promise<Output> => {
   const file = openFile(path)
   try {
     repairEnd(path, file)
     const doubts = await replay(path, journal)
-    return appendTo(file, doubts)
+    return appendTo(file, doubts, service)
   } catch (error) {
     closeSync(file)
     throw error
@@ -53,7 +57,7 @@ export const openOutputFile = async (path: string, journal: Journal | undefined)
 }
 
 /** Each line is on the disk before the journal records the end of its key, so that a power cut loses no outcome. */
-const appendTo = (file: number, doubts: ReadonlySet<string>): Output => {
+const appendTo = (file: number, doubts: ReadonlySet<string>, service: ServiceReach): Output => {
   let isBroken = false
   const synced = sharedSync(file)
   return {
@@ -65,7 +69,7 @@ const appendTo = (file: number, doubts: ReadonlySet<string>): Output => {
       // After half a line a further one would be lost in it.
       if (isBroken) return Promise.reject(new Error('the output cannot be written'))
       try {
-        writeAll(file, Buffer.from(lineOf(item, result)))
+        writeAll(file, Buffer.from(lineOf(item, result, service)))
         return synced()
       } catch (error) {
         isBroken = true
@@ -95,16 +99,17 @@ const writeAll = (file: number, bytes: Buffer): void => {
 }
 
 /** The line of an outcome. It has the key of the item if it has no id, and the line of a bad record. */
-export const lineOf = ({ index, id, key, line, isBad }: KeyedItem, result: Result): string => {
+const lineOf = ({ index, id, key, line, isBad }: KeyedItem, result: Result, service: ServiceReach): string => {
   const name = id ? `,"id":${id.json}` : key === undefined ? '' : `,"key":${JSON.stringify(key)}`
-  const outcome = JSON.stringify({ ...(isBad && { line }), ...outcomeOf(result) })
+  const outcome = JSON.stringify({ ...(isBad && { line }), ...outcomeOf(result, service) })
   return `{"index":${index}${name},${outcome.slice(1)}\n`
 }
 
-const outcomeOf = (result: Result): object => {
-  if (E.isLeft(result)) return { ok: false, error: result.left, message: explain(result.left) }
+const outcomeOf = (result: Result, service: ServiceReach): object => {
+  if (E.isLeft(result)) return { ok: false, error: result.left, message: explainInLine(result.left, service) }
   const { ref, solution, useBefore, expiresAt } = result.right
-  return { ok: true, taskId: ref.taskId, ...solution, useBefore, expiresAt }
+  const { taskId, numeric } = ref
+  return { ok: true, taskId, numeric, ...solution, useBefore, expiresAt }
 }
 
 const { O_RDWR, O_APPEND, O_CREAT } = constants
@@ -215,6 +220,8 @@ const readLine = (text: string) => {
 
 const isInDoubt = (error: Parameters<typeof journalTagOf>[0]): boolean => entryAfter(journalTagOf(error)) === 'InDoubt'
 
+const Ref = t.intersection([t.type({ taskId: t.string, createdAt: t.number }), t.partial({ numeric: t.literal(true) })])
+
 const Line = t.intersection([
   t.type({ index: t.number }),
   t.partial({ key: t.string, id: t.union([t.string, t.number]) }),
@@ -222,10 +229,7 @@ const Line = t.intersection([
     t.type({ ok: t.literal(true), taskId: t.string }),
     t.type({
       ok: t.literal(false),
-      error: t.intersection([
-        t.type({ _tag: t.string, paid: t.string }),
-        t.partial({ kind: t.string, ref: t.type({ taskId: t.string, createdAt: t.number }) })
-      ])
+      error: t.intersection([t.type({ _tag: t.string, paid: t.string }), t.partial({ kind: t.string, ref: Ref })])
     })
   ])
 ])

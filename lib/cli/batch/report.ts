@@ -1,7 +1,7 @@
-import { explain } from '../../core/model/explain.js'
 import type { TaskRef } from '../../core/model/task.js'
 import { WrongUsage, printLine, type CliContext } from '../shared/context.js'
 import { EXIT, exitCodeOfSignal } from '../shared/exit-code.js'
+import { explainUnlessResumable, resumeCommand, type ServiceReach } from '../shared/explain.js'
 import type { Row } from '../shared/progress.js'
 import { counted, durationText, messageOf, seconds } from '../shared/text.js'
 import type { BatchStats, Failures } from './stats.js'
@@ -35,7 +35,7 @@ export interface BatchEnd {
   /** Roughly how many items the input has, if that is known. */
   readonly total: number | undefined
   readonly hasJournal: boolean
-  readonly isEmbedded: boolean
+  readonly service: ServiceReach
   readonly commandLine: string
 }
 
@@ -52,18 +52,22 @@ export const printReport = ({ stderr }: CliContext, end: BatchEnd): number => {
 
 const exitCodeOf = ({ stats, failure, signal, isExhausted }: BatchEnd): number => {
   if (signal && (!isExhausted || stats.resumable > 0)) return exitCodeOfSignal(signal)
-  const isComplete = failure === undefined && stats.writeFailures === 0 && !stats.account
+  const isComplete = failure === undefined && stats.writeFailures === 0 && !stats.stoppedBy
   return Math.max(stats.worstExit, stats.unreported.length > 0 ? EXIT.paid : isComplete ? EXIT.solved : EXIT.unpaid)
 }
 
 const summary = (stats: BatchStats, elapsedMs: number): string =>
   [heading(stats, elapsedMs), paidText(stats), ...timesText(stats), ...failuresText(stats)].join('\n')
 
-const heading = ({ solved, failed, skipped, repeated, done }: BatchStats, elapsedMs: number): string => {
+const heading = ({ solved, failed, skipped, failedBefore, repeated, done }: BatchStats, elapsedMs: number): string => {
   const parts = [
     `${solved.toLocaleString('en')} solved`,
     `${failed.toLocaleString('en')} failed`,
-    ...(skipped > 0 ? [`${skipped.toLocaleString('en')} done before`] : []),
+    ...(skipped > 0
+      ? [
+          `${skipped.toLocaleString('en')} done before${failedBefore > 0 ? ` (${failedBefore.toLocaleString('en')} failed)` : ''}`
+        ]
+      : []),
     ...(repeated > 0 ? [counted(repeated, 'repeated id')] : [])
   ]
   return `${counted(done, 'item')} in ${durationText(elapsedMs)}: ${parts.join(', ')}.`
@@ -92,7 +96,7 @@ const failureText = ([name, { count, lines }]: readonly [string, Failures]): str
 }
 
 const reasonOf = ({ stats, failure, signal }: BatchEnd): string | undefined => {
-  if (stats.account) return explain(stats.account)
+  if (stats.stoppedBy) return explainUnlessResumable(stats.stoppedBy)
   if (stats.writeFailures > 0)
     return `${counted(stats.writeFailures, 'outcome')} could not be written: ${messageOf(failure)}.`
   if (failure !== undefined) return messageOf(failure)
@@ -108,15 +112,17 @@ const notPulled = ({ stats, isExhausted, total }: BatchEnd): string => {
 
 const howToContinue = (end: BatchEnd): ReadonlyArray<string> => {
   const { stats, failure, isExhausted } = end
-  const isIncomplete = !isExhausted || failure !== undefined || stats.account !== undefined
+  const isIncomplete = !isExhausted || failure !== undefined || stats.stoppedBy !== undefined
   if (!isIncomplete && stats.resumable === 0 && stats.unreported.length === 0) return []
-  if (end.isEmbedded) return ['The tasks belonged to the embedded emulator, which ends with this command.']
+  if (end.service.isEmbedded) return ['The tasks belonged to the embedded emulator, which ends with this command.']
   if (end.hasJournal)
     return ['To continue, run the same command again; no task is paid for twice:', `  ${end.commandLine}`]
   return [
-    ...(stats.resumable > 0 ? ['Active tasks are paid for; their references are in the output, as error.ref.'] : []),
-    ...resumeText(stats.unreported),
-    ...(isExhausted
+    ...(stats.resumable > 0
+      ? ['Active tasks are paid for; the message of each in the output says how to resume it.']
+      : []),
+    ...resumeText(stats.unreported, end.service.flags),
+    ...(isExhausted || stats.created + stats.inDoubt === 0
       ? []
       : [
           'The same command would pay again for tasks that are done: remove them from the input,',
@@ -125,10 +131,10 @@ const howToContinue = (end: BatchEnd): ReadonlyArray<string> => {
   ]
 }
 
-const resumeText = (refs: ReadonlyArray<TaskRef>): ReadonlyArray<string> =>
+const resumeText = (refs: ReadonlyArray<TaskRef>, flags: ReadonlyArray<string>): ReadonlyArray<string> =>
   refs.length === 0
     ? []
     : [
         'These tasks are paid for and not in the output. Resume each at no further cost:',
-        ...refs.map(({ taskId, createdAt }) => `  rx-captcha resume ${taskId} --created-at ${createdAt}`)
+        ...refs.map((ref) => `  ${resumeCommand(ref, flags)}`)
       ]

@@ -1,11 +1,14 @@
-import { ReplaySubject, asyncScheduler, firstValueFrom, interval, lastValueFrom, type SchedulerLike } from 'rxjs'
+import { ReplaySubject, asyncScheduler, firstValueFrom, interval, lastValueFrom, tap, type SchedulerLike } from 'rxjs'
 import type { Outcome } from '../../core/model/batch.js'
+import type { Journal } from '../../core/model/journal.js'
 import type { SolverOptions } from '../../core/model/options.js'
 import type { RecaptchaV2Solution } from '../../core/model/recaptcha-v2.js'
 import type { Solver } from '../../core/solver.js'
 import { createSolver } from '../../http/create-solver.js'
+import type { FileJournal } from '../../journal/index.js'
 import { closeSolver } from '../shared/close-solver.js'
 import { printLine, signalStream, type CliContext } from '../shared/context.js'
+import type { ServiceReach } from '../shared/explain.js'
 import { drawProgress, type Progress } from '../shared/progress.js'
 import type { BatchFiles } from './files.js'
 import { ItemKeys } from './item.js'
@@ -17,8 +20,7 @@ export interface BatchConfig {
   readonly files: BatchFiles
   readonly options: SolverOptions
   readonly concurrency: number | undefined
-  /** Whether the service is the embedded emulator, whose tasks end with this command. */
-  readonly isEmbedded: boolean
+  readonly service: ServiceReach
   /** The command line, to be run again. */
   readonly commandLine: string
   /** Another clock than the real one, whose elapsed time no setting of the system clock changes. */
@@ -27,7 +29,7 @@ export interface BatchConfig {
 
 /** Solves all items of the input, prints a report and returns the exit code. */
 export const runBatch = async (context: CliContext, config: BatchConfig): Promise<number> => {
-  const { options, scheduler = asyncScheduler, files, isEmbedded, commandLine } = config
+  const { options, scheduler = asyncScheduler, files, service, commandLine } = config
   const solver = createSolver({ ...options, scheduler: config.scheduler })
   const stats = new BatchStats(scheduler.now())
   const requests = new StopRequests()
@@ -46,7 +48,7 @@ export const runBatch = async (context: CliContext, config: BatchConfig): Promis
     await closeSolver(solver, context.stderr, requests.leave)
     return printReport(context, {
       ...{ stats, failure, signal: requests.signal, isExhausted: reader.isExhausted },
-      ...{ total: files.input.total, hasJournal: files.journal !== undefined, isEmbedded, commandLine },
+      ...{ total: files.input.total, hasJournal: files.journal !== undefined, service, commandLine },
       elapsedMs: scheduler.now() - stats.startedAt
     })
   } finally {
@@ -83,10 +85,21 @@ const solveItems = (
     concurrency,
     until: requests.stopPulling,
     deliver,
-    ...(journal && { journal, keyOf: ({ key = '' }: KeyedItem) => key })
+    ...(journal && { journal: watched(journal, stats), keyOf: ({ key = '' }: KeyedItem) => key })
   })
   return lastValueFrom(outcomes, { defaultValue: undefined })
 }
+
+/** The journal; it tells the stats of items that are skipped because their task failed in an earlier run. */
+const watched = (journal: FileJournal, stats: BatchStats): Journal => ({
+  ...journal,
+  find: (key) =>
+    journal.find(key).pipe(
+      tap((entry) => {
+        if (entry._tag === 'Finished' && entry.tag === 'TaskFailed') stats.onFailedBefore()
+      })
+    )
+})
 
 const failureOf = (work: Promise<unknown>): Promise<unknown> =>
   work.then(

@@ -1,6 +1,6 @@
 import { createHistogram } from 'node:perf_hooks'
 import * as E from 'fp-ts/lib/Either.js'
-import type { Refused, SolveError } from '../../core/model/error.js'
+import type { SolveError } from '../../core/model/error.js'
 import type { SolverEvent } from '../../core/model/event.js'
 import { entryAfter, journalTagOf } from '../../core/model/journal.js'
 import type { SolveResult } from '../../core/model/result.js'
@@ -28,6 +28,8 @@ export class BatchStats {
   inDoubt = 0
   /** Items that were finished before this run. */
   skipped = 0
+  /** Those of them whose task had failed. */
+  failedBefore = 0
   /** Items whose id occurred before in the same input. */
   repeated = 0
   /** Failed tasks that are paid for and can be resumed. */
@@ -39,8 +41,8 @@ export class BatchStats {
   /** Paid tasks that are in no line of the output. */
   readonly unreported: TaskRef[] = []
   writeFailures = 0
-  /** Why the service refused the account. */
-  account: Refused | undefined
+  /** The error that stopped the batch: the account is refused, or replies to createTask cannot be read. */
+  stoppedBy: SolveError | undefined
 
   constructor(startedAt: number) {
     this.startedAt = startedAt
@@ -58,6 +60,12 @@ export class BatchStats {
   onEvent({ _tag }: SolverEvent): void {
     if (_tag === 'Created') this.created += 1
     if (_tag === 'Skipped') this.skipped += 1
+  }
+
+  /** The journal says that the task of an item failed in an earlier run; the item is skipped. */
+  onFailedBefore(): void {
+    this.failedBefore += 1
+    this.worstExit = Math.max(this.worstExit, EXIT.paid)
   }
 
   onOutcome(result: SolveResult<unknown>, line: number): void {
@@ -82,7 +90,7 @@ export class BatchStats {
     this.worstExit = Math.max(this.worstExit, error._tag === 'InvalidTask' ? EXIT.unpaid : exitCodeOf(error))
     if (error.paid === 'unknown') this.inDoubt += 1
     if (entryAfter(journalTagOf(error)) === 'Known') this.resumable += 1
-    if (error._tag === 'Refused' && error.kind === 'account') this.account ??= error
+    if (isStop(error)) this.stoppedBy ??= error
     const detail = 'errorCode' in error ? error.errorCode : 'reason' in error ? error.reason : ''
     const name = [error._tag, detail].filter(Boolean).join(' ')
     const failures = this.failures.get(name) ?? { count: 0, lines: [] }
@@ -91,3 +99,6 @@ export class BatchStats {
     this.failures.set(name, failures)
   }
 }
+
+const isStop = (error: SolveError): boolean =>
+  error._tag === 'Refused' ? error.kind === 'account' : error._tag === 'NotCreated' && error.reason === 'unreadable'

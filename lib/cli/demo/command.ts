@@ -79,7 +79,7 @@ const play = async (
   const startedAt = scheduler.now()
   const states = SCENES.map((scene, index) => ({ ...startOf(scene, index, startedAt), note: 'waits' }))
   const rows = () => states.map(({ name, note }) => ({ text: `${name}  ${note}` }))
-  const progress = stderr.isTTY === true ? drawProgress(stderr, rows) : undefined
+  const progress = stderr.isTTY === true ? drawProgress(stderr, rows, { keep: true }) : undefined
   const show = ({ index, state }: { readonly index: number; readonly state: SceneState }): void => {
     states[index] = state
     if (!progress)

@@ -1,3 +1,4 @@
+import { clearScreenDown } from 'node:readline'
 import { Format, MultiBar, type GenericFormatter } from 'cli-progress'
 import { interval } from 'rxjs'
 import type { TaskEvent } from '../../core/model/event.js'
@@ -14,7 +15,7 @@ export interface Row {
 export interface Progress {
   /** Prints a line above the rows, which stays. */
   readonly note: (text: string) => void
-  /** Draws the rows a last time, or erases them; later calls do nothing. */
+  /** Erases the rows, or draws them a last time; later calls do nothing. */
   readonly close: () => void
 }
 
@@ -25,14 +26,14 @@ const BAR_WIDTH = 20
 export const drawProgress = (
   output: Output,
   rows: () => ReadonlyArray<Row>,
-  { erase = false }: { readonly erase?: boolean } = {}
+  { keep = false }: { readonly keep?: boolean } = {}
 ): Progress => {
   const format: GenericFormatter = (options, { progress }, { text, hasBar }: { text: string; hasBar: boolean }) => {
     const line = printable(hasBar ? `[${Format.BarFormat(progress, options)}] ${text}` : text)
     // A line as wide as the terminal would wrap, and the next drawing would start below it.
     return line.slice(0, (output.columns ?? 80) - 1)
   }
-  const options = { stream: output, format, barsize: BAR_WIDTH, clearOnComplete: erase, hideCursor: true }
+  const options = { stream: output, format, barsize: BAR_WIDTH, clearOnComplete: !keep, hideCursor: true }
   const bars = new MultiBar({ ...options, gracefulExit: false, emptyOnZero: true })
   const lines = rows().map(() => bars.create(1, 0, { text: '', hasBar: false }))
   const draw = (): void => {
@@ -43,6 +44,8 @@ export const drawProgress = (
   const drawing = interval(REDRAW_EVERY_MS).subscribe(draw)
   return {
     note: (text) => {
+      // A note that wraps would leave the end of a row behind it.
+      bars.once('redraw-pre', () => clearScreenDown(output))
       bars.log(`${printable(text)}\n`)
       bars.update()
     },

@@ -12,7 +12,7 @@ export interface ServiceFlags {
   readonly giveUpAfterMs?: number
   readonly clientKeyFile?: string
   readonly emulator?: true
-  readonly fault: ReadonlyArray<string>
+  readonly fault?: ReadonlyArray<string>
 }
 
 /** The service that a command calls. */
@@ -27,7 +27,7 @@ export interface Service {
 
 /** Resolves the options, and starts the emulator if it is wanted. */
 export const openService = async ({ env, loadEmulator }: CliContext, flags: ServiceFlags): Promise<Service> => {
-  const { baseUrl, pollEveryMs, giveUpAfterMs, clientKeyFile, emulator, fault } = flags
+  const { baseUrl, pollEveryMs, giveUpAfterMs, clientKeyFile, emulator, fault = [] } = flags
   const pace = { pollEveryMs, giveUpAfterMs }
   if (emulator) return embeddedService(loadEmulator, pace, fault)
   const clientKey = await clientKeyOf(env, clientKeyFile)

@@ -1,19 +1,18 @@
 import * as E from 'fp-ts/lib/Either.js'
-import type { SolveError } from '../../core/model/error.js'
-import { advise, explain } from '../../core/model/explain.js'
+import type { SolveError, TaskFailed } from '../../core/model/error.js'
+import { advise } from '../../core/model/explain.js'
 import type { RecaptchaV2Solution } from '../../core/model/recaptcha-v2.js'
 import type { SolveResult } from '../../core/model/result.js'
-import type { Solved, TaskRef } from '../../core/model/task.js'
+import type { Solved } from '../../core/model/task.js'
 import { printLine, write, type CliContext } from '../shared/context.js'
 import { EXIT, exitCodeOf } from '../shared/exit-code.js'
-import type { Service } from '../shared/service.js'
-import { shellQuoted } from '../shared/text.js'
+import { explainInLine, explainUnlessResumable, howToResume, type ServiceReach } from '../shared/explain.js'
 
 export interface ReportOptions {
   readonly json: boolean
-  /** Whether the user named the instant of creation; `resume` works without it. */
-  readonly createdAt: 'known' | 'unknown'
-  readonly service: Pick<Service, 'flags' | 'isEmbedded'>
+  /** Whether the task was named by the user, and not created by this command. */
+  readonly isResumed: boolean
+  readonly service: ServiceReach
 }
 
 /** Prints the outcome, on stdout what programs read and on stderr what people read; returns the exit code. */
@@ -22,58 +21,64 @@ export const report = (
   options: ReportOptions,
   result: SolveResult<RecaptchaV2Solution>
 ): Promise<number> =>
-  E.isRight(result) ? reportSolved(context, options, result.right) : reportFailed(context, options, result.left)
+  E.isRight(result)
+    ? reportSolved(context, options, result.right)
+    : options.isResumed && isUnknownTask(result.left)
+      ? reportUnknownTask(context, options, result.left)
+      : reportFailed(context, options, result.left)
 
 const reportSolved = async (
   { stdout, stderr }: CliContext,
-  options: ReportOptions,
+  { json, service }: ReportOptions,
   solved: Solved<RecaptchaV2Solution>
 ): Promise<number> => {
-  const text = options.json ? JSON.stringify(jsonOf(options, solved)) : solved.solution.gRecaptchaResponse
+  const text = json ? JSON.stringify(jsonOf(solved)) : solved.solution.gRecaptchaResponse
   if (await write(stdout, `${text}\n`)) return EXIT.solved
   printLine(stderr, 'The task is solved, but its token could not be written: the reader of the output is gone.')
-  printLine(stderr, howToResume(options, solved.ref))
+  printLine(stderr, howToResume(solved.ref, service, RESUME))
   return EXIT.paid
 }
 
-const jsonOf = (
-  { createdAt }: ReportOptions,
-  { ref, solution, useBefore, expiresAt }: Solved<RecaptchaV2Solution>
-) => ({
+const jsonOf = ({ ref, solution, useBefore, expiresAt }: Solved<RecaptchaV2Solution>) => ({
   ok: true,
-  taskId: ref.taskId,
-  // Without a known instant of creation these times would be invented.
-  ...(createdAt === 'known' && { createdAt: ref.createdAt }),
+  ...ref,
   ...solution,
-  ...(createdAt === 'known' && { useBefore, expiresAt })
+  useBefore,
+  expiresAt,
+  // Without a known instant of creation these times would be invented.
+  ...(ref.createdAt === 0 && { createdAt: undefined, useBefore: undefined, expiresAt: undefined })
 })
 
 const reportFailed = async (
   { stdout, stderr }: CliContext,
-  options: ReportOptions,
+  { json, service }: ReportOptions,
   error: SolveError
 ): Promise<number> => {
-  const failure = { ok: false, error, message: explain(error), advice: advise(error) }
-  if (options.json) await write(stdout, `${JSON.stringify(failure)}\n`)
-  else printLine(stderr, explain(error))
-  if ('ref' in error) {
-    const title = advise(error) === 'resume' ? RESUME : POLL_AGAIN
-    printLine(stderr, howToResume(options, error.ref, title))
-  }
+  const failure = { ok: false, error, message: explainInLine(error, service), advice: advise(error) }
+  if (json) await write(stdout, `${JSON.stringify(failure)}\n`)
+  else printLine(stderr, explainUnlessResumable(error))
+  if ('ref' in error)
+    printLine(stderr, howToResume(error.ref, service, advise(error) === 'resume' ? RESUME : POLL_AGAIN))
   return exitCodeOf(error)
 }
 
-const RESUME = 'Resume it at no further cost:'
-const POLL_AGAIN = 'Poll it once more at no further cost:'
+const RESUME = 'Resume it at no further cost:\n  '
+const POLL_AGAIN = 'Poll it once more at no further cost:\n  '
 
-const howToResume = (options: ReportOptions, ref: TaskRef, title = RESUME): string =>
-  options.service.isEmbedded
-    ? `Task ${ref.taskId} belonged to the embedded emulator, which ends with this command.`
-    : `${title}\n  ${resumeCommand(options, ref)}`
+// The codes with which services of this protocol say it.
+const isUnknownTask = (error: SolveError): error is TaskFailed =>
+  error._tag === 'TaskFailed' && /CAPT?CHA_ID|TASK_?ID|WRONG_ID/.test(error.errorCode)
 
-const resumeCommand = ({ createdAt, service }: ReportOptions, { taskId, createdAt: at }: TaskRef): string => {
-  const options = [...(createdAt === 'known' ? ['--created-at', String(at)] : []), ...service.flags]
-  // The service chooses ids; one that begins with a dash would be read as an option.
-  const words = taskId.startsWith('-') ? [...options, '--', shellQuoted(taskId)] : [shellQuoted(taskId), ...options]
-  return ['rx-captcha', 'resume', ...words].join(' ')
+/** Whether such a task was ever paid for is unknown, and to resume it again would be of no use. */
+const reportUnknownTask = async (
+  { stdout, stderr }: CliContext,
+  { json }: ReportOptions,
+  error: TaskFailed
+): Promise<number> => {
+  const message =
+    `The service knows no task ${error.ref.taskId} (${error.errorCode}): the id is wrong, the task belongs to another ` +
+    'account, or it is too old. Nothing was paid by this command.'
+  if (json) await write(stdout, `${JSON.stringify({ ok: false, error, message, advice: 'decide' })}\n`)
+  else printLine(stderr, message)
+  return exitCodeOf(error)
 }

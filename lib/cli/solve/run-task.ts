@@ -20,7 +20,7 @@ type Events = Observable<TaskEvent<RecaptchaV2Solution>>
 export const runTask = async (
   context: CliContext,
   service: Service,
-  options: Pick<ReportOptions, 'json' | 'createdAt'>,
+  options: Pick<ReportOptions, 'json' | 'isResumed'>,
   start: (solver: Solver) => Events
 ): Promise<number> => {
   const { stderr } = context
@@ -76,7 +76,7 @@ const statusLine = (output: Output): StatusLine => {
     const elapsed = `${Math.round((Date.now() - startedAt) / 1_000)} s`
     return { text: [task, counted(polls, 'poll'), elapsed, note].filter((part) => part !== '').join(' · ') }
   }
-  const { close } = drawProgress(output, () => [row()], { erase: true })
+  const { close } = drawProgress(output, () => [row()])
   const show = (event: TaskEvent<unknown>): void => {
     if (event._tag === 'Created') [task, note] = [event.ref.taskId, '']
     if (event._tag === 'Polled') [task, polls, note] = [event.ref.taskId, event.polls, '']

@@ -7,33 +7,35 @@ import type { ErrorCause } from './network.js'
  *
  * @since 0.1.0
  */
-export const explain = (error: SolveError): string => {
-  const whatToDo = whatToDoAbout(error)
+export const explain = (error: SolveError): string => `${whatHappened(error)} ${whatToDoAbout(error)}`
+
+/** What happened and whether it was paid for, for those who say themselves what to do. */
+export const whatHappened = (error: SolveError): string => {
   switch (error._tag) {
     case 'InvalidTask':
-      return `The task is invalid: ${error.problems.join('; ')}. Nothing was sent, nothing was paid. ${whatToDo}`
+      return `The task is invalid: ${error.problems.join('; ')}. Nothing was sent, nothing was paid.`
     case 'NotCreated':
-      return `${notCreatedText(error)}. Nothing was paid. ${whatToDo}`
+      return `${notCreatedText(error)}. Nothing was paid.`
     case 'Refused':
-      return `The service refused the task: ${serviceErrorText(error)}. ${refusedText(error)} ${whatToDo}`
+      return `The service refused the task: ${serviceErrorText(error)}. ${refusedText(error)}`
     case 'CreateUnknown':
       return (
         `${createUnknownText(error)}. ` +
-        `A task may exist and be paid for; its id is unknown. Solving it again may pay twice. ${whatToDo}`
+        'A task may exist and be paid for; its id is unknown. Solving it again may pay twice.'
       )
     case 'TaskFailed': {
       const why = serviceErrorText(error) || 'without a reason'
-      return `The service ended task ${error.ref.taskId} with an error: ${why}. It was paid for. ${whatToDo}`
+      return `The service ended task ${error.ref.taskId} with an error: ${why}. It was paid for.`
     }
     case 'BadReply': {
       const { ref, status, problems } = error
       const why = replyProblemText({ status, problems })
-      return `The replies about task ${ref.taskId} violated the protocol: ${why}. It was paid for. ${whatToDo}`
+      return `The replies about task ${ref.taskId} violated the protocol: ${why}. It was paid for.`
     }
     case 'TimedOut':
-      return `${timedOutText(error)}. It was paid for. ${whatToDo}`
+      return `${timedOutText(error)}. It was paid for.`
     case 'Interrupted':
-      return `The solver was closed before task ${error.ref.taskId} was ready. It was paid for. ${whatToDo}`
+      return `The solver was closed before task ${error.ref.taskId} was ready. It was paid for.`
   }
 }
 
@@ -116,7 +118,8 @@ const WHAT_TO_DO: Readonly<Record<Advice, string>> = {
   decide: 'Look at the cause before the next try.'
 }
 
-const whatToDoAbout = (error: SolveError): string => {
+/** The sentence of an error's advice. */
+export const whatToDoAbout = (error: SolveError): string => {
   const isClosed = error._tag === 'NotCreated' && error.reason === 'closed'
   return isClosed ? 'Create a new solver to solve it.' : WHAT_TO_DO[advise(error)]
 }

@@ -3,7 +3,7 @@ import type { TaskRef } from './task.js'
 
 /**
  * What a journal knows of a key: no task is paid for (`Fresh`), a task exists (`Known`), a createTask may have been sent and
- * its reply is unknown (`InDoubt`), or the outcome was delivered for good (`Finished`).
+ * its reply is unknown (`InDoubt`), or the outcome was delivered for good (`Finished`, with its tag if the journal keeps it).
  *
  * @since 0.1.0
  */
@@ -11,7 +11,7 @@ export type JournalEntry =
   | { readonly _tag: 'Fresh' }
   | { readonly _tag: 'Known'; readonly ref: TaskRef }
   | { readonly _tag: 'InDoubt' }
-  | { readonly _tag: 'Finished' }
+  | { readonly _tag: 'Finished'; readonly tag?: string }
 
 /**
  * Records by key which tasks are paid for, so that a crashed batch can continue. `fileJournal` is one; a table of a database

@@ -1,0 +1,50 @@
+import type { SolveError } from '../../core/model/error.js'
+import { advise, whatHappened, whatToDoAbout } from '../../core/model/explain.js'
+import type { TaskRef } from '../../core/model/task.js'
+import type { Service } from './service.js'
+import { shellQuoted } from './text.js'
+
+/** How another command line reaches the service of this one. */
+export type ServiceReach = Pick<Service, 'flags' | 'isEmbedded'>
+
+/** What happened to a task, and what to do unless it can be resumed. */
+export const explainUnlessResumable = (error: SolveError): string =>
+  advise(error) === 'resume' ? happened(error) : `${happened(error)} ${whatToDo(error)}`
+
+/** What happened to a task and what to do, in one line. */
+export const explainInLine = (error: SolveError, service: ServiceReach): string =>
+  advise(error) === 'resume' && 'ref' in error
+    ? `${happened(error)} ${howToResume(error.ref, service, 'Resume it at no further cost: ')}`
+    : explainUnlessResumable(error)
+
+/** The command line that resumes a task, behind its title. */
+export const howToResume = (ref: TaskRef, { flags, isEmbedded }: ServiceReach, title: string): string =>
+  isEmbedded
+    ? `Task ${ref.taskId} belonged to the embedded emulator, which ends with this command.`
+    : `${title}${resumeCommand(ref, flags)}`
+
+/** The command line that resumes a task; a creation at 0 is one that nobody knows. */
+export const resumeCommand = ({ taskId, createdAt, numeric }: TaskRef, flags: ReadonlyArray<string>): string => {
+  const options = [
+    ...(createdAt === 0 ? [] : ['--created-at', String(createdAt)]),
+    ...(numeric ? ['--numeric'] : []),
+    ...flags
+  ]
+  // The service chooses ids; one that begins with a dash would be read as an option.
+  const words = taskId.startsWith('-') ? [...options, '--', shellQuoted(taskId)] : [shellQuoted(taskId), ...options]
+  return ['rx-captcha', 'resume', ...words].join(' ')
+}
+
+const isClosed = (error: SolveError): boolean => error._tag === 'NotCreated' && error.reason === 'closed'
+
+// The library speaks of its solver, which a user of the command does not see.
+const happened = (error: SolveError): string => {
+  if (error._tag === 'Interrupted')
+    return `The command was stopped before task ${error.ref.taskId} was ready. It was paid for.`
+  if (isClosed(error)) return 'The command was stopped before the task was created. Nothing was paid.'
+  const excerpt = error._tag === 'CreateUnknown' ? error.excerpt : undefined
+  return whatHappened(error) + (excerpt === undefined ? '' : ` The reply began with: ${excerpt}`)
+}
+
+const whatToDo = (error: SolveError): string =>
+  isClosed(error) ? 'Run the command again to solve it.' : whatToDoAbout(error)
