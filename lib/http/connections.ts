@@ -8,13 +8,16 @@ const MAX_CONNECTIONS = 1_024
 // Node's 16 KB would refuse the reply to a paid task because of a proxy's cookies.
 const MAX_HEADER_BYTES = 262_144
 
+/** The limits of every dispatcher that this library opens. */
+export const AGENT_LIMITS = { connections: MAX_CONNECTIONS, maxHeaderSize: MAX_HEADER_BYTES }
+
 /**
  * Two Agents, because a createTask must never use an idle connection:
  * docs/decisions/0003-createtask-has-its-own-dispatcher.md.
  */
 export const openAgents = () => {
   const pending = new PendingConnections()
-  const options = { connect: pending.connect, connections: MAX_CONNECTIONS, maxHeaderSize: MAX_HEADER_BYTES }
+  const options = { connect: pending.connect, ...AGENT_LIMITS }
   const [create, poll] = [new Agent(options), new Agent(options)]
   const close = async (): Promise<void> => {
     await Promise.all([create.destroy(), poll.destroy()])

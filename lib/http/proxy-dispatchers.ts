@@ -1,5 +1,6 @@
 import { EnvHttpProxyAgent } from 'undici'
 import { parseUrl } from '../core/model/problems.js'
+import { AGENT_LIMITS } from './connections.js'
 import { isLoopback } from './loopback.js'
 import { noProxyOf, proxyVariable, type Environment } from './proxy-hint.js'
 
@@ -20,7 +21,7 @@ export const openProxyDispatchers = (address: string, env: Environment): ProxyDi
   const url = parseUrl(address)
   if (!url || isLoopback(url.hostname) || proxyVariable(url.protocol, env) === undefined) return undefined
   const [httpProxy, httpsProxy] = [proxyAddress('http:', env), proxyAddress('https:', env)]
-  const options = { httpProxy, httpsProxy, noProxy: noProxyOf(env) }
+  const options = { ...AGENT_LIMITS, httpProxy, httpsProxy, noProxy: noProxyOf(env) }
   const [create, poll] = [new EnvHttpProxyAgent(options), new EnvHttpProxyAgent(options)]
   const close = async (): Promise<void> => {
     await Promise.all([create.destroy(), poll.destroy()])

@@ -94,9 +94,7 @@ describe('the report of a batch', () => {
     })
     const { code, text } = report({ stats, isExhausted: false })
     expect(code).toBe(4)
-    expect(text).toMatch(
-      /\nThe replies to createTask could not be read, so the batch was stopped\. .*\nThe rest of the/
-    )
+    expect(text).toMatch(/\nThe replies to createTask could not be read.* as error\.excerpt; .*\nThe rest of the/s)
   })
 
   it('says that the whole input was read if it failed afterwards', () => {

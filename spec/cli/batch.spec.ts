@@ -363,7 +363,7 @@ describe('a signal to a batch', () => {
         `was stopped before task ${taskId} was ready. It was paid for. Resume it at no further cost: rx-captcha resume ${taskId} --created-at \\d+ --base-url \\S+$`
       )
     )
-    expect(err).toContain('Active tasks are paid for; the message of each in the output says how to resume it.')
+    expect(err).toContain('Active tasks are paid for; each message in the output says how to resume it.')
   })
 
   it('waits for nothing, the third time, and exits with the code of a task that may be paid for', async () => {

@@ -96,12 +96,17 @@ const failureText = ([name, { count, lines }]: readonly [string, Failures]): str
 }
 
 const reasonOf = ({ stats, failure, signal }: BatchEnd): string | undefined => {
+  if (stats.stoppedBy?._tag === 'NotCreated') return UNREADABLE
   if (stats.stoppedBy) return explainUnlessResumable(stats.stoppedBy)
   if (stats.writeFailures > 0)
     return `${counted(stats.writeFailures, 'outcome')} could not be written: ${messageOf(failure)}.`
   if (failure !== undefined) return messageOf(failure)
   return signal && `Stopped by ${signal === 'SIGINT' ? 'Ctrl-C' : signal}.`
 }
+
+const UNREADABLE =
+  'The replies to createTask could not be read, so the batch was stopped before it pays for more.\n' +
+  'What arrived is in the output, as error.excerpt; a task id may be found in it.'
 
 const notPulled = ({ stats, isExhausted, total }: BatchEnd): string => {
   if (isExhausted) return 'The whole input was read.'
@@ -118,9 +123,7 @@ const howToContinue = (end: BatchEnd): ReadonlyArray<string> => {
   if (end.hasJournal)
     return ['To continue, run the same command again; no task is paid for twice:', `  ${end.commandLine}`]
   return [
-    ...(stats.resumable > 0
-      ? ['Active tasks are paid for; the message of each in the output says how to resume it.']
-      : []),
+    ...(stats.resumable > 0 ? ['Active tasks are paid for; each message in the output says how to resume it.'] : []),
     ...resumeText(stats.unreported, end.service.flags),
     ...(isExhausted || stats.created + stats.inDoubt === 0
       ? []

@@ -42,8 +42,7 @@ const happened = (error: SolveError): string => {
   if (error._tag === 'Interrupted')
     return `The command was stopped before task ${error.ref.taskId} was ready. It was paid for.`
   if (isClosed(error)) return 'The command was stopped before the task was created. Nothing was paid.'
-  const excerpt = error._tag === 'CreateUnknown' ? error.excerpt : undefined
-  return whatHappened(error) + (excerpt === undefined ? '' : ` The reply began with: ${excerpt}`)
+  return whatHappened(error)
 }
 
 const whatToDo = (error: SolveError): string =>

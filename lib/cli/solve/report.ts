@@ -57,6 +57,8 @@ const reportFailed = async (
   const failure = { ok: false, error, message: explainInLine(error, service), advice: advise(error) }
   if (json) await write(stdout, `${JSON.stringify(failure)}\n`)
   else printLine(stderr, explainUnlessResumable(error))
+  if (!json && error._tag === 'CreateUnknown' && error.excerpt !== undefined)
+    printLine(stderr, `The reply began with: ${error.excerpt.trim()}`)
   if ('ref' in error)
     printLine(stderr, howToResume(error.ref, service, advise(error) === 'resume' ? RESUME : POLL_AGAIN))
   return exitCodeOf(error)
