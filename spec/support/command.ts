@@ -4,10 +4,10 @@ import { EMULATOR_KEY, type Emulator } from 'rx-captcha/emulator'
 import * as emulator from '../../lib/emulator/index.js'
 import * as journal from '../../lib/journal/index.js'
 import { run } from '../../lib/cli/run.js'
-import type { CliContext, Output } from '../../lib/cli/shared/context.js'
+import type { CliContext, OutputStream } from '../../lib/cli/shared/context.js'
 import { until } from './raw-http.js'
 
-export interface Console extends Output {
+export interface Console extends OutputStream {
   readonly text: () => string
 }
 

@@ -1,6 +1,6 @@
 import { TextDecoder } from 'node:util'
 
-type Chunks = AsyncIterable<Buffer | string>
+export type Chunks = AsyncIterable<Buffer | string>
 
 /** Decodes UTF-8 and UTF-16, with or without a byte order mark, which is dropped. */
 export const decode = async function* (chunks: Chunks): AsyncGenerator<string> {

@@ -2,14 +2,12 @@ import { createReadStream } from 'node:fs'
 import { open, stat } from 'node:fs/promises'
 import { WrongUsage, type CliContext } from '../shared/context.js'
 import { codeOf } from '../shared/text.js'
-import { decode, trimmed } from './decode.js'
+import { decode, trimmed, type Chunks } from './decode.js'
 import { refuseOtherSeparators } from './fields.js'
 import { itemOf, type Item } from './item.js'
 import { csvRecords, jsonRecords, type InputRecord } from './records.js'
 
 export type Format = 'ndjson' | 'csv'
-
-type Chunks = AsyncIterable<Buffer | string>
 
 /** The tasks of a batch. */
 export interface Input {

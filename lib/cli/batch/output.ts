@@ -7,7 +7,7 @@ import { EMPTY, concat, lastValueFrom, type Observable } from 'rxjs'
 import { entryAfter, journalTagOf, type Journal } from '../../core/model/journal.js'
 import type { RecaptchaV2Solution } from '../../core/model/recaptcha-v2.js'
 import type { SolveResult } from '../../core/model/result.js'
-import { WrongUsage, write, type Output as OutputStream } from '../shared/context.js'
+import { WrongUsage, write, type OutputStream } from '../shared/context.js'
 import { explainInLine, type ServiceReach } from '../shared/explain.js'
 import { codeOf } from '../shared/text.js'
 import type { Item } from './item.js'
@@ -101,11 +101,11 @@ const writeAll = (file: number, bytes: Buffer): void => {
 /** The line of an outcome. It has the key of the item if it has no id, and the line of a bad record. */
 const lineOf = ({ index, id, key, line, isBad }: KeyedItem, result: Result, service: ServiceReach): string => {
   const name = id ? `,"id":${id.json}` : key === undefined ? '' : `,"key":${JSON.stringify(key)}`
-  const outcome = JSON.stringify({ ...(isBad && { line }), ...outcomeOf(result, service) })
+  const outcome = JSON.stringify({ ...(isBad && { line }), ...outcomeFields(result, service) })
   return `{"index":${index}${name},${outcome.slice(1)}\n`
 }
 
-const outcomeOf = (result: Result, service: ServiceReach): object => {
+const outcomeFields = (result: Result, service: ServiceReach): object => {
   if (E.isLeft(result)) return { ok: false, error: result.left, message: explainInLine(result.left, service) }
   const { ref, solution, useBefore, expiresAt } = result.right
   const { taskId, numeric } = ref

@@ -47,10 +47,10 @@ export const printReport = ({ stderr }: CliContext, end: BatchEnd): number => {
   const reason = reasonOf(end)
   const remarks = [...(reason === undefined ? [] : [reason, notPulled(end)]), ...howToContinue(end)]
   printLine(stderr, [summary(stats, end.elapsedMs), ...(remarks.length > 0 ? ['', ...remarks] : [])].join('\n'))
-  return exitCodeOf(end)
+  return batchExitCode(end)
 }
 
-const exitCodeOf = ({ stats, failure, signal, isExhausted }: BatchEnd): number => {
+const batchExitCode = ({ stats, failure, signal, isExhausted }: BatchEnd): number => {
   if (signal && (!isExhausted || stats.resumable > 0)) return exitCodeOfSignal(signal)
   const isComplete = failure === undefined && stats.writeFailures === 0 && !stats.stoppedBy
   return Math.max(stats.worstExit, stats.unreported.length > 0 ? EXIT.paid : isComplete ? EXIT.solved : EXIT.unpaid)

@@ -1,7 +1,7 @@
 import { firstValueFrom, from, map, merge, race, take, takeUntil, timer, type Observable } from 'rxjs'
 import type { Orphan } from '../../core/model/event.js'
 import type { Solver } from '../../core/solver.js'
-import { printLine, type Output } from './context.js'
+import { printLine, type OutputStream } from './context.js'
 
 /** After which time the wait for a createTask reply is explained. */
 const QUIET_MS = 300
@@ -12,7 +12,7 @@ const WAITING =
 /** Closes a solver and resolves with what it left open; when `forced` emits, at once and with nothing. */
 export const closeSolver = (
   solver: Solver,
-  stderr: Output,
+  stderr: OutputStream,
   forced: Observable<unknown>
 ): Promise<ReadonlyArray<Orphan>> => {
   const closing = from(solver.close())

@@ -3,7 +3,7 @@ import { ReplaySubject, type Observable } from 'rxjs'
 import { printable } from './text.js'
 
 /** A stream of the command. Progress is drawn on terminals only. */
-export interface Output extends NodeJS.WritableStream {
+export interface OutputStream extends NodeJS.WritableStream {
   readonly isTTY?: boolean | undefined
   readonly columns?: number | undefined
 }
@@ -12,8 +12,8 @@ export interface Output extends NodeJS.WritableStream {
 export interface CliContext {
   readonly env: Readonly<Record<string, string | undefined>>
   readonly stdin: Readable
-  readonly stdout: Output
-  readonly stderr: Output
+  readonly stdout: OutputStream
+  readonly stderr: OutputStream
   /** SIGINT, SIGTERM and SIGHUP. */
   readonly signals: Observable<NodeJS.Signals>
   /** Loads the emulator, which most runs do not need. */
@@ -27,12 +27,12 @@ export class WrongUsage extends Error {
   override readonly name = 'WrongUsage'
 }
 
-export const printLine = (output: Output, text: string): void => {
+export const printLine = (output: OutputStream, text: string): void => {
   output.write(`${printable(text)}\n`)
 }
 
 /** Writes text unchanged; resolves with whether it could be written. A pipe may have lost its reader. */
-export const write = (output: Output, text: string): Promise<boolean> =>
+export const write = (output: OutputStream, text: string): Promise<boolean> =>
   new Promise((resolve) => {
     output.write(text, (error) => {
       resolve(!error)

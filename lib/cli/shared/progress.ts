@@ -2,7 +2,7 @@ import { clearScreenDown } from 'node:readline'
 import { Format, MultiBar, type GenericFormatter } from 'cli-progress'
 import { interval } from 'rxjs'
 import type { TaskEvent } from '../../core/model/event.js'
-import type { Output } from './context.js'
+import type { OutputStream } from './context.js'
 import { printable } from './text.js'
 
 /** One line of a progress display. `share`, from 0 to 1, is drawn as a bar before the text. */
@@ -24,7 +24,7 @@ const BAR_WIDTH = 20
 
 /** Draws `rows()` five times a second. The number of rows stays the same. */
 export const drawProgress = (
-  output: Output,
+  output: OutputStream,
   rows: () => ReadonlyArray<Row>,
   { keep = false }: { readonly keep?: boolean } = {}
 ): Progress => {

@@ -6,7 +6,7 @@ import type { SolveResult } from '../../core/model/result.js'
 import type { Solver } from '../../core/solver.js'
 import { createSolver } from '../../http/create-solver.js'
 import { closeSolver } from '../shared/close-solver.js'
-import { signalStream, type CliContext, type Output } from '../shared/context.js'
+import { signalStream, type CliContext, type OutputStream } from '../shared/context.js'
 import { exitCodeOfSignal } from '../shared/exit-code.js'
 import { DELAY_REASONS, drawProgress } from '../shared/progress.js'
 import type { Service } from '../shared/service.js'
@@ -68,7 +68,7 @@ interface StatusLine {
 }
 
 /** One line about the task on a terminal, erased at the end; nothing elsewhere. */
-const statusLine = (output: Output): StatusLine => {
+const statusLine = (output: OutputStream): StatusLine => {
   if (output.isTTY !== true) return { show: () => undefined, close: () => undefined }
   const startedAt = Date.now()
   let [task, polls, note] = ['creating a task', 0, '']
