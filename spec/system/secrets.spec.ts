@@ -1,4 +1,5 @@
 import { inspect } from 'node:util'
+import { gzipSync } from 'node:zlib'
 import * as E from 'fp-ts/lib/Either.js'
 import { Dispatcher } from 'undici'
 import { lastValueFrom } from 'rxjs'
@@ -57,6 +58,7 @@ describe('the client key', () => {
     'getTaskResult:always:echo-key',
     'getTaskResult:always:html',
     'getTaskResult:always:cut-json',
+    'getTaskResult:always:unknown-status',
     'getTaskResult:always:reset',
     'getTaskResult:always:never',
     'getTaskResult:always:ERROR_CAPTCHA_UNSOLVABLE',
@@ -154,4 +156,111 @@ describe('a client key that is escaped in JSON and URLs', () => {
       expect(holdsKey(text)).toBe(false)
     }
   })
+
+  const DOCUMENT = '{"errorId":0,"errorCode":"","errorDescription":null,"taskId":"id-1","status":"processing"}'
+  const limits = { createTimeoutMs: 20, resultTimeoutMs: 20, giveUpAfterMs: 60 }
+  const brokenOff = (body: string | Buffer) => sendsAndCloses(reply(body, { 'content-length': '100000' }))
+  const neverEnded = (body: string | Buffer) => sends(reply(body, { 'content-length': '100000' }))
+
+  /** Replies that hold this text where the library looks for a document, or reports what it found instead. */
+  const echoes: ReadonlyArray<[string, (text: string) => Act]> = [
+    ['before the document', (text) => sends(reply(`<b>Warning</b> ${text}\n${DOCUMENT}`))],
+    ['after the document', (text) => sends(reply(`${DOCUMENT}<!-- ${text} -->`))],
+    ['between two documents', (text) => sends(reply(`{"errorId":0}${text}{"errorId":0}`))],
+    [
+      'in a document within text',
+      (text) => sends(reply(`Notice: {"errorId":1,"errorDescription":${JSON.stringify(text)}}`))
+    ],
+    ['in a document that is not JSON', (text) => sends(reply(`{"errorId":0,"note":"${text}","cost":NaN}`))],
+    ['in an array', (text) => sends(reply(JSON.stringify([text])))],
+    ['in a reply that breaks off', (text) => brokenOff(`{"errorId":0,"note":"${text}","no`)],
+    ['in a reply that never ends', (text) => neverEnded(`<p>${text}</p>`)],
+    ['in cut gzip', (text) => sends(reply(gzipSync(`<p>${text}</p>`).subarray(0, -8), { 'content-encoding': 'gzip' }))],
+    ['in UTF-16', (text) => sends(reply(Buffer.from(`<p>${text}</p>`, 'utf16le')))],
+    ['under an unknown encoding', (text) => sends(reply(`<p>${text}</p>`, { 'content-encoding': 'zstd' }))],
+    ['as a status', (text) => sends(reply(JSON.stringify({ errorId: 0, status: text })))],
+    ['in a status', (text) => sends(reply(JSON.stringify({ errorId: 0, status: `waiting for ${text}, please wait` })))],
+    ['as the name of a field', (text) => sends(reply(JSON.stringify({ errorId: 0, [text]: 1 })))]
+  ]
+
+  it.each(echoes)('is not in the output of a solver, in any form, if a reply holds it %s', async (_, echo) => {
+    for (const form of Object.values(forms)) {
+      for (const acts of onBothCalls(echo(form))) {
+        const server = await serve(acts)
+        const { text } = await outputOf({ clientKey: ODD_KEY, baseUrl: server.origin, ...limits })
+        expect(holdsKey(text)).toBe(false)
+      }
+    }
+  })
+
+  it.each(texts)('is redacted in the excerpt of CreateUnknown that holds it %s', async (_, form) => {
+    for (const act of [sends(reply(`<p>key: ${form}</p>`)), brokenOff(`<p>key: ${form}</p>`)]) {
+      const server = await serve(act)
+      const result = await outcome(solverOf({ clientKey: ODD_KEY, baseUrl: server.origin }).solve(aSpec))
+      expect(result).toMatchObject({ left: { _tag: 'CreateUnknown', excerpt: '<p>key: [client key]</p>' } })
+    }
+  })
+
+  it.each(texts)('is redacted in an unknown status that holds it %s', async (_, form) => {
+    const server = await serve([
+      sends(reply(DOCUMENT)),
+      sends(reply(JSON.stringify({ errorId: 0, status: `waiting for ${form}` })))
+    ])
+    const solver = solverOf({ clientKey: ODD_KEY, baseUrl: server.origin, ...limits })
+    const result = await outcome(solver.solve(aSpec))
+    expect(result).toMatchObject({ left: { _tag: 'TimedOut' } })
+    expect(JSON.stringify(result)).toContain('waiting for [client key]')
+  })
+})
+
+describe('a client key that is cut', () => {
+  // No part of this length may stand anywhere; a shorter one says nothing.
+  const parts = Array.from({ length: KEY.length - 5 }, (_, i) => KEY.slice(i, i + 6))
+  const holdsPart = (text: string) => parts.filter((part) => text.includes(part))
+
+  /** The output of a solver that gets this reply to createTask, and in another run to its polls. */
+  const outputsOf = async (act: Act) =>
+    Promise.all(
+      [[act], [sends(reply('{"errorId":0,"taskId":"id-1"}')), act]].map(async (acts) => {
+        const server = await serve(acts)
+        const { text } = await outputOf({
+          baseUrl: server.origin,
+          createTimeoutMs: 20,
+          resultTimeoutMs: 20,
+          giveUpAfterMs: 40
+        })
+        return text
+      })
+    )
+
+  it('leaves no part in the output if the reply breaks off within it', async () => {
+    for (let length = 6; length <= KEY.length; length += 1) {
+      const body = `<p>the key ${KEY.slice(0, length)}`
+      const act = sendsAndCloses(reply(body, { 'content-length': '100000' }))
+      for (const text of await outputsOf(act)) expect(holdsPart(text)).toStrictEqual([])
+    }
+  })
+
+  it.each([40, 200, 500, 2_000])('leaves no part in the output if it lies across the %dth character', async (limit) => {
+    for (let before = limit - KEY.length - 1; before <= limit + 1; before += 3) {
+      for (const filler of ['ab ', 'x'])
+        for (const text of await outputsOf(sends(reply(`${filler.repeat(before).slice(0, before)}${KEY} and more`))))
+          expect(holdsPart(text)).toStrictEqual([])
+    }
+  })
+
+  it.each([40, 200, 500])(
+    'leaves no part in the output if it lies across the %dth character of a field',
+    async (limit) => {
+      for (let before = limit - KEY.length - 1; before <= limit + 1; before += 3) {
+        const value = `${'x'.repeat(before)}${KEY} and more`
+        for (const document of [
+          { errorId: 1, errorCode: value, errorDescription: value },
+          { errorId: 0, status: value }
+        ])
+          for (const text of await outputsOf(sends(reply(JSON.stringify(document)))))
+            expect(holdsPart(text)).toStrictEqual([])
+      }
+    }
+  )
 })
