@@ -68,7 +68,8 @@ export const FAULTS: ReadonlyArray<FaultRow> = [
     ['close', lost, repeated, /UND_ERR_SOCKET/],
     ['close-headers', lost, repeated, /UND_ERR_SOCKET/],
     ['huge-headers', clientDisconnects(lost), clientDisconnects(repeated), /UND_ERR_HEADERS_OVERFLOW/],
-    ['large-headers', onCreate.harmless, onPoll.harmless],
+    ['large-headers', harmless, onPoll.harmless],
+    ['early-hints', harmless, onPoll.harmless],
     ['not-http', lost, repeated, /HTTPParserError/],
     ['unasked-continue', lost, repeated, BROKEN_OFF],
     ['contradictory-framing', lost, repeated, /HTTPParserError|CONTENT_LENGTH_MISMATCH/]

@@ -150,14 +150,27 @@ export const ODD_REPLIES: ReadonlyMap<string, OddReply> = new Map<string, OddRep
       isReadable: true
     }
   ],
-  ['unasked-continue', { fault: raw((json) => `HTTP/1.1 100 Continue\r\n\r\n${withHead('')(json)}`, closes) }],
+  [
+    'early-hints',
+    {
+      fault: raw(
+        (json) => `HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n${withHead('content-type: application/json')(json)}`,
+        closes
+      ),
+      isReadable: true
+    }
+  ],
+  [
+    'unasked-continue',
+    { fault: raw((json) => `HTTP/1.1 100 Continue\r\n\r\n${withHead('content-type: application/json')(json)}`, closes) }
+  ],
   ['contradictory-framing', { fault: raw(withHead('content-length: 9\r\ntransfer-encoding: chunked', chunk), closes) }],
   ['cut-after-id', { on: 'createTask', fault: raw(unfinished(upTo(/^.*"taskId":"?[\w-]+"?/)), closes) }],
   ['cut-after-id-open', { on: 'createTask', fault: raw(unfinished(upTo(/^.*"taskId":"?[\w-]+"?/)), staysOpen) }],
   ['cut-json-after-id', { on: 'createTask', fault: changed(upTo(/^.*"taskId":"?[\w-]+"?/)) }],
   ['cut-in-id', { on: 'createTask', fault: raw(unfinished(upTo(/^.*"taskId":"?[\w-]{8}/)), closes) }],
   ['cut-json-in-id', { on: 'createTask', fault: changed(upTo(/^.*"taskId":"?[\w-]{8}/)) }],
-  ['large-headers', { isReadable: true, fault: changed((json) => json, { 'x-padding': 'x'.repeat(12_000) }) }],
+  ['large-headers', { isReadable: true, fault: changed((json) => json, { 'x-padding': 'x'.repeat(200_000) }) }],
   ['array', { fault: changed((json) => `[${json}]`) }],
   ['null', { fault: changed(() => 'null') }],
   ['array-of-two', { fault: changed((json) => `[${json},${json}]`) }],
