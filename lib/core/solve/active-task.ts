@@ -10,6 +10,7 @@ import {
   UNSENT,
   createdPhase,
   errorIfEnded,
+  type ArrivedTask,
   type CreatedPhase,
   type EndReason,
   type Phase,
@@ -86,8 +87,8 @@ export class ActiveTask<R = never> implements Observer<E.Either<SolveError, R>> 
     this.#phase = { _tag: 'Unsent', attempts, ...(cause && { cause }) }
   }
 
-  markSent(): void {
-    this.#phase = { _tag: 'Sent' }
+  markSent(arrived: () => ArrivedTask | undefined): void {
+    this.#phase = { _tag: 'Sent', arrived }
   }
 
   markDeferred(refused: Refused, attempts: number): void {
@@ -101,8 +102,10 @@ export class ActiveTask<R = never> implements Observer<E.Either<SolveError, R>> 
     return created
   }
 
-  /** The error of the task if it ended now. */
+  /** The error of the task if it ended now. An id that has arrived in an open reply is in it. */
   errorIfEnded(reason: EndReason): SolveError {
+    const arrived = this.#phase._tag === 'Sent' ? this.#phase.arrived() : undefined
+    if (arrived) this.markCreated(arrived.ref, arrived.sentElapsed)
     return errorIfEnded(this.#phase, reason, this.giveUpAfterMs)
   }
 
@@ -132,7 +135,9 @@ export class ActiveTask<R = never> implements Observer<E.Either<SolveError, R>> 
   /** The reference of a paid task that would be lost, because the subscriber has no outcome. */
   get unsettledRef(): TaskRef | undefined {
     const phase = this.#phase
-    return phase._tag === 'Created' && this.#options.isSolve && !this.#isSettled ? phase.ref : undefined
+    const { isSolve, ref } = this.#options
+    const isOurs = isSolve || ref === undefined
+    return phase._tag === 'Created' && isOurs && !this.#isSettled ? phase.ref : undefined
   }
 
   /** Settles the task, unless it is settled already. */

@@ -25,11 +25,15 @@ export const makeCall =
     })
 
 /** Maps the result of a call with `read` and completes; calls `onSent` once the request may have reached the service. */
-export const mapResult = <A>(call: Observable<NetworkEvent>, read: (result: CallResult) => A, onSent?: () => void) =>
+export const mapResult = <A>(
+  call: Observable<NetworkEvent>,
+  read: (result: CallResult) => A,
+  onSent?: (received: () => PartialReply | undefined) => void
+) =>
   new Observable<A>((subscriber) =>
     call.subscribe((event) => {
       try {
-        if (event._tag === 'Sent') onSent?.()
+        if (event._tag === 'Sent') onSent?.(event.received ?? NOTHING)
         else {
           subscriber.next(read(event))
           subscriber.complete()
@@ -54,6 +58,8 @@ export const scrubbedCause = (scrub: Scrub, error: unknown): ErrorCause => {
 }
 
 const SENT: NetworkEvent = { _tag: 'Sent' }
+
+const NOTHING = (): undefined => undefined
 
 const NO_RESULT: ErrorCause = { name: 'Error', code: 'NO_RESULT', message: 'the network completed without a result' }
 

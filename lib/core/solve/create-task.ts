@@ -18,6 +18,8 @@ import { createUnknown, sendCreate, type CreateReply } from './send-create.js'
 export interface CreatedTask<A> {
   readonly created: CreatedPhase
   readonly ready?: { readonly solution: A } | undefined
+  /** The wait that the service asked for, before the first poll. */
+  readonly retryAfterMs: number | undefined
 }
 
 /**
@@ -99,14 +101,14 @@ class CreateAttempts<A> {
   }
 
   /** The outcome after a reply, or nothing if createTask is to be sent again. */
-  decide({ interpreted, sentAt, pausedMs }: CreateReply<A>): CreateOutcome<A> | undefined {
+  decide({ interpreted, sentAt, pausedMs, retryAfterMs }: CreateReply<A>): CreateOutcome<A> | undefined {
     if (interpreted._tag === 'NotSent') return this.#notSent(interpreted)
     this.#notSentInARow = 0
     switch (interpreted._tag) {
       case 'Created': {
         const created = this.#task.markCreated({ ...interpreted.id, createdAt: sentAt.now }, sentAt.elapsed)
         this.#task.emit({ _tag: 'Created', ref: created.ref })
-        return E.right({ created, ready: interpreted.ready })
+        return E.right({ created, ready: interpreted.ready, retryAfterMs })
       }
       case 'Unknown':
         return E.left(createUnknown(interpreted.problem))

@@ -7,11 +7,17 @@ import { timeoutCause } from './call.js'
 export type Phase =
   /** Waiting for a permit, connecting, or between tries: no createTask was sent. */
   | { readonly _tag: 'Unsent'; readonly attempts: number; readonly cause?: ErrorCause }
-  /** createTask was sent and has no reply. */
-  | { readonly _tag: 'Sent' }
+  /** createTask was sent and has no reply; `arrived` reads the id from what has arrived until now. */
+  | { readonly _tag: 'Sent'; readonly arrived: () => ArrivedTask | undefined }
   /** The service refused the last createTask for now; it will be sent again. */
   | { readonly _tag: 'Deferred'; readonly refused: Refused; readonly attempts: number }
   | CreatedPhase
+
+/** A task whose id has arrived, and when its createTask was sent, in elapsed milliseconds. */
+export interface ArrivedTask {
+  readonly ref: TaskRef
+  readonly sentElapsed: number
+}
 
 /** The task exists and its id is known. Its fields change in place, because a task is polled a hundred times. */
 export interface CreatedPhase {

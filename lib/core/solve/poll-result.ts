@@ -51,6 +51,12 @@ export const pollOnce = <A>(
     (reply) => stateOf(ref, reply)
   )
 
+/** The usual wait, or the longer one that the service asked for. */
+export const waitBeforePoll = (paceMs: number, retryAfterMs = 0): number => {
+  const askedMs = Number.isFinite(retryAfterMs) ? Math.ceil(retryAfterMs) : 0
+  return Math.min(Math.max(paceMs, askedMs), MAX_TIMER_MS)
+}
+
 // The service may not know a new task on all of its servers yet.
 const NEW_TASK_MS = 10_000
 
@@ -177,13 +183,12 @@ class PollState<A> {
   }
 
   /** Returns whether the service asked for more than the usual wait. */
-  #pollAgain(violations: number, unknownErrors: number, retryAfterMs = 0): boolean {
+  #pollAgain(violations: number, unknownErrors: number, retryAfterMs: number | undefined): boolean {
     this.#violations = violations
     this.#unknownErrors = unknownErrors
     const paceMs = this.#context.pollBackoff(Math.max(0, this.#created.polls - FULL_PACE_POLLS))
-    const askedMs = Number.isFinite(retryAfterMs) ? Math.ceil(retryAfterMs) : 0
-    this.#waitMs = Math.min(Math.max(paceMs, askedMs), MAX_TIMER_MS)
-    return askedMs > paceMs
+    this.#waitMs = waitBeforePoll(paceMs, retryAfterMs)
+    return this.#waitMs > paceMs
   }
 
   #emitDelay(reason: 'unavailable' | 'network' | 'reply'): void {

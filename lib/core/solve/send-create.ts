@@ -2,7 +2,8 @@ import { defer, type Observable } from 'rxjs'
 import type { CreateUnknown } from '../model/error.js'
 import type { CallResult, RequestBody } from '../model/network.js'
 import type { Resumable, TaskRef } from '../model/task.js'
-import { interpretCreate, type InterpretedCreate } from '../protocol/interpret.js'
+import { interpretArrived, interpretCreate, type InterpretedCreate } from '../protocol/interpret.js'
+import { retryAfterOf } from '../protocol/reply.js'
 import type { Permit } from '../rx/rate-limiter.js'
 import { uninterruptible } from '../rx/uninterruptible.js'
 import type { ActiveTask } from './active-task.js'
@@ -17,6 +18,8 @@ export interface CreateReply<A> {
   readonly sentAt: { readonly now: number; readonly elapsed: number }
   /** For how many milliseconds the limiter is paused, if the service asked for a wait. */
   readonly pausedMs: number
+  /** `Retry-After`, which delays the first poll as well. */
+  readonly retryAfterMs: number | undefined
 }
 
 /** Makes one call. Once it is sent, its reply is read even if the subscriber leaves: it may hold the id of a paid task. */
@@ -34,11 +37,18 @@ export const sendCreate = <A>(
     let sentAt: CreateReply<A>['sentAt'] | undefined
     const read = (result: CallResult): CreateReply<A> => {
       const interpreted = interpretCreate(readOptions, solution, result, sentAt !== undefined)
-      return { interpreted, pausedMs: endPermit(permit, interpreted), sentAt: sentAt ?? startedAt }
+      const pausedMs = endPermit(permit, interpreted)
+      return { interpreted, pausedMs, sentAt: sentAt ?? startedAt, retryAfterMs: retryAfterOf(result) }
     }
-    const reply = mapResult(call('/createTask', body, settings.createTimeoutMs), read, () => {
-      sentAt ??= instant()
-      task.markSent()
+    const reply = mapResult(call('/createTask', body, settings.createTimeoutMs), read, (received) => {
+      const at = (sentAt ??= instant())
+      task.markSent(() => {
+        const interpreted = interpretArrived(readOptions, solution, received())
+        if (interpreted?._tag !== 'Created') return undefined
+        const ref: TaskRef = { ...interpreted.id, createdAt: at.now }
+        recordCreated(context, task, ref).subscribe()
+        return { ref, sentElapsed: at.elapsed }
+      })
     })
     const untrack = inFlight.trackCreate()
     return reply.pipe(
@@ -77,6 +87,8 @@ const endPermit = (permit: Permit, reply: InterpretedCreate<unknown>): number =>
 
 /** The reply arrived after the subscriber had left: a created task becomes an orphan, anything else is emitted as lost. */
 const handleLateReply = (context: Context, task: ActiveTask, { interpreted, sentAt }: CreateReply<unknown>): void => {
+  // The outcome holds the reference: it had arrived at the deadline, or when the solver was closed.
+  if (task.phase._tag === 'Created') return
   if (interpreted._tag !== 'Created') {
     task.emitLost('problem' in interpreted ? createUnknown(interpreted.problem) : interpreted.refused)
     return

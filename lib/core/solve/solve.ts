@@ -8,7 +8,7 @@ import type { Permit } from '../rx/rate-limiter.js'
 import type { ActiveTask } from './active-task.js'
 import type { Context } from './context.js'
 import { createTask } from './create-task.js'
-import { pollResult } from './poll-result.js'
+import { pollResult, waitBeforePoll } from './poll-result.js'
 import { solved } from './solved.js'
 
 /** One task through time: it waits for a permit, is created, is polled until it is final, and ends by its deadline. */
@@ -21,10 +21,10 @@ export const solve = <A>(
   firstPermit(context, task).pipe(
     OE.andThen((permit) =>
       createTask(context, kind, payload, task, permit).pipe(
-        OE.flatMap(({ created, ready }) =>
+        OE.flatMap(({ created, ready, retryAfterMs }) =>
           ready
             ? OE.right(solved(context, kind, created, ready.solution))
-            : pollResult(context, kind, created, task, context.settings.pollEveryMs)
+            : pollResult(context, kind, created, task, waitBeforePoll(context.settings.pollEveryMs, retryAfterMs))
         ),
         endAtDeadline(context, task)
       )

@@ -1,4 +1,5 @@
-import { mergeMap, timer, type SchedulerLike } from 'rxjs'
+import { defer, mergeMap, of, timer, type SchedulerLike } from 'rxjs'
+import type { Journal } from '../../../lib/core/model/journal.js'
 import type { Post } from '../../../lib/core/model/network.js'
 import { replies, scriptedPost, type Scripted } from '../../../lib/testing.js'
 import { aTask, scriptedByKey, simulate, simulateOver, taskOf } from '../../support/simulate.js'
@@ -148,6 +149,68 @@ describe('a createTask whose reply broke off after the id', () => {
     })
 
     expect(events).toContainEqual(expect.objectContaining({ at: 25_000, _tag: 'Orphaned' }))
+  })
+})
+
+describe('a createTask whose reply is still open and holds the id', () => {
+  const received = { status: 200, body: '{"errorId":0,"taskId":"task-1"}' }
+  const ref = { taskId: 'task-1', createdAt: 0 }
+
+  it('ends as TimedOut at the deadline, with its reference, and makes no orphan', () => {
+    const { results, events } = solveOnce({ create: [{ silent: true, received }] }, { giveUpAfterMs: 1_000 })
+
+    expect(results[0]).toMatchObject([1_000, 'solve', { left: { _tag: 'TimedOut', ref, polls: 0 } }])
+    expect(events.map(({ _tag }) => _tag)).toStrictEqual(['Ended'])
+  })
+
+  it('ends as Interrupted when the solver is closed, and is returned by close', async () => {
+    let closed: Promise<unknown> = Promise.resolve()
+    const { results } = simulate({ create: [{ silent: true, received }] }, ({ solver, record, at }) => {
+      record(solver.solve(aTask))
+      at(1_000, () => (closed = solver.close()))
+    })
+
+    expect(results[0]).toMatchObject([1_000, 'solve', { left: { _tag: 'Interrupted', ref } }])
+    expect(await closed).toMatchObject([{ ref }])
+  })
+
+  it('is recorded before its end', () => {
+    const recorded: string[] = []
+    simulate(
+      { create: [{ silent: true, received }] },
+      ({ solver, record }) => {
+        const journal: Journal = {
+          begin: () => of({ _tag: 'Fresh' }),
+          created: (_, { taskId }) => defer(() => of(void recorded.push(`created ${taskId}`))),
+          ended: (_, tag) => defer(() => of(void recorded.push(`ended ${tag}`)))
+        }
+        record(solver.solveAll(['a'], taskOf, { journal, keyOf: String }))
+      },
+      { giveUpAfterMs: 1_000 }
+    )
+
+    expect(recorded).toStrictEqual(['created task-1', 'ended TimedOut'])
+  })
+
+  it('ends as CreateUnknown at the deadline if the id is not complete', () => {
+    const cut = { status: 200, body: '{"errorId":0,"taskId":"task' }
+    const { results } = solveOnce({ create: [{ silent: true, received: cut }] }, { giveUpAfterMs: 1_000 })
+
+    expect(results[0]).toMatchObject([1_000, 'solve', { left: { _tag: 'CreateUnknown' } }])
+  })
+})
+
+describe('Retry-After beside a created task', () => {
+  it('delays the first poll', () => {
+    const { calls } = solveOnce({ create: [{ ...created(), retryAfterMs: 20_000 }], poll: [ready()] })
+
+    expect(calls).toStrictEqual(['0 createTask', '20000 getTaskResult'])
+  })
+
+  it('does not shorten the wait before the first poll', () => {
+    const { calls } = solveOnce({ create: [{ ...created(), retryAfterMs: 1_000 }], poll: [ready()] })
+
+    expect(calls).toStrictEqual(['0 createTask', '3000 getTaskResult'])
   })
 })
 
