@@ -33,25 +33,40 @@ export const tooLarge = (maxBytes: number): Error =>
 
 type Decompress = (data: Buffer, options: { readonly maxOutputLength: number; readonly finishFlush?: number }) => Buffer
 
+/** For servers that leave out the zlib header. Without it nearly any bytes begin like deflate, so all of them have to fit. */
+const inflateRaw: Decompress = (data, options) => {
+  const { buffer, engine } = inflateRawSync(data, { ...options, info: true }) as unknown as {
+    readonly buffer: Buffer
+    readonly engine: { readonly bytesWritten: number }
+  }
+  if (isPlain(data) || engine.bytesWritten < data.length) throw new Error('no raw deflate')
+  return buffer
+}
+
 const decompressors: ReadonlyMap<string, ReadonlyArray<Decompress>> = new Map([
   ['gzip', [gunzipSync]],
   ['x-gzip', [gunzipSync]],
-  // Some servers leave out the zlib header.
-  ['deflate', [inflateSync, inflateRawSync]],
+  ['deflate', [inflateSync, inflateRaw]],
   ['br', [brotliDecompressSync]]
 ])
 
-const isGzip = (bytes: Buffer): boolean => bytes[0] === 0x1f && bytes[1] === 0x8b
+/** Whether data is not compressed: it is a text, or holds a name that stands in every document. */
+const isPlain = (data: Buffer): boolean => isUtf8(data) || data.includes('"errorId"') || data.includes('"taskId"')
+
+const isGzip = (data: Buffer): boolean => data[0] === 0x1f && data[1] === 0x8b
 
 /** The encodings of a body in the order in which they were applied; without a name only gzip is recognized. */
 const encodingsOf = (bytes: Buffer, contentEncoding: string): ReadonlyArray<string> => {
-  if (bytes.length === 0) return [] // an empty 429 or 503 may name an encoding all the same
   if (contentEncoding === '') return isGzip(bytes) ? ['gzip'] : []
   return contentEncoding.split(',').map((name) => name.trim().toLowerCase())
 }
 
+/** The decompressors of an encoding. The signature of gzip counts more than the name. */
+const decompressorsOf = (data: Buffer, name: string): ReadonlyArray<Decompress> =>
+  decompressors.get(isGzip(data) ? 'gzip' : name) ?? []
+
 const decode = (data: Buffer, name: string, maxBytes: number): Buffer => {
-  for (const decompress of decompressors.get(name) ?? []) {
+  for (const decompress of decompressorsOf(data, name)) {
     try {
       return decompress(data, { maxOutputLength: maxBytes })
     } catch (error) {
@@ -65,9 +80,10 @@ const isTooLarge = (error: unknown): boolean => causeOf(error).code === 'ERR_BUF
 
 /** What can be decompressed; the data itself if it is a text, or if nothing can be. */
 const decodePart = (data: Buffer, name: string, maxBytes: number): Buffer => {
-  if (isUtf8(data)) return data
-  const finishFlush = name === 'br' ? constants.BROTLI_OPERATION_FLUSH : constants.Z_SYNC_FLUSH
-  const parts = (decompressors.get(name) ?? []).map((decompress) =>
+  if (isPlain(data)) return data
+  const isBrotli = name === 'br' && !isGzip(data)
+  const finishFlush = isBrotli ? constants.BROTLI_OPERATION_FLUSH : constants.Z_SYNC_FLUSH
+  const parts = decompressorsOf(data, name).map((decompress) =>
     longestOf(data, (part) => decompress(part, { maxOutputLength: maxBytes, finishFlush }))
   )
   return parts.find((part) => part !== undefined && part.length > 0) ?? data

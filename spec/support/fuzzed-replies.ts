@@ -213,7 +213,7 @@ const retryAfterMs = fc.constantFrom(
 
 const encoding = fc.oneof(
   { weight: 9, arbitrary: fc.constant(undefined) },
-  { weight: 2, arbitrary: fc.constantFrom('gzip', 'gzip', 'gzip, gzip', 'identity', 'br', 'x') }
+  { weight: 2, arbitrary: fc.constantFrom('gzip', 'gzip', 'gzip, gzip', 'identity', 'deflate', 'br', 'x') }
 )
 
 const end = fc.oneof(

@@ -167,7 +167,9 @@ describe('a createTask whose reply is still open and holds the id', () => {
     let closed: Promise<unknown> = Promise.resolve()
     const { results } = simulate({ create: [{ silent: true, received }] }, ({ solver, record, at }) => {
       record(solver.solve(aTask))
-      at(1_000, () => (closed = solver.close()))
+      at(1_000, () => {
+        closed = solver.close()
+      })
     })
 
     expect(results[0]).toMatchObject([1_000, 'solve', { left: { _tag: 'Interrupted', ref } }])
