@@ -1,46 +1,211 @@
 import { Socket } from 'node:net'
-import { Agent, buildConnector } from 'undici'
+import { createSecureContext } from 'node:tls'
+import { Client, buildConnector, type Dispatcher } from 'undici'
+import type { UndiciDispatcher } from '../core/model/options.js'
 
-// For each of the two calls. 10,000 waiting tasks need 900 of them if a reply takes 300 ms. Without a bound, a process that
-// falls behind opens thousands, searches all of them for each poll, and never catches up.
+// 10,000 waiting tasks need 900 of them if a reply takes 300 ms. Without a bound, a process that falls behind opens thousands,
+// and never catches up.
 const MAX_CONNECTIONS = 1_024
+
+// A handshake takes twenty times the CPU of a request, so a process that opens one for each waiting request falls behind.
+const MAX_OPENING = 16
+
+// A server may close an idle connection just as a createTask is written to it. None closes one within a second of its reply.
+const WARM_MS = 500
+
+// A connection is not used in the last half second of the time for which the server says that it keeps it.
+const KEEP_ALIVE_THRESHOLD_MS = 500
 
 // Node's 16 KB would refuse the reply to a paid task because of a proxy's cookies.
 const MAX_HEADER_BYTES = 262_144
 
-/** The limits of every dispatcher that this library opens. */
+/** The limits of a dispatcher that is opened in place of {@link Connections}, for a proxy. */
 export const AGENT_LIMITS = { connections: MAX_CONNECTIONS, maxHeaderSize: MAX_HEADER_BYTES }
 
-/**
- * Two Agents, because a createTask must never use an idle connection:
- * docs/decisions/0003-createtask-has-its-own-dispatcher.md.
- */
-export const openAgents = () => {
-  const pending = new PendingConnections()
-  const options = { connect: pending.connect, ...AGENT_LIMITS }
-  const [create, poll] = [new Agent(options), new Agent(options)]
-  const close = async (): Promise<void> => {
-    await Promise.all([create.destroy(), poll.destroy()])
-    pending.destroy()
-  }
-  return { create, poll, close }
+/** A request that waits for a connection. `isAborted`: its subscriber has left. */
+type Handler = Dispatcher.DispatchHandler & { readonly isAborted?: boolean }
+
+interface Waiting {
+  readonly isCreate: boolean
+  readonly request: Dispatcher.DispatchOptions
+  readonly handler: Handler
 }
 
-/** Connections that are being opened. Otherwise they would outlive `destroy` by ten seconds and keep the process alive. */
-class PendingConnections {
+/**
+ * The connections of a solver to its service. A createTask gets a new one, or one whose last reply has just ended; a poll any
+ * that is open. The most recently used one goes first, so that the others can grow old and close.
+ *
+ * docs/decisions/0003-connections.md
+ */
+export class Connections {
+  readonly create: UndiciDispatcher
+  readonly poll: UndiciDispatcher
+  readonly #origin: string
+  readonly #max: number
+  readonly #opener: Opener
+  readonly #all = new Set<Connection>()
+  /** The most recently used one is the last. */
+  readonly #idle: Connection[] = []
+  readonly #waiting = new Set<Waiting>()
+
+  /** `ca`: the authorities that are trusted, in place of those of Node. */
+  constructor(origin: string, { max = MAX_CONNECTIONS, ca }: { readonly max?: number; readonly ca?: string } = {}) {
+    this.#origin = origin
+    this.#max = max
+    this.#opener = new Opener(ca, () => {
+      this.#serveWaiting()
+    })
+    this.create = { dispatch: (request, handler) => this.#dispatch({ isCreate: true, request, handler } as Waiting) }
+    this.poll = { dispatch: (request, handler) => this.#dispatch({ isCreate: false, request, handler } as Waiting) }
+  }
+
+  /** Closes every connection; what is sent on one of them fails. */
+  async close(): Promise<void> {
+    this.#waiting.clear()
+    await Promise.all([...this.#all].map((connection) => connection.client.destroy()))
+    this.#opener.close()
+  }
+
+  #dispatch(waiting: Waiting): boolean {
+    if (!this.#send(waiting)) this.#waiting.add(waiting)
+    return true
+  }
+
+  /** Sends a request if there is a connection for it, or may be one more. */
+  #send(waiting: Waiting): boolean {
+    const connection = this.#takeIdle(waiting.isCreate) ?? this.#open(waiting.isCreate)
+    if (!connection) return false
+    connection.send(waiting.request, waiting.handler)
+    return true
+  }
+
+  #takeIdle(isCreate: boolean): Connection | undefined {
+    const last = this.#idle[this.#idle.length - 1]
+    return isCreate && last?.isWarm !== true ? undefined : this.#idle.pop()
+  }
+
+  #open(isCreate: boolean): Connection | undefined {
+    if (this.#opener.isBusy) return undefined
+    if (this.#all.size >= this.#max) {
+      // All are in use, unless this is a createTask, for which the idle ones are too old.
+      const oldest = isCreate ? this.#idle[0] : undefined
+      if (!oldest) return undefined
+      this.#drop(oldest)
+    }
+    const connection = new Connection(this.#origin, this.#opener.connect, {
+      onIdle: () => {
+        this.#idle.push(connection)
+        this.#serveWaiting()
+      },
+      onClosed: () => {
+        this.#drop(connection)
+        this.#serveWaiting()
+      }
+    })
+    this.#all.add(connection)
+    return connection
+  }
+
+  #drop(connection: Connection): void {
+    this.#all.delete(connection)
+    const at = this.#idle.indexOf(connection)
+    if (at >= 0) this.#idle.splice(at, 1)
+    void connection.client.destroy()
+  }
+
+  /** First in, first out. */
+  #serveWaiting(): void {
+    for (const waiting of this.#waiting) {
+      if (waiting.handler.isAborted !== true && !this.#send(waiting)) return
+      this.#waiting.delete(waiting)
+    }
+  }
+}
+
+/** One connection: a Client of undici, which sends one request at a time. */
+class Connection {
+  readonly client: Client
+  #isOpen = false
+  #isBusy = false
+  #usedAt = { monotonic: 0, wall: 0 }
+
+  constructor(
+    origin: string,
+    connect: buildConnector.connector,
+    { onIdle, onClosed }: { readonly onIdle: () => void; readonly onClosed: () => void }
+  ) {
+    this.client = new Client(origin, {
+      connect,
+      pipelining: 1,
+      maxHeaderSize: MAX_HEADER_BYTES,
+      keepAliveTimeoutThreshold: KEEP_ALIVE_THRESHOLD_MS
+    })
+      .on('connect', () => {
+        this.#isOpen = true
+      })
+      .on('disconnect', () => {
+        this.#isOpen = false
+        // A request that was given to it just before is sent once undici has connected it anew.
+        if (!this.#isBusy) onClosed()
+      })
+      .on('drain', () => {
+        this.#isBusy = false
+        this.#usedAt = { monotonic: performance.now(), wall: Date.now() }
+        if (this.#isOpen) onIdle()
+        else onClosed()
+      })
+  }
+
+  send(request: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): void {
+    this.#isBusy = true
+    this.client.dispatch(request, handler)
+  }
+
+  /** The monotonic clock stands still while the machine is suspended, and the wall clock may be set back: the later one counts. */
+  get isWarm(): boolean {
+    const { monotonic, wall } = this.#usedAt
+    return Math.max(performance.now() - monotonic, Date.now() - wall) <= WARM_MS
+  }
+}
+
+/** Opens connections, with one TLS context and one TLS session for all: each of them would cost as much CPU as five requests. */
+class Opener {
+  readonly #ca: string | undefined
+  readonly #onOpened: () => void
+  /** Those that are being opened. Otherwise they would outlive `close` by ten seconds and keep the process alive. */
   readonly #sockets = new Set<Socket>()
-  // It returns the socket, although its type does not say so. One AbortSignal for all would keep a listener for each socket.
-  readonly #open: (...args: Parameters<buildConnector.connector>) => unknown = buildConnector({})
+  // It returns the socket, although its type does not say so.
+  #connector: ((...args: Parameters<buildConnector.connector>) => unknown) | undefined
+  /** undici keeps the last session by a weak reference only. */
+  readonly #kept: { session?: Buffer } = {}
+  #opening = 0
+
+  constructor(ca: string | undefined, onOpened: () => void) {
+    this.#ca = ca
+    this.#onOpened = onOpened
+  }
+
+  get isBusy(): boolean {
+    return this.#opening >= MAX_OPENING
+  }
 
   readonly connect: buildConnector.connector = (options, callback) => {
-    const socket = this.#open(options, callback)
+    const isTls = options.protocol === 'https:'
+    this.#connector ??= buildConnector(isTls ? { secureContext: createSecureContext({ ca: this.#ca }) } : {})
+    this.#opening += 1
+    const socket = this.#connector(options, (...result: Parameters<typeof callback>) => {
+      this.#opening -= 1
+      callback(...result)
+      this.#onOpened()
+    })
     if (!(socket instanceof Socket)) return
     this.#sockets.add(socket)
     const settled = (): void => void this.#sockets.delete(socket)
-    socket.once(options.protocol === 'https:' ? 'secureConnect' : 'connect', settled).once('close', settled)
+    socket.once(isTls ? 'secureConnect' : 'connect', settled).once('close', settled)
+    socket.on('session', (session: Buffer) => (this.#kept.session = session))
   }
 
-  destroy(): void {
+  close(): void {
     for (const socket of this.#sockets) socket.destroy()
   }
 }

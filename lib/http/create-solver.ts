@@ -15,7 +15,7 @@ import {
 import { optional, parseUrl, refined } from '../core/model/problems.js'
 import type { Solver } from '../core/solver.js'
 import { realClock } from './clock.js'
-import { openAgents } from './connections.js'
+import { Connections } from './connections.js'
 import { isLoopback } from './loopback.js'
 import { withProxyHint } from './proxy-hint.js'
 import { undiciPost } from './undici-post.js'
@@ -65,15 +65,16 @@ const openNetwork = (options: SolverOptions): Network => {
   if (options.post) return { post: options.post, close: () => Promise.resolve() }
   const { baseUrl = DEFAULT_BASE_URL, maxReplyBytes = DEFAULT_MAX_REPLY_BYTES, dispatcher } = options
   const address = new URL(baseUrl)
-  const { create, poll, close } = dispatcher ? givenDispatchers(dispatcher) : openAgents()
-  const basePath = address.pathname.replace(/\/+$/, '')
-  const post = undiciPost({ origin: address.origin, basePath, create, poll, maxReplyBytes })
-  return { post: dispatcher ? post : withProxyHint(post, address), close }
-}
-
-const givenDispatchers = (dispatcher: NonNullable<SolverOptions['dispatcher']>) => {
-  const { create, poll } = 'create' in dispatcher ? dispatcher : { create: dispatcher, poll: dispatcher }
-  return { create, poll, close: () => Promise.resolve() }
+  const { origin, pathname } = address
+  const place = { origin, basePath: pathname.replace(/\/+$/, ''), maxReplyBytes }
+  if (dispatcher) {
+    const { create, poll } = 'create' in dispatcher ? dispatcher : { create: dispatcher, poll: dispatcher }
+    return { post: undiciPost({ ...place, create, poll, resetAfterCreate: true }), close: () => Promise.resolve() }
+  }
+  const connections = new Connections(origin)
+  const { create, poll } = connections
+  const post = undiciPost({ ...place, create, poll, resetAfterCreate: false })
+  return { post: withProxyHint(post, address), close: () => connections.close() }
 }
 
 /** A part of the check of an address; it holds for everything that is no address, so that one problem is reported. */

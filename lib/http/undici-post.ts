@@ -19,25 +19,36 @@ export interface Endpoint {
   readonly basePath: string
   readonly create: UndiciDispatcher
   readonly poll: UndiciDispatcher
+  /** Closes the connection of a createTask after its reply, so that no createTask uses an idle one. */
+  readonly resetAfterCreate: boolean
   /** Counted after decompression. */
   readonly maxReplyBytes: number
 }
 
 /** POSTs JSON through undici's `dispatch`: no retries, no redirects. */
-export const undiciPost = ({ origin, basePath, create, poll, maxReplyBytes }: Endpoint): Post => {
-  // `reset` closes the connection after the reply, so that no createTask uses an idle one.
+export const undiciPost = ({ origin, basePath, create, poll, resetAfterCreate, maxReplyBytes }: Endpoint): Post => {
+  const route = (dispatcher: UndiciDispatcher, call: CallPath, reset: boolean) => ({
+    dispatcher,
+    // The core limits each call. undici's own timeouts would add timers, and notice silence only.
+    request: {
+      origin,
+      path: basePath + call,
+      method: 'POST',
+      headers: HEADERS,
+      reset,
+      headersTimeout: 0,
+      bodyTimeout: 0
+    }
+  })
   const routes = {
-    '/createTask': { dispatcher: create, path: `${basePath}/createTask`, reset: true },
-    '/getTaskResult': { dispatcher: poll, path: `${basePath}/getTaskResult`, reset: false }
+    '/createTask': route(create, '/createTask', resetAfterCreate),
+    '/getTaskResult': route(poll, '/getTaskResult', false)
   }
   return (call: CallPath, body: RequestBody) =>
     new Observable<NetworkEvent>((subscriber) => {
       const exchange = new Exchange(subscriber, maxReplyBytes)
-      const { dispatcher, path, reset } = routes[call]
+      const { dispatcher, request } = routes[call]
       try {
-        // The core limits each call. undici's own timeouts would add timers, and notice silence only.
-        const limits = { headersTimeout: 0, bodyTimeout: 0 }
-        const request = { origin, path, method: 'POST', headers: HEADERS, reset, ...limits }
         dispatcher.dispatch({ ...request, body: jsonText(body) }, exchange)
       } catch (error) {
         exchange.onResponseError(undefined, error)
@@ -130,6 +141,11 @@ class Exchange implements Dispatcher.DispatchHandler {
 
   onError(error: unknown): void {
     this.onResponseError(undefined, error)
+  }
+
+  /** The subscriber has left; a request that is not sent yet must not be. */
+  get isAborted(): boolean {
+    return this.#isAborted
   }
 
   /** Before the request starts undici has nothing to abort, so the request is aborted when it starts. */

@@ -1,5 +1,5 @@
 // What is left when everything but the exchanges and the waits is taken away: a promise loop on undici's dispatch, without
-// checks, limits, errors or leaving. Its connections are those of the library: creates on fresh ones, polls on kept ones.
+// checks, limits, errors or leaving. All of its requests use kept connections, also when the server may be closing them.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Agent } from 'undici'
 
@@ -36,24 +36,24 @@ class Exchange {
 
 /** @type {import('./client.mjs').Open} */
 export const openFloor = ({ baseUrl, pollEveryMs }) => {
-  const [create, poll] = [new Agent(), new Agent()]
-  const exchange = (dispatcher, path, reset, body) =>
+  const agent = new Agent()
+  const exchange = (path, body) =>
     new Promise((resolve, reject) => {
       const limits = { headersTimeout: 0, bodyTimeout: 0 }
-      const request = { origin: baseUrl, path, method: 'POST', headers: HEADERS, reset, ...limits }
-      dispatcher.dispatch({ ...request, body: JSON.stringify(body) }, new Exchange(resolve, reject))
+      const request = { origin: baseUrl, path, method: 'POST', headers: HEADERS, reset: false, ...limits }
+      agent.dispatch({ ...request, body: JSON.stringify(body) }, new Exchange(resolve, reject))
     })
   const solve = async (websiteURL, websiteKey) => {
     const task = { type: 'RecaptchaV2TaskProxyless', websiteURL, websiteKey }
-    const { taskId } = await exchange(create, '/createTask', true, { clientKey: 'a-client-key', task })
+    const { taskId } = await exchange('/createTask', { clientKey: 'a-client-key', task })
     for (;;) {
       await sleep(pollEveryMs)
-      const { status, solution } = await exchange(poll, '/getTaskResult', false, { clientKey: 'a-client-key', taskId })
+      const { status, solution } = await exchange('/getTaskResult', { clientKey: 'a-client-key', taskId })
       if (status === 'ready') return solution.gRecaptchaResponse
     }
   }
   return {
     start: (websiteURL, websiteKey, done) => void solve(websiteURL, websiteKey).then(done, done),
-    close: () => Promise.all([create.destroy(), poll.destroy()])
+    close: () => agent.destroy()
   }
 }

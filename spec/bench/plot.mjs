@@ -34,10 +34,11 @@ const bars = (contenders, left, valueOf, shown) => {
   })
 }
 
-/** CPU and memory of each contender, as an SVG. */
-export const plot = ({ date, machine, contenders }) => {
+/** CPU and memory of each contender under the first workload, as an SVG. */
+export const plot = ({ date, machine, workloads }) => {
+  const [{ contenders, protocol }] = workloads
   const floor = contenders.find(({ name }) => name === 'floor')
-  const cpu = (one) => one.cpuPerExchangeUs / floor.cpuPerExchangeUs
+  const cpu = (one) => one.cpuPerSolveUs / floor.cpuPerSolveUs
   const heap = (one) => one.heapPerTask / 1_000
   const [first, second] = [LABEL, LABEL + BAR + VALUE + GAP]
   const height = TOP + contenders.length * ROW + 24
@@ -47,7 +48,7 @@ export const plot = ({ date, machine, contenders }) => {
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" role="img">
   <title>CPU and memory beside a hand-written floor and other clients</title>
   <style>${STYLE}</style>
-  <text class="title" x="${first}" y="22">CPU of an exchange, floor = 1</text>
+  <text class="title" x="${first}" y="22">CPU of a solve over ${protocol}, floor = 1</text>
   <text class="title" x="${second}" y="22">Heap of a waiting task, KB</text>
   ${[
     ...names,

@@ -1,7 +1,8 @@
 // The service, as cheap as it can be: it must not be what limits a client. Runs in a process of its own, forked by run.mjs.
-import { createServer } from 'node:http'
+import { createServer as createHttpServer } from 'node:http'
+import { createServer as createHttpsServer } from 'node:https'
 
-const { pollEveryMs, readyFromMs, readyToMs, seed } = JSON.parse(process.argv[2])
+const { pollEveryMs, readyFromMs, readyToMs, seed, tls } = JSON.parse(process.argv[2])
 
 /** Instants that the client's process can compare with its own. */
 const now = () => performance.timeOrigin + performance.now()
@@ -57,7 +58,9 @@ const answer = (taskId, arrivedAt) => {
   return Buffer.from(JSON.stringify({ errorId: 0, status: 'ready', solution }))
 }
 
-const server = createServer((request, response) => {
+let connections = 0
+
+const onRequest = (request, response) => {
   const arrivedAt = now()
   let text = ''
   request.setEncoding('utf8')
@@ -68,7 +71,10 @@ const server = createServer((request, response) => {
     response.writeHead(200, { 'content-type': 'application/json', 'content-length': reply.length })
     response.end(reply)
   })
-})
+}
+
+const server = tls ? createHttpsServer(tls, onRequest) : createHttpServer(onRequest)
+server.on(tls ? 'secureConnection' : 'connection', () => (connections += 1))
 // No connection closes under a request: what that costs is not the poll here.
 Object.assign(server, { keepAliveTimeout: 600_000, headersTimeout: 0, requestTimeout: 0 })
 
@@ -79,6 +85,7 @@ const report = () => {
   return {
     creates,
     exchanges: creates + polls,
+    connections,
     serverCpuMs: (user + system) / 1_000,
     early: lateness.filter((ms) => ms < 0).length,
     latenessMs: { min: at(0), p50: at(0.5), p99: at(0.99), max: at(1) }
@@ -86,7 +93,10 @@ const report = () => {
 }
 
 process.on('message', (message) => {
-  if (message === 'begin') cpuBefore = process.cpuUsage()
+  if (message === 'begin') {
+    cpuBefore = process.cpuUsage()
+    connections = 0
+  }
   process.send(message === 'report' ? { report: report() } : { done: message })
 })
 process.on('disconnect', () => process.exit())

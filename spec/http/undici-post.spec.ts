@@ -3,7 +3,7 @@ import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib'
 import { lastValueFrom, map, toArray } from 'rxjs'
 import { Agent, Dispatcher } from 'undici'
 import type { ErrorCause, CallPath, NetworkEvent, PartialReply, Post, RequestBody } from 'rx-captcha'
-import { openAgents } from '../../lib/http/connections.js'
+import { Connections } from '../../lib/http/connections.js'
 import { retryAfterOf, undiciPost, type Endpoint } from '../../lib/http/undici-post.js'
 import {
   byteServers,
@@ -33,7 +33,15 @@ const agentOf = (options: Agent.Options = {}): Agent => {
 }
 
 const postTo = (origin: string, service: Partial<Endpoint> = {}): Post =>
-  undiciPost({ origin, basePath: '', create: agentOf(), poll: agentOf(), maxReplyBytes: LIMIT, ...service })
+  undiciPost({
+    origin,
+    basePath: '',
+    create: agentOf(),
+    poll: agentOf(),
+    resetAfterCreate: true,
+    maxReplyBytes: LIMIT,
+    ...service
+  })
 
 const taskBody: RequestBody = { clientKey: KEY, task: { type: 'T', websiteURL: 'https://example.com/ü' } }
 
@@ -281,9 +289,10 @@ describe('a call that was sent', () => {
       failed('HeadersOverflowError', 'UND_ERR_HEADERS_OVERFLOW', 'Headers Overflow Error')
     ]
   ])('emits Sent and Failed for %s', async (_, act, last) => {
-    const agents = openAgents()
-    const events = await eventsWith(act, agents)
-    await agents.close()
+    const { origin } = await serve(act)
+    const connections = new Connections(origin)
+    const events = await eventsOf(postTo(origin, { create: connections.create }))
+    await connections.close()
     expect(events).toStrictEqual([sent, last])
   })
 

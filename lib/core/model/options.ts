@@ -56,8 +56,8 @@ export interface SolverOptions {
   /**
    * A dispatcher of undici for proxies and TLS settings. It must not retry requests; `close` does not close it. A single one
    * serves both calls, so a createTask may use an idle connection that the service is closing. With `{ create, poll }` it
-   * cannot, as long as `create` serves nothing else.
-   * @defaultValue two Agents of the solver's own, with at most 1,024 connections each
+   * cannot, as long as `create` serves nothing else. Every createTask costs a connection then.
+   * @defaultValue connections of the solver's own, at most 1,024: docs/decisions/0003-connections.md
    */
   readonly dispatcher?:
     UndiciDispatcher | { readonly create: UndiciDispatcher; readonly poll: UndiciDispatcher } | undefined

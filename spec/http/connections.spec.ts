@@ -1,0 +1,229 @@
+import { once } from 'node:events'
+import type { AddressInfo } from 'node:net'
+import { createServer as createTlsServer, type TLSSocket } from 'node:tls'
+import type { Dispatcher } from 'undici'
+import { Connections } from '../../lib/http/connections.js'
+import {
+  byteServers,
+  reply,
+  resets,
+  sends,
+  sendsAndCloses,
+  staysSilent,
+  type Act,
+  type ByteServer
+} from '../support/byte-server.js'
+import { certificate } from '../support/certificates.js'
+import { until } from '../support/raw-http.js'
+
+const serve = byteServers()
+const open: Connections[] = []
+afterEach(() => Promise.all(open.splice(0).map((connections) => connections.close())))
+
+const connectionsTo = (origin: string, options?: ConstructorParameters<typeof Connections>[1]): Connections => {
+  const connections = new Connections(origin, options)
+  open.push(connections)
+  return connections
+}
+
+type Call = 'create' | 'poll'
+
+/** Sends one request; resolves with its status, or with the code of its failure. */
+const send = (connections: Connections, origin: string, call: Call, isAborted = false): Promise<number | string> =>
+  new Promise((resolve) => {
+    let status = 0
+    const handler: Dispatcher.DispatchHandler & { isAborted: boolean } = {
+      isAborted,
+      onRequestStart: () => {},
+      onResponseStart: (_, code) => (status = code),
+      onResponseData: () => {},
+      onResponseEnd: () => resolve(status),
+      onResponseError: (_, error) => resolve('code' in error ? String(error.code) : error.message)
+    }
+    const limits = { reset: false, headersTimeout: 0, bodyTimeout: 0 }
+    connections[call].dispatch({ origin, path: `/${call}`, method: 'POST', body: '{}', ...limits }, handler)
+  })
+
+/** The connection of each request, in the order of their arrival. */
+const used = (server: ByteServer): ReadonlyArray<number> => server.requests().map(({ connection }) => connection)
+
+const OK = sends(reply('{}'))
+
+/** undici frees a connection just after it has reported the end of the reply. */
+const aTurn = () => new Promise((resolve) => setImmediate(resolve))
+
+const inTurn = async (connections: Connections, origin: string, calls: ReadonlyArray<Call>) => {
+  const results: (number | string)[] = []
+  for (const call of calls) {
+    results.push(await send(connections, origin, call))
+    await aTurn()
+  }
+  return results
+}
+
+describe('the connections of a solver', () => {
+  afterEach(() => {
+    jest.restoreAllMocks()
+  })
+
+  it('are used again, for both calls', async () => {
+    const server = await serve(OK)
+    await inTurn(connectionsTo(server.origin), server.origin, ['create', 'poll', 'create', 'create', 'poll'])
+    expect(used(server)).toStrictEqual([1, 1, 1, 1, 1])
+  })
+
+  it.each<[string, monotonic: number, wall: number, connection: number]>([
+    ['500 ms after its last reply', 500, 500, 1],
+    ['500 ms after, if the wall clock was set back meanwhile', 500, -3_600_000, 1],
+    ['501 ms after', 501, 501, 2],
+    ['501 ms after by the monotonic clock alone', 501, 0, 2],
+    ['501 ms after by the wall clock alone, which runs on while the machine is suspended', 0, 501, 2]
+  ])('carry a createTask only if they are warm: %s', async (_, monotonic, wall, connection) => {
+    const server = await serve(OK)
+    const connections = connectionsTo(server.origin)
+    const [now, today] = [performance.now(), Date.now()]
+    jest.spyOn(performance, 'now').mockReturnValue(now)
+    jest.spyOn(Date, 'now').mockReturnValue(today)
+    await inTurn(connections, server.origin, ['create'])
+    jest.spyOn(performance, 'now').mockReturnValue(now + monotonic)
+    jest.spyOn(Date, 'now').mockReturnValue(today + wall)
+    await inTurn(connections, server.origin, ['create'])
+    expect(used(server)).toStrictEqual([1, connection])
+  })
+
+  it('carry polls when they are no longer warm', async () => {
+    const server = await serve(OK)
+    const connections = connectionsTo(server.origin)
+    await inTurn(connections, server.origin, ['create'])
+    const now = performance.now()
+    jest.spyOn(performance, 'now').mockReturnValue(now + 3_000)
+    await inTurn(connections, server.origin, ['poll'])
+    expect(used(server)).toStrictEqual([1, 1])
+  })
+
+  it('are taken by their last use, the latest first', async () => {
+    const server = await serve(OK)
+    const connections = connectionsTo(server.origin)
+    await Promise.all([1, 2, 3].map(() => send(connections, server.origin, 'poll')))
+    await aTurn()
+    const last = used(server).at(-1)
+    await inTurn(connections, server.origin, ['poll', 'poll'])
+    expect(used(server).slice(3)).toStrictEqual([last, last])
+  })
+
+  it('are opened at most 16 at once', async () => {
+    const connections = connectionsTo('http://127.0.0.1:1')
+    let opening = 0
+    let most = 0
+    const connect = jest.spyOn(jest.requireActual<typeof import('node:net')>('node:net'), 'connect')
+    connect.mockImplementation(((...args: Parameters<typeof import('node:net').connect>) => {
+      const socket = new (jest.requireActual<typeof import('node:net')>('node:net').Socket)()
+      opening += 1
+      most = Math.max(most, opening)
+      setImmediate(() => {
+        opening -= 1
+        socket.destroy(Object.assign(new Error('refused'), { code: 'ECONNREFUSED' }))
+      })
+      return args.length > 0 ? socket : socket
+    }) as never)
+    const results = Array.from({ length: 40 }, () => send(connections, 'http://127.0.0.1:1', 'create'))
+    expect(new Set(await Promise.all(results))).toStrictEqual(new Set(['ECONNREFUSED']))
+    expect([connect.mock.calls.length, most]).toStrictEqual([40, 16])
+  })
+
+  it('are no more than the bound, and the rest waits, first in, first out', async () => {
+    const server = await serve(OK)
+    const connections = connectionsTo(server.origin, { max: 2 })
+    const calls = Array.from({ length: 10 }, (_, nth): Call => (nth % 3 === 0 ? 'create' : 'poll'))
+    await Promise.all(calls.map((call) => send(connections, server.origin, call)))
+    expect(server.accepted()).toBe(2)
+    expect(server.requests().map(({ line }) => line.split(' ')[1])).toStrictEqual(calls.map((call) => `/${call}`))
+  })
+
+  it('make room for a createTask if all of them are idle and too old', async () => {
+    const server = await serve(OK)
+    const connections = connectionsTo(server.origin, { max: 1 })
+    await inTurn(connections, server.origin, ['poll'])
+    const now = performance.now()
+    jest.spyOn(performance, 'now').mockReturnValue(now + 1_000)
+    await inTurn(connections, server.origin, ['create'])
+    expect(used(server)).toStrictEqual([1, 2])
+    jest.restoreAllMocks()
+    await until(() => server.open() === 1)
+  })
+
+  it('send no request that was aborted while it waited', async () => {
+    const server = await serve(OK)
+    const connections = connectionsTo(server.origin, { max: 1 })
+    const first = send(connections, server.origin, 'poll')
+    void send(connections, server.origin, 'poll', true)
+    const third = send(connections, server.origin, 'poll')
+    await Promise.all([first, third])
+    expect(server.requests()).toHaveLength(2)
+  })
+
+  it('that the server closes after each reply are opened anew', async () => {
+    const server = await serve(sendsAndCloses(reply('{}', { connection: 'close' })))
+    const connections = connectionsTo(server.origin)
+    expect(await inTurn(connections, server.origin, ['create', 'create', 'poll'])).toStrictEqual([200, 200, 200])
+    const burst = Array.from({ length: 40 }, () => send(connections, server.origin, 'create'))
+    expect(new Set(await Promise.all(burst))).toStrictEqual(new Set([200]))
+    expect(new Set(used(server)).size).toBe(43)
+  })
+
+  it('that break fail the request that was sent, and no other', async () => {
+    const server = await serve([resets, OK])
+    const connections = connectionsTo(server.origin, { max: 1 })
+    const calls: ReadonlyArray<Call> = ['create', 'poll', 'poll']
+    const results = calls.map((call) => send(connections, server.origin, call))
+    expect(await Promise.all(results)).toStrictEqual(['ECONNRESET', 200, 200])
+  })
+
+  it('are closed half a second before the server would', async () => {
+    const server = await serve(sends(reply('{}', { connection: 'keep-alive', 'keep-alive': 'timeout=1' })))
+    const connections = connectionsTo(server.origin)
+    await inTurn(connections, server.origin, ['poll', 'poll'])
+    expect(used(server)).toStrictEqual([1, 1])
+    await until(() => server.open() === 0)
+  })
+
+  it('are closed by close, and what waits is not sent', async () => {
+    const server = await serve(staysSilent)
+    const connections = connectionsTo(server.origin, { max: 1 })
+    const silent = send(connections, server.origin, 'poll')
+    void send(connections, server.origin, 'poll')
+    await until(() => server.requests().length === 1)
+    await connections.close()
+    expect(await silent).toBe('UND_ERR_DESTROYED')
+    await until(() => server.open() === 0)
+    expect(server.requests()).toHaveLength(1)
+  })
+
+  it('that are being opened are closed by close', async () => {
+    const server = await serve(staysSilent)
+    const connections = connectionsTo(server.origin.replace('http:', 'https:'))
+    const opening = send(connections, server.origin, 'create')
+    await until(() => server.accepted() === 1)
+    await connections.close()
+    expect(typeof (await opening)).toBe('string')
+    await until(() => server.open() === 0)
+  })
+})
+
+describe('connections over TLS', () => {
+  it('resume the session of the first', async () => {
+    const { cert, private: key } = await certificate()
+    const resumed: boolean[] = []
+    const serveOnce: Act = (socket) => socket.end(reply('{}', { connection: 'close' }))
+    const server = createTlsServer({ cert, key }, (socket: TLSSocket) => {
+      resumed.push(socket.isSessionReused())
+      socket.on('error', () => {}).on('data', () => serveOnce(socket))
+    }).listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    const origin = `https://127.0.0.1:${(server.address() as AddressInfo).port}`
+    const results = await inTurn(connectionsTo(origin, { ca: cert }), origin, ['create', 'create', 'poll'])
+    server.close()
+    expect(results).toStrictEqual([200, 200, 200])
+    expect(resumed).toStrictEqual([false, true, true])
+  })
+})
