@@ -111,4 +111,4 @@ export const stringId = (value: unknown): TaskId | undefined =>
 
 /** An id that the service gave as a number. Services send 0 if there is no task. */
 export const numericId = (digits: string): TaskId | undefined =>
-  /^[1-9]\d*$/.test(digits) ? { taskId: digits, numeric: true } : undefined
+  /^[1-9]/.test(digits) ? { taskId: digits, numeric: true } : undefined

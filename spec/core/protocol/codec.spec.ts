@@ -137,7 +137,7 @@ describe('readState', () => {
     expect(stateIn({ errorId: 0, status: 'ready', solution })).toStrictEqual(E.left([problem]))
   })
 
-  it.each(['idle', 'queued', 'constructor', '__proto__', 'Processing'])(
+  it.each(['idle', 'queued', 'not ready yet', 'constructor', '__proto__', 'Processing'])(
     'reads the status %j as another one',
     (status) => {
       expect(stateIn({ errorId: 0, status })).toStrictEqual(E.right({ _tag: 'Other', status }))
@@ -224,6 +224,14 @@ describe('searchTaskId', () => {
     ['a value that is no member', 'no "taskId" given: "id-1"']
   ])('finds nothing in %s', (_, body) => {
     expect(searchTaskId(body, false)).toBeUndefined()
+  })
+
+  it.each([
+    ['a\\/b', 'a/b'],
+    ['ab\\/cd\\u0065fg', 'ab/cdefg'],
+    ['a\\"\\\\', 'a"\\']
+  ])('reads the escapes of an id: %s', (written, taskId) => {
+    expect(searchTaskId(`{"taskId":"${written}","cost":NaN}`, false)).toStrictEqual({ taskId })
   })
 
   it('finds an id in an unusual place of a document', () => {

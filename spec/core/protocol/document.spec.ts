@@ -14,8 +14,8 @@ describe('readDocument', () => {
     expect(readDocument(JSON.stringify(fields))).toStrictEqual(E.right(read))
   })
 
-  it('skips a byte order mark', () => {
-    expect(documentIn('\ufeff{"errorId":0}').errorId).toBe(0)
+  it.each(['{"errorId":0}', '{"taskId":"id-1"}'])('skips a byte order mark before %s', (body) => {
+    expect(documentIn(`\ufeff${body}`).fields).toStrictEqual(JSON.parse(body))
   })
 
   it.each([
@@ -81,7 +81,8 @@ describe('readDocument in a text', () => {
     ['before a broken object', `${DOCUMENT} {"errorId":0,"status"`],
     ['after a byte order mark and a blank line', `\ufeff\n\n${DOCUMENT};`],
     ['after two byte order marks', `\ufeff\ufeff${DOCUMENT}`],
-    ['in a callback', `callback(${DOCUMENT})`]
+    ['in a callback', `callback(${DOCUMENT})`],
+    ['in several lines', `x ${JSON.stringify(JSON.parse(DOCUMENT), null, 2)}`]
   ])('finds the document %s', (_, body) => {
     expect(documentIn(body).fields).toStrictEqual(JSON.parse(DOCUMENT))
   })
@@ -100,5 +101,11 @@ describe('readDocument in a text', () => {
   it('reads megabytes', () => {
     const body = `x ${'{"a":"\\""} '.repeat(300_000)} {"long":"${'y'.repeat(3_000_000)}"} ${DOCUMENT}`
     expect(documentIn(body).errorId).toBe(0)
+  })
+
+  it('takes less than 500 ms for a long string that is never closed', () => {
+    const startedAt = performance.now()
+    readDocument(`x {"a":"${'\\"'.repeat(50_000)}`)
+    expect(performance.now() - startedAt).toBeLessThan(500)
   })
 })
