@@ -65,6 +65,34 @@ describe('a flowing limiter', () => {
     expect(log).toStrictEqual(['0 a', '0 b', '0 c'])
   })
 
+  it('reports no wait to callers that arrive from within each other', () => {
+    const log = simulate(({ acquire }) => {
+      acquire('a', (a) => {
+        acquire('b', (b) => {
+          acquire('c')
+          b.succeeded()
+        })
+        a.succeeded()
+      })
+    })
+
+    expect(log).toStrictEqual(['0 a', '0 b', '0 c'])
+  })
+
+  it('asks only the refused task to wait, whatever its rate', () => {
+    const waits: number[] = []
+    simulate(
+      ({ acquire }) =>
+        acquire(
+          'a',
+          unavailable(undefined, (pausedMs) => waits.push(pausedMs))
+        ),
+      { createsPerSecond: 1 }
+    )
+
+    expect(waits).toStrictEqual([0])
+  })
+
   it('gives permits at a fixed interval, first in first out, and reports each wait', () => {
     const log = simulate(({ acquire }) => ['a', 'b', 'c'].forEach((name) => acquire(name)), { createsPerSecond: 2 })
 
@@ -296,11 +324,11 @@ describe('a paused limiter', () => {
     const log = simulate(({ acquire, at, pause }) => {
       pause()
       acquire('b', (permit) => at(400, permit.release))
-      acquire('c')
+      acquire('c', (permit) => at(300, permit.succeeded))
       acquire('d')
     })
 
-    expect(permits(log)).toStrictEqual(['5000 b', '5400 c', '5400 d'])
+    expect(permits(log)).toStrictEqual(['5000 b', '5400 c', '5700 d'])
   })
 
   it('stays paused when a permit from before the pause succeeds', () => {
@@ -313,6 +341,17 @@ describe('a paused limiter', () => {
     })
 
     expect(log).toContain('5000 c')
+  })
+
+  it('keeps its probe when a permit from before the pause succeeds', () => {
+    const log = simulate(({ acquire, at, pause }) => {
+      acquire('a', (permit) => at(6_000, permit.succeeded))
+      pause()
+      acquire('b', (permit) => at(4_000, permit.succeeded))
+      acquire('c')
+    })
+
+    expect(permits(log)).toStrictEqual(['0 a', '5000 b', '9000 c'])
   })
 })
 
@@ -338,6 +377,19 @@ describe('a limiter in trouble', () => {
     })
 
     expect(permits(log)).toStrictEqual(['0 a', '0 b', '0 c', '0 d', '0 e', '0 f', '5000 g'])
+  })
+
+  it.each([
+    ['refused for now', unavailable()],
+    ['unreadable', unreadable]
+  ])('pauses after one probe that is %s', (_, end) => {
+    const log = simulate(({ acquire }) => {
+      acquire('a', unavailable(7_000))
+      acquire('b', end)
+      acquire('c')
+    })
+
+    expect(permits(log)).toStrictEqual(['0 a', '7000 b', '17000 c'])
   })
 
   it('does not count two kinds of trouble together', () => {
@@ -415,7 +467,7 @@ describe('a permit', () => {
     const log = simulate(({ acquire }) => {
       acquire('a', (permit) => {
         permit.succeeded()
-        permit.unavailable(undefined)
+        permit.unavailable(7_000)
         permit.release()
       })
       acquire('b')
