@@ -126,7 +126,8 @@ export class Connections {
 class Connection {
   readonly client: Client
   #isOpen = false
-  #isBusy = false
+  /** That of the request which was given to it last, until its end. */
+  #handler: Handler | undefined
   #usedAt = { monotonic: 0, wall: 0 }
 
   constructor(
@@ -145,19 +146,20 @@ class Connection {
       })
       .on('disconnect', () => {
         this.#isOpen = false
-        // A request that was given to it just before is sent once undici has connected it anew.
-        if (!this.#isBusy) onClosed()
+        // A request that was given to it just before is sent once undici has connected it anew; undici would do so for an
+        // aborted one as well.
+        if (!this.#handler || this.#handler.isAborted === true) onClosed()
       })
       .on('drain', () => {
-        this.#isBusy = false
+        this.#handler = undefined
         this.#usedAt = { monotonic: performance.now(), wall: Date.now() }
         if (this.#isOpen) onIdle()
         else onClosed()
       })
   }
 
-  send(request: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): void {
-    this.#isBusy = true
+  send(request: Dispatcher.DispatchOptions, handler: Handler): void {
+    this.#handler = handler
     this.client.dispatch(request, handler)
   }
 

@@ -125,7 +125,7 @@ describe('the connections of a solver', () => {
         socket.destroy(Object.assign(new Error('refused'), { code: 'ECONNREFUSED' }))
       })
       return args.length > 0 ? socket : socket
-    }) as never)
+    }))
     const results = Array.from({ length: 40 }, () => send(connections, 'http://127.0.0.1:1', 'create'))
     expect(new Set(await Promise.all(results))).toStrictEqual(new Set(['ECONNREFUSED']))
     expect([connect.mock.calls.length, most]).toStrictEqual([40, 16])
@@ -177,6 +177,29 @@ describe('the connections of a solver', () => {
     const calls: ReadonlyArray<Call> = ['create', 'poll', 'poll']
     const results = calls.map((call) => send(connections, server.origin, call))
     expect(await Promise.all(results)).toStrictEqual(['ECONNRESET', 200, 200])
+  })
+
+  it('whose request is aborted are closed, and not opened anew', async () => {
+    const server = await serve(staysSilent)
+    const connections = connectionsTo(server.origin)
+    let abort = (): void => {}
+    const handler: Dispatcher.DispatchHandler & { isAborted: boolean } = {
+      isAborted: false,
+      onRequestStart: (controller) => {
+        abort = () => {
+          handler.isAborted = true
+          controller.abort(new Error('aborted'))
+        }
+      },
+      onResponseError: () => {}
+    }
+    const { origin } = server
+    connections.poll.dispatch({ origin, path: '/', method: 'POST', body: '{}', headersTimeout: 0 }, handler)
+    await until(() => server.requests().length === 1)
+    abort()
+    await until(() => server.open() === 0)
+    await aTurn()
+    expect(server.accepted()).toBe(1)
   })
 
   it('are closed half a second before the server would', async () => {
