@@ -10,7 +10,8 @@ const MAX_CONNECTIONS = 1_024
 // A handshake takes twenty times the CPU of a request, so a process that opens one for each waiting request falls behind.
 const MAX_OPENING = 16
 
-// A server may close an idle connection just as a createTask is written to it. None closes one within a second of its reply.
+// A server may close an idle connection just as a createTask is written to it. One that does so within a second of its reply is
+// learnt from.
 const WARM_MS = 500
 
 // A connection is not used in the last half second of the time for which the server says that it keeps it.
@@ -47,6 +48,7 @@ export class Connections {
   /** The most recently used one is the last. */
   readonly #idle: Connection[] = []
   readonly #waiting = new Set<Waiting>()
+  #warmMs = WARM_MS
 
   /** `ca`: the authorities that are trusted, in place of those of Node. */
   constructor(origin: string, { max = MAX_CONNECTIONS, ca }: { readonly max?: number; readonly ca?: string } = {}) {
@@ -67,21 +69,19 @@ export class Connections {
   }
 
   #dispatch(waiting: Waiting): boolean {
-    if (!this.#send(waiting)) this.#waiting.add(waiting)
+    const connection = this.#connectionFor(waiting)
+    if (connection) connection.send(waiting)
+    else this.#waiting.add(waiting)
     return true
   }
 
-  /** Sends a request if there is a connection for it, or may be one more. */
-  #send(waiting: Waiting): boolean {
-    const connection = this.#takeIdle(waiting.isCreate) ?? this.#open(waiting.isCreate)
-    if (!connection) return false
-    connection.send(waiting.request, waiting.handler)
-    return true
+  #connectionFor({ isCreate }: Waiting): Connection | undefined {
+    return this.#takeIdle(isCreate) ?? this.#open(isCreate)
   }
 
   #takeIdle(isCreate: boolean): Connection | undefined {
     const last = this.#idle[this.#idle.length - 1]
-    return isCreate && last?.isWarm !== true ? undefined : this.#idle.pop()
+    return isCreate && !(last && last.idleMs <= this.#warmMs) ? undefined : this.#idle.pop()
   }
 
   #open(isCreate: boolean): Connection | undefined {
@@ -97,7 +97,8 @@ export class Connections {
         this.#idle.push(connection)
         this.#serveWaiting()
       },
-      onClosed: () => {
+      onClosed: (byServer) => {
+        if (byServer) this.#warmMs = Math.min(this.#warmMs, connection.idleMs / 2)
         this.#drop(connection)
         this.#serveWaiting()
       }
@@ -116,8 +117,11 @@ export class Connections {
   /** First in, first out. */
   #serveWaiting(): void {
     for (const waiting of this.#waiting) {
-      if (waiting.handler.isAborted !== true && !this.#send(waiting)) return
+      const isAborted = waiting.handler.isAborted === true
+      const connection = isAborted ? undefined : this.#connectionFor(waiting)
+      if (!isAborted && !connection) return
       this.#waiting.delete(waiting)
+      connection?.send(waiting)
     }
   }
 }
@@ -133,7 +137,7 @@ class Connection {
   constructor(
     origin: string,
     connect: buildConnector.connector,
-    { onIdle, onClosed }: { readonly onIdle: () => void; readonly onClosed: () => void }
+    { onIdle, onClosed }: { readonly onIdle: () => void; readonly onClosed: (byServer: boolean) => void }
   ) {
     this.client = new Client(origin, {
       connect,
@@ -144,31 +148,35 @@ class Connection {
       .on('connect', () => {
         this.#isOpen = true
       })
-      .on('disconnect', () => {
+      .on('disconnect', (_origin, _clients, error) => {
         this.#isOpen = false
+        const isIdle = this.#handler === undefined
         // A request that was given to it just before is sent once undici has connected it anew; undici would do so for an
         // aborted one as well.
-        if (!this.#handler || this.#handler.isAborted === true) onClosed()
+        if (isIdle || this.#handler?.isAborted === true) onClosed(isIdle && !isOwnEnd(error))
       })
       .on('drain', () => {
         this.#handler = undefined
         this.#usedAt = { monotonic: performance.now(), wall: Date.now() }
         if (this.#isOpen) onIdle()
-        else onClosed()
+        else onClosed(false)
       })
   }
 
-  send(request: Dispatcher.DispatchOptions, handler: Handler): void {
+  send({ request, handler }: Waiting): void {
     this.#handler = handler
     this.client.dispatch(request, handler)
   }
 
   /** The monotonic clock stands still while the machine is suspended, and the wall clock may be set back: the later one counts. */
-  get isWarm(): boolean {
+  get idleMs(): number {
     const { monotonic, wall } = this.#usedAt
-    return Math.max(performance.now() - monotonic, Date.now() - wall) <= WARM_MS
+    return Math.max(performance.now() - monotonic, Date.now() - wall)
   }
 }
+
+/** undici closed the connection itself, because it was too old. */
+const isOwnEnd = (error: Error): boolean => 'code' in error && error.code === 'UND_ERR_INFO'
 
 /** Opens connections, with one TLS context and one TLS session for all: each of them would cost as much CPU as five requests. */
 class Opener {

@@ -47,6 +47,11 @@ const send = (connections: Connections, origin: string, call: Call, isAborted = 
 /** The connection of each request, in the order of their arrival. */
 const used = (server: ByteServer): ReadonlyArray<number> => server.requests().map(({ connection }) => connection)
 
+/** Waits by turns of the event loop alone, because a test may have set the time. */
+const untilClosed = async (server: ByteServer): Promise<void> => {
+  while (server.open() > 0) await aTurn()
+}
+
 const OK = sends(reply('{}'))
 
 /** undici frees a connection just after it has reported the end of the reply. */
@@ -81,7 +86,7 @@ describe('the connections of a solver', () => {
   ])('carry a createTask only if they are warm: %s', async (_, monotonic, wall, connection) => {
     const server = await serve(OK)
     const connections = connectionsTo(server.origin)
-    const [now, today] = [performance.now(), Date.now()]
+    const [now, today] = [Math.floor(performance.now()), Date.now()]
     jest.spyOn(performance, 'now').mockReturnValue(now)
     jest.spyOn(Date, 'now').mockReturnValue(today)
     await inTurn(connections, server.origin, ['create'])
@@ -95,10 +100,36 @@ describe('the connections of a solver', () => {
     const server = await serve(OK)
     const connections = connectionsTo(server.origin)
     await inTurn(connections, server.origin, ['create'])
-    const now = performance.now()
+    const now = Math.floor(performance.now())
     jest.spyOn(performance, 'now').mockReturnValue(now + 3_000)
     await inTurn(connections, server.origin, ['poll'])
     expect(used(server)).toStrictEqual([1, 1])
+  })
+
+  it('are warm for half as long as the server has kept an idle one, if that is less', async () => {
+    let closeIdle = (): void => {}
+    const closesLater: Act = (socket) => {
+      socket.write(reply('{}'))
+      closeIdle = () => socket.end()
+    }
+    const server = await serve([closesLater, OK])
+    const connections = connectionsTo(server.origin)
+    const [now, today] = [Math.floor(performance.now()), Date.now()]
+    const setTime = (ms: number): void => {
+      jest.spyOn(performance, 'now').mockReturnValue(now + ms)
+      jest.spyOn(Date, 'now').mockReturnValue(today + ms)
+    }
+    setTime(0)
+    await inTurn(connections, server.origin, ['create'])
+    setTime(200)
+    closeIdle()
+    await untilClosed(server)
+    await inTurn(connections, server.origin, ['create'])
+    setTime(300)
+    await inTurn(connections, server.origin, ['create'])
+    setTime(401)
+    await inTurn(connections, server.origin, ['create'])
+    expect(used(server)).toStrictEqual([1, 2, 2, 3])
   })
 
   it('are taken by their last use, the latest first', async () => {
@@ -116,7 +147,7 @@ describe('the connections of a solver', () => {
     let opening = 0
     let most = 0
     const connect = jest.spyOn(jest.requireActual<typeof import('node:net')>('node:net'), 'connect')
-    connect.mockImplementation(((...args: Parameters<typeof import('node:net').connect>) => {
+    connect.mockImplementation((...args: Parameters<typeof import('node:net').connect>) => {
       const socket = new (jest.requireActual<typeof import('node:net')>('node:net').Socket)()
       opening += 1
       most = Math.max(most, opening)
@@ -125,7 +156,7 @@ describe('the connections of a solver', () => {
         socket.destroy(Object.assign(new Error('refused'), { code: 'ECONNREFUSED' }))
       })
       return args.length > 0 ? socket : socket
-    }))
+    })
     const results = Array.from({ length: 40 }, () => send(connections, 'http://127.0.0.1:1', 'create'))
     expect(new Set(await Promise.all(results))).toStrictEqual(new Set(['ECONNREFUSED']))
     expect([connect.mock.calls.length, most]).toStrictEqual([40, 16])
@@ -144,7 +175,7 @@ describe('the connections of a solver', () => {
     const server = await serve(OK)
     const connections = connectionsTo(server.origin, { max: 1 })
     await inTurn(connections, server.origin, ['poll'])
-    const now = performance.now()
+    const now = Math.floor(performance.now())
     jest.spyOn(performance, 'now').mockReturnValue(now + 1_000)
     await inTurn(connections, server.origin, ['create'])
     expect(used(server)).toStrictEqual([1, 2])
