@@ -9,6 +9,7 @@ import { uninterruptible } from '../rx/uninterruptible.js'
 import type { ActiveTask } from './active-task.js'
 import { mapResult } from './call.js'
 import type { Context } from './context.js'
+import type { ArrivedTask } from './phase.js'
 import { recordCreated } from './record.js'
 
 /** What one createTask call brought. */
@@ -42,13 +43,7 @@ export const sendCreate = <A>(
     }
     const reply = mapResult(call('/createTask', body, settings.createTimeoutMs), read, (received) => {
       const at = (sentAt ??= instant())
-      task.markSent(() => {
-        const interpreted = interpretArrived(readOptions, solution, received())
-        if (interpreted?._tag !== 'Created') return undefined
-        const ref: TaskRef = { ...interpreted.id, createdAt: at.now }
-        recordCreated(context, task, ref).subscribe()
-        return { ref, sentElapsed: at.elapsed }
-      })
+      task.markSent(() => recordArrived(context, task, interpretArrived(readOptions, solution, received()), at))
     })
     const untrack = inFlight.trackCreate()
     return reply.pipe(
@@ -64,6 +59,19 @@ export const sendCreate = <A>(
       })
     )
   })
+
+/** Records the task whose id has arrived in a reply that is still open. */
+const recordArrived = (
+  context: Context,
+  task: ActiveTask,
+  arrived: InterpretedCreate<unknown> | undefined,
+  sentAt: CreateReply<unknown>['sentAt']
+): ArrivedTask | undefined => {
+  if (arrived?._tag !== 'Created') return undefined
+  const ref: TaskRef = { ...arrived.id, createdAt: sentAt.now }
+  recordCreated(context, task, ref).subscribe()
+  return { ref, sentElapsed: sentAt.elapsed }
+}
 
 /** Tells the limiter how the call ended. Returns for how many milliseconds the limiter is paused because of it. */
 const endPermit = (permit: Permit, reply: InterpretedCreate<unknown>): number => {
