@@ -22,7 +22,7 @@ describe('suggest', () => {
     expect(suggest(given, names)).toBe(meant)
   })
 
-  it.each(['', 'p', 'key', 'url', 'timeout', 'pollInterval', 'toast', 'toString', '__proto__'])(
+  it.each(['', 'p', 'key', 'url', 'timeout', 'pollInterval', 'toast', 'paxt', 'psxt', 'pxot', 'toString', '__proto__'])(
     'finds nothing for %p, which is near to no name',
     (given) => {
       expect(suggest(given, names)).toBeUndefined()
@@ -30,7 +30,16 @@ describe('suggest', () => {
   )
 
   it('finds the nearest of several names', () => {
-    expect(suggest('createTimeout', ['createTimeouts', 'resultTimeout', 'createTimeoutMs'])).toBe('createTimeouts')
+    expect(suggest('createTimeout', ['createTimeoutMs', 'resultTimeout', 'createTimeouts'])).toBe('createTimeouts')
+  })
+
+  it('finds a short name if one letter differs', () => {
+    expect(suggest('kay', ['url', 'key'])).toBe('key')
+  })
+
+  it('finds a name of 40 letters', () => {
+    const name = 'n'.repeat(40)
+    expect(suggest(`${name.slice(1)}m`, [name])).toBe(name)
   })
 
   it('finds the first of names that are equally near', () => {

@@ -166,6 +166,7 @@ describe('a reply without a known error code', () => {
     ['HTTP 200 with truncated JSON', reply('{"errorId":0,"taskId":"id'), 'Unknown', 'BadReply'],
     ['HTTP 200 with an array', reply([]), 'Unknown', 'BadReply'],
     ['HTTP 200 with an empty object', reply({}), 'Unknown', 'BadReply'],
+    ['HTTP 300', reply('', 300), 'Refused request', 'BadReply'],
     ['HTTP 301', reply('', 301), 'Refused request', 'BadReply'],
     ['HTTP 307', reply('<html>', 307), 'Refused request', 'BadReply'],
     ['HTTP 400', reply('', 400), 'Refused request', 'BadReply'],
@@ -303,6 +304,12 @@ describe('a reply that broke off', () => {
         excerpt: '{"errorId":1,"errorCode":"ERR'
       }
     })
+  })
+
+  it('to createTask keeps the wait that its head asked for', () => {
+    const received = { status: 429, body: JSON.stringify(refusal(null)), retryAfterMs: 7_000 }
+    const result: CallResult = { ...brokenOff(''), received } as CallResult
+    expect(create(result)).toMatchObject({ _tag: 'Unavailable', retryAfterMs: 7_000 })
   })
 
   it('to createTask has no excerpt if no byte of its body arrived', () => {
