@@ -1,5 +1,6 @@
 import * as E from 'fp-ts/lib/Either.js'
 import * as t from 'io-ts'
+import { recaptchaV2 } from '../../../lib/core/model/recaptcha-v2.js'
 import { defineTask } from '../../../lib/core/model/task.js'
 import { replies, scriptedPost, type Scripted } from '../../../lib/testing.js'
 import { aTask, simulate, simulateOver } from '../../support/simulate.js'
@@ -55,6 +56,7 @@ describe('a poll without a state of the task', () => {
     ['a connection reset', reset, 'network'],
     ['a rate limit', refused('ERROR_RATE_LIMIT'), 'unavailable'],
     ['an HTTP 503 without a document', { body: '', status: 503 }, 'unavailable'],
+    ['an unknown status', { document: { errorId: 0, status: 'idle' } }, 'unavailable'],
     ['an HTML page', html, 'reply'],
     ['an unknown error code', refused('ERROR_NEW'), 'reply']
   ])('emits Delayed with its reason: %s', (_, reply, reason) => {
@@ -81,6 +83,15 @@ describe('Retry-After on a poll', () => {
 
     expect(polls(calls)).toStrictEqual([3_000, 23_000])
     expect(events).toContainEqual(expect.objectContaining({ _tag: 'Delayed', waitMs: 20_000 }))
+  })
+
+  it.each<readonly [string, Scripted]>([
+    ['processing', processing()],
+    ['a task that is not known yet', refused('ERROR_TASKID_INVALID')]
+  ])('emits Delayed with the reason unavailable beside %s', (_, reply) => {
+    const { events } = solveOnce([{ ...reply, retryAfterMs: 20_000 }, ready()])
+
+    expect(events).toContainEqual({ at: 3_000, _tag: 'Delayed', reason: 'unavailable', waitMs: 20_000, ref })
   })
 
   it('emits no Delayed beside processing if it asks for no more than the usual wait', () => {
@@ -209,8 +220,11 @@ describe('unknown error codes', () => {
     ])
   })
 
-  it('are in a row across a network failure', () => {
-    const { results } = solveOnce([refused('ERROR_NEW'), reset, refused('ERROR_NEW'), refused('ERROR_NEW'), ready()])
+  it.each<readonly [string, Scripted]>([
+    ['a network failure', reset],
+    ['an HTTP 503 without a document', { body: '', status: 503 }]
+  ])('are in a row across %s', (_, reply) => {
+    const { results } = solveOnce([refused('ERROR_NEW'), reply, refused('ERROR_NEW'), refused('ERROR_NEW'), ready()])
 
     expect(results[0]?.[2]).toMatchObject({ left: { _tag: 'TaskFailed', kind: 'unknown' } })
   })
@@ -222,6 +236,26 @@ describe('unknown error codes', () => {
     const { results } = solveOnce([refused('ERROR_A'), refused('ERROR_B'), reply, refused('ERROR_C'), ready()])
 
     expect(results[0]?.[2]).toMatchObject({ _tag: 'Right' })
+  })
+})
+
+describe('a task that the service does not know', () => {
+  it('is not reported as delayed while it is new, and is no cause of TimedOut', () => {
+    const { results, events } = solveOnce([refused('ERROR_TASKID_INVALID')], { giveUpAfterMs: 8_000 })
+
+    expect(events.map(({ _tag }) => _tag)).toStrictEqual(['Created', 'Polled', 'Polled', 'Ended'])
+    expect(results[0]?.[2]).toMatchObject({ left: { _tag: 'TimedOut', causes: [] } })
+  })
+
+  it.each<readonly [string, number, unknown]>([
+    ['Processing for a reference that is 5 s old', 15_000, { right: { _tag: 'Processing' } }],
+    ['TaskFailed for one of a clock that runs ahead', 60_000, { left: { _tag: 'TaskFailed', kind: 'task' } }]
+  ])('gives %s', (_, createdAt, expected) => {
+    const { results } = simulate({ poll: [refused('ERROR_TASKID_INVALID')] }, ({ solver, record, at }) => {
+      at(20_000, () => record(solver.getTaskResult(recaptchaV2, { taskId: 'task-1', createdAt })))
+    })
+
+    expect(results[0]?.[2]).toMatchObject(expected as object)
   })
 })
 
