@@ -89,6 +89,16 @@ describe('a service whose replies to createTask stay unreadable', () => {
     expect(results.find(([, name]) => name === 'five')?.[2]).toMatchObject({ left: { _tag: 'CreateUnknown' } })
   })
 
+  it('sends the createTask of a single solve that waited when the batch was stopped', () => {
+    const { results } = batchDuring(cutDocument, Infinity, ({ solver, record, at }) => {
+      record(solver.solveAll(ITEMS, taskOf), 'batch')
+      at(60, () => record(solver.solve(taskOf('single')), 'single'))
+    })
+
+    expect(results.find(([, name]) => name === 'single')?.[2]).toMatchObject({ left: { _tag: 'CreateUnknown' } })
+    expect(results.findLast(([, name]) => name === 'batch')?.[2]).toBe('complete')
+  })
+
   it('stops a later batch after five more probes', () => {
     const { creates } = batchDuring(cutDocument, Infinity, ({ solver, record, at }) => {
       record(solver.solveAll(ITEMS, taskOf), 'one')

@@ -172,7 +172,8 @@ describe('makeCall', () => {
   })
 
   it('ends as Failed after a Sent when its network completes without a result', () => {
-    expect(eventsOf(() => EMPTY)).toMatchObject([{ _tag: 'Sent' }, { _tag: 'Failed', cause: { code: 'NO_RESULT' } }])
+    const cause = { name: 'Error', code: 'NO_RESULT', message: 'the network completed without a result' }
+    expect(eventsOf(() => EMPTY)).toStrictEqual([{ _tag: 'Sent' }, { _tag: 'Failed', cause }])
   })
 
   it('redacts the client key in every failure', () => {

@@ -83,8 +83,9 @@ describe('close', () => {
     const { act, closed } = closeAfter(1_000)
     const { calls, results, events } = simulate({ create: [slow] }, act)
 
+    const cause = { name: 'Closed', code: 'CLOSED', message: 'the solver was closed before the reply arrived' }
     expect(calls).toStrictEqual(['0 createTask'])
-    expect(results[0]).toMatchObject([1_000, 'solve', { left: { _tag: 'CreateUnknown', cause: { code: 'CLOSED' } } }])
+    expect(results[0]).toMatchObject([1_000, 'solve', { left: { _tag: 'CreateUnknown', cause } }])
     expect(tags(events)).toStrictEqual(['Ended', 'Orphaned'])
     await expect(closed()).resolves.toStrictEqual([orphan])
   })
