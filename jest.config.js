@@ -13,7 +13,8 @@ module.exports = {
     '^(\\.{1,2}/.*)\\.js$': '$1'
   },
   setupFilesAfterEnv: ['<rootDir>/spec/support/setup.ts'],
-  maxWorkers: '100%',
+  // More than one for each core: many specs wait for processes and timers.
+  maxWorkers: '150%',
   // Not v8: it counts the branches of code that is never called as covered.
   coverageProvider: 'babel',
   // main.ts runs in child processes only.
