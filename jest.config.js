@@ -13,8 +13,7 @@ module.exports = {
     '^(\\.{1,2}/.*)\\.js$': '$1'
   },
   setupFilesAfterEnv: ['<rootDir>/spec/support/setup.ts'],
-  // More than one for each core: many specs wait for processes and timers.
-  maxWorkers: '150%',
+  maxWorkers: '100%',
   // Not v8: it counts the branches of code that is never called as covered.
   coverageProvider: 'babel',
   // main.ts runs in child processes only.
