@@ -14,6 +14,9 @@ const MAX_OPENING = 16
 // learnt from.
 const WARM_MS = 500
 
+// A service that is restarted closes connections just after a reply.
+const MIN_WARM_MS = 20
+
 // A connection is not used in the last half second of the time for which the server says that it keeps it.
 const KEEP_ALIVE_THRESHOLD_MS = 500
 
@@ -98,7 +101,7 @@ export class Connections {
         this.#serveWaiting()
       },
       onClosed: (byServer) => {
-        if (byServer) this.#warmMs = Math.min(this.#warmMs, connection.idleMs / 2)
+        if (byServer) this.#warmMs = Math.max(MIN_WARM_MS, Math.min(this.#warmMs, connection.idleMs / 2))
         this.#drop(connection)
         this.#serveWaiting()
       }

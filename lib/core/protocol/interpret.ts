@@ -83,7 +83,8 @@ const interpretCreateReply = <A>(
   }
   const serviceError = E.isRight(document) && serviceErrorOf(options, document.right)
   const refused: Refused = { _tag: 'Refused', paid: 'no', status, ...serviceError, kind: KIND_OF[replyClass] }
-  if (replyClass !== 'unavailable') return { _tag: 'Refused', refused, hasDocument: E.isRight(document) }
+  if (replyClass !== 'unavailable')
+    return { _tag: 'Refused', refused, hasDocument: errorId !== undefined || errorCode !== '' }
   const assumed = status === 503 && errorId === undefined
   return { _tag: 'Unavailable', refused, assumed, ...(retryAfterMs !== undefined && { retryAfterMs }) }
 }

@@ -396,6 +396,10 @@ describe('an interpreted reply', () => {
     expect(create(reply('<html>', 404))).toStrictEqual({ _tag: 'Refused', refused, hasDocument: false })
   })
 
+  it.each(['{"message":"Forbidden"}', '{}'])('has no document of the service if it is refused with %s', (body) => {
+    expect(create(reply(body, 403))).toMatchObject({ _tag: 'Refused', hasDocument: false })
+  })
+
   it('holds the error document of a failed task', () => {
     expect(poll(reply(refusal('ERROR_CAPTCHA_UNSOLVABLE', 12)))).toStrictEqual({
       _tag: 'Failed',
