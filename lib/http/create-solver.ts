@@ -1,6 +1,7 @@
 import * as t from 'io-ts'
+import { asyncScheduler, type SchedulerLike } from 'rxjs'
 import { buildSolver } from '../core/build-solver.js'
-import type { Post } from '../core/model/network.js'
+import type { Ports, Post } from '../core/model/network.js'
 import {
   MAX_TIMER_MS,
   Scheduler,
@@ -45,11 +46,17 @@ import { undiciPost } from './undici-post.js'
  */
 export const createSolver = (options: SolverOptions): Solver => {
   const checked = checkOptions<SolverOptions>(optionCodecs, options, ({ post }) => (post ? BESIDE_POST : {}))
-  const clock = realClock()
-  const { scheduler = clock, random = Math.random } = checked
-  const elapsed = checked.scheduler ? undefined : clock.elapsed
+  const { scheduler, random = Math.random } = checked
   const { post, close } = openNetwork(checked)
-  return buildSolver({ post, scheduler, elapsed, random, close }, resolveOptions(checked))
+  return buildSolver({ post, ...clockOf(scheduler), random, close }, resolveOptions(checked))
+}
+
+/** The schedulers of RxJS measure by the system clock, which may be set; waits are measured by an own clock instead. */
+const clockOf = (scheduler: SchedulerLike = asyncScheduler): Pick<Ports, 'scheduler' | 'elapsed'> => {
+  // RxJS gives this one function to all of its schedulers, except those with a time of their own.
+  if (Reflect.get(scheduler, 'now') !== Reflect.get(asyncScheduler, 'now')) return { scheduler }
+  const clock = realClock()
+  return { scheduler: clock, elapsed: clock.elapsed }
 }
 
 export const DEFAULT_BASE_URL = 'https://api.1captcha.vip'

@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
-import { Observable, map, of } from 'rxjs'
+import { Observable, asapScheduler, asyncScheduler, map, of, queueScheduler } from 'rxjs'
 import { TestScheduler } from 'rxjs/testing'
 import { createSolver, type NetworkEvent, type Post, type SolverOptions } from 'rx-captcha'
 import { outcome } from '../support/solvers.js'
@@ -50,6 +50,17 @@ describe('a system clock that is set', () => {
     const solver = solverOver(readyAtSecondPoll().post, { createsPerSecond: 200 })
     const results = Promise.all([1, 2, 3].map(() => outcome(solver.solve(aTask))))
     setClockBy(ms)
+    expect((await results).map(({ _tag }) => _tag)).toStrictEqual(['Right', 'Right', 'Right'])
+  })
+
+  it.each([
+    ['asyncScheduler', asyncScheduler],
+    ['queueScheduler', queueScheduler],
+    ['asapScheduler', asapScheduler]
+  ])('back by an hour changes nothing for a solver that was given the %s of RxJS', async (_, scheduler) => {
+    const solver = solverOver(readyAtSecondPoll().post, { createsPerSecond: 200, scheduler })
+    const results = Promise.all([1, 2, 3].map(() => outcome(solver.solve(aTask))))
+    setClockBy(-HOUR_MS)
     expect((await results).map(({ _tag }) => _tag)).toStrictEqual(['Right', 'Right', 'Right'])
   })
 

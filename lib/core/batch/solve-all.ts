@@ -48,12 +48,18 @@ export const solveAll =
         run
           .solve(item, toTask, (result) => {
             run.onResult(result)
-            return defer(() => deliver({ index, item, result })).pipe(ignoreElements())
+            return defer(() => checkDelivery(deliver({ index, item, result }))).pipe(ignoreElements())
           })
           .pipe(map((result) => ({ index, item, result })))
       return pullMergeMap(items, solveItem, { concurrency, takeUntil })
     })
   }
+
+/** A function that saves and returns nothing could not say when it has saved. */
+const checkDelivery = (saving: unknown): ObservableInput<unknown> => {
+  if (isObservableInput(saving)) return saving
+  throw new TypeError('deliver: expected a promise or an Observable that completes once the outcome is saved')
+}
 
 /** One run of a batch. */
 class BatchRun<T> {

@@ -63,7 +63,10 @@ export interface SolverOptions {
     UndiciDispatcher | { readonly create: UndiciDispatcher; readonly poll: UndiciDispatcher } | undefined
   /** Another network in place of undici's; `baseUrl`, `dispatcher` and `maxReplyBytes` are then refused. */
   readonly post?: Post | undefined
-  /** The clock of all waits. @defaultValue RxJS's asyncScheduler, made to never fire early */
+  /**
+   * The clock of all waits, for tests in virtual time. A scheduler with its own `now` measures waits by it; the others of
+   * RxJS are as good as none. @defaultValue asyncScheduler, made to never fire early, and to ignore settings of the clock
+   */
   readonly scheduler?: SchedulerLike | undefined
   /** Numbers from 0 to 1, for jitter. @defaultValue Math.random */
   readonly random?: (() => number) | undefined

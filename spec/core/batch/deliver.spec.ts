@@ -1,5 +1,5 @@
 import * as E from 'fp-ts/lib/Either.js'
-import { NEVER, defer, of, throwError, timer, type Observable, type ObservableInput } from 'rxjs'
+import { NEVER, defer, of, throwError, timer, type ObservableInput } from 'rxjs'
 import type { TestScheduler } from 'rxjs/testing'
 import type { Outcome } from '../../../lib/core/model/batch.js'
 import type { Journal } from '../../../lib/core/model/journal.js'
@@ -32,12 +32,11 @@ const run = ({ items = ['a'], concurrency = 1, scripts = {}, hasJournal = true, 
           return of(undefined)
         })
     }
-    const saves = () => timer(SAVE_MS, scheduler)
-    const deliver = (outcome: Outcome<string, unknown>): Observable<unknown> =>
-      defer(() => {
-        note(`delivering ${outcome.item} ${outcome.result._tag}`)
-        return rest.deliver?.(outcome, scheduler) ?? saves()
-      })
+    const { deliver: save = () => timer(SAVE_MS, scheduler) } = rest
+    const deliver = (outcome: Outcome<string, unknown>): ObservableInput<unknown> => {
+      note(`delivering ${outcome.item} ${outcome.result._tag}`)
+      return save(outcome, scheduler)
+    }
     const pulled = function* () {
       for (const item of items) {
         note(`pulled ${item}`)
@@ -130,6 +129,13 @@ describe('an error of deliver', () => {
       }
     })
     expect(log).toStrictEqual(['0 pulled a', '3000 delivering a Right', '3000 Error: no database'])
+  })
+
+  it.each<unknown>([undefined, null, 7, 'saved', {}])('says what to return if it is %p', (returned) => {
+    const log = run({ deliver: () => returned as ObservableInput<unknown> })
+    expect(log.at(-1)).toBe(
+      '3000 TypeError: deliver: expected a promise or an Observable that completes once the outcome is saved'
+    )
   })
 
   it('is passed on when the active tasks have ended, and these are delivered', () => {
