@@ -1,7 +1,7 @@
 import * as E from 'fp-ts/lib/Either.js'
 import type * as t from 'io-ts'
 import type { CreateUnknown, Refused, ReplyProblem } from '../model/error.js'
-import type { CallResult, ErrorCause, PartialReply } from '../model/network.js'
+import type { CallResult, ErrorCause } from '../model/network.js'
 import type { Problems } from '../model/problems.js'
 import { readState, readTaskId, searchTaskId, type ReplyState } from './codec.js'
 import type { TaskId } from './document.js'
@@ -52,16 +52,6 @@ export const interpretCreate = <A>(
   const problem = { cause: reply.left }
   return isSent ? { _tag: 'Unknown', problem } : { _tag: 'NotSent', reason: reasonNotSent(reply.left), problem }
 }
-
-/** Interprets what has arrived of an open reply to createTask. */
-export const interpretArrived = <A>(
-  options: ReadOptions,
-  solution: t.Decoder<unknown, A>,
-  received: PartialReply | undefined
-): InterpretedCreate<A> | undefined =>
-  received && interpretCreate(options, solution, { _tag: 'Failed', cause: STILL_OPEN, received }, true)
-
-const STILL_OPEN: ErrorCause = { name: 'Error', code: '', message: 'the reply has not ended' }
 
 const interpretCreateReply = <A>(
   options: ReadOptions,

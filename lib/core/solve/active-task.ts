@@ -9,11 +9,12 @@ import type { EventBus } from './event-bus.js'
 import {
   UNSENT,
   createdPhase,
+  causeOfEnd,
   errorIfEnded,
-  type ArrivedTask,
   type CreatedPhase,
   type EndReason,
   type Phase,
+  type ReadArrived,
   type StopReason
 } from './phase.js'
 
@@ -74,6 +75,10 @@ export class ActiveTask<R = never> implements Observer<E.Either<SolveError, R>> 
     return this.#options.giveUpAfterMs
   }
 
+  get isSolve(): boolean {
+    return this.#options.isSolve
+  }
+
   get journal(): JournalHooks | undefined {
     return this.#options.journal
   }
@@ -87,8 +92,8 @@ export class ActiveTask<R = never> implements Observer<E.Either<SolveError, R>> 
     this.#phase = { _tag: 'Unsent', attempts, ...(cause && { cause }) }
   }
 
-  markSent(arrived: () => ArrivedTask | undefined): void {
-    this.#phase = { _tag: 'Sent', arrived }
+  markSent(readArrived: ReadArrived): void {
+    this.#phase = { _tag: 'Sent', readArrived }
   }
 
   markDeferred(refused: Refused, attempts: number): void {
@@ -102,11 +107,17 @@ export class ActiveTask<R = never> implements Observer<E.Either<SolveError, R>> 
     return created
   }
 
-  /** The error of the task if it ended now. An id that has arrived in an open reply is in it. */
+  /** The error of the task if it ended in its phase. */
   errorIfEnded(reason: EndReason): SolveError {
-    const arrived = this.#phase._tag === 'Sent' ? this.#phase.arrived() : undefined
-    if (arrived) this.markCreated(arrived.ref, arrived.sentElapsed)
     return errorIfEnded(this.#phase, reason, this.giveUpAfterMs)
+  }
+
+  /** The outcome of the task if it ended now: what has arrived of an open reply to createTask is not lost. */
+  outcomeIfEnded(reason: EndReason): E.Either<SolveError, never> {
+    const phase = this.#phase
+    const arrived = phase._tag === 'Sent' ? phase.readArrived(causeOfEnd(reason, this.giveUpAfterMs)) : undefined
+    // The result is of the type that this task is tracked for, which the phase does not know.
+    return arrived ? (arrived as E.Either<SolveError, never>) : E.left(this.errorIfEnded(reason))
   }
 
   emit(step: TaskStep): void {

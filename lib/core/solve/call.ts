@@ -14,7 +14,7 @@ import type { Scrub } from '../protocol/redact.js'
 /** Makes one call with a time limit: `Sent` zero or more times, then exactly one result. Never errors. */
 export type CallService = (path: CallPath, body: RequestBody, limitMs: number) => Observable<NetworkEvent>
 
-/** Calls through `post`. A `post` that errors, or completes without a result, ends as `Failed` and may have sent. */
+/** Calls through `post`. If it errors, or completes without a result, the call has `Failed`, and may have been sent. */
 export const makeCall =
   ({ post, scheduler }: Pick<Ports, 'post' | 'scheduler'>, scrub: Scrub): CallService =>
   (path, body, limitMs) =>
@@ -68,7 +68,8 @@ class TimedCall implements Observer<NetworkEvent> {
   readonly #subscriber: Subscriber<NetworkEvent>
   readonly #scrub: Scrub
   readonly #limitMs: number
-  #received: (() => PartialReply | undefined) | undefined
+  #received: () => PartialReply | undefined = NOTHING
+  #isSent = false
 
   constructor(subscriber: Subscriber<NetworkEvent>, scrub: Scrub, limitMs: number) {
     this.#subscriber = subscriber
@@ -78,14 +79,15 @@ class TimedCall implements Observer<NetworkEvent> {
 
   next(event: NetworkEvent): void {
     if (event._tag === 'Sent') {
-      this.#received = event.received
+      this.#isSent = true
+      if (event.received) this.#received = event.received
       this.#subscriber.next(event)
     } else if (event._tag === 'Reply') this.#end(event)
     else this.#fail(event.cause, event.received)
   }
 
   error(error: unknown): void {
-    this.#subscriber.next(SENT)
+    if (!this.#isSent) this.#subscriber.next(SENT)
     this.#fail(error)
   }
 
@@ -94,11 +96,11 @@ class TimedCall implements Observer<NetworkEvent> {
   }
 
   timeOut(): void {
-    this.#fail(timeoutCause(this.#limitMs), this.#received?.())
+    this.#fail(timeoutCause(this.#limitMs))
   }
 
   /** Reduces every cause, because a `post` of the caller may put more into it than three strings. */
-  #fail(error: unknown, received?: PartialReply): void {
+  #fail(error: unknown, received = this.#received()): void {
     this.#end({ _tag: 'Failed', cause: scrubbedCause(this.#scrub, error), ...(received && { received }) })
   }
 

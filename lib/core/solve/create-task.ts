@@ -1,8 +1,8 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { concat, defer, exhaustMap, of, timer, type Observable } from 'rxjs'
 import type { Refused, SolveError } from '../model/error.js'
-import type { JsonValue, RequestBody } from '../model/network.js'
-import type { Resumable } from '../model/task.js'
+import type { JsonValue } from '../model/network.js'
+import type { Resumable, Solved } from '../model/task.js'
 import { createTaskBody } from '../protocol/codec.js'
 import type { InterpretedCreate } from '../protocol/interpret.js'
 import { exponential } from '../rx/backoff.js'
@@ -12,7 +12,8 @@ import type { ActiveTask } from './active-task.js'
 import type { Context } from './context.js'
 import type { CreatedPhase } from './phase.js'
 import { recordCreated, recordIntent } from './record.js'
-import { createUnknown, sendCreate, type CreateReply } from './send-create.js'
+import { createUnknown, sendCreate, type ArrivedReply, type CreateCall, type CreateReply } from './send-create.js'
+import { solved } from './solved.js'
 
 /** A created task; `ready` if the reply to createTask held its result. */
 export interface CreatedTask<A> {
@@ -38,7 +39,7 @@ export const createTask = <A>(
     firstPermit,
     defer(() => {
       const body = createTaskBody(context.settings.clientKey, payload)
-      return tryUntilDecided(context, kind, body, task, new CreateAttempts(context, task, firstPermit))
+      return tryUntilDecided(new CreateAttempts(context, { kind, body, task, firstPermit }))
     })
   ).pipe(
     OE.flatMap((result) =>
@@ -48,21 +49,12 @@ export const createTask = <A>(
 
 type CreateOutcome<A> = E.Either<SolveError, CreatedTask<A>>
 
-const tryUntilDecided = <A>(
-  context: Context,
-  kind: Resumable<A>,
-  body: RequestBody,
-  task: ActiveTask,
-  attempts: CreateAttempts<A>
-): Observable<CreateOutcome<A>> =>
+const tryUntilDecided = <A>(attempts: CreateAttempts<A>): Observable<CreateOutcome<A>> =>
   attempts.nextPermit().pipe(
-    OE.andThen((permit) => {
-      attempts.start()
-      return sendCreate(context, kind, body, task, permit)
-    }),
+    OE.andThen((permit) => attempts.send(permit)),
     OE.andThen((reply) => {
       const outcome = attempts.decide(reply)
-      return outcome ? of(outcome) : tryUntilDecided(context, kind, body, task, attempts)
+      return outcome ? of(outcome) : tryUntilDecided(attempts)
     })
   )
 
@@ -71,11 +63,16 @@ const MAX_TRIES = 4
 const unavailableMs = exponential({ firstMs: 500, maxMs: 5_000, jitter: [0.75, 1.25] })
 const unreachableMs = exponential({ firstMs: 1_250, minMs: 250, maxMs: 5_000, jitter: [0.2, 1] })
 
+/** What all tries of createTask have in common. */
+interface CreateRequest<A> extends Pick<CreateCall<A>, 'kind' | 'body' | 'task'> {
+  readonly firstPermit: Permit
+}
+
 /** All tries of createTask for one task. At most one of them creates a task, unless an assumed refusal was none. */
 class CreateAttempts<A> {
   readonly #context: Context
+  readonly #request: CreateRequest<A>
   readonly #task: ActiveTask
-  readonly #firstPermit: Permit
   #attempts = 0
   #notSentInARow = 0
   #refusals = 0
@@ -83,21 +80,31 @@ class CreateAttempts<A> {
   /** An HTTP 503 without a document, which counts as a refusal: docs/decisions/0008-an-assumed-503.md. */
   #assumed: Refused | undefined
 
-  constructor(context: Context, task: ActiveTask, firstPermit: Permit) {
+  constructor(context: Context, request: CreateRequest<A>) {
     this.#context = context
-    this.#task = task
-    this.#firstPermit = firstPermit
+    this.#request = request
+    this.#task = request.task
   }
 
   nextPermit(): Observable<Permit> {
     const { limiter, scheduler } = this.#context
-    if (this.#attempts === 0) return of(this.#firstPermit)
+    if (this.#attempts === 0) return of(this.#request.firstPermit)
     return timer(this.#waitMs, scheduler).pipe(exhaustMap(() => limiter.acquire('retry')))
   }
 
-  start(): void {
+  send(permit: Permit): Observable<CreateReply<A>> {
     this.#attempts += 1
     if (!this.#assumed) this.#task.markUnsent(this.#attempts)
+    const { kind, body, task } = this.#request
+    return sendCreate(this.#context, {
+      kind,
+      body,
+      task,
+      permit,
+      onSent: (readArrived) => {
+        task.markSent((cause) => this.#decideOpen(readArrived(cause)))
+      }
+    })
   }
 
   /** The outcome after a reply, or nothing if createTask is to be sent again. */
@@ -105,11 +112,8 @@ class CreateAttempts<A> {
     if (interpreted._tag === 'NotSent') return this.#notSent(interpreted)
     this.#notSentInARow = 0
     switch (interpreted._tag) {
-      case 'Created': {
-        const created = this.#task.markCreated({ ...interpreted.id, createdAt: sentAt.now }, sentAt.elapsed)
-        this.#task.emit({ _tag: 'Created', ref: created.ref })
-        return E.right({ created, ready: interpreted.ready, retryAfterMs })
-      }
+      case 'Created':
+        return E.right({ created: this.#created(interpreted, sentAt), ready: interpreted.ready, retryAfterMs })
       case 'Unknown':
         return E.left(createUnknown(interpreted.problem))
       case 'Refused':
@@ -117,6 +121,33 @@ class CreateAttempts<A> {
       case 'Unavailable':
         return this.#unavailable(interpreted, pausedMs)
     }
+  }
+
+  /** The outcome by a reply that has not ended, or nothing if the phase of the task says all that is known. */
+  #decideOpen(arrived: ArrivedReply<A> | undefined): E.Either<SolveError, Solved<A>> | undefined {
+    if (!arrived) return undefined
+    const { interpreted, sentAt } = arrived
+    switch (interpreted._tag) {
+      case 'Created': {
+        const created = this.#created(interpreted, sentAt)
+        recordCreated(this.#context, this.#task, created.ref).subscribe()
+        if (!interpreted.ready || !this.#task.isSolve) return undefined
+        return E.right(solved(this.#context, this.#request.kind, created, interpreted.ready.solution))
+      }
+      case 'Refused':
+      case 'Unavailable':
+        this.#task.markDeferred(this.#afterAssumed(interpreted.refused), this.#attempts)
+        return undefined
+      case 'NotSent':
+      case 'Unknown':
+        return E.left(createUnknown(interpreted.problem))
+    }
+  }
+
+  #created({ id }: Extract<InterpretedCreate<A>, { readonly _tag: 'Created' }>, sentAt: ArrivedReply<A>['sentAt']) {
+    const created = this.#task.markCreated({ ...id, createdAt: sentAt.now }, sentAt.elapsed)
+    this.#task.emit({ _tag: 'Created', ref: created.ref })
+    return created
   }
 
   #unavailable(

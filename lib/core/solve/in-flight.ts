@@ -105,9 +105,9 @@ export class InFlight {
   #endTasks(reason: EndReason, ends: (task: ActiveTask) => boolean): void {
     for (const task of this.#tasks) {
       if (!ends(task)) continue
-      const error = task.errorIfEnded(reason)
-      if (task.unsettledRef) this.#leftOpen.push(task.asOrphan(task.unsettledRef))
-      task.next(E.left(error))
+      const outcome = task.outcomeIfEnded(reason)
+      if (E.isLeft(outcome) && task.unsettledRef) this.#leftOpen.push(task.asOrphan(task.unsettledRef))
+      task.next(outcome)
     }
   }
 

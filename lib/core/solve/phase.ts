@@ -1,23 +1,24 @@
+import type * as E from 'fp-ts/lib/Either.js'
 import type { Refused, ReplyProblem, SolveError } from '../model/error.js'
 import type { ErrorCause } from '../model/network.js'
-import type { TaskRef } from '../model/task.js'
+import type { Solved, TaskRef } from '../model/task.js'
 import { timeoutCause } from './call.js'
 
 /** How far a task has come. */
 export type Phase =
   /** Waiting for a permit, connecting, or between tries: no createTask was sent. */
   | { readonly _tag: 'Unsent'; readonly attempts: number; readonly cause?: ErrorCause }
-  /** createTask was sent and has no reply; `arrived` reads the id from what has arrived until now. */
-  | { readonly _tag: 'Sent'; readonly arrived: () => ArrivedTask | undefined }
+  /** createTask was sent and its reply has not ended. */
+  | { readonly _tag: 'Sent'; readonly readArrived: ReadArrived }
   /** The service refused the last createTask for now; it will be sent again. */
   | { readonly _tag: 'Deferred'; readonly refused: Refused; readonly attempts: number }
   | CreatedPhase
 
-/** A task whose id has arrived, and when its createTask was sent, in elapsed milliseconds. */
-export interface ArrivedTask {
-  readonly ref: TaskRef
-  readonly sentElapsed: number
-}
+/**
+ * Interprets what has arrived of the open reply to createTask, for a task that has to end because of `cause`. Returns its
+ * outcome, or nothing after a change of the phase, or if nothing has arrived.
+ */
+export type ReadArrived = (cause: ErrorCause) => E.Either<SolveError, Solved<unknown>> | undefined
 
 /** The task exists and its id is known. Its fields change in place, because a task is polled a hundred times. */
 export interface CreatedPhase {
@@ -62,7 +63,7 @@ export const errorIfEnded = (phase: Phase, reason: EndReason, afterMs: number): 
       return { _tag: 'NotCreated', paid: 'no', reason, attempts, ...(cause && { cause }) }
     }
     case 'Sent':
-      return { _tag: 'CreateUnknown', paid: 'unknown', cause: reason === 'closed' ? CLOSED : timeoutCause(afterMs) }
+      return { _tag: 'CreateUnknown', paid: 'unknown', cause: causeOfEnd(reason, afterMs) }
     case 'Deferred': {
       const { refused, attempts } = phase
       const isByBatch = reason !== 'deadline' && reason !== 'closed'
@@ -77,6 +78,10 @@ export const errorIfEnded = (phase: Phase, reason: EndReason, afterMs: number): 
     }
   }
 }
+
+/** Why the reply to createTask is read no further. */
+export const causeOfEnd = (reason: EndReason, afterMs: number): ErrorCause =>
+  reason === 'closed' ? CLOSED : timeoutCause(afterMs)
 
 const CLOSED: ErrorCause = { name: 'Closed', code: 'CLOSED', message: 'the solver was closed before the reply arrived' }
 

@@ -1,49 +1,64 @@
 import { defer, type Observable } from 'rxjs'
 import type { CreateUnknown } from '../model/error.js'
-import type { CallResult, RequestBody } from '../model/network.js'
+import type { CallResult, ErrorCause, PartialReply, RequestBody } from '../model/network.js'
 import type { Resumable, TaskRef } from '../model/task.js'
-import { interpretArrived, interpretCreate, type InterpretedCreate } from '../protocol/interpret.js'
+import { interpretCreate, type InterpretedCreate } from '../protocol/interpret.js'
 import { retryAfterOf } from '../protocol/reply.js'
 import type { Permit } from '../rx/rate-limiter.js'
 import { uninterruptible } from '../rx/uninterruptible.js'
 import type { ActiveTask } from './active-task.js'
 import { mapResult } from './call.js'
 import type { Context } from './context.js'
-import type { ArrivedTask } from './phase.js'
 import { recordCreated } from './record.js'
 
-/** What one createTask call brought. */
-export interface CreateReply<A> {
+/** What has arrived of the reply to one createTask call. */
+export interface ArrivedReply<A> {
   readonly interpreted: InterpretedCreate<A>
   /** When createTask was sent, by the system clock and by {@link Context.elapsed}. */
   readonly sentAt: { readonly now: number; readonly elapsed: number }
+}
+
+/** What one createTask call brought. */
+export interface CreateReply<A> extends ArrivedReply<A> {
   /** For how many milliseconds the limiter is paused, if the service asked for a wait. */
   readonly pausedMs: number
   /** `Retry-After`, which delays the first poll as well. */
   readonly retryAfterMs: number | undefined
 }
 
+/** One createTask call: the task, its body, and its permit. */
+export interface CreateCall<A> {
+  readonly kind: Resumable<A>
+  readonly body: RequestBody
+  readonly task: ActiveTask
+  readonly permit: Permit
+  /** Called when the request may have reached the service; `readArrived` interprets what has arrived of its reply by then. */
+  readonly onSent: (readArrived: (cause: ErrorCause) => ArrivedReply<A> | undefined) => void
+}
+
 /** Makes one call. Once it is sent, its reply is read even if the subscriber leaves: it may hold the id of a paid task. */
 export const sendCreate = <A>(
   context: Context,
-  { solution }: Resumable<A>,
-  body: RequestBody,
-  task: ActiveTask,
-  permit: Permit
+  { kind, body, task, permit, onSent }: CreateCall<A>
 ): Observable<CreateReply<A>> =>
   defer(() => {
     const { call, inFlight, readOptions, scheduler, elapsed, settings } = context
     const instant = () => ({ now: scheduler.now(), elapsed: elapsed() })
     const startedAt = instant()
-    let sentAt: CreateReply<A>['sentAt'] | undefined
+    let sentAt: ArrivedReply<A>['sentAt'] | undefined
+    const interpret = (result: CallResult): ArrivedReply<A> => ({
+      interpreted: interpretCreate(readOptions, kind.solution, result, sentAt !== undefined),
+      sentAt: sentAt ?? startedAt
+    })
+    const interpretOpen = (cause: ErrorCause, received: PartialReply | undefined) =>
+      received && interpret({ _tag: 'Failed', cause, received })
     const read = (result: CallResult): CreateReply<A> => {
-      const interpreted = interpretCreate(readOptions, solution, result, sentAt !== undefined)
-      const pausedMs = endPermit(permit, interpreted)
-      return { interpreted, pausedMs, sentAt: sentAt ?? startedAt, retryAfterMs: retryAfterOf(result) }
+      const reply = interpret(result)
+      return { ...reply, pausedMs: endPermit(permit, reply.interpreted), retryAfterMs: retryAfterOf(result) }
     }
     const reply = mapResult(call('/createTask', body, settings.createTimeoutMs), read, (received) => {
-      const at = (sentAt ??= instant())
-      task.markSent(() => recordArrived(context, task, interpretArrived(readOptions, solution, received()), at))
+      sentAt ??= instant()
+      onSent((cause) => interpretOpen(cause, received()))
     })
     const untrack = inFlight.trackCreate()
     return reply.pipe(
@@ -59,19 +74,6 @@ export const sendCreate = <A>(
       })
     )
   })
-
-/** Records the task whose id has arrived in a reply that is still open. */
-const recordArrived = (
-  context: Context,
-  task: ActiveTask,
-  arrived: InterpretedCreate<unknown> | undefined,
-  sentAt: CreateReply<unknown>['sentAt']
-): ArrivedTask | undefined => {
-  if (arrived?._tag !== 'Created') return undefined
-  const ref: TaskRef = { ...arrived.id, createdAt: sentAt.now }
-  recordCreated(context, task, ref).subscribe()
-  return { ref, sentElapsed: sentAt.elapsed }
-}
 
 /** Tells the limiter how the call ended. Returns for how many milliseconds the limiter is paused because of it. */
 const endPermit = (permit: Permit, reply: InterpretedCreate<unknown>): number => {
@@ -95,10 +97,11 @@ const endPermit = (permit: Permit, reply: InterpretedCreate<unknown>): number =>
 
 /** The reply arrived after the subscriber had left: a created task becomes an orphan, anything else is emitted as lost. */
 const handleLateReply = (context: Context, task: ActiveTask, { interpreted, sentAt }: CreateReply<unknown>): void => {
-  // The outcome holds the reference: it had arrived at the deadline, or when the solver was closed.
+  // The outcome tells of the task: its reply had been read at the deadline, or when the solver was closed.
   if (task.phase._tag === 'Created') return
   if (interpreted._tag !== 'Created') {
-    task.emitLost('problem' in interpreted ? createUnknown(interpreted.problem) : interpreted.refused)
+    const error = 'problem' in interpreted ? createUnknown(interpreted.problem) : interpreted.refused
+    if (task.phase._tag === 'Sent') task.emitLost(error)
     return
   }
   const ref: TaskRef = { ...interpreted.id, createdAt: sentAt.now }

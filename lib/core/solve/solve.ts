@@ -1,4 +1,4 @@
-import * as E from 'fp-ts/lib/Either.js'
+import type * as E from 'fp-ts/lib/Either.js'
 import { of, timeout, type MonoTypeOperatorFunction, type Observable } from 'rxjs'
 import type { SolveError } from '../model/error.js'
 import type { JsonValue } from '../model/network.js'
@@ -62,9 +62,9 @@ const firstPermit = ({ limiter }: Context, task: ActiveTask): Observable<Permit>
     task.emit({ _tag: 'Delayed', ...delay })
   })
 
-/** Ends a task at its deadline as the error of its phase. */
+/** Ends a task at its deadline with what is known of it. */
 const endAtDeadline = <A>(
   { scheduler }: Context,
   task: ActiveTask
 ): MonoTypeOperatorFunction<E.Either<SolveError, A>> =>
-  timeout({ first: task.giveUpAfterMs, scheduler, with: () => of(E.left(task.errorIfEnded('deadline'))) })
+  timeout({ first: task.giveUpAfterMs, scheduler, with: () => of(task.outcomeIfEnded('deadline')) })

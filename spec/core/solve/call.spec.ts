@@ -176,6 +176,15 @@ describe('makeCall', () => {
     expect(eventsOf(() => EMPTY)).toStrictEqual([{ _tag: 'Sent' }, { _tag: 'Failed', cause }])
   })
 
+  it.each<readonly [string, Observable<never>]>([
+    ['errors', throwError(() => new Error('broken'))],
+    ['completes', EMPTY]
+  ])('keeps what has arrived of the reply when its network %s after Sent', (_, end) => {
+    const received = { status: 200, body: '{"taskId":"task-1"' }
+    const sent: NetworkEvent = { _tag: 'Sent', received: () => received }
+    expect(eventsOf(() => concat(of(sent), end))).toMatchObject([{ _tag: 'Sent' }, { _tag: 'Failed', received }])
+  })
+
   it('redacts the client key in every failure', () => {
     const raw = { name: `E ${KEY}`, code: `E_${KEY}`, message: `POST {"clientKey":"${KEY}"}` }
     const clean = { name: 'E [client key]', code: 'E_[client key]', message: 'POST {"clientKey":"[client key]"}' }

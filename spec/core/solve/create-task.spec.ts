@@ -152,18 +152,22 @@ describe('a createTask whose reply broke off after the id', () => {
   })
 })
 
-describe('a createTask whose reply is still open and holds the id', () => {
+describe('a createTask whose reply is still open', () => {
   const received = { status: 200, body: '{"errorId":0,"taskId":"task-1"}' }
+  const result = '{"errorId":0,"taskId":"task-1","status":"ready","solution":{"gRecaptchaResponse":"token-1"}}'
+  const resultArrived = { status: 200, body: result }
+  const cut = { status: 200, body: '{"errorId":0,"taskId":"task' }
+  const early = { giveUpAfterMs: 1_000 }
   const ref = { taskId: 'task-1', createdAt: 0 }
 
-  it('ends as TimedOut at the deadline, with its reference, and makes no orphan', () => {
+  it('ends as TimedOut at the deadline if the id has arrived, and makes no orphan', () => {
     const { results, events } = solveOnce({ create: [{ silent: true, received }] }, { giveUpAfterMs: 1_000 })
 
     expect(results[0]).toMatchObject([1_000, 'solve', { left: { _tag: 'TimedOut', ref, polls: 0 } }])
-    expect(events.map(({ _tag }) => _tag)).toStrictEqual(['Ended'])
+    expect(events.map(({ _tag }) => _tag)).toStrictEqual(['Created', 'Ended'])
   })
 
-  it('ends as Interrupted when the solver is closed, and is returned by close', async () => {
+  it('ends as Interrupted when the solver is closed if the id has arrived, and is returned by close', async () => {
     let closed: Promise<unknown> = Promise.resolve()
     const { results } = simulate({ create: [{ silent: true, received }] }, ({ solver, record, at }) => {
       record(solver.solve(aTask))
@@ -176,10 +180,13 @@ describe('a createTask whose reply is still open and holds the id', () => {
     expect(await closed).toMatchObject([{ ref }])
   })
 
-  it('is recorded before its end', () => {
+  it.each([
+    ['the id', received, 'TimedOut'],
+    ['the result', resultArrived, 'Solved']
+  ])('is recorded as created before its end if %s has arrived', (_what, arrived, tag) => {
     const recorded: string[] = []
     simulate(
-      { create: [{ silent: true, received }] },
+      { create: [{ silent: true, received: arrived }] },
       ({ solver, record }) => {
         const journal: Journal = {
           begin: () => of({ _tag: 'Fresh' }),
@@ -191,14 +198,76 @@ describe('a createTask whose reply is still open and holds the id', () => {
       { giveUpAfterMs: 1_000 }
     )
 
-    expect(recorded).toStrictEqual(['created task-1', 'ended TimedOut'])
+    expect(recorded).toStrictEqual(['created task-1', `ended ${tag}`])
   })
 
-  it('ends as CreateUnknown at the deadline if the id is not complete', () => {
-    const cut = { status: 200, body: '{"errorId":0,"taskId":"task' }
-    const { results } = solveOnce({ create: [{ silent: true, received: cut }] }, { giveUpAfterMs: 1_000 })
+  it('is solved at the deadline if the result has arrived', () => {
+    const { results, events } = solveOnce({ create: [{ silent: true, received: resultArrived }] }, early)
 
-    expect(results[0]).toMatchObject([1_000, 'solve', { left: { _tag: 'CreateUnknown' } }])
+    const solved = { ref, solution: { gRecaptchaResponse: 'token-1' }, readyAt: 1_000 }
+    expect(results[0]).toMatchObject([1_000, 'solve', { _tag: 'Right', right: solved }])
+    expect(events.map(({ _tag }) => _tag)).toStrictEqual(['Created', 'Ended'])
+  })
+
+  it('is solved when the solver is closed if the result has arrived, and close does not return it', async () => {
+    let closed: Promise<unknown> = Promise.resolve()
+    const { results } = simulate({ create: [{ silent: true, received: resultArrived }] }, ({ solver, record, at }) => {
+      record(solver.solve(aTask))
+      at(1_000, () => {
+        closed = solver.close()
+      })
+    })
+
+    expect(results[0]).toMatchObject([1_000, 'solve', { _tag: 'Right', right: { ref } }])
+    expect(await closed).toStrictEqual([])
+  })
+
+  it('gives the caller of createTask its reference at the deadline if the result has arrived', () => {
+    const { results } = simulate(
+      { create: [{ silent: true, received: resultArrived }] },
+      ({ solver, record }) => {
+        record(solver.createTask(aTask))
+      },
+      early
+    )
+
+    expect(results[0]?.[2]).toMatchObject({ left: { _tag: 'TimedOut', ref } })
+  })
+
+  it.each(['ERROR_SITEKEY', 'ERROR_NO_SLOT_AVAILABLE'])(
+    'ends as Refused at the deadline if the refusal %s has arrived, and is not lost later',
+    (errorCode) => {
+      const refusal = { status: 200, body: `{"errorId":1,"errorCode":"${errorCode}"}` }
+      const { results, events } = solveOnce({ create: [{ silent: true, received: refusal }] }, early)
+
+      expect(results[0]).toMatchObject([1_000, 'solve', { left: { _tag: 'Refused', paid: 'no', errorCode } }])
+      expect(events.map(({ _tag }) => _tag)).toStrictEqual(['Ended'])
+    }
+  )
+
+  it('leaves open whether a task was paid for if its refusal follows an assumed one', () => {
+    const refusal = { status: 200, body: '{"errorId":1,"errorCode":"ERROR_SITEKEY"}' }
+    const assumed = { status: 503, body: 'busy' }
+    const { results } = solveOnce({ create: [assumed, { silent: true, received: refusal }] }, { giveUpAfterMs: 10_000 })
+
+    expect(results[0]).toMatchObject([10_000, 'solve', { left: { _tag: 'Refused', paid: 'unknown' } }])
+  })
+
+  it('ends as CreateUnknown at the deadline if the id is not complete, with what has arrived', () => {
+    const { results } = solveOnce({ create: [{ silent: true, received: cut }] }, early)
+
+    const left = { _tag: 'CreateUnknown', status: 200, excerpt: cut.body, cause: { code: 'TIMED_OUT' } }
+    expect(results[0]).toMatchObject([1_000, 'solve', { left }])
+  })
+
+  it('ends as CreateUnknown when the solver is closed if the id is not complete, with what has arrived', () => {
+    const { results } = simulate({ create: [{ silent: true, received: cut }] }, ({ solver, record, at }) => {
+      record(solver.solve(aTask))
+      at(1_000, () => void solver.close())
+    })
+
+    const left = { _tag: 'CreateUnknown', status: 200, excerpt: cut.body, cause: { code: 'CLOSED' } }
+    expect(results[0]).toMatchObject([1_000, 'solve', { left }])
   })
 })
 
