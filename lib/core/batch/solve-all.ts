@@ -128,11 +128,18 @@ class BatchRun<T> {
 const isAccountRefusal = (result: E.Either<SolveError, unknown>): boolean =>
   E.isLeft(result) && result.left._tag === 'Refused' && result.left.kind === 'account'
 
-/** Calls a function of the caller. If it throws, its item ends as `InvalidTask`. */
-const safely = <A>(name: string, scrub: Scrub, call: () => A): E.Either<SolveError, A> =>
-  E.tryCatch(call, (error) =>
-    invalidTask(`${name}: threw ${scrub(causeOf(error).message) || 'something without a message'}`)
-  )
+/** Calls a function of the caller. If it throws, or returns a promise, its item ends as `InvalidTask`. */
+const safely = <A>(name: string, scrub: Scrub, call: () => A): E.Either<SolveError, A> => {
+  try {
+    const value = call()
+    if (!(value instanceof Promise)) return E.right(value)
+    // Nobody else handles its rejection, which would end the process.
+    value.catch(() => undefined)
+    return E.left(invalidTask(`${name}: returned a promise; await in the source of the items what it waits for`))
+  } catch (error) {
+    return E.left(invalidTask(`${name}: threw ${scrub(causeOf(error).message) || 'something without a message'}`))
+  }
+}
 
 const checkKey = (key: unknown): E.Either<SolveError, string> =>
   NonEmptyString.is(key) ? E.right(key) : E.left(invalidTask(`keyOf: expected ${NonEmptyString.name}`))

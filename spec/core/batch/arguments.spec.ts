@@ -291,8 +291,31 @@ describe('a batch', () => {
     )
   })
 
+  it('solves the other items when toTask or keyOf returns a promise for one, and handles its rejection', async () => {
+    const unhandled = jest.fn()
+    process.on('unhandledRejection', unhandled)
+    const rejectAt = (at: string) => (item: string) =>
+      item === at ? (Promise.reject(new Error('no more')) as unknown as string) : item
+    const [noTask, noKey] = [rejectAt('b'), rejectAt('c')]
+    const toTask = (item: string) => (item === 'b' ? (noTask(item) as unknown as Task) : taskOf(item))
+    const { values: emitted } = emissionsOf(({ solveAll }) =>
+      solveAll(['a', 'b', 'c'], toTask, { journal: JOURNAL_OF_NOTHING, keyOf: noKey })
+    )
+    await new Promise(setImmediate)
+    process.off('unhandledRejection', unhandled)
+    const promise = 'returned a promise; await in the source of the items what it waits for'
+    expect(resultsOf(emitted)).toStrictEqual(
+      new Map<string, unknown>([
+        ['b', invalid(`toTask: ${promise}`)],
+        ['c', invalid(`keyOf: ${promise}`)],
+        ['a', solved]
+      ])
+    )
+    expect(unhandled).not.toHaveBeenCalled()
+  })
+
   it.each<[string, unknown]>([
-    ...values.filter(([, key]) => key !== 'task-1'),
+    ...values.filter(([, key]) => key !== 'task-1' && !(key instanceof Promise)),
     ['an empty string', ''],
     ['blanks', '  ']
   ])('solves the other items when keyOf returns this for one: %s', (_, key) => {
