@@ -18,6 +18,7 @@ import type { SolveError } from './model/error.js'
 import { advise, explain } from './model/explain.js'
 import { Scheduler, checkOptions, durationFrom, integerBetween, isFunction } from './model/options.js'
 import { optional } from './model/problems.js'
+import { exponential } from './rx/backoff.js'
 
 /**
  * How {@link retryLeft} retries.
@@ -29,6 +30,8 @@ export interface RetryOptions {
   readonly count: number
   /** The delay before each retry, in milliseconds. @defaultValue 0 */
   readonly delayMs?: number | undefined
+  /** Doubles the delay after each retry, up to this many milliseconds. @defaultValue the delay stays as it is */
+  readonly maxDelayMs?: number | undefined
   /** Which errors are retried. @defaultValue those with the advice `repeat`, after which nothing is ever paid twice */
   readonly when?: ((error: SolveError) => boolean) | undefined
   /** @defaultValue asyncScheduler */
@@ -65,16 +68,18 @@ export const retryLeft = <A>(options: RetryOptions): MonoTypeOperatorFunction<E.
   const {
     count,
     delayMs = 0,
+    maxDelayMs = delayMs,
     when = (error: SolveError) => advise(error) === 'repeat',
     scheduler = asyncScheduler
   } = checkOptions<RetryOptions>(retryOptionCodecs, options)
+  const backoff = exponential({ firstMs: delayMs, maxMs: maxDelayMs })
   return (source) =>
     defer(() => {
-      let retriesLeft = count
+      let retries = 0
       let isRetried = false
       return source.pipe(
         filter((result) => {
-          isRetried = E.isLeft(result) && retriesLeft > 0 && when(result.left)
+          isRetried = E.isLeft(result) && retries < count && when(result.left)
           return !isRetried
         }),
         // Not by recursion: a thousand nested subscriptions overflow the stack.
@@ -82,8 +87,7 @@ export const retryLeft = <A>(options: RetryOptions): MonoTypeOperatorFunction<E.
           delay: () => {
             if (!isRetried) return EMPTY
             isRetried = false
-            retriesLeft -= 1
-            return timer(delayMs, scheduler)
+            return timer(backoff(retries++), scheduler)
           }
         })
       )
@@ -95,6 +99,7 @@ const MAX_RETRIES = 1_000_000
 const retryOptionCodecs = {
   count: integerBetween(0, MAX_RETRIES, 'retries'),
   delayMs: optional(durationFrom(0)),
+  maxDelayMs: optional(durationFrom(0)),
   when: optional(isFunction),
   scheduler: optional(Scheduler)
 }

@@ -283,6 +283,31 @@ describe('retryLeft', () => {
     })
   )
 
+  it.each<[string, Partial<RetryOptions>, ReadonlyArray<number>]>([
+    ['stays the same without a maximum', { delayMs: 100 }, [0, 100, 200, 300, 400]],
+    ['doubles up to the maximum', { delayMs: 100, maxDelayMs: 300 }, [0, 100, 300, 600, 900]],
+    ['is the maximum if that is smaller', { delayMs: 100, maxDelayMs: 50 }, [0, 50, 100, 150, 200]]
+  ])('waits for a delay that %s', (_, options, expected) => {
+    const scheduler = new VirtualTimeScheduler()
+    const times: number[] = []
+    const source = defer(() => {
+      times.push(scheduler.now())
+      return of(values.L!)
+    })
+    source.pipe(retryLeft({ count: 4, scheduler, ...options })).subscribe()
+    scheduler.flush()
+    expect(times).toStrictEqual(expected)
+  })
+
+  it('waits no longer than the maximum at its thousandth retry', () => {
+    const scheduler = new VirtualTimeScheduler(undefined, Infinity)
+    of(values.L!)
+      .pipe(retryLeft({ count: 2_000, delayMs: 1, maxDelayMs: 2, scheduler }))
+      .subscribe()
+    scheduler.flush()
+    expect(scheduler.now()).toBe(1 + 1_999 * 2)
+  })
+
   it.each([2 ** 31, -1, NaN, Infinity, 0.5, '5', null])('throws for a delay of %p ms', (delayMs) => {
     const wrong = () => retryLeft({ count: 1, delayMs: delayMs as number })
     expect(wrong).toThrow(InvalidOptions)

@@ -17,5 +17,8 @@ export const exponential =
     readonly maxMs: number
     readonly jitter?: readonly [low: number, high: number]
   }): Backoff =>
-  (attempt, random = () => 0) =>
-    Math.round(Math.min(Math.max(firstMs * 2 ** attempt * (low + random() * (high - low)), minMs), maxMs))
+  (attempt, random = () => 0) => {
+    // No wait doubles more often, and 0 times Infinity is no number.
+    const doubled = firstMs * 2 ** Math.min(attempt, 31)
+    return Math.round(Math.min(Math.max(doubled * (low + random() * (high - low)), minMs), maxMs))
+  }
