@@ -7,6 +7,8 @@ export interface Permit {
   readonly succeeded: () => void
   /** The service wants a wait. Returns for how many milliseconds no permit is given, 0 if only this task has to wait. */
   readonly unavailable: (retryAfterMs: number | undefined) => number
+  /** The service itself refused the task. */
+  readonly refused: () => void
   /** The reply does not say whether the service created the task, or does not come from the service. */
   readonly unreadable: () => void
   /** The call ended in any other way. */
@@ -161,10 +163,18 @@ export class RateLimiter {
       },
       unavailable: (retryAfterMs) => {
         endWith(() => {
-          if (isWait(retryAfterMs)) return this.#paused(permit, clampWait(retryAfterMs))
-          return isNews() ? this.#braked(permit, ++this.#unavailable) : this.#state
+          const news = isNews()
+          this.#endUnreadableProbes(permit)
+          if (isWait(retryAfterMs)) return this.#paused(permit, clampWait(retryAfterMs), news)
+          return news ? this.#braked(permit, ++this.#unavailable) : this.#state
         })
         return this.#state._tag === 'Flowing' ? 0 : Math.max(0, Math.ceil(this.#nextPermitAt - this.#elapsed()))
+      },
+      refused: () => {
+        endWith(() => {
+          this.#endUnreadableProbes(permit)
+          return this.#withoutProbe(permit)
+        })
       },
       unreadable: () => {
         const isProbe = this.#isProbe(permit)
@@ -185,9 +195,13 @@ export class RateLimiter {
   #afterSuccess(permit: Permit): State {
     this.#unavailable = 0
     this.#unreadable = 0
-    if (!this.#isProbe(permit)) return this.#state
-    this.#unreadableProbes = 0
-    return { _tag: 'Flowing' }
+    this.#endUnreadableProbes(permit)
+    return this.#isProbe(permit) ? { _tag: 'Flowing' } : this.#state
+  }
+
+  /** The reply to a probe was readable. */
+  #endUnreadableProbes(permit: Permit): void {
+    if (this.#isProbe(permit)) this.#unreadableProbes = 0
   }
 
   #countUnreadableProbe(): void {
@@ -208,13 +222,17 @@ export class RateLimiter {
   #braked(permit: Permit, inARow: number): State {
     const state = this.#withoutProbe(permit)
     if (state._tag === 'Flowing' && inARow < PAUSE_AFTER) return state
-    return this.#paused(permit, pauseMs(state._tag === 'Flowing' ? 0 : state.pauses, this.#random))
+    return this.#paused(permit, pauseMs(state._tag === 'Flowing' ? 0 : state.pauses, this.#random), true)
   }
 
-  #paused(by: Permit, waitMs: number): State {
+  /** Paused for `waitMs`, or until the pause ends that is there; another pause than that one only if the wait is news. */
+  #paused(by: Permit, waitMs: number, isNews: boolean): State {
     const state = this.#withoutProbe(by)
     const { until, pauses } = state._tag === 'Flowing' ? { until: -Infinity, pauses: 0 } : state
-    const pause = { until: Math.max(until, this.#elapsed() + waitMs), pauses: pauses + 1 }
+    const pause = {
+      until: Math.max(until, this.#elapsed() + waitMs),
+      pauses: isNews ? pauses + 1 : Math.max(pauses, 1)
+    }
     return state._tag === 'Probing' ? { ...state, ...pause } : { _tag: 'Paused', ...pause }
   }
 }

@@ -88,7 +88,8 @@ const endPermit = (permit: Permit, reply: InterpretedCreate<unknown>): number =>
       return 0
     case 'Refused':
       // A refusal without a document may come from any server on the way.
-      if (!reply.hasDocument) permit.unreadable()
+      if (reply.hasDocument) permit.refused()
+      else permit.unreadable()
       return 0
     case 'NotSent':
       return 0

@@ -309,6 +309,42 @@ describe('a paused limiter', () => {
     expect(waits).toStrictEqual([30_000])
   })
 
+  it('does not double its next pause for such permits, whatever time the service names', () => {
+    const log = simulate(({ acquire, at }) => {
+      for (const ms of [100, 200, 300, 400])
+        acquire(`after ${ms}`, (permit) => {
+          at(ms, () => permit.unavailable(4_000))
+        })
+      at(1_000, () => acquire('probe', unavailable()))
+      at(1_000, () => acquire('next'))
+    })
+
+    expect(permits(log).slice(-2)).toStrictEqual(['4400 probe', '14400 next'])
+  })
+
+  it('doubles its next pause for each probe for which the service names a time', () => {
+    const log = simulate(({ acquire, pause }) => {
+      pause()
+      acquire('a', unavailable(3_000))
+      acquire('b', unavailable())
+      acquire('c')
+    })
+
+    expect(permits(log)).toStrictEqual(['5000 a', '8000 b', '28000 c'])
+  })
+
+  it('counts a pause for a permit of an earlier flow, if the service names a time', () => {
+    const log = simulate(({ acquire, at, pause }) => {
+      acquire('late', (permit) => at(6_000, () => permit.unavailable(4_000)))
+      pause()
+      acquire('a')
+      at(7_000, () => acquire('b', unavailable()))
+      at(7_000, () => acquire('c'))
+    })
+
+    expect(permits(log)).toStrictEqual(['0 late', '5000 a', '10000 b', '20000 c'])
+  })
+
   it('keeps its probe when such a permit names a time while the probe is out', () => {
     const log = simulate(({ acquire, at, pause }) => {
       acquire('a', (permit) => at(5_500, () => permit.unavailable(4_000)))
@@ -446,19 +482,33 @@ describe('a limiter in trouble', () => {
     expect(reported).toHaveLength(1)
   })
 
-  it('counts unreadable probes anew after a created task', () => {
+  it.each<[string, (permit: Permit) => void, number]>([
+    ['anew after a created task', (permit) => permit.succeeded(), 0],
+    ['anew after a refusal', (permit) => permit.refused(), 0],
+    ['anew after a refusal for now', unavailable(), 0],
+    ['on after a call that got no reply', (permit) => permit.release(), 1]
+  ])('counts unreadable probes %s', (_, end, times) => {
     const reported: number[] = []
     simulate(
       ({ acquire }) => {
         for (const name of 'abcdefg') acquire(name, unreadable)
-        acquire('h')
-        for (const name of 'ijk') acquire(name, unreadable)
-        acquire('l', unreadable)
+        acquire('h', end)
+        for (const name of 'ijkl') acquire(name, unreadable)
       },
       { onUnreadable: () => reported.push(1) }
     )
 
-    expect(reported).toHaveLength(0)
+    expect(reported).toHaveLength(times)
+  })
+
+  it('gives the next probe when the service refuses the task of one', () => {
+    const log = simulate(({ acquire, pause }) => {
+      pause()
+      acquire('a', (permit) => permit.refused())
+      acquire('b')
+    })
+
+    expect(permits(log)).toStrictEqual(['5000 a', '5000 b'])
   })
 })
 
