@@ -62,11 +62,37 @@ const documentIn = (text: string): Fields | undefined => {
 }
 
 const parsed = (text: string): { readonly value: unknown } | undefined => {
-  try {
-    return { value: JSON.parse(text) as unknown }
-  } catch {
-    return undefined
+  for (const form of [text, corrected(text)]) {
+    try {
+      return { value: JSON.parse(form) as unknown }
+    } catch {
+      // The next form may be JSON.
+    }
   }
+  return undefined
+}
+
+/** The text with what servers write into JSON that is none: numbers without a value, raw control characters, last commas. */
+const corrected = (text: string): string => {
+  let written = ''
+  let isInString = false
+  for (let at = 0; at < text.length; at += 1) {
+    const char = text.charAt(at)
+    if (isInString) {
+      const unit = char === '\\' ? char + text.charAt(++at) : char
+      if (unit === '"') isInString = false
+      const code = unit.charCodeAt(unit.length - 1)
+      written += code < 32 ? `${unit.slice(0, -1)}\\u00${code < 16 ? '0' : ''}${code.toString(16)}` : unit
+    } else if (char === '"') {
+      isInString = true
+      written += char
+    } else if (char !== ',' || !/^\s*[}\]]/.test(text.slice(at + 1))) {
+      const word = /\w/.test(text.charAt(at - 1)) ? undefined : /^-?(NaN|Infinity)(?!\w)/.exec(text.slice(at, at + 12))
+      written += word ? 'null' : char
+      at += word ? word[0].length - 1 : 0
+    }
+  }
+  return written
 }
 
 /** An object within another one, whole or broken, is not among them. */

@@ -11,7 +11,8 @@ export interface Document {
 
 /**
  * Reads the document of a reply. A body that is not JSON is searched for one JSON object with an `errorId`, because servers
- * print warnings before and after it.
+ * print warnings before and after it. NaN and Infinity count as null, control characters in strings as escaped, and a comma
+ * before a closing bracket as absent: servers whose JSON is put together by hand write these.
  */
 export const readDocument = (body: string): E.Either<Problems, Document> => {
   const value = parse(body.charCodeAt(0) === BYTE_ORDER_MARK ? body.slice(1) : body)
@@ -23,12 +24,29 @@ const BYTE_ORDER_MARK = 0xfeff
 const NOT_JSON = Symbol('not JSON')
 
 const parse = (text: string): unknown => {
+  const value = parseStrictly(text)
+  return value === NOT_JSON ? parseStrictly(repaired(text)) : value
+}
+
+const parseStrictly = (text: string): unknown => {
   try {
     return JSON.parse(text)
   } catch {
     return NOT_JSON
   }
 }
+
+const repaired = (text: string): string =>
+  text.replace(REPAIRABLE, (part) => (part.startsWith('"') ? escaped(part) : part === ',' ? '' : 'null'))
+
+// A string that is never closed is matched to the end of the text, or each quote in it would be tried.
+const REPAIRABLE = /"[^"\\]*(?:\\[^][^"\\]*)*"|"[^]*|-?\b(?:NaN|Infinity)\b|,(?=\s*[}\]])/g
+
+const escaped = (text: string): string =>
+  text.replace(CONTROL, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`)
+
+// eslint-disable-next-line no-control-regex -- these are what JSON forbids in strings
+const CONTROL = /[\0-\x1f]/g
 
 const isObject = (value: unknown): value is object =>
   typeof value === 'object' && value !== null && !Array.isArray(value)

@@ -217,7 +217,6 @@ describe('searchTaskId', () => {
     ['a number that is cut off', '{"errorId":0,"taskId":12345'],
     ['0', '{"errorId":0,"taskId":0,'],
     ['an empty string', '{"errorId":0,"taskId":"",'],
-    ['a string with a raw line break', '{"errorId":0,"taskId":"a\nb",'],
     ['a number with a fraction', '{"taskId":1.5,'],
     ['another name', '{"lasttaskId":"id-1","taskIds":"id-2",'],
     ['two different ids', '{"taskId":"id-1","parent":{"taskId":"id-2"},'],
@@ -229,7 +228,8 @@ describe('searchTaskId', () => {
   it.each([
     ['a\\/b', 'a/b'],
     ['ab\\/cd\\u0065fg', 'ab/cdefg'],
-    ['a\\"\\\\', 'a"\\']
+    ['a\\"\\\\', 'a"\\'],
+    ['a\nb', 'a\nb']
   ])('reads the escapes of an id: %s', (written, taskId) => {
     expect(searchTaskId(`{"taskId":"${written}","cost":NaN}`, false)).toStrictEqual({ taskId })
   })

@@ -71,6 +71,44 @@ describe('readDocument', () => {
 
 const DOCUMENT = '{"errorId":0,"status":"ready","solution":{"text":"a } and a \\" in {"}}'
 
+describe('readDocument of JSON that was put together by hand', () => {
+  it.each<[string, string, unknown]>([
+    ['NaN as null', '{"errorId":0,"cost":NaN}', { errorId: 0, cost: null }],
+    ['infinite numbers as null', '{"cost":Infinity,"load":[-Infinity, NaN]}', { cost: null, load: [null, null] }],
+    ['a raw line break in a string', '{"text":"a\r\nb","errorId":0}', { text: 'a\r\nb', errorId: 0 }],
+    ['other control characters in a string', '{"text":"\t\0\x1b"}', { text: '\t\0\x1b' }],
+    ['a control character beside an escaped quote', '{"text":"\\"\n\\\\"}', { text: '"\n\\' }],
+    ['a comma before a closing bracket', '{"list":[1,2, ],"errorId":0,\n}', { list: [1, 2], errorId: 0 }],
+    ['all of them', '{"text":"a\nb","cost":NaN,}', { text: 'a\nb', cost: null }],
+    ['texts as they are', '{"text":"NaN, -Infinity,}","cost":NaN}', { text: 'NaN, -Infinity,}', cost: null }]
+  ])('reads %s', (_, body, fields) => {
+    expect(documentIn(body).fields).toStrictEqual(fields)
+    expect(documentIn(`<b>Warning</b> ${body.replace('{', '{"errorId":0,')}`).fields).toMatchObject(fields as object)
+  })
+
+  it.each([
+    ['a word that begins or ends like a number', '{"cost":NaNs}', '{"cost":aNaN}', '{"cost":Infinity7}'],
+    ['a name without quotes', '{errorId:0}'],
+    ['single quotes', "{'errorId':0}"],
+    ['two commas', '{"errorId":0,,"a":1}', '{"errorId":0,,}'],
+    ['a value that is missing', '{"errorId":}']
+  ])('refuses %s', (_, ...bodies) => {
+    for (const body of bodies) expect(readDocument(body)).toStrictEqual(E.left(['the reply: expected JSON']))
+  })
+
+  it.each([
+    ['strings that are never closed', `{"a":"${'\\"'.repeat(500_000)}`],
+    ['commas', `{"a":[${', '.repeat(500_000)}`],
+    ['quotes', '"'.repeat(1_000_001)],
+    ['minus signs', `{"a":${'-'.repeat(1_000_000)}`],
+    ['white space after commas', `{"a":[1,${' '.repeat(1_000_000)}`]
+  ])('takes less than 500 ms for a megabyte of %s', (_, body) => {
+    const startedAt = performance.now()
+    readDocument(body)
+    expect(performance.now() - startedAt).toBeLessThan(500)
+  })
+})
+
 describe('readDocument in a text', () => {
   it.each([
     ['after a warning', `<br />\n<b>Warning</b>: Undefined index in <b>/a.php</b> on line 7<br />\n${DOCUMENT}`],
@@ -89,7 +127,7 @@ describe('readDocument in a text', () => {
 
   it.each([
     ['two documents', `${DOCUMENT}${DOCUMENT}`, 'one JSON object'],
-    ['a document within a broken one', `x {"errorId":0,"cost":NaN,"last":${DOCUMENT}}`, 'JSON'],
+    ['a document within a broken one', `x {"errorId":0,"cost":,"last":${DOCUMENT}}`, 'JSON'],
     ['a document within one that is cut off', `x {"errorId":0,"last":${DOCUMENT},`, 'JSON'],
     ['a document within a string', `x {"errorId":0,"last":${JSON.stringify(DOCUMENT)},`, 'JSON'],
     ['a document in a string that is cut off', `x {"a":"${DOCUMENT.slice(0, 20)}`, 'JSON'],
