@@ -4,24 +4,20 @@ import { causeOf } from '../core/model/network.js'
 
 /**
  * The text of a reply, decompressed and decoded. What its `content-encoding` does not fit is read as plain text, or as far as
- * it can be decompressed: a spoiled reply may hold the id of a paid task.
+ * it can be decompressed: a spoiled reply may hold the id of a paid task. A body that was compressed by gzip more often than
+ * its `content-encoding` says is decompressed up to three times more.
  *
- * @throws an error with the code `TOO_LARGE` for a text that is larger than `maxBytes`
+ * @throws an error with the code `TOO_LARGE` for a text that is larger than `maxBytes` after any of its decompressions
  */
 export const readBody = (bytes: Buffer, contentEncoding: string, maxBytes: number): string => {
-  const encodings = encodingsOf(bytes, contentEncoding)
   // Decompresses at once: a reply is small by its limit, and a stream would cost more.
-  return textOf(
-    encodings.length === 0 ? bytes : encodings.reduceRight((data, name) => decode(data, name, maxBytes), bytes)
-  )
+  return textOf(decompressed(bytes, contentEncoding, (data, name) => decode(data, name, maxBytes)))
 }
 
 /** As {@link readBody}, for what had arrived of a broken reply; of a text that is too large the beginning is read. */
 export const readPart = (bytes: Buffer, contentEncoding: string, maxBytes: number): string => {
   const beginning = bytes.subarray(0, maxBytes)
-  return textOf(
-    encodingsOf(beginning, contentEncoding).reduceRight((data, name) => decodePart(data, name, maxBytes), beginning)
-  )
+  return textOf(decompressed(beginning, contentEncoding, (data, name) => decodePart(data, name, maxBytes)))
 }
 
 /** Why a reply is not read. */
@@ -55,10 +51,20 @@ const isPlain = (data: Buffer): boolean => isUtf8(data) || data.includes('"error
 
 const isGzip = (data: Buffer): boolean => data[0] === 0x1f && data[1] === 0x8b
 
-/** The encodings of a body in the order in which they were applied; without a name only gzip is recognized. */
-const encodingsOf = (bytes: Buffer, contentEncoding: string): ReadonlyArray<string> => {
-  if (contentEncoding === '') return isGzip(bytes) ? ['gzip'] : []
-  return contentEncoding.split(',').map((name) => name.trim().toLowerCase())
+const MAX_NAMES = 4
+const MAX_UNNAMED = 3
+
+/** Undoes the named encodings, the last one first, then gzip as often as it was applied without a name. */
+const decompressed = (bytes: Buffer, contentEncoding: string, undo: (data: Buffer, name: string) => Buffer): Buffer => {
+  let data = encodingsOf(contentEncoding).reduceRight(undo, bytes)
+  for (let unnamed = 0; unnamed < MAX_UNNAMED && isGzip(data); unnamed += 1) data = undo(data, 'gzip')
+  return data
+}
+
+/** The encodings of a body in the order in which they were applied; none if there are more than a server has use for. */
+const encodingsOf = (contentEncoding: string): ReadonlyArray<string> => {
+  const names = contentEncoding.split(',', MAX_NAMES + 1).map((name) => name.trim().toLowerCase())
+  return contentEncoding === '' || names.length > MAX_NAMES ? [] : names
 }
 
 /** The decompressors of an encoding. The signature of gzip counts more than the name. */

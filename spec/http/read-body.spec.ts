@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync } from 'node:zlib'
 import { readBody, readPart, tooLarge } from '../../lib/http/read-body.js'
 
@@ -12,6 +13,9 @@ const COMPRESSED: ReadonlyArray<[name: string, compress: (text: string | Buffer)
   ['br', brotliCompressSync]
 ]
 const named = COMPRESSED.map(([name, compress]) => [name, compress.name, compress] as const)
+
+const gzipTimes = (times: number, text: string): Buffer =>
+  Array.from({ length: times }).reduce<Buffer>((data) => gzipSync(data), Buffer.from(text))
 
 const both = [
   ['whole', readBody],
@@ -36,6 +40,48 @@ describe.each(both)('a %s body', (_, read) => {
     ['zstd, gzip', gzipSync(TEXT)]
   ])('is decompressed in the reverse order of the list %s', (names, bytes) => {
     expect(read(bytes, names, LIMIT)).toBe(TEXT)
+  })
+
+  it.each([2, 3, 4])('is decompressed if it was compressed by gzip %d times under one name', (times) => {
+    for (const name of ['gzip', 'x-gzip', 'identity', 'br', 'deflate', 'zstd'])
+      expect(read(gzipTimes(times, TEXT), name, LIMIT)).toBe(TEXT)
+  })
+
+  it.each<[string, string, Buffer]>([
+    ['by gzip without a name', '', gzipTimes(3, TEXT)],
+    ['by gzip within deflate', 'deflate', deflateSync(gzipTimes(3, TEXT))],
+    ['by gzip within br', 'br', brotliCompressSync(gzipSync(TEXT))],
+    ['by gzip within two names', 'gzip, br', brotliCompressSync(gzipTimes(4, TEXT))]
+  ])('is decompressed if it was compressed %s', (_, name, bytes) => {
+    expect(read(bytes, name, LIMIT)).toBe(TEXT)
+  })
+
+  it('is not decompressed more than three times more than its names say', () => {
+    expect(read(gzipTimes(4, TEXT), '', LIMIT)).toBe(gzipSync(TEXT).toString())
+    expect(read(gzipTimes(6, TEXT), 'gzip, gzip', LIMIT)).toBe(gzipSync(TEXT).toString())
+  })
+
+  it('is as much of the text as the bytes of gzip in gzip hold', () => {
+    const text = Array.from({ length: 4_000 }, (_, i) => i * 7_919).join()
+    const bytes = gzipTimes(2, text)
+    const part = read(bytes.subarray(0, bytes.length / 2), 'gzip', LIMIT)
+    expect(text.startsWith(part)).toBe(true)
+    expect(part.length).toBeGreaterThan(text.length / 4)
+  })
+
+  it('is decompressed by a list of four names', () => {
+    const bytes = deflateSync(gzipSync(brotliCompressSync(deflateSync(TEXT))))
+    expect(read(bytes, 'deflate, br, gzip, deflate', LIMIT)).toBe(TEXT)
+  })
+
+  it.each([
+    ['five names', 'br, br, br, br, br'],
+    ['five empty names', ',,,,'],
+    ['a hundred thousand names', 'br,'.repeat(100_000)]
+  ])('is read as under an unknown name if it has %s', (_, names) => {
+    expect(read(Buffer.from(TEXT), names, LIMIT)).toBe(TEXT)
+    expect(read(gzipSync(TEXT), names, LIMIT)).toBe(TEXT)
+    expect(read(brotliCompressSync(TEXT), names, LIMIT)).toBe(brotliCompressSync(TEXT).toString())
   })
 
   it.each(['gzip, gzip', 'br, gzip', 'deflate, gzip'])(
@@ -175,6 +221,28 @@ describe('a body that is larger than the limit once it is decompressed', () => {
   it('is refused if any of several compressions goes beyond it', () => {
     const bomb = gzipSync(gzipSync(Buffer.alloc(3_000_000)))
     expect(() => readBody(bomb, 'gzip, gzip', 5_000)).toThrow('the reply is larger than maxReplyBytes, 5000 bytes')
+  })
+
+  it.each([
+    ['the first', (text: string) => gzipTimes(1, text)],
+    ['the second', (text: string) => gzipTimes(2, text)],
+    ['the fourth', (text: string) => gzipTimes(4, text)]
+  ])('is refused if %s decompression under one name goes beyond it, and not a byte earlier', (_, compress) => {
+    expect(readBody(compress(exact), 'gzip', 5_000)).toBe(exact)
+    expect(() => readBody(compress(`${exact} `), 'gzip', 5_000)).toThrow(tooLarge(5_000))
+  })
+
+  it('is refused if what lies between two decompressions goes beyond it', () => {
+    const noise = randomBytes(20_000).toString('base64')
+    const inner = gzipSync(noise, { level: 0 })
+    expect(() => readBody(gzipSync(inner), 'gzip', inner.length - 1)).toThrow(tooLarge(inner.length - 1))
+    expect(readBody(gzipSync(inner), 'gzip', inner.length)).toBe(noise)
+  })
+
+  it('is never larger than it if it is part of gzip in gzip', () => {
+    const bomb = gzipSync(gzipSync(Buffer.alloc(30_000_000, ' ')))
+    for (const names of ['', 'gzip', 'gzip, gzip', 'gzip, gzip, gzip, gzip'])
+      expect(readPart(bomb, names, 5_000).length).toBeLessThanOrEqual(5_000)
   })
 
   it.each(named)('is read up to some place before the limit if it is part of %s (%s)', (name, _compress, compress) => {
