@@ -1,11 +1,17 @@
+import { unescaped } from './unescape.js'
+
 /** Redacts the client key from a text, in every form in which it may stand there. */
 export type Scrub = (text: string) => string
 
-/** Replaces the key, plain and as JSON and URLs write it, in any case of letters; also a part of it at which the text is cut. */
+/**
+ * Replaces the key in any case of letters: plain, as JSON, URLs and forms write it, and in any mixture of the escapes of HTML,
+ * JSON and URLs, also escaped twice; also a part of it at which the text is cut.
+ */
 export const scrubber = (clientKey: string): Scrub => {
   const forms = [...new Set(formsOf(clientKey))].sort((a, b) => b.length - a.length)
   const pattern = new RegExp(forms.map(escapeRegExp).join('|'), 'gi')
-  return (text) => withoutCutKey(text.replace(pattern, REDACTED), forms)
+  const { text: unescapedKey } = unescaped(clientKey)
+  return (text) => withoutCutKey(withoutEscapedKey(text.replace(pattern, REDACTED), unescapedKey), forms)
 }
 
 const REDACTED = '[client key]'
@@ -20,6 +26,30 @@ const withoutCutKey = (text: string, forms: ReadonlyArray<string>): string => {
   }
   return text
 }
+
+/** Compares without escapes, because a key has too many escaped forms to list them. */
+const withoutEscapedKey = (text: string, key: string): string => {
+  if (key.length < MIN_PART_LENGTH) return text
+  const { text: plain, placesOf } = unescaped(text)
+  // Forms write a blank as plus.
+  const pattern = new RegExp(escapeRegExp(key).replace(/ |\\\+/g, '[ +]'), 'gi')
+  const found = [...plain.matchAll(pattern)].flatMap(({ 0: { length }, index }) => [index, index + length])
+  const bounds = [0, ...placesOf([...found, ...cutKeyIn(plain, found.at(-1) ?? 0, key)]), text.length]
+  return bounds.flatMap((from, i) => (i % 2 === 0 ? [text.slice(from, bounds[i + 1])] : [])).join(REDACTED)
+}
+
+const CUT_ESCAPE = /(?:&[#\w]{0,9}|%[\da-f%]{0,10}|\\[ux][\da-f]{0,3})?$/i
+
+/** Where a part of the key stands at the end of a text, before an escape that may be cut as well. */
+const cutKeyIn = (plain: string, from: number, key: string): ReadonlyArray<number> => {
+  const end = plain.search(CUT_ESCAPE)
+  const last = folded(plain.slice(Math.max(from, end - key.length), end))
+  for (let length = key.length - 1; length >= MIN_PART_LENGTH; length -= 1)
+    if (last.endsWith(folded(key.slice(0, length)))) return [end - length, plain.length]
+  return []
+}
+
+const folded = (text: string): string => text.toLowerCase().replaceAll('+', ' ')
 
 const formsOf = (key: string): ReadonlyArray<string> => {
   const json = JSON.stringify(key).slice(1, -1)

@@ -23,6 +23,115 @@ describe('scrubber', () => {
     expect(scrubber(key)(`before ${write(key)} after`)).toBe('before [client key] after')
   })
 
+  it.each([
+    ['by name', '&lt;k&quot;y&#39;s&gt;&amp;/'],
+    ['by the other names', '&LT;k&QUOT;y&apos;s&GT;&AMP;&sol;'],
+    ['by number', '&#60;k&#34;y&#039;s&#0062;&#38;&#47;'],
+    ['by hexadecimal number', '&#x3C;k&#x22;y&#x27;s&#x3e;&#X0026;&#x2F;'],
+    ['in every character', '&#60;&#107;&#34;&#121;&#39;&#115;&#62;&#38;&#47;'],
+    ['twice', '&amp;lt;k&amp;quot;y&amp;#39;s&amp;gt;&amp;amp;/'],
+    ['in JSON, which escapes HTML', '\\u003ck\\"y\\u0027s\\u003e\\u0026\\/'],
+    ['in JSON, which escapes HTML, of HTML', '\\u0026lt;k\\u0026quot;y\\u0026#39;s\\u0026gt;\\u0026amp;/'],
+    ['in a URL within HTML', '%3Ck%22y&#39;s%3E%26/'],
+    ['twice in a URL', '%253Ck%2522y%2527s%253E%2526%252F'],
+    ['in JSON within JSON', JSON.stringify(JSON.stringify(`<k"y's>&/`)).slice(3, -3)],
+    ['in a script', `\\x3ck\\"y\\'s\\x3e\\x26\\/`]
+  ])('redacts a key that is escaped %s', (_, written) => {
+    const scrub = scrubber(`<k"y's>&/`)
+    expect(scrub(`<b>5 &gt; 4</b> "${written}" %20\\n${written}&nbsp;`)).toBe(
+      '<b>5 &gt; 4</b> "[client key]" %20\\n[client key]&nbsp;'
+    )
+  })
+
+  it('redacts a key with blanks in form data within HTML', () => {
+    expect(scrubber('my "+" key')('<a href="?k=my+&quot;%2B&quot;+key&amp;x=1">')).toBe(
+      '<a href="?k=[client key]&amp;x=1">'
+    )
+  })
+
+  it.each([
+    ['before an escape', 'a&#39;bcde'],
+    ['in upper case', 'A&#39;BCDE'],
+    ['within an escape by number', 'a&#39;bcde&#3'],
+    ['within an escape by name', 'a&#39;bcde&quo'],
+    ['within an escape of an escape', 'a&amp;#39;bcde&amp;#3'],
+    ['within an escape of JSON', 'a\\u0027bcde\\u00'],
+    ['after a backslash', 'a\\u0027bcde\\'],
+    ['within an escape of a URL', 'a%2527bcde%25'],
+    ['after the whole key', "a&#39;bcde'fg a&#39;bcde&"]
+  ])('redacts a part of an escaped key that is cut %s', (_, part) => {
+    expect(scrubber("a'bcde'fg")(`&copy; <b>${part}`)).toMatch(/^&copy; <b>(\[client key\] )?\[client key\]$/)
+  })
+
+  it.each(['cc9c18&#3', 'cc9c18&a', 'cc9c18%2', 'cc9c18\\u0', 'cc9c18\\'])(
+    'redacts a part of the key that is cut in its first escape: %s',
+    (part) => {
+      expect(scrubber("cc9c18'd3")(`key ${part}`)).toBe('key [client key]')
+    }
+  )
+
+  it('redacts a key once that ends as it begins', () => {
+    expect(scrubber("cc9c18'cc9c18")('key cc9c18&#39;cc9c18')).toBe('key [client key]')
+  })
+
+  it.each([
+    ...[
+      'a&#39;bcd',
+      'a&#39;bcde -',
+      '&#39;bcde&#39;fg',
+      "a&rsquo;bcde'fg",
+      'a&#x110000;bcde',
+      'a%c0%a7bcde%27fg',
+      'a&#39bcde'
+    ],
+    '&lt;p&gt; &quot;nothing&quot; %2F \\n'
+  ])('does not change the escapes of "%s"', (text) => {
+    expect(scrubber("a'bcde'fg")(text)).toBe(text)
+  })
+
+  it('does not take a short text for a key of escapes', () => {
+    expect(scrubber('%41%42%43')('%41%42%43 ABC &amp; A&#66;C')).toBe('[client key] ABC &amp; A&#66;C')
+  })
+
+  it('redacts any key, however it is escaped', () => {
+    const hex = (char: string) => char.codePointAt(0)!.toString(16)
+    const html = (text: string, escape: (char: string) => string) =>
+      Array.from(text, (char) => (/[a-z\d]/i.test(char) ? char : escape(char))).join('')
+    const names = new Map([
+      ['&', '&amp;'],
+      ['<', '&lt;'],
+      ['>', '&gt;'],
+      ['"', '&quot;'],
+      ["'", '&#039;']
+    ])
+    const escapes: ReadonlyArray<(text: string) => string> = [
+      toJson,
+      (text) => toAscii(toJson(text)).replaceAll('/', '\\/'),
+      (text) => toJson(text).replace(/[<>&'\u2028]/g, (char) => `\\u${hex(char).padStart(4, '0')}`),
+      (text) => html(text, (char) => names.get(char) ?? char),
+      (text) => html(text, (char) => `&#${char.codePointAt(0)};`),
+      (text) => html(text, (char) => `&#x${hex(char).toUpperCase()};`),
+      (text) => Array.from(text, (char) => `&#x${hex(char).padStart(6, '0')};`).join(''),
+      encodeURIComponent,
+      (text) => encodeURIComponent(text).replaceAll('%20', '+'),
+      encodeURI,
+      (text) => Array.from(Buffer.from(text), (byte) => `%${byte.toString(16).padStart(2, '0')}`).join('')
+    ]
+    const asciiOrAny = fc.oneof(
+      fc.string({ minLength: 8, maxLength: 40 }),
+      fc.string({ unit: fc.constantFrom(...Array.from(`&<>"'/\\%+ aB1;#=`)), minLength: 12, maxLength: 20 }),
+      fc.string({ unit: 'binary', minLength: 8 })
+    )
+    // The escape of a character at the edge may stay, so that the edges have none.
+    const keys = asciiOrAny.filter((key) => key.isWellFormed()).map((key) => `k${key}k`)
+    const layers = fc.array(fc.constantFrom(...escapes), { minLength: 1, maxLength: 3 })
+    const isRedacted = (key: string, chosen: ReadonlyArray<(text: string) => string>): boolean => {
+      const written = chosen.reduce((text, escape) => escape(text), key)
+      return scrubber(key)(`<b>${written}</b>`) === '<b>[client key]</b>'
+    }
+    fc.assert(fc.property(keys, layers, isRedacted), { numRuns: 1_000 })
+  })
+
   it('redacts every occurrence of the key, in upper and lower case', () => {
     expect(scrubber('cc9c18d3')('cc9c18d3,CC9C18D3;cC9c18D3')).toBe('[client key],[client key];[client key]')
   })
@@ -107,7 +216,12 @@ describe('excerptOf', () => {
     ['backslashes', '\\'],
     ['unclosed strings', '"a\\"'],
     ['words', 'a '],
-    ['prefixes of the key', 'aaaaaaab']
+    ['prefixes of the key', 'aaaaaaab'],
+    ['escaped prefixes of the key', 'aaaaaa&#97;b'],
+    ['escaped keys', `${'a'.repeat(31)}&#99;`],
+    ['escapes of escapes', '&amp;'],
+    ['broken escapes', '&a'],
+    ['escapes of URLs', '%25']
   ])('takes less than 500 ms for hostile input: %s', (_, part) => {
     const body = part.repeat(300_000 / part.length)
     const startedAt = performance.now()
