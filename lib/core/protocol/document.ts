@@ -9,6 +9,9 @@ export interface Document {
   readonly errorDescription: string
 }
 
+/** Whether the service itself wrote a document: gateways send JSON objects too, some of them with an `errorCode`. */
+export const hasErrorId = ({ errorId }: Document): boolean => errorId !== undefined
+
 /**
  * Reads the document of a reply. A body that is not JSON is searched for one JSON object with an `errorId`, because servers
  * print warnings before and after it. NaN and Infinity count as null, control characters in strings as escaped, and a comma

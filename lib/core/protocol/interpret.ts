@@ -4,7 +4,7 @@ import type { CreateUnknown, Refused, ReplyProblem } from '../model/error.js'
 import type { CallResult, ErrorCause } from '../model/network.js'
 import type { Problems } from '../model/problems.js'
 import { readState, readTaskId, searchTaskId, type ReplyState } from './codec.js'
-import type { TaskId } from './document.js'
+import { hasErrorId, type TaskId } from './document.js'
 import { excerptOf } from './redact.js'
 import {
   KIND_OF,
@@ -63,19 +63,18 @@ const interpretCreateReply = <A>(
   const id = E.flatMap(document, (found) => readTaskId(body, found))
   if (E.isRight(id)) return { _tag: 'Created', id: id.right, ...readyIn(solution, reply) }
   const replyClass = classify(options, reply)
-  const { errorId, errorCode } = documentOrNone(document)
-  const found = (errorId ?? 0) > 0 ? undefined : searchTaskId(body, E.isRight(document))
-  if (found) return { _tag: 'Created', id: found }
+  const found = documentOrNone(document)
+  const foundId = (found.errorId ?? 0) > 0 ? undefined : searchTaskId(body, E.isRight(document))
+  if (foundId) return { _tag: 'Created', id: foundId }
   if (replyClass === 'serverError') {
-    const problems = problemsWith(options, id.left, errorCode)
+    const problems = problemsWith(options, id.left, found.errorCode)
     const excerpt = body !== '' && { excerpt: excerptOf(options.scrub, body) }
     return { _tag: 'Unknown', problem: { status, ...(cause && { cause }), problems, ...excerpt } }
   }
   const serviceError = E.isRight(document) && serviceErrorOf(options, document.right)
   const refused: Refused = { _tag: 'Refused', paid: 'no', status, ...serviceError, kind: KIND_OF[replyClass] }
-  if (replyClass !== 'unavailable')
-    return { _tag: 'Refused', refused, hasDocument: errorId !== undefined || errorCode !== '' }
-  const assumed = status === 503 && errorId === undefined
+  if (replyClass !== 'unavailable') return { _tag: 'Refused', refused, hasDocument: hasErrorId(found) }
+  const assumed = status === 503 && !hasErrorId(found)
   return { _tag: 'Unavailable', refused, assumed, ...(retryAfterMs !== undefined && { retryAfterMs }) }
 }
 
@@ -133,7 +132,7 @@ export const interpretPoll = <A>(
       return {
         _tag: 'Unavailable',
         problem: { status, ...(serviceError.errorCode !== '' && { errorCode: serviceError.errorCode }) },
-        hasDocument: found.errorId !== undefined
+        hasDocument: hasErrorId(found)
       }
     case 'BadReply': {
       const problems = problemsWith(options, state.left, found.errorCode)

@@ -396,9 +396,23 @@ describe('an interpreted reply', () => {
     expect(create(reply('<html>', 404))).toStrictEqual({ _tag: 'Refused', refused, hasDocument: false })
   })
 
-  it.each(['{"message":"Forbidden"}', '{}'])('has no document of the service if it is refused with %s', (body) => {
-    expect(create(reply(body, 403))).toMatchObject({ _tag: 'Refused', hasDocument: false })
-  })
+  it.each(['{"message":"Forbidden"}', '{}', '{"errorCode":"FORBIDDEN"}', '{"errorId":null,"errorCode":403}'])(
+    'has no document of the service without an errorId: %s',
+    (body) => {
+      expect(create(reply(body, 403))).toMatchObject({ _tag: 'Refused', hasDocument: false })
+      expect(create(reply(body, 503))).toMatchObject({ _tag: 'Unavailable', assumed: true })
+      expect(poll(reply(body, 503))).toMatchObject({ _tag: 'Unavailable', hasDocument: false })
+    }
+  )
+
+  it.each(['{"errorId":1}', '{"errorId":"0","errorCode":""}'])(
+    'has a document of the service with an errorId: %s',
+    (body) => {
+      expect(create(reply(body, 403))).toMatchObject({ _tag: 'Refused', hasDocument: true })
+      expect(create(reply(body, 503))).toMatchObject({ _tag: 'Unavailable', assumed: false })
+      expect(poll(reply(body, 503))).toMatchObject({ _tag: 'Unavailable', hasDocument: true })
+    }
+  )
 
   it('holds the error document of a failed task', () => {
     expect(poll(reply(refusal('ERROR_CAPTCHA_UNSOLVABLE', 12)))).toStrictEqual({
