@@ -48,7 +48,9 @@ const NASTY_VALUES = [
   ...['{"gRecaptchaResponse":7}', '{"gRecaptchaResponse":["token"]}', '{"__proto__":{"gRecaptchaResponse":"token"}}'],
   ...['{"gRecaptchaResponse":"","gRecaptchaResponse":"token"}', '{"toString":1,"valueOf":1}', '"\\ud800"', '"\\u0000"'],
   ...['"ERROR_ZERO_BALANCE"', '"ERROR_NO_SLOT_AVAILABLE"', '"ERROR_TASKID_INVALID"', '"CAPCHA_NOT_READY"', '"ERROR_X"'],
-  ...['{"errorId":0,"status":"ready","taskId":"task-1","solution":{"gRecaptchaResponse":"token"}}', `"${KEY}"`, 'NaN']
+  ...['{"errorId":0,"status":"ready","taskId":"task-1","solution":{"gRecaptchaResponse":"token"}}', `"${KEY}"`],
+  ...['NaN', '-Infinity', 'undefined', '-undefined', 'nan', '1NaN', '"NaN"', '"a\nb"', '"\t"', '"a,]"', '[1,]', '[,]'],
+  ...['{"gRecaptchaResponse":"tok\ren",}', '{"gRecaptchaResponse":NaN}', '{"errorId":1,"taskId":"task-2",}']
 ]
 
 type Fields = ReadonlyArray<readonly [name: string, json: string]>
@@ -97,6 +99,7 @@ const document = fc
 /** What servers and scripts print around a document, and what only looks like one. */
 const surroundings = fc.oneof(
   fc.constantFrom(
+    ...['\n', '\t', '\u0001', 'NaN', ',}', ' ,\n]', ',"cost":-Infinity', '"errorId":1,', '"errorId": "2"'],
     ...[
       '\ufeff',
       '\ufeff\ufeff',
@@ -159,11 +162,10 @@ const spoil: fc.Arbitrary<(text: string) => string> = fc.oneof(
     (text: string) => `{"data":${text},"cost":NaN}`,
     (text: string) => `{"cost":NaN,${text.slice(1)}`,
     (text: string) => `{"note":"a\nb",${text.slice(1)}`,
+    (text: string) => `{"lines":"a\\\nb\t\u0000",${text.slice(1)}`,
+    (text: string) => text.replace(/[}\]]/g, ' ,\n$&'),
+    (text: string) => text.replaceAll('"', '"\n'),
     (text: string) => `{note:1,${text.slice(1)}`,
-    (text: string) => text.replace(/\}$/, ',\n}'),
-    (text: string) => text.replaceAll(',', ',"load":-Infinity,'),
-    (text: string) => text.replaceAll('o', '\r\no'),
-    (text: string) => text.replaceAll('o', '\\\n\to'),
     (text: string) => text + text,
     (text: string) => text.replaceAll('"', "'"),
     (text: string) => JSON.stringify(JSON.stringify(text)),

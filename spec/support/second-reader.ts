@@ -25,8 +25,20 @@ export const createdIdIn = (text: string): string | undefined => {
   const document = documentIn(text)
   const members = idMembersOf(text)
   if (isPositive(document?.get('errorId'))) return undefined
-  if (members.length > 0 || document) return onlyOne(members)
-  return onlyOne(idMembersOf(unquoted(text)))
+  if (document) return onlyOne(members)
+  const written = members.length > 0 ? text : unquoted(text)
+  return onlyOne(stretchesOf(written).flatMap(({ text, isRefusal }) => (isRefusal ? [] : idMembersOf(text))))
+}
+
+/** A broken text in stretches that have one `errorId` each; the first one begins where the text does. */
+const stretchesOf = (text: string) => {
+  const members = [...text.matchAll(/"errorId"\s*:\s*/g)]
+  const starts = members.map(({ 0: name, index }) => index + name.length)
+  const areRefusals = starts.map((at) => '123456789'.includes((text[at] === '"' ? text[at + 1] : text[at]) ?? '-'))
+  return [0, ...starts].map((from, i) => ({
+    text: text.slice(from, members[i]?.index),
+    isRefusal: areRefusals[Math.max(i - 1, 0)] ?? false
+  }))
 }
 
 /** The id that the document itself holds. Of a number only the text has all digits. */
@@ -53,46 +65,43 @@ const onlyOne = (members: ReadonlyArray<IdMember>) => {
 const fieldsOf = (value: unknown): Fields | undefined =>
   typeof value === 'object' && value !== null && !Array.isArray(value) ? new Map(Object.entries(value)) : undefined
 
-/** The whole text as a JSON object; else the only object with an `errorId` that stands in it. */
+/** The whole text as a JSON object; else the only object with an `errorId` that stands in it. Slips are no hindrance. */
 const documentIn = (text: string): Fields | undefined => {
-  const whole = parsed(text.replace(/^\ufeff/, ''))
-  if (whole) return fieldsOf(whole.value)
+  const whole = text.replace(/^\ufeff/, '')
+  const json = parsed(whole)
+  if (json) return fieldsOf(json.value)
+  const mendedWhole = mendedFields(whole)
+  if (mendedWhole) return mendedWhole
   const documents = outermostObjectsIn(text).filter((fields) => fields.has('errorId'))
   return documents.length === 1 ? documents[0] : undefined
 }
 
 const parsed = (text: string): { readonly value: unknown } | undefined => {
-  for (const form of [text, corrected(text)]) {
-    try {
-      return { value: JSON.parse(form) as unknown }
-    } catch {
-      // The next form may be JSON.
-    }
+  try {
+    return { value: JSON.parse(text) as unknown }
+  } catch {
+    return undefined
   }
-  return undefined
 }
 
-/** The text with what servers write into JSON that is none: numbers without a value, raw control characters, last commas. */
-const corrected = (text: string): string => {
-  let written = ''
-  let isInString = false
-  for (let at = 0; at < text.length; at += 1) {
-    const char = text.charAt(at)
-    if (isInString) {
-      const unit = char === '\\' ? char + text.charAt(++at) : char
-      if (unit === '"') isInString = false
-      const code = unit.charCodeAt(unit.length - 1)
-      written += code < 32 ? `${unit.slice(0, -1)}\\u00${code < 16 ? '0' : ''}${code.toString(16)}` : unit
-    } else if (char === '"') {
-      isInString = true
-      written += char
-    } else if (char !== ',' || !/^\s*[}\]]/.test(text.slice(at + 1))) {
-      const word = /\w/.test(text.charAt(at - 1)) ? undefined : /^-?(NaN|Infinity)(?!\w)/.exec(text.slice(at, at + 12))
-      written += word ? 'null' : char
-      at += word ? word[0].length - 1 : 0
-    }
-  }
-  return written
+/** The fields of an object that may have raw control characters in strings, no values, and commas before its brackets. */
+const mendedFields = (text: string): Fields | undefined => {
+  const tokens = text.match(/"(?:[^"\\]|\\[^])*"|[-+\w]+|\s+|[^]/g) ?? []
+  const mended = tokens.filter((token, i) => token !== ',' || !isClosing(nextVisible(tokens, i))).map(asJson)
+  return fieldsOf(parsed(mended.join(''))?.value)
+}
+
+const isClosing = (token: string | undefined) => token === '}' || token === ']'
+
+const nextVisible = (tokens: ReadonlyArray<string>, i: number) =>
+  tokens.slice(i + 1, i + 3).find((token) => token.trim() !== '')
+
+const NO_VALUES = new Set('undefined nan inf infinity -nan -inf -infinity +nan +inf +infinity'.split(' '))
+
+const asJson = (token: string) => {
+  if (!token.startsWith('"')) return NO_VALUES.has(token.toLowerCase()) ? 'null' : token
+  const units = token.match(/\\[^]|[^]/g) ?? []
+  return units.map((unit) => (unit.charCodeAt(0) < 32 ? JSON.stringify(unit).slice(1, -1) : unit)).join('')
 }
 
 /** An object within another one, whole or broken, is not among them. */
@@ -104,11 +113,16 @@ const outermostObjectsIn = (text: string): ReadonlyArray<Fields> => {
     isOpening.lastIndex = at
     const end = isOpening.test(text) ? closingIndex(text, at) : at
     if (end === undefined) return found
-    const fields = end > at ? fieldsOf(parsed(text.slice(at, end + 1))?.value) : undefined
+    const fields = end > at ? fieldsIn(text.slice(at, end + 1)) : undefined
     if (fields) found.push(fields)
     at = end + 1
   }
   return found
+}
+
+const fieldsIn = (text: string): Fields | undefined => {
+  const json = parsed(text)
+  return json ? fieldsOf(json.value) : mendedFields(text)
 }
 
 /** The index of the brace that closes the one at `from`; a brace in a string does not count. */

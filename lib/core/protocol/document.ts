@@ -1,5 +1,6 @@
 import * as E from 'fp-ts/lib/Either.js'
 import type { Problems } from '../model/problems.js'
+import { NOT_JSON, isObject, parseLenient, parseStrict } from './lenient-json.js'
 
 /** A JSON object from the service, and the three fields that both calls share; a text is `''` if it is absent. */
 export interface Document {
@@ -14,45 +15,16 @@ export const hasErrorId = ({ errorId }: Document): boolean => errorId !== undefi
 
 /**
  * Reads the document of a reply. A body that is not JSON is searched for one JSON object with an `errorId`, because servers
- * print warnings before and after it. NaN and Infinity count as null, control characters in strings as escaped, and a comma
- * before a closing bracket as absent: servers whose JSON is put together by hand write these.
+ * print warnings before and after it. The object may have raw control characters in its strings, `NaN`, `Infinity` or
+ * `undefined` as a value, which is read as null, and commas before closing brackets.
  */
 export const readDocument = (body: string): E.Either<Problems, Document> => {
-  const value = parse(body.charCodeAt(0) === BYTE_ORDER_MARK ? body.slice(1) : body)
+  const value = parseLenient(body.charCodeAt(0) === BYTE_ORDER_MARK ? body.slice(1) : body)
   if (value === NOT_JSON) return findDocument(body)
   return isObject(value) ? E.right(documentOf(value)) : E.left(['the reply: expected a JSON object'])
 }
 
 const BYTE_ORDER_MARK = 0xfeff
-const NOT_JSON = Symbol('not JSON')
-
-const parse = (text: string): unknown => {
-  const value = parseStrictly(text)
-  return value === NOT_JSON ? parseStrictly(repaired(text)) : value
-}
-
-const parseStrictly = (text: string): unknown => {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return NOT_JSON
-  }
-}
-
-const repaired = (text: string): string =>
-  text.replace(REPAIRABLE, (part) => (part.startsWith('"') ? escaped(part) : part === ',' ? '' : 'null'))
-
-// A string that is never closed is matched to the end of the text, or each quote in it would be tried.
-const REPAIRABLE = /"[^"\\]*(?:\\[^][^"\\]*)*"|"[^]*|-?\b(?:NaN|Infinity)\b|,(?=\s*[}\]])/g
-
-const escaped = (text: string): string =>
-  text.replace(CONTROL, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`)
-
-// eslint-disable-next-line no-control-regex -- these are what JSON forbids in strings
-const CONTROL = /[\0-\x1f]/g
-
-const isObject = (value: unknown): value is object =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
 
 const findDocument = (text: string): E.Either<Problems, Document> => {
   const [found, ...others] = objectsIn(text).filter((object) => 'errorId' in object)
@@ -60,14 +32,14 @@ const findDocument = (text: string): E.Either<Problems, Document> => {
   return others.length === 0 ? E.right(documentOf(found)) : E.left(['the reply: expected one JSON object'])
 }
 
-/** The JSON objects that stand in a text. Broken ones are passed over as a whole: an object within one is not the document. */
+/** The objects that stand in a text. Broken ones are passed over as a whole: an object within one is not the document. */
 const objectsIn = (text: string): ReadonlyArray<object> => {
   const objects: object[] = []
   const opening = /\{\s*"/g
   for (let match = opening.exec(text); match; match = opening.exec(text)) {
     const end = endOfObject(text, match.index)
     if (end === undefined) break
-    const value = parse(text.slice(match.index, end))
+    const value = parseLenient(text.slice(match.index, end))
     if (isObject(value)) objects.push(value)
     opening.lastIndex = end
   }
@@ -111,10 +83,11 @@ export interface TaskId {
   readonly numeric?: true
 }
 
-/** The values of the complete `taskId` members in a text, at any depth, each once. */
-export const findTaskIds = (text: string): ReadonlyArray<TaskId> => {
-  const ids = [...text.matchAll(MEMBER)].map(([, quoted, digits]) =>
-    digits === undefined ? stringId(parse(`"${String(quoted)}"`)) : numericId(digits)
+/** The values of the complete `taskId` members in texts, at any depth, each once. */
+export const findTaskIds = (texts: ReadonlyArray<string>): ReadonlyArray<TaskId> => {
+  const members = texts.flatMap((text) => [...text.matchAll(MEMBER)])
+  const ids = members.map(([, quoted, digits]) =>
+    digits === undefined ? stringId(parseStrict(`"${String(quoted)}"`)) : numericId(digits)
   )
   return [...new Map(ids.flatMap((id) => (id ? [[id.taskId, id]] : []))).values()]
 }
@@ -122,9 +95,15 @@ export const findTaskIds = (text: string): ReadonlyArray<TaskId> => {
 // A number that ends with the text may have been cut.
 const MEMBER = /"taskId"\s*:\s*(?:"([^"\\]*(?:\\[^][^"\\]*)*)"|(\d+)(?=[\s,}\]]))/g
 
-/** As {@link findTaskIds}, in a text that quotes as other languages do, or that is quoted itself. */
-export const findQuotedTaskIds = (text: string): ReadonlyArray<TaskId> =>
-  findTaskIds(text.replace(/\\(["\\])/g, '$1').replaceAll("'", '"'))
+/**
+ * The parts of a text that is not JSON, without those of refusals. A part goes from one `errorId` member to the next, and what
+ * stands before the first one belongs to it.
+ */
+export const partsNotRefused = (text: string): ReadonlyArray<string> =>
+  text.split(/"errorId"\s*:\s*/).filter((_, i, parts) => !/^"?[1-9]/.test(parts[Math.max(i, 1)] ?? ''))
+
+/** The text with the quotes of JSON, if it quotes as other languages do, or is quoted itself. */
+export const unquoted = (text: string): string => text.replace(/\\(["\\])/g, '$1').replaceAll("'", '"')
 
 /** An id that the service gave as a string. */
 export const stringId = (value: unknown): TaskId | undefined =>

@@ -217,6 +217,7 @@ describe('searchTaskId', () => {
     ['a number that is cut off', '{"errorId":0,"taskId":12345'],
     ['0', '{"errorId":0,"taskId":0,'],
     ['an empty string', '{"errorId":0,"taskId":"",'],
+    ['a string with a raw line break', '{"errorId":0,"taskId":"a\nb",'],
     ['a number with a fraction', '{"taskId":1.5,'],
     ['another name', '{"lasttaskId":"id-1","taskIds":"id-2",'],
     ['two different ids', '{"taskId":"id-1","parent":{"taskId":"id-2"},'],
@@ -226,16 +227,58 @@ describe('searchTaskId', () => {
   })
 
   it.each([
+    ['cut off', '{"errorId":1,"errorCode":"ERROR_BAD_DUPLICATES","taskId":"id-1","x'],
+    ['with another id in a member', '{"errorId":12,"errorCode":"E","last":{"taskId":"id-1"},"cost":?}'],
+    ['with the id before it', '{"taskId":"id-1","errorId": 1,'],
+    ['with its number in quotes', '{"errorId" : "1","taskId":"id-1",'],
+    ['within a JSON string', '"{\\"errorId\\":1,\\"taskId\\":\\"id-1\\",'],
+    ['with single quotes', "{'errorId': 1, 'taskId': 'id-1'}"],
+    ['before another one', '{"errorId":1,"taskId":"id-1"}{"errorId":2,"taskId":"id-2"}']
+  ])('finds nothing in a refusal %s', (_, body) => {
+    expect(searchTaskId(body, false)).toBeUndefined()
+  })
+
+  it.each(['{"errorId":0,"taskId":"id-1",', '{"errorId":"0","taskId":"id-1",', '{"lasterrorId":1,"taskId":"id-1",'])(
+    'finds the id in %s, which is no refusal',
+    (body) => {
+      expect(searchTaskId(body, false)).toStrictEqual({ taskId: 'id-1' })
+    }
+  )
+
+  it.each([
+    ['after a refusal', '{"errorId":1,"errorCode":"E"}{"errorId":0,"taskId":"id-1"}'],
+    ['before a refusal', '{"errorId":0,"taskId":"id-1"}{"errorId":1,"errorCode":"E"}'],
+    ['after a refusal with another id', '{"errorId":1,"taskId":"id-2"}{"errorId":0,"taskId":"id-1"'],
+    ['first, before its errorId', '{"taskId":"id-1","errorId":0}{"errorId":1,"taskId":"id-2"}']
+  ])('finds the id of a reply that stands %s', (_, body) => {
+    expect(searchTaskId(body, false)).toStrictEqual({ taskId: 'id-1' })
+  })
+
+  it('finds the id beside a text that quotes a refusal', () => {
+    const body = `{"errorId":0,"errorDescription":${JSON.stringify('not "errorId":1')},"taskId":"id-1",`
+    expect(searchTaskId(body, false)).toStrictEqual({ taskId: 'id-1' })
+  })
+
+  it.each([
     ['a\\/b', 'a/b'],
     ['ab\\/cd\\u0065fg', 'ab/cdefg'],
-    ['a\\"\\\\', 'a"\\'],
-    ['a\nb', 'a\nb']
+    ['a\\"\\\\', 'a"\\']
   ])('reads the escapes of an id: %s', (written, taskId) => {
     expect(searchTaskId(`{"taskId":"${written}","cost":NaN}`, false)).toStrictEqual({ taskId })
   })
 
   it('finds an id in an unusual place of a document', () => {
     expect(searchTaskId('{"errorId":0,"data":{"taskId":"id-1"}}', true)).toStrictEqual({ taskId: 'id-1' })
+  })
+
+  it('finds an id in a document that says errorId 0, whatever a part of it says', () => {
+    expect(searchTaskId('{"errorId":0,"data":{"taskId":"id-1"},"last":{"errorId":1}}', true)).toStrictEqual({
+      taskId: 'id-1'
+    })
+  })
+
+  it('finds no id in one text of a document', () => {
+    expect(searchTaskId(`{"errorId":0,"note":"'taskId':'id-2'"}`, true)).toBeUndefined()
   })
 
   it('finds no id in the texts of a document', () => {
@@ -246,6 +289,11 @@ describe('searchTaskId', () => {
   it('prefers an id in double quotes to what a text says', () => {
     const body = `{"errorDescription":"not 'taskId':'id-2'","taskId":"id-1","cost":NaN}`
     expect(searchTaskId(body, false)).toStrictEqual({ taskId: 'id-1' })
+  })
+
+  it('reads megabytes of refusals', () => {
+    const long = '"errorId":1,"taskId":"id-2"'.repeat(200_000)
+    expect(searchTaskId(`${long}"errorId":0,"taskId":"id-1",`, false)).toStrictEqual({ taskId: 'id-1' })
   })
 
   it('reads megabytes', () => {

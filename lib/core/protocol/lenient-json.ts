@@ -1,0 +1,40 @@
+/** What {@link parseStrict} and {@link parseLenient} return for a text that they cannot parse. */
+export const NOT_JSON = Symbol('not JSON')
+
+export const parseStrict = (text: string): unknown => {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return NOT_JSON
+  }
+}
+
+export const isObject = (value: unknown): value is object =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+
+/**
+ * Parses JSON, or an object that is JSON but for three slips of servers: raw control characters in strings are read as they
+ * stand, values that JSON does not have (`NaN`, `Infinity`, `undefined`) as null, and a comma before a closing bracket is
+ * skipped.
+ */
+export const parseLenient = (text: string): unknown => {
+  const value = parseStrict(text)
+  if (value !== NOT_JSON) return value
+  const mended = parseStrict(withoutSlips(text))
+  return isObject(mended) ? mended : NOT_JSON
+}
+
+// [^ -\uffff]: control characters. C libraries print nan and inf. No part can grow long, so that the pass is linear.
+const PARTS = /\\[^]|"|[^ -\uffff]|[+-]?(?:nan|inf(?:inity)?)|undefined|,(?=\s*[}\]])/gi
+
+const withoutSlips = (text: string): string => {
+  let isInString = false
+  return text.replace(PARTS, (part) => {
+    if (part === '"') isInString = !isInString
+    if (part === '"' || part.startsWith('\\')) return part
+    const isControl = part < ' '
+    if (isInString) return isControl ? JSON.stringify(part).slice(1, -1) : part
+    if (isControl) return part
+    return part === ',' ? '' : 'null'
+  })
+}
