@@ -322,6 +322,17 @@ describe('a paused limiter', () => {
     expect(permits(log).slice(-2)).toStrictEqual(['4400 probe', '14400 next'])
   })
 
+  it('does not double its next pause for such a permit while the probe is out', () => {
+    const log = simulate(({ acquire, at, pause }) => {
+      acquire('late', (permit) => at(5_100, () => permit.unavailable(3_000)))
+      pause()
+      acquire('probe', (permit) => at(200, () => permit.unavailable(undefined)))
+      acquire('next')
+    })
+
+    expect(permits(log)).toStrictEqual(['0 late', '5000 probe', '15200 next'])
+  })
+
   it('doubles its next pause for each probe for which the service names a time', () => {
     const log = simulate(({ acquire, pause }) => {
       pause()
@@ -499,6 +510,23 @@ describe('a limiter in trouble', () => {
     )
 
     expect(reported).toHaveLength(times)
+  })
+
+  it.each<[string, (permit: Permit) => void]>([
+    ['refused', (permit) => permit.refused()],
+    ['refused for now', unavailable()],
+    ['accepted', (permit) => permit.succeeded()]
+  ])('counts unreadable probes on when the task of a permit from before the pause is %s', (_, end) => {
+    const reported: number[] = []
+    simulate(
+      ({ acquire, at }) => {
+        acquire('late', (permit) => at(20_000, () => end(permit)))
+        for (const name of 'abcdefgh') acquire(name, unreadable)
+      },
+      { onUnreadable: () => reported.push(1) }
+    )
+
+    expect(reported).toHaveLength(1)
   })
 
   it('gives the next probe when the service refuses the task of one', () => {
