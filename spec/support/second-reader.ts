@@ -25,20 +25,8 @@ export const createdIdIn = (text: string): string | undefined => {
   const document = documentIn(text)
   const members = idMembersOf(text)
   if (isPositive(document?.get('errorId'))) return undefined
-  if (document) return onlyOne(members)
-  const written = members.length > 0 ? text : unquoted(text)
-  return onlyOne(stretchesOf(written).flatMap(({ text, isRefusal }) => (isRefusal ? [] : idMembersOf(text))))
-}
-
-/** A broken text in stretches that have one `errorId` each; the first one begins where the text does. */
-const stretchesOf = (text: string) => {
-  const members = [...text.matchAll(/"errorId"\s*:\s*/g)]
-  const starts = members.map(({ 0: name, index }) => index + name.length)
-  const areRefusals = starts.map((at) => '123456789'.includes((text[at] === '"' ? text[at + 1] : text[at]) ?? '-'))
-  return [0, ...starts].map((from, i) => ({
-    text: text.slice(from, members[i]?.index),
-    isRefusal: areRefusals[Math.max(i - 1, 0)] ?? false
-  }))
+  if (members.length > 0 || document) return onlyOne(members)
+  return onlyOne(idMembersOf(unquoted(text)))
 }
 
 /** The id that the document itself holds. Of a number only the text has all digits. */

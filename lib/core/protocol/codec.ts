@@ -3,7 +3,7 @@ import * as t from 'io-ts'
 import type { JsonValue, RequestBody } from '../model/network.js'
 import { problemsOf, refined, type Problems } from '../model/problems.js'
 import { readSolution, type TaskRef } from '../model/task.js'
-import { findTaskIds, numericId, partsNotRefused, stringId, unquoted, type Document, type TaskId } from './document.js'
+import { findTaskIds, numericId, stringId, unquoted, type Document, type TaskId } from './document.js'
 
 /** The body of createTask. */
 export const createTaskBody = (clientKey: string, task: JsonValue): RequestBody => ({ clientKey, task })
@@ -28,17 +28,12 @@ export const readTaskId = (body: string, { fields }: Document): E.Either<Problem
 const idOfNumber = (body: string, value: number): TaskId | undefined =>
   Number.isSafeInteger(value)
     ? numericId(String(value))
-    : only(findTaskIds([body]).filter(({ taskId, numeric }) => numeric === true && Number(taskId) === value))
+    : only(findTaskIds(body).filter(({ taskId, numeric }) => numeric === true && Number(taskId) === value))
 
-/**
- * Searches a reply for the id of the created task; `isJson` says that only its place is unusual, not its form. An id beside
- * an `errorId` above 0 in a broken reply is passed over, because it may be that of another task.
- */
+/** Searches a reply for the id of the created task; `isJson` says that only its place is unusual, not its form. */
 export const searchTaskId = (body: string, isJson: boolean): TaskId | undefined => {
-  const ids = findTaskIds([body])
-  if (isJson) return only(ids)
-  const text = ids.length > 0 ? body : unquoted(body)
-  return only(findTaskIds(partsNotRefused(text)))
+  const ids = findTaskIds(body)
+  return only(ids.length > 0 || isJson ? ids : findTaskIds(unquoted(body)))
 }
 
 const only = <A>([first, ...others]: ReadonlyArray<A>): A | undefined => (others.length === 0 ? first : undefined)

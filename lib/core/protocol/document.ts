@@ -83,10 +83,9 @@ export interface TaskId {
   readonly numeric?: true
 }
 
-/** The values of the complete `taskId` members in texts, at any depth, each once. */
-export const findTaskIds = (texts: ReadonlyArray<string>): ReadonlyArray<TaskId> => {
-  const members = texts.flatMap((text) => [...text.matchAll(MEMBER)])
-  const ids = members.map(([, quoted, digits]) =>
+/** The values of the complete `taskId` members in a text, at any depth, each once. */
+export const findTaskIds = (text: string): ReadonlyArray<TaskId> => {
+  const ids = [...text.matchAll(MEMBER)].map(([, quoted, digits]) =>
     digits === undefined ? stringId(parseStrict(`"${String(quoted)}"`)) : numericId(digits)
   )
   return [...new Map(ids.flatMap((id) => (id ? [[id.taskId, id]] : []))).values()]
@@ -94,13 +93,6 @@ export const findTaskIds = (texts: ReadonlyArray<string>): ReadonlyArray<TaskId>
 
 // A number that ends with the text may have been cut.
 const MEMBER = /"taskId"\s*:\s*(?:"([^"\\]*(?:\\[^][^"\\]*)*)"|(\d+)(?=[\s,}\]]))/g
-
-/**
- * The parts of a text that is not JSON, without those of refusals. A part goes from one `errorId` member to the next, and what
- * stands before the first one belongs to it.
- */
-export const partsNotRefused = (text: string): ReadonlyArray<string> =>
-  text.split(/"errorId"\s*:\s*/).filter((_, i, parts) => !/^"?[1-9]/.test(parts[Math.max(i, 1)] ?? ''))
 
 /** The text with the quotes of JSON, if it quotes as other languages do, or is quoted itself. */
 export const unquoted = (text: string): string => text.replace(/\\(["\\])/g, '$1').replaceAll("'", '"')

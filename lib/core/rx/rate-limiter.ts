@@ -1,13 +1,13 @@
 import { Observable, Subscription, type SchedulerLike, type Subscriber } from 'rxjs'
 import { exponential } from './backoff.js'
 
-/** Permission to send one createTask. The first call of a method ends it; later calls are ignored. */
+/** Permission to send one createTask. The first call of a method, except `refused`, ends it; later calls are ignored. */
 export interface Permit {
   /** The service created the task. */
   readonly succeeded: () => void
   /** The service wants a wait. Returns for how many milliseconds no permit is given, 0 if only this task has to wait. */
   readonly unavailable: (retryAfterMs: number | undefined) => number
-  /** The service itself refused the task. */
+  /** The service itself refused the task. Does not end the permit: the refusal may stop the batch of the next one. */
   readonly refused: () => void
   /** The reply does not say whether the service created the task, or does not come from the service. */
   readonly unreadable: () => void
@@ -171,10 +171,7 @@ export class RateLimiter {
         return this.#state._tag === 'Flowing' ? 0 : Math.max(0, Math.ceil(this.#nextPermitAt - this.#elapsed()))
       },
       refused: () => {
-        endWith(() => {
-          this.#endUnreadableProbes(permit)
-          return this.#withoutProbe(permit)
-        })
+        this.#endUnreadableProbes(permit)
       },
       unreadable: () => {
         const isProbe = this.#isProbe(permit)

@@ -222,10 +222,10 @@ describe('excerptOf', () => {
     ['escapes of escapes', '&amp;'],
     ['broken escapes', '&a'],
     ['escapes of URLs', '%25']
-  ])('takes less than 500 ms for hostile input: %s', (_, part) => {
+  ])('takes no quadratic time for hostile input: %s', (_, part) => {
     const body = part.repeat(300_000 / part.length)
     const startedAt = performance.now()
     excerptOf(scrubber('aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaac'), body)
-    expect(performance.now() - startedAt).toBeLessThan(500)
+    expect(performance.now() - startedAt).toBeLessThan(10_000)
   })
 })

@@ -45,15 +45,6 @@ describe.each(slips)('a reply with %s', (_, spoil) => {
   })
 })
 
-describe('a broken refusal that names another task', () => {
-  it.each(['"errorId":1,"last":{"taskId":"id-1"},"cost":?', '"errorId":"7","taskId":"id-1","cost"'])(
-    'creates none: {%s}',
-    (members) => {
-      expect(create(`{${members}}`)).toMatchObject({ _tag: 'Unknown', problem: { excerpt: `{${members}}` } })
-    }
-  )
-})
-
 describe('a reply whose errorId or token is no value', () => {
   it.each([
     '{"errorId":NaN,"status":"ready","solution":{"gRecaptchaResponse":"token"}}',
