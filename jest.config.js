@@ -12,6 +12,8 @@ module.exports = {
     '^rx-captcha/journal$': '<rootDir>/lib/journal/index.ts',
     '^(\\.{1,2}/.*)\\.js$': '$1'
   },
+  globalSetup: '<rootDir>/spec/support/build-folder.cjs',
+  globalTeardown: '<rootDir>/spec/support/remove-build-folder.cjs',
   setupFilesAfterEnv: ['<rootDir>/spec/support/setup.ts'],
   maxWorkers: '100%',
   // Not v8: it counts the branches of code that is never called as covered.

@@ -16,13 +16,13 @@ import { dirname, join, relative } from 'node:path'
 import { fileJournal, type FileJournal } from 'rx-captcha/journal'
 import { headerOf } from '../../lib/journal/format.js'
 import { currentOwner, ownerStatus } from '../../lib/journal/owner.js'
-import { built } from '../support/built.js'
+import { built, ownBuild } from '../support/built.js'
 import { journalProcesses, journals, stateOf } from '../support/journals.js'
 import { until } from '../support/raw-http.js'
 
 const { at, start } = journals()
 const library = built()
-const anotherInstallation = built()
+const anotherInstallation = ownBuild()
 const startProcess = journalProcesses(library)
 
 const onLinux = process.platform === 'linux' ? it : it.skip

@@ -1,36 +1,41 @@
-import {
-  copyFileSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  readdirSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync
-} from 'node:fs'
-import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
-import { ModuleKind, ScriptTarget, transpileModule } from 'typescript'
+import { execFileSync } from 'node:child_process'
+import { cpSync, existsSync, mkdtempSync, renameSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
 
-const root = join(__dirname, '../..')
+/** The build of this run of jest, compiled when the first file needs it. */
+const sharedBuild = (): string => {
+  const parent = process.env.RX_CAPTCHA_BUILD_FOLDER!
+  const shared = join(parent, 'shared')
+  if (existsSync(shared)) return shared
+  const own = join(mkdtempSync(join(parent, 'own-')), 'build')
+  execFileSync(process.execPath, [join(__dirname, 'build.cjs'), own])
+  try {
+    renameSync(own, shared)
+  } catch (error) {
+    // Another worker was faster.
+    if (!existsSync(shared)) throw error
+  }
+  return shared
+}
 
 /**
- * Compiles `lib` into the `dist` of a temporary folder, so that child processes never run an older build. The folder exists
- * for all tests of the file; its path is known once they run.
+ * Compiles `lib` into the `dist` of a temporary folder, so that child processes never run an older build. All files of a run
+ * share the folder: they must not write into it. Its path is known once the tests run.
  */
 export const built = (): (() => string) => {
   let folder = ''
   beforeAll(() => {
-    folder = mkdtempSync(join(tmpdir(), 'rx-captcha-'))
-    copyFileSync(join(root, 'package.json'), join(folder, 'package.json'))
-    const compilerOptions = { module: ModuleKind.CommonJS, target: ScriptTarget.ES2023 }
-    for (const file of readdirSync(join(root, 'lib'), { recursive: true, encoding: 'utf8' })) {
-      if (!file.endsWith('.ts')) continue
-      const { outputText } = transpileModule(readFileSync(join(root, 'lib', file), 'utf8'), { compilerOptions })
-      mkdirSync(join(folder, 'dist', dirname(file)), { recursive: true })
-      writeFileSync(join(folder, 'dist', file.replace(/ts$/, 'js')), outputText)
-    }
-    symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'), 'junction')
+    folder = sharedBuild()
+  })
+  return () => folder
+}
+
+/** A copy of the build for this file alone, which may write into it. */
+export const ownBuild = (): (() => string) => {
+  let folder = ''
+  beforeAll(() => {
+    folder = mkdtempSync(join(process.env.RX_CAPTCHA_BUILD_FOLDER!, 'copy-'))
+    cpSync(sharedBuild(), folder, { recursive: true, verbatimSymlinks: true })
   })
   afterAll(() => {
     rmSync(folder, { recursive: true })

@@ -3,11 +3,11 @@ import { copyFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import ts from 'typescript'
 import { EMULATOR_KEY } from 'rx-captcha/emulator'
-import { built } from '../support/built.js'
+import { ownBuild } from '../support/built.js'
 import { blocksOf } from '../support/doc-pages.js'
 import { emulators, until } from '../support/raw-http.js'
 
-const folder = built()
+const folder = ownBuild()
 const start = emulators()
 const children: ChildProcess[] = []
 afterEach(() => children.splice(0).forEach((child) => child.kill('SIGKILL')))
