@@ -106,6 +106,7 @@ export const until = async (holds: () => boolean): Promise<void> => {
   const deadline = performance.now() + 5_000
   while (!holds()) {
     if (performance.now() > deadline) throw new Error(`not within 5 s: ${String(holds)}`)
-    await new Promise((resolve) => setImmediate(resolve))
+    // Not setImmediate, which would take the CPU that the condition waits for.
+    await new Promise((resolve) => setTimeout(resolve, 1))
   }
 }
