@@ -72,7 +72,7 @@ describe('an outcome', () => {
 
   it('comes again after any number of kills', async () => {
     const emulator = await startEmulator()
-    for (let round = 0; round < 5; round += 1) {
+    for (let round = 0; round < 3; round += 1) {
       const { kill, printed } = startBatch(emulator, { deliver: HANGS })
       await printed(3)
       await kill()
