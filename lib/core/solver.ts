@@ -28,9 +28,9 @@ export interface Solver {
    *
    * @param task - what to solve; see {@link recaptchaV2}
    * @returns `Right(Solved)`, or `Left` with `InvalidTask` (the fields do not fit), `NotCreated` (createTask was never sent),
-   *  `Refused` (the service refused it): nothing was paid; `CreateUnknown` (no readable reply to createTask): perhaps paid;
-   *  `TaskFailed` (the service ended it), `BadReply` (replies violated the protocol), `TimedOut` (after `giveUpAfterMs`),
-   *  `Interrupted` (the solver was closed): paid, `error.ref` goes to `resume`
+   *  `Refused` (the service refused it): nothing was paid; `CreateUnknown` (createTask was sent, and no task id could be read
+   *  from what arrived): perhaps paid; `TaskFailed` (the service ended it), `BadReply` (replies violated the protocol),
+   *  `TimedOut` (after `giveUpAfterMs`), `Interrupted` (the solver was closed): paid, pass `error.ref` to `resume`
    * @example
    * ```ts
    * import { map } from 'rxjs'
@@ -71,10 +71,14 @@ export interface Solver {
    */
   readonly resumeWithProgress: <A>(task: Resumable<A>, ref: TaskRef) => Observable<TaskEvent<A>>
   /**
-   * The create half of {@link Solver.solve}, by the same rules. The solver does not follow the task any further: to keep its
+   * The create half of {@link Solver.solve}, by the same rules. The solver does not follow the task any further: storing its
    * reference is up to the caller.
    *
-   * @returns `Right(TaskRef)`, or `Left` with `InvalidTask`, `NotCreated`, `Refused` or `CreateUnknown`
+   * Only the reference is emitted. If the service solves a task at once and puts the solution into the reply to createTask, that
+   * solution is lost: use {@link Solver.solve} for such kinds of tasks.
+   *
+   * @returns `Right(TaskRef)`, or `Left` with `InvalidTask`, `NotCreated`, `Refused` or `CreateUnknown`; with `TimedOut` or
+   *  `Interrupted`, and so with `error.ref`, if the id had arrived in a reply that was still open at the deadline or at `close`
    * @since 0.1.0
    */
   readonly createTask: <A>(task: TaskSpec<A>) => Observable<Either<SolveError, TaskRef>>
