@@ -2,14 +2,14 @@ import type { CreateUnknown, NotCreated, Refused, ReplyProblem, SolveError, Task
 import type { ErrorCause } from './network.js'
 
 /**
- * A sentence or three about an error: what happened, whether the task was paid for, what can be done. Holds no client key
- * and no token.
+ * Describes an error in one to three sentences: what happened, whether the task was paid for, and what can be done. They hold
+ * no client key and no token.
  *
  * @since 0.1.0
  */
 export const explain = (error: SolveError): string => `${whatHappened(error)} ${whatToDoAbout(error)}`
 
-/** What happened and whether it was paid for, for those who say themselves what to do. */
+/** What happened and whether it was paid for, without the advice. */
 export const whatHappened = (error: SolveError): string => {
   switch (error._tag) {
     case 'InvalidTask':
@@ -49,7 +49,8 @@ export const whatHappened = (error: SolveError): string => {
 export type Advice = 'repeat' | 'resume' | 'pay-again' | 'fix-task' | 'fix-account' | 'fix-setup' | 'decide'
 
 /**
- * What can be done about an error, as one word for programs. Only `repeat` never pays twice.
+ * What can be done about an error, as a word that a program can act on. After `repeat`, solving the same task again never pays
+ * twice.
  *
  * @since 0.1.0
  */
@@ -87,7 +88,7 @@ const ON_NOT_CREATED: Readonly<Record<NotCreated['reason'], Advice>> = {
 const onRefused = ({ kind, paid, status, errorCode }: Refused): Advice => {
   if (kind === 'account') return 'fix-account'
   if (paid === 'unknown') return 'decide'
-  // A refusal without a code comes from whatever server is at the address, not from the service's judgement of the task.
+  // A refusal without a code may come from any server at that address, and says nothing about the task.
   if (kind === 'request') return errorCode === undefined || errorCode === '' ? adviceOfStatus(status) : 'fix-task'
   return kind === 'unknown' ? 'decide' : 'repeat'
 }
@@ -118,7 +119,7 @@ const WHAT_TO_DO: Readonly<Record<Advice, string>> = {
   decide: 'Look at the cause before the next try.'
 }
 
-/** The sentence of an error's advice. */
+/** The advice about an error, as a sentence. */
 export const whatToDoAbout = (error: SolveError): string => {
   const isClosed = error._tag === 'NotCreated' && error.reason === 'closed'
   return isClosed ? 'Create a new solver to solve it.' : WHAT_TO_DO[advise(error)]
@@ -131,7 +132,7 @@ const notCreatedText = ({ reason, attempts, cause }: NotCreated): string => {
   return `${NOT_CREATED[reason]}${tries}${cause ? `: ${causeText(cause)}` : ''}`
 }
 
-/** Without a status and a cause nothing is known of a reply: an earlier run died. */
+/** If there is neither a status nor a cause, the call belongs to an earlier run, which died before it recorded a reply. */
 const createUnknownText = (error: CreateUnknown): string =>
   error.status === undefined && error.cause === undefined
     ? `createTask may have been sent, and no reply is known: ${replyProblemText(error)}`

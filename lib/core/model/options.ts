@@ -9,7 +9,8 @@ import { isRecord, optional, refined } from './problems.js'
 export { InvalidOptions, checkOptions } from './check-options.js'
 
 /**
- * A dispatcher of undici 6, 7 or 8, by its shape: an `Agent`, a `ProxyAgent`, or one of your own.
+ * A dispatcher of undici, by its shape: an `Agent`, a `ProxyAgent`, or your own. undici 6 and 7 are tested; undici 8 has the
+ * same handler interface.
  *
  * @since 0.1.0
  */
