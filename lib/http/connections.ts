@@ -10,8 +10,8 @@ const MAX_CONNECTIONS = 1_024
 // A handshake takes twenty times the CPU of a request, so a process that opens one for each waiting request falls behind.
 const MAX_OPENING = 16
 
-// A server may close an idle connection just as a createTask is written to it. One that does so within a second of its reply is
-// learnt from.
+// A server may close an idle connection just as a createTask is written to it. One that keeps idle connections open for a second
+// leaves a margin of half a second; after one that closes sooner, half of its idle time counts as warm.
 const WARM_MS = 500
 
 // A service that is restarted closes connections just after a reply.
