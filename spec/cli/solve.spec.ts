@@ -253,6 +253,7 @@ describe('the client key', () => {
     folder = mkdtempSync(join(tmpdir(), 'rx-captcha-'))
     writeFileSync(join(folder, 'key'), `\n ${EMULATOR_KEY} \n`)
     writeFileSync(join(folder, 'empty'), '\n')
+    writeFileSync(join(folder, 'invisible'), 'one-half-of-it\u200Banother-half')
     writeFileSync(join(folder, 'two'), 'one-line-of-it\nanother-line')
   })
   afterAll(() => {
@@ -265,6 +266,24 @@ describe('the client key', () => {
 
   it('is read from a file, trimmed, and the option overrides the variable', async () => {
     expect((await solveWithFile('key', { CAPTCHA_CLIENT_KEY: 'another-key-of-nobody' })).code).toBe(0)
+  })
+
+  const le = (text: string) => Buffer.from(text, 'utf16le')
+
+  it.each([
+    ['UTF-8 with a byte order mark', Buffer.from(`\uFEFF${EMULATOR_KEY}\n`)],
+    ['UTF-16 LE with a byte order mark', le(`\uFEFF${EMULATOR_KEY}\r\n`)],
+    ['UTF-16 BE with a byte order mark', le(`\uFEFF${EMULATOR_KEY}\r\n`).swap16()],
+    ['UTF-16 LE without a byte order mark', le(EMULATOR_KEY)],
+    ['UTF-8 with a zero-width space behind it', Buffer.from(`${EMULATOR_KEY}\u200B`)]
+  ])('is read from a file in %s', async (_, bytes) => {
+    writeFileSync(join(folder, 'encoded'), bytes)
+    expect((await solveWithFile('encoded')).code).toBe(0)
+  })
+
+  it('is read from its variable without an invisible character that was copied with it', async () => {
+    const env = { ...envOf(await start()), CAPTCHA_CLIENT_KEY: `${EMULATOR_KEY}\u200B\n` }
+    expect((await command(SOLVE, { env }).ended()).code).toBe(0)
   })
 
   it('is not repeated in the command that resumes the task, but its file is', async () => {
@@ -281,6 +300,7 @@ describe('the client key', () => {
 
   it.each([
     ['empty', 'expected a file that holds the key and nothing else'],
+    ['invisible', 'expected a file that holds the key and nothing else'],
     ['two', 'expected a file that holds the key and nothing else'],
     ['absent', 'the file cannot be read (ENOENT)'],
     ['.', 'the file cannot be read (EISDIR)']

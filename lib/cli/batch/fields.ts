@@ -1,6 +1,6 @@
 import { suggest } from '../../core/model/suggest.js'
 import { WrongUsage } from '../shared/context.js'
-import { trimmed } from './decode.js'
+import { trimmed } from '../shared/decode.js'
 
 const REQUIRED = ['websiteURL', 'websiteKey'] as const
 const FIELDS = [...REQUIRED, 'isInvisible', 'id'] as const

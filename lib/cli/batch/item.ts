@@ -4,7 +4,7 @@ import * as t from 'io-ts'
 import { problemsOf, refined, type Problems } from '../../core/model/problems.js'
 import { recaptchaV2, type RecaptchaV2Solution } from '../../core/model/recaptcha-v2.js'
 import type { TaskSpec } from '../../core/model/task.js'
-import { trimmed } from './decode.js'
+import { trimmed } from '../shared/decode.js'
 import { misnamedIn } from './fields.js'
 import { itemIdOf, type ItemId } from './item-id.js'
 import type { InputRecord } from './records.js'
@@ -29,8 +29,8 @@ export const itemOf = (record: InputRecord, clientKey: string): Item => {
   const { isInvisible, id } = fields.right
   const [websiteURL, websiteKey] = [trimmed(fields.right.websiteURL), trimmed(fields.right.websiteKey)]
   if (websiteKey === clientKey) return badItem(record, [CLIENT_KEY])
-  const unseen = unseenIn(websiteURL, websiteKey)
-  if (unseen.length > 0) return badItem(record, unseen)
+  const invisible = invisibleIn(websiteURL, websiteKey)
+  if (invisible.length > 0) return badItem(record, invisible)
   const task = recaptchaV2({ websiteURL, websiteKey, isInvisible: isInvisible ?? undefined })
   if (E.isLeft(task.payload)) return badItem(record, task.payload.left)
   const content = hashOf(websiteURL, websiteKey, isInvisible === true)
@@ -53,7 +53,7 @@ const Fields = t.intersection([
 ])
 
 /** What is wrong with text that looks right on a screen: a task for it would be paid for in vain. */
-const unseenIn = (websiteURL: string, websiteKey: string): Problems => [
+const invisibleIn = (websiteURL: string, websiteKey: string): Problems => [
   ...(/\p{Cc}/u.test(websiteURL) ? ['websiteURL: expected no control characters'] : []),
   ...(/[\s\p{C}\p{Default_Ignorable_Code_Point}]/u.test(websiteKey)
     ? ['websiteKey: expected no white space and no invisible characters']

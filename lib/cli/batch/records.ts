@@ -1,7 +1,7 @@
 import { Readable, pipeline } from 'node:stream'
 import { CsvError, parse } from 'csv-parse'
 import { WrongUsage } from '../shared/context.js'
-import { isDecoded, trimmed } from './decode.js'
+import { isDecoded, trimmed } from '../shared/decode.js'
 import { checkedHeader } from './fields.js'
 
 /** One record of the input: its value, or what is wrong with it. Lines count from 1. */

@@ -1,8 +1,9 @@
-import { readFile } from 'node:fs/promises'
+import { createReadStream } from 'node:fs'
 import type { SolverOptions } from '../../core/model/options.js'
 import { DEFAULT_BASE_URL } from '../../http/create-solver.js'
 import { openProxyDispatchers } from '../../http/proxy-dispatchers.js'
 import { WrongUsage, type CliContext } from './context.js'
+import { decode, hasBlank, trimmed } from './decode.js'
 import { codeOf, messageOf, shellQuoted } from './text.js'
 
 /** The options of every command that calls the service. */
@@ -71,7 +72,7 @@ const KEY_FILE_VARIABLE = 'CAPTCHA_CLIENT_KEY_FILE'
 
 const clientKeyOf = async (env: CliContext['env'], file: string | undefined): Promise<string> => {
   if (file !== undefined) return keyIn('--client-key-file', file)
-  const key = env[KEY_VARIABLE]?.trim()
+  const key = trimmed(env[KEY_VARIABLE] ?? '')
   if (key) return key
   const fileOfEnv = env[KEY_FILE_VARIABLE]
   if (fileOfEnv) return keyIn(KEY_FILE_VARIABLE, fileOfEnv)
@@ -83,12 +84,19 @@ const clientKeyOf = async (env: CliContext['env'], file: string | undefined): Pr
 
 // The path is not repeated: the key itself may have been typed there.
 const keyIn = async (name: string, path: string): Promise<string> => {
-  const text = await readFile(path, 'utf8').catch((error: unknown) => {
-    throw new WrongUsage(`${name}: the file cannot be read (${codeOf(error)})`)
-  })
-  const key = text.trim()
-  if (/\s/.test(key) || key === '') throw new WrongUsage(`${name}: expected a file that holds the key and nothing else`)
+  const key = trimmed(await textOf(name, path))
+  if (hasBlank(key) || key === '') throw new WrongUsage(`${name}: expected a file that holds the key and nothing else`)
   return key
+}
+
+const textOf = async (name: string, path: string): Promise<string> => {
+  let text = ''
+  try {
+    for await (const part of decode(createReadStream(path))) text += part
+    return text
+  } catch (error) {
+    throw new WrongUsage(`${name}: the file cannot be read (${codeOf(error)})`)
+  }
 }
 
 /** The variable of an option, by the name of the option. */
