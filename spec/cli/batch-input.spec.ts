@@ -88,7 +88,7 @@ describe('the input of a batch', () => {
     )
     const { code, err } = await batch(emulator, [input])
     expect(pages(emulator)).toStrictEqual(['https://example.com/1'])
-    expect(err).toContain('the input, after line 2: a quote is never closed')
+    expect(err).toContain('the input, after line 2: a quote is never closed; nothing after that line was read\n')
     expect(code).toBe(1)
   })
 
@@ -130,12 +130,14 @@ describe('the input of a batch', () => {
     expect([code, pages(emulator)]).toStrictEqual([1, ['https://example.com/2']])
   })
 
-  it('as CSV is refused from a record that is too long for a task', async () => {
+  it.each([
+    ['a cell', 'x'.repeat(70_000)],
+    ['a quote that is closed too late', `"https://a.b/${'\nhttps://a.b/,k'.repeat(7_000)}"`]
+  ])('as CSV is refused from a record that is too long for a task, for %s', async (_, cell) => {
     const emulator = await start()
-    const input = file('.csv', `websiteURL,websiteKey\n${'x'.repeat(70_000)},k\n`)
-    const { code, err } = await batch(emulator, [input])
+    const { code, err } = await batch(emulator, [file('.csv', `websiteURL,websiteKey\n${cell},k\n`)])
     expect([code, emulator.counters().requests.createTask]).toStrictEqual([2, 0])
-    expect(err).toContain('after line 1')
+    expect(err).toContain('after line 1: a record is longer than 65536 characters, perhaps because a quote is never')
   })
 
   it('as CSV may have records of several lines', async () => {

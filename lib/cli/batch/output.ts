@@ -19,14 +19,12 @@ export interface KeyedItem extends Item {
   readonly key: string | undefined
 }
 
-type Result = SolveResult<RecaptchaV2Solution>
-
 /** Where outcomes go. */
 export interface Output {
   /** Whether the lines appear on a terminal, where a progress display would overwrite them. */
   readonly isOnTerminal: boolean
   /** Writes the line of an outcome; rejects if it cannot be written. */
-  readonly write: (item: KeyedItem, result: Result) => Promise<void>
+  readonly write: (item: KeyedItem, result: SolveResult<RecaptchaV2Solution>) => Promise<void>
   readonly close: () => void
 }
 
@@ -99,13 +97,17 @@ const writeAll = (file: number, bytes: Buffer): void => {
 }
 
 /** The line of an outcome. It has the key of the item if it has no id, and the line of a bad record. */
-const lineOf = ({ index, id, key, line, isBad }: KeyedItem, result: Result, service: ServiceReach): string => {
+const lineOf = (
+  { index, id, key, line, isBad }: KeyedItem,
+  result: SolveResult<RecaptchaV2Solution>,
+  service: ServiceReach
+): string => {
   const name = id ? `,"id":${id.json}` : key === undefined ? '' : `,"key":${JSON.stringify(key)}`
   const outcome = JSON.stringify({ ...(isBad && { line }), ...outcomeFields(result, service) })
   return `{"index":${index}${name},${outcome.slice(1)}\n`
 }
 
-const outcomeFields = (result: Result, service: ServiceReach): object => {
+const outcomeFields = (result: SolveResult<RecaptchaV2Solution>, service: ServiceReach): object => {
   if (E.isLeft(result)) return { ok: false, error: result.left, message: explainInLine(result.left, service) }
   const { ref, solution, useBefore, expiresAt } = result.right
   const { taskId, numeric } = ref

@@ -59,12 +59,12 @@ export const csvRecords = async function* (text: AsyncIterable<string>): AsyncGe
     }
   } catch (error) {
     if (!(error instanceof CsvError)) throw error
-    throw new WrongUsage(
-      `the input, after line ${lines.last}: a quote is never closed, or a record is longer than ${MAX_RECORD_LENGTH} ` +
-        'characters; nothing after that line was read'
-    )
+    const why = error.code === 'CSV_QUOTE_NOT_CLOSED' ? 'a quote is never closed' : TOO_LONG
+    throw new WrongUsage(`the input, after line ${lines.last}: ${why}; nothing after that line was read`)
   }
 }
+
+const TOO_LONG = `a record is longer than ${MAX_RECORD_LENGTH} characters, perhaps because a quote is never closed`
 
 const CSV_OPTIONS = {
   info: true,

@@ -13,7 +13,6 @@ import type { Service } from '../shared/service.js'
 import { counted } from '../shared/text.js'
 import { report, type ReportOptions } from './report.js'
 
-type Result = SolveResult<RecaptchaV2Solution>
 type Events = Observable<TaskEvent<RecaptchaV2Solution>>
 
 /** Runs one task to its end, or until the user interrupts it; prints its outcome and returns the exit code. */
@@ -45,7 +44,10 @@ export const runTask = async (
   }
 }
 
-const outcomeOf = (events: Events, show: (event: TaskEvent<unknown>) => void): Promise<Result> =>
+const outcomeOf = (
+  events: Events,
+  show: (event: TaskEvent<unknown>) => void
+): Promise<SolveResult<RecaptchaV2Solution>> =>
   lastValueFrom(
     events.pipe(
       tap((event) => {
@@ -57,7 +59,10 @@ const outcomeOf = (events: Events, show: (event: TaskEvent<unknown>) => void): P
   )
 
 /** If the id arrived too late for the outcome, the task can be resumed all the same. */
-const withLateId = (result: Result, [orphan]: ReadonlyArray<Orphan>): Result =>
+const withLateId = (
+  result: SolveResult<RecaptchaV2Solution>,
+  [orphan]: ReadonlyArray<Orphan>
+): SolveResult<RecaptchaV2Solution> =>
   E.isLeft(result) && result.left._tag === 'CreateUnknown' && orphan
     ? E.left({ _tag: 'Interrupted', paid: 'yes', ref: orphan.ref })
     : result
