@@ -10,13 +10,13 @@ const timedOut: SolveError = { _tag: 'TimedOut', paid: 'yes', ref, afterMs: 1, p
 const solved = E.right({ ref, solution: 'token', readyAt: ref.createdAt + 1_000 })
 
 const statsWith = (change: (stats: BatchStats) => void): BatchStats => {
-  const stats = new BatchStats(0)
+  const stats = new BatchStats()
   change(stats)
   return stats
 }
 
-const textOf = (stats: BatchStats, total: number | undefined, now: number): ReadonlyArray<string> =>
-  progressRows(stats, total, now).map(({ text }) => text)
+const textOf = (stats: BatchStats, total: number | undefined, elapsedMs: number): ReadonlyArray<string> =>
+  progressRows(stats, total, elapsedMs).map(({ text }) => text)
 
 describe('the progress of a batch', () => {
   const twenty = () =>
@@ -41,7 +41,7 @@ describe('the progress of a batch', () => {
   })
 
   it('shows no time left before anything has ended', () => {
-    expect(textOf(new BatchStats(0), 0, 0)[0]).toBe('0/0  0.0/s')
+    expect(textOf(new BatchStats(), 0, 0)[0]).toBe('0/0  0.0/s')
   })
 
   it('leaves skipped items out of the rate, and counts them', () => {
@@ -60,7 +60,7 @@ describe('the report of a batch', () => {
   const report = (end: Partial<BatchEnd>) => {
     const stderr = makeConsole()
     const code = printReport(makeContext({ stderr }), {
-      ...{ stats: new BatchStats(0), failure: undefined, signal: undefined, isExhausted: true, elapsedMs: 1_000 },
+      ...{ stats: new BatchStats(), failure: undefined, signal: undefined, isExhausted: true, elapsedMs: 1_000 },
       ...{
         total: undefined,
         hasJournal: false,
@@ -128,10 +128,18 @@ describe('the report of a batch', () => {
   })
 
   it('measures no time to token for tasks of an earlier run', () => {
-    const stats = new BatchStats(ref.createdAt + 1)
+    const stats = new BatchStats()
     stats.onOutcome(solved, 1)
     expect(stats.times.count).toBe(0)
     expect(report({ stats }).text).not.toContain('Time to token')
+  })
+
+  it('measures the time to token by elapsed time, whatever the system clock says meanwhile', () => {
+    const stats = statsWith((changed) => {
+      changed.onEvent({ _tag: 'Created', at: 0, ref })
+      changed.onOutcome(E.right({ ref, solution: 'token', readyAt: ref.createdAt + 3_600_000 }), 1)
+    })
+    expect([stats.times.count, stats.times.max < 60_000]).toStrictEqual([1, true])
   })
 
   it('counts failures by tag and code, and names their first five lines', () => {

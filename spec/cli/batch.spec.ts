@@ -76,6 +76,17 @@ describe('rx-captcha batch', () => {
     }
   })
 
+  it('reports elapsed times if the system clock is set forward', async () => {
+    const emulator = await start({ readyAfterMs: 30 })
+    const running = command(['batch', file('.ndjson', ndjson(task(1)))], { env: envOf(emulator) })
+    await until(() => emulator.counters().requests.createTask > 0)
+    const now = Date.now.bind(Date)
+    const clock = jest.spyOn(Date, 'now').mockImplementation(() => now() + 3_600_000)
+    const { err } = await running.ended()
+    clock.mockRestore()
+    expect(err).toMatch(/^1 item in [\d.]+ s: [^]*all within [\d.]{3} s\.\n$/)
+  })
+
   it('ends at once with an empty file', async () => {
     const { code, out, err } = await batch(await start(), [file('.ndjson', '')])
     expect([code, out]).toStrictEqual([0, ''])

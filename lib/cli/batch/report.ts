@@ -7,9 +7,8 @@ import { counted, durationText, messageOf, seconds } from '../shared/text.js'
 import type { BatchStats, Failures } from './stats.js'
 
 /** What the progress display shows. */
-export const progressRows = (stats: BatchStats, total: number | undefined, now: number): ReadonlyArray<Row> => {
+export const progressRows = (stats: BatchStats, total: number | undefined, elapsedMs: number): ReadonlyArray<Row> => {
   const { solved, failed, created, skipped, active, done } = stats
-  const elapsedMs = now - stats.startedAt
   // Skipped items take no time, so they say nothing about the items to come.
   const perMs = elapsedMs > 0 ? (solved + failed) / elapsedMs : 0
   const rate = `${(perMs * 1_000).toFixed(perMs < 0.01 ? 1 : 0)}/s`

@@ -1,4 +1,4 @@
-import { ReplaySubject, asyncScheduler, firstValueFrom, interval, lastValueFrom, tap, type SchedulerLike } from 'rxjs'
+import { ReplaySubject, firstValueFrom, interval, lastValueFrom, tap, type SchedulerLike } from 'rxjs'
 import type { Outcome } from '../../core/model/batch.js'
 import type { Journal } from '../../core/model/journal.js'
 import type { SolverOptions } from '../../core/model/options.js'
@@ -9,7 +9,7 @@ import type { FileJournal } from '../../journal/index.js'
 import { closeSolver } from '../shared/close-solver.js'
 import { printLine, signalStream, type CliContext } from '../shared/context.js'
 import type { ServiceReach } from '../shared/explain.js'
-import { drawProgress, type Progress } from '../shared/progress.js'
+import { drawProgress, type Progress, type Row } from '../shared/progress.js'
 import type { BatchFiles } from './files.js'
 import { ItemKeys } from './item.js'
 import type { KeyedItem } from './output.js'
@@ -23,17 +23,19 @@ export interface BatchConfig {
   readonly service: ServiceReach
   /** The command line, to be run again. */
   readonly commandLine: string
-  /** Another clock than the real one, whose elapsed time no setting of the system clock changes. */
+  /** Another clock than the real one. */
   readonly scheduler?: SchedulerLike
 }
 
 /** Solves all items of the input, prints a report and returns the exit code. */
 export const runBatch = async (context: CliContext, config: BatchConfig): Promise<number> => {
-  const { options, scheduler = asyncScheduler, files, service, commandLine } = config
+  const { options, files, service, commandLine } = config
   const solver = createSolver({ ...options, scheduler: config.scheduler })
-  const stats = new BatchStats(scheduler.now())
+  const stats = new BatchStats()
+  const startedAt = performance.now()
+  const elapsedMs = (): number => performance.now() - startedAt
   const requests = new StopRequests()
-  const progress = showProgress(context, config, stats)
+  const progress = showProgress(context, config, () => progressRows(stats, files.input.total, elapsedMs()))
   const { signals, stop } = signalStream(context)
   signals.subscribe((signal) => {
     requests.onSignal(signal)
@@ -49,7 +51,7 @@ export const runBatch = async (context: CliContext, config: BatchConfig): Promis
     return printReport(context, {
       ...{ stats, failure, signal: requests.signal, isExhausted: reader.isExhausted },
       ...{ total: files.input.total, hasJournal: files.journal !== undefined, service, commandLine },
-      elapsedMs: scheduler.now() - stats.startedAt
+      elapsedMs: elapsedMs()
     })
   } finally {
     progress.close()
@@ -166,10 +168,9 @@ const PRINT_EVERY_MS = 10_000
 /** Rows on a terminal; a line every ten seconds elsewhere, and where the outcomes are printed on a terminal too. */
 const showProgress = (
   { stderr }: CliContext,
-  { files: { input, output }, scheduler = asyncScheduler }: BatchConfig,
-  stats: BatchStats
+  { files: { output }, scheduler }: BatchConfig,
+  rows: () => ReadonlyArray<Row>
 ): Progress => {
-  const rows = () => progressRows(stats, input.total, scheduler.now())
   if (stderr.isTTY === true && !output.isOnTerminal) return drawProgress(stderr, rows)
   const printing = interval(PRINT_EVERY_MS, scheduler).subscribe(() => {
     printLine(

@@ -18,7 +18,6 @@ const MAX_LINES = 5
 
 /** The counts of a batch, in memory that does not grow with it. */
 export class BatchStats {
-  readonly startedAt: number
   pulled = 0
   solved = 0
   failed = 0
@@ -36,17 +35,14 @@ export class BatchStats {
   resumable = 0
   worstExit: number = EXIT.solved
   readonly failures = new Map<string, Failures>()
-  /** From createTask to token, in milliseconds. */
+  /** From the reply to createTask to the token, in milliseconds. */
   readonly times = createHistogram()
+  readonly #createdAt = new Map<string, number>()
   /** Paid tasks that are in no line of the output. */
   readonly unreported: TaskRef[] = []
   writeFailures = 0
   /** The error that stopped the batch: the account is refused, or replies to createTask cannot be read. */
   stoppedBy: SolveError | undefined
-
-  constructor(startedAt: number) {
-    this.startedAt = startedAt
-  }
 
   get active(): number {
     return this.pulled - this.solved - this.failed - this.skipped
@@ -57,9 +53,11 @@ export class BatchStats {
     return this.solved + this.failed + this.skipped + this.repeated
   }
 
-  onEvent({ _tag }: SolverEvent): void {
-    if (_tag === 'Created') this.created += 1
-    if (_tag === 'Skipped') this.skipped += 1
+  onEvent(event: SolverEvent): void {
+    if (event._tag === 'Skipped') this.skipped += 1
+    if (event._tag !== 'Created') return
+    this.created += 1
+    this.#createdAt.set(event.ref.taskId, performance.now())
   }
 
   /** The journal says that the task of an item failed in an earlier run; the item is skipped. */
@@ -74,9 +72,11 @@ export class BatchStats {
       return
     }
     this.solved += 1
-    const { ref, readyAt } = result.right
-    // A task of an earlier run waited for this one; its time says nothing about the service.
-    if (ref.createdAt >= this.startedAt) this.times.record(Math.max(1, Math.round(readyAt - ref.createdAt)))
+    const { taskId } = result.right.ref
+    const createdAt = this.#createdAt.get(taskId)
+    // A task of an earlier run waited for this one; its time would say nothing about the service.
+    if (createdAt !== undefined) this.times.record(Math.max(1, Math.round(performance.now() - createdAt)))
+    this.#createdAt.delete(taskId)
   }
 
   onWriteFailure(result: SolveResult<unknown>): void {
@@ -87,6 +87,7 @@ export class BatchStats {
 
   #onFailure(error: SolveError, line: number): void {
     this.failed += 1
+    if ('ref' in error) this.#createdAt.delete(error.ref.taskId)
     this.worstExit = Math.max(this.worstExit, error._tag === 'InvalidTask' ? EXIT.unpaid : exitCodeOf(error))
     if (error.paid === 'unknown') this.inDoubt += 1
     if (entryAfter(journalTagOf(error)) === 'Known') this.resumable += 1

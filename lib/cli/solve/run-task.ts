@@ -75,10 +75,10 @@ interface StatusLine {
 /** One line about the task on a terminal, erased at the end; nothing elsewhere. */
 const statusLine = (output: OutputStream): StatusLine => {
   if (output.isTTY !== true) return { show: () => undefined, close: () => undefined }
-  const startedAt = Date.now()
+  const startedAt = performance.now()
   let [task, polls, note] = ['creating a task', 0, '']
   const row = () => {
-    const elapsed = `${Math.round((Date.now() - startedAt) / 1_000)} s`
+    const elapsed = `${Math.round((performance.now() - startedAt) / 1_000)} s`
     return { text: [task, counted(polls, 'poll'), elapsed, note].filter((part) => part !== '').join(' · ') }
   }
   const { close } = drawProgress(output, () => [row()])
