@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { existsSync, linkSync, mkdirSync, readFileSync, symlinkSync } from 'node:fs'
+import { existsSync, linkSync, mkdirSync, rmSync, symlinkSync } from 'node:fs'
 import { basename, dirname, join, relative } from 'node:path'
 import type { Emulator } from 'rx-captcha/emulator'
 import { batch, ndjson, task, testFiles } from '../support/batch.js'
@@ -98,9 +98,44 @@ describe('the file of --out', () => {
   })
 
   it('leaves no journal beside it that records nothing', async () => {
-    const [out, journal] = [file('.out'), file('.journal')]
-    await batch(await start(), [file('.ndjson', ndjson(task(1))), '--out', out, '--journal', journal])
+    const out = file('.out')
+    await batch(await start(), [file('.ndjson', ''), '--out', out, '--journal', file('.journal')])
     expect(existsSync(`${out}.journal`)).toBe(false)
-    expect(readFileSync(journal, 'utf8')).toContain('Solved')
+  })
+})
+
+describe('a task of an earlier run', () => {
+  type Option = '--out' | '--journal'
+  const runs: ReadonlyArray<ReadonlyArray<ReadonlyArray<Option>>> = [
+    [['--out'], ['--out', '--journal']],
+    [['--out'], ['--out', '--journal'], ['--journal']],
+    [['--out', '--journal'], ['--out']],
+    [['--out', '--journal'], ['--journal']],
+    [['--journal'], ['--out', '--journal'], ['--out']]
+  ]
+  /** Runs with these options. The output is lost after each, as if the run had crashed before it wrote the outcome. */
+  const solve = async (options: (typeof runs)[number], more: { readyAfterMs: number; faults?: string[] }) => {
+    const emulator = await start(more)
+    const [input, paths] = [file('.ndjson', ndjson(task(1))), { '--out': file('.out'), '--journal': file('.journal') }]
+    const codes: number[] = []
+    for (const names of options) {
+      const argv = [input, '--give-up-after-ms', '150', ...names.flatMap((name) => [name, paths[name]])]
+      codes.push((await batch(emulator, argv)).code)
+      rmSync(paths['--out'], { force: true })
+    }
+    return { codes, accepted: emulator.counters().accepted }
+  }
+
+  it.each([
+    ['if it can be resumed', 3, { readyAfterMs: 60_000 }],
+    ['if it is in doubt', 4, { readyAfterMs: 0, faults: ['createTask:1:billed+reset'] }],
+    ['if it is finished', 0, { readyAfterMs: 0 }],
+    ['if it failed', 3, { readyAfterMs: 0, faults: ['task:1:ERROR_CAPTCHA_UNSOLVABLE'] }]
+  ])('is not paid for again, %s, whichever journal a run has', async (_, code, more) => {
+    for (const options of runs)
+      expect([options, await solve(options, more)]).toStrictEqual([
+        options,
+        { codes: options.map(() => code), accepted: 1 }
+      ])
   })
 })

@@ -5,13 +5,14 @@ import { WrongUsage, type CliContext } from '../shared/context.js'
 import type { ServiceReach } from '../shared/explain.js'
 import { messageOf } from '../shared/text.js'
 import { openInput, type Format, type Input } from './input.js'
+import { joined, type BatchJournal } from './journals.js'
 import { createFile, openOutputFile, openOutputStream, type Output } from './output.js'
 
 /** Where a batch reads, writes, and records what is paid for. */
 export interface BatchFiles {
   readonly input: Input
   readonly output: Output
-  readonly journal: FileJournal | undefined
+  readonly journal: BatchJournal | undefined
   readonly close: () => Promise<void>
 }
 
@@ -42,7 +43,7 @@ export const openFiles = async (context: CliContext, paths: BatchPaths): Promise
     const ownJournal = own === undefined ? undefined : await opening(openOwnJournal(context, own))
     const otherJournal = other === undefined ? undefined : await opening(openJournal(context, other))
     // No later run could continue the tasks of the embedded emulator.
-    const journal = service.isEmbedded ? undefined : (otherJournal ?? ownJournal)
+    const journal = service.isEmbedded ? undefined : joined(ownJournal, otherJournal)
     const output = await opening(
       paths.out === undefined ? openOutputStream(context.stdout, service) : openOutputFile(paths.out, journal, service)
     )

@@ -3,8 +3,8 @@ import { open, realpath } from 'node:fs/promises'
 import { promisify } from 'node:util'
 import * as E from 'fp-ts/lib/Either.js'
 import * as t from 'io-ts'
-import { EMPTY, concat, lastValueFrom, type Observable } from 'rxjs'
-import { entryAfter, journalTagOf, type Journal } from '../../core/model/journal.js'
+import { lastValueFrom } from 'rxjs'
+import { entryAfter, journalTagOf, type JournalEntry } from '../../core/model/journal.js'
 import type { RecaptchaV2Solution } from '../../core/model/recaptcha-v2.js'
 import type { SolveResult } from '../../core/model/result.js'
 import { WrongUsage, write, type OutputStream } from '../shared/context.js'
@@ -12,6 +12,7 @@ import { explainInLine, type ServiceReach } from '../shared/explain.js'
 import { codeOf } from '../shared/text.js'
 import type { Item } from './item.js'
 import { itemIdOf } from './item-id.js'
+import { recordEntry, type BatchJournal } from './journals.js'
 
 /** An item with its place in the input, counted from 0, and its key if the batch can be continued. */
 export interface KeyedItem extends Item {
@@ -40,7 +41,7 @@ export const openOutputStream = (stream: OutputStream, service: ServiceReach): O
 /** Appends the lines to a file. What it holds already is passed to the journal, in case the journal missed it. */
 export const openOutputFile = async (
   path: string,
-  journal: Journal | undefined,
+  journal: BatchJournal | undefined,
   service: ServiceReach
 ): Promise<Output> => {
   const file = openFile(path)
@@ -164,7 +165,7 @@ const foreignFile = (path: string, line?: number) =>
 const MAX_PENDING = 1_000
 
 /** Passes every line of the file to the journal; returns the keys whose last line is in doubt. */
-const replay = async (path: string, journal: Journal | undefined): Promise<ReadonlySet<string>> => {
+const replay = async (path: string, journal: BatchJournal | undefined): Promise<ReadonlySet<string>> => {
   const doubts = new Set<string>()
   let [number, pending] = [0, new Array<Promise<unknown>>()]
   const handle = await open(path)
@@ -173,9 +174,9 @@ const replay = async (path: string, journal: Journal | undefined): Promise<Reado
     const line = readLine(text)
     if (!line) throw foreignFile(path, number)
     if (line.key === undefined) continue
-    if (line.entry === 'InDoubt') doubts.add(line.key)
+    if (line.entry._tag === 'InDoubt') doubts.add(line.key)
     else doubts.delete(line.key)
-    if (journal) pending.push(lastValueFrom(recordLine(journal, line.key, line), { defaultValue: undefined }))
+    if (journal) pending.push(lastValueFrom(recordEntry(journal, line.key, line.entry), { defaultValue: undefined }))
     if (pending.length === MAX_PENDING) {
       await Promise.all(pending)
       pending = []
@@ -185,24 +186,8 @@ const replay = async (path: string, journal: Journal | undefined): Promise<Reado
   return doubts
 }
 
-/** Records in the journal what a line of the output says. Each call is without effect if the journal knows it already. */
-const recordLine = (journal: Journal, key: string, { entry, tag, ref }: OutputLine): Observable<unknown> => {
-  switch (entry) {
-    case 'Fresh':
-      return EMPTY
-    case 'Known':
-      return ref ? journal.created(key, ref) : EMPTY
-    case 'InDoubt':
-      return concat(journal.begin(key), journal.ended(key, tag))
-    case 'Finished':
-      return journal.ended(key, tag)
-  }
-}
-
 /** What a line of the output says about its key. */
-type OutputLine = Exclude<ReturnType<typeof readLine>, undefined>
-
-const readLine = (text: string) => {
+const readLine = (text: string): { readonly key: string | undefined; readonly entry: JournalEntry } | undefined => {
   const parsed = E.tryCatch(
     (): unknown => JSON.parse(text),
     () => undefined
@@ -211,18 +196,24 @@ const readLine = (text: string) => {
   const line = Line.decode(parsed.right)
   if (E.isLeft(line)) return undefined
   const { key, id } = line.right
-  const tag = line.right.ok ? 'Solved' : journalTagOf(line.right.error)
   return {
     key: key ?? (id === undefined ? undefined : itemIdOf(text, id).key),
-    tag,
-    entry: entryAfter(tag),
-    ref: line.right.ok ? undefined : line.right.error.ref
+    entry: line.right.ok ? { _tag: 'Finished', tag: 'Solved' } : entryOf(line.right.error)
   }
+}
+
+const entryOf = (error: t.TypeOf<typeof LineError>): JournalEntry => {
+  const tag = journalTagOf(error)
+  const entry = entryAfter(tag)
+  if (entry === 'Known') return error.ref ? { _tag: entry, ref: error.ref } : { _tag: 'Fresh' }
+  return { _tag: entry, tag }
 }
 
 const isInDoubt = (error: Parameters<typeof journalTagOf>[0]): boolean => entryAfter(journalTagOf(error)) === 'InDoubt'
 
 const Ref = t.intersection([t.type({ taskId: t.string, createdAt: t.number }), t.partial({ numeric: t.literal(true) })])
+
+const LineError = t.intersection([t.type({ _tag: t.string, paid: t.string }), t.partial({ kind: t.string, ref: Ref })])
 
 const Line = t.intersection([
   t.type({ index: t.number }),
@@ -231,7 +222,7 @@ const Line = t.intersection([
     t.type({ ok: t.literal(true), taskId: t.string }),
     t.type({
       ok: t.literal(false),
-      error: t.intersection([t.type({ _tag: t.string, paid: t.string }), t.partial({ kind: t.string, ref: Ref })])
+      error: LineError
     })
   ])
 ])

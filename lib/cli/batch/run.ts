@@ -5,13 +5,13 @@ import type { SolverOptions } from '../../core/model/options.js'
 import type { RecaptchaV2Solution } from '../../core/model/recaptcha-v2.js'
 import type { Solver } from '../../core/solver.js'
 import { createSolver } from '../../http/create-solver.js'
-import type { FileJournal } from '../../journal/index.js'
 import { closeSolver } from '../shared/close-solver.js'
 import { printLine, signalStream, type CliContext } from '../shared/context.js'
 import type { ServiceReach } from '../shared/explain.js'
 import { drawProgress, type Progress, type Row } from '../shared/progress.js'
 import type { BatchFiles } from './files.js'
 import { ItemKeys } from './item.js'
+import type { BatchJournal } from './journals.js'
 import type { KeyedItem } from './output.js'
 import { printReport, progressRows } from './report.js'
 import { BatchStats } from './stats.js'
@@ -93,7 +93,7 @@ const solveItems = (
 }
 
 /** The journal; it tells the stats of items that are skipped because their task failed in an earlier run. */
-const watched = (journal: FileJournal, stats: BatchStats): Journal => ({
+const watched = (journal: BatchJournal, stats: BatchStats): Journal => ({
   ...journal,
   find: (key) =>
     journal.find(key).pipe(

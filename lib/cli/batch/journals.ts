@@ -1,0 +1,45 @@
+import { EMPTY, concat, concatMap, forkJoin, ignoreElements, map, of, type Observable } from 'rxjs'
+import type { JournalEntry } from '../../core/model/journal.js'
+import type { TaskRef } from '../../core/model/task.js'
+import type { FileJournal } from '../../journal/index.js'
+
+/** The journal of a batch. */
+export type BatchJournal = Omit<FileJournal, 'close'>
+
+/**
+ * One journal or two as one: an entry of either counts, and both record what happens. So no later run pays again for a
+ * task, whether it has both journals or one of them.
+ */
+export const joined = (one?: BatchJournal, other?: BatchJournal): BatchJournal | undefined => {
+  if (!one || !other) return one ?? other
+  const inBoth = <A>(call: (journal: BatchJournal) => Observable<A>) => forkJoin([call(one), call(other)])
+  const entryOf = (call: (journal: BatchJournal) => Observable<JournalEntry>) =>
+    inBoth(call).pipe(map(([first, second]) => (RANK[second._tag] > RANK[first._tag] ? second : first)))
+  const journal: BatchJournal = {
+    find: (key) =>
+      entryOf(({ find }) => find(key)).pipe(
+        // What one of them knew alone is recorded in the other one, too.
+        concatMap((entry) => concat(recordEntry(journal, key, entry).pipe(ignoreElements()), of(entry)))
+      ),
+    begin: (key) => entryOf(({ begin }) => begin(key)),
+    created: (key: string, ref: TaskRef) => inBoth(({ created }) => created(key, ref)).pipe(map(() => undefined)),
+    ended: (key, tag) => inBoth(({ ended }) => ended(key, tag)).pipe(map(() => undefined))
+  }
+  return journal
+}
+
+const RANK = { Fresh: 0, InDoubt: 1, Known: 2, Finished: 3 } as const
+
+/** Records in a journal an entry that is known from elsewhere; without effect if the journal knows it already. */
+export const recordEntry = (journal: BatchJournal, key: string, entry: JournalEntry): Observable<unknown> => {
+  switch (entry._tag) {
+    case 'Fresh':
+      return EMPTY
+    case 'Known':
+      return journal.created(key, entry.ref)
+    case 'InDoubt':
+      return concat(journal.begin(key), journal.ended(key, 'CreateUnknown'))
+    case 'Finished':
+      return journal.ended(key, entry.tag ?? 'Solved')
+  }
+}
