@@ -87,14 +87,57 @@ describe('the report of a batch', () => {
     expect(text).toContain('The same command would pay again for tasks that are done')
   })
 
-  it('says why the batch was stopped if replies to createTask cannot be read', () => {
-    const stats = statsWith((changed) => {
-      changed.onOutcome(E.left({ _tag: 'CreateUnknown', paid: 'unknown' }), 1)
-      changed.onOutcome(E.left({ _tag: 'NotCreated', paid: 'no', reason: 'unreadable', attempts: 0 }), 2)
+  describe('of a batch that got no usable replies', () => {
+    const EXCERPT = 'What arrived is in the output, as error.excerpt; a task id may be found in it.\n'
+    const stopped = (...errors: ReadonlyArray<SolveError>) => {
+      const unreadable: SolveError = { _tag: 'NotCreated', paid: 'no', reason: 'unreadable', attempts: 0 }
+      const stats = statsWith((changed) => {
+        for (const error of [...errors, unreadable]) changed.onOutcome(E.left(error), 1)
+      })
+      return report({ stats, isExhausted: false })
+    }
+
+    it('shows the last reply that could not be read, and where its text is', () => {
+      const { code, text } = stopped({ _tag: 'CreateUnknown', paid: 'unknown', status: 502, excerpt: '<html>' })
+      expect(code).toBe(4)
+      expect(text).toMatch(
+        /calls in a row got no usable reply\.\nThe last one: .*HTTP 502\. A task may exist and be paid/
+      )
+      expect(text).toContain(EXCERPT)
     })
-    const { code, text } = report({ stats, isExhausted: false })
-    expect(code).toBe(4)
-    expect(text).toMatch(/\nThe replies to createTask could not be read.* as error\.excerpt; .*\nThe rest of the/s)
+
+    it('mentions no text if there is none', () => {
+      const cause = { name: 'SocketError', code: 'UND_ERR_SOCKET', message: 'other side closed' }
+      const { text } = stopped({ _tag: 'CreateUnknown', paid: 'unknown', cause })
+      expect(text).toMatch(/\nThe last one: .*other side closed/)
+      expect(text).not.toContain('excerpt')
+    })
+
+    it.each([403, 404])('says of refusals without a document that nothing was paid: HTTP %d', (status) => {
+      const { code, text } = stopped({ _tag: 'Refused', paid: 'no', status, kind: 'request' })
+      expect(code).toBe(1)
+      expect(text).toContain(
+        `\nThe last one: The service refused the task: HTTP ${status}. Nothing was paid. Check the`
+      )
+      expect(text).not.toContain('excerpt')
+    })
+
+    it('does not take a task in doubt from an earlier run, or a document of the service, for such a reply', () => {
+      const { text } = stopped(
+        { _tag: 'Refused', paid: 'no', status: 403, kind: 'request' },
+        { _tag: 'CreateUnknown', paid: 'unknown', problems: ['the journal holds the intent'] },
+        { _tag: 'Refused', paid: 'no', status: 200, errorId: 1, errorCode: 'ERROR_X', kind: 'unknown' }
+      )
+      expect(text).toContain('The last one: The service refused the task: HTTP 403')
+    })
+
+    it('says no more than that if the replies belonged to no item of the batch', () => {
+      expect(stopped().text).toMatch(/got no usable reply\.\nThe rest of/)
+      expect(report({ isExhausted: false })).toMatchObject({
+        code: 1,
+        text: expect.stringMatching(/got no usable reply\.\nThe rest of/) as string
+      })
+    })
   })
 
   it('says that the whole input was read if it failed afterwards', () => {

@@ -1,9 +1,9 @@
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { asyncScheduler } from 'rxjs'
-import { EMULATOR_KEY } from 'rx-captcha/emulator'
+import { EMULATOR_KEY, type Emulator } from 'rx-captcha/emulator'
 import { fileJournal } from 'rx-captcha/journal'
 import { openFiles } from '../../lib/cli/batch/files.js'
-import { runBatch } from '../../lib/cli/batch/run.js'
+import { runBatch, type BatchConfig } from '../../lib/cli/batch/run.js'
 import { batch, linesIn, ndjson, task, testFiles } from '../support/batch.js'
 import { command, envOf, makeConsole, makeContext, type Console } from '../support/command.js'
 import { hurried } from '../support/solvers.js'
@@ -328,6 +328,40 @@ describe('a refused account', () => {
   })
 })
 
+/** A batch with another clock than the real one. */
+const runWith = async (
+  { url: baseUrl }: Emulator,
+  items: string,
+  config: Pick<BatchConfig, 'scheduler' | 'concurrency'>,
+  { stdout = makeConsole(), stderr = makeConsole() } = {}
+) => {
+  const context = makeContext({ stdout, stderr })
+  const service = { flags: [], isEmbedded: false }
+  const input = file('.ndjson', items)
+  const files = await openFiles(context, { input, format: undefined, out: undefined, journal: undefined, service })
+  const options = { clientKey: EMULATOR_KEY, baseUrl, pollEveryMs: 3_000 }
+  const code = await runBatch(context, { ...config, files, service, commandLine: '', options })
+  await files.close()
+  return { code, out: stdout.text(), err: stderr.text() }
+}
+
+describe('pages in place of replies to createTask', () => {
+  it.each([
+    [1, 403, 1, 'Nothing was paid. Check the base URL'],
+    [1, 502, 4, 'What arrived is in the output, as error.excerpt'],
+    [3, 502, 4, 'Not read: ']
+  ])('stop the batch, and its report shows the last one (%d at a time, HTTP %d)', async (...row) => {
+    const [concurrency, status, expected, hint] = row
+    const emulator = await start({ faults: [`createTask:always:${status}`] })
+    const { scheduler = asyncScheduler } = hurried()
+    const items = ndjson(...Array.from({ length: 12 }, (_, nth) => task(nth)))
+    const { code, err } = await runWith(emulator, items, { scheduler, concurrency })
+    expect([code, emulator.counters().accepted]).toStrictEqual([expected, 0])
+    expect(err).toMatch(new RegExp(`got no usable reply\\.\nThe last one: .*HTTP ${status}`))
+    expect(err).toContain(hint)
+  })
+})
+
 describe('a signal to a batch', () => {
   const interrupted = async (more: ReadonlyArray<string> = [], readyAfterMs = 60_000) => {
     const emulator = await start({ readyAfterMs })
@@ -393,17 +427,7 @@ describe('a signal to a batch', () => {
 const hurriedBatch = async (stderr: Console, stdout = makeConsole()) => {
   const emulator = await start({ readyAfterMs: 60 })
   const { scheduler = asyncScheduler } = hurried()
-  const context = makeContext({ stdout, stderr })
-  const files = await openFiles(context, {
-    ...{ input: file('.ndjson', ndjson(task(1))), format: undefined, out: undefined, journal: undefined },
-    service: { flags: [], isEmbedded: false }
-  })
-  await runBatch(context, {
-    ...{ files, scheduler, concurrency: 1, service: { flags: [], isEmbedded: false }, commandLine: '' },
-    options: { clientKey: EMULATOR_KEY, baseUrl: emulator.url, pollEveryMs: 3_000 }
-  })
-  await files.close()
-  return { out: stdout.text(), err: stderr.text() }
+  return runWith(emulator, ndjson(task(1)), { scheduler, concurrency: 1 }, { stdout, stderr })
 }
 
 describe('the display of a batch', () => {

@@ -51,7 +51,7 @@ export const printReport = ({ stderr }: CliContext, end: BatchEnd): number => {
 
 const batchExitCode = ({ stats, failure, signal, isExhausted }: BatchEnd): number => {
   if (signal && (!isExhausted || stats.resumable > 0)) return exitCodeOfSignal(signal)
-  const isComplete = failure === undefined && stats.writeFailures === 0 && !stats.stoppedBy
+  const isComplete = isExhausted && failure === undefined && stats.writeFailures === 0 && !stats.stoppedBy
   return Math.max(stats.worstExit, stats.unreported.length > 0 ? EXIT.paid : isComplete ? EXIT.solved : EXIT.unpaid)
 }
 
@@ -94,18 +94,25 @@ const failureText = ([name, { count, lines }]: readonly [string, Failures]): str
   return `  ${String(count).padStart(7)}  ${name.slice(0, 36).padEnd(36)}  ${where}`.slice(0, MAX_WIDTH)
 }
 
-const reasonOf = ({ stats, failure, signal }: BatchEnd): string | undefined => {
-  if (stats.stoppedBy?._tag === 'NotCreated') return UNREADABLE
+const reasonOf = ({ stats, failure, signal, isExhausted }: BatchEnd): string | undefined => {
+  if (stats.stoppedBy?._tag === 'NotCreated') return troubleText(stats)
   if (stats.stoppedBy) return explainUnlessResumable(stats.stoppedBy)
   if (stats.writeFailures > 0)
     return `${counted(stats.writeFailures, 'outcome')} could not be written: ${messageOf(failure)}.`
   if (failure !== undefined) return messageOf(failure)
-  return signal && `Stopped by ${signal === 'SIGINT' ? 'Ctrl-C' : signal}.`
+  if (signal) return `Stopped by ${signal === 'SIGINT' ? 'Ctrl-C' : signal}.`
+  // Nothing else stops a batch, which may have had no further task to show it.
+  return isExhausted ? undefined : troubleText(stats)
 }
 
-const UNREADABLE =
-  'The replies to createTask could not be read, so the batch was stopped before it pays for more.\n' +
-  'What arrived is in the output, as error.excerpt; a task id may be found in it.'
+const troubleText = ({ lastTrouble }: BatchStats): string =>
+  [
+    'The batch was stopped because several createTask calls in a row got no usable reply.',
+    ...(lastTrouble ? [`The last one: ${explainUnlessResumable(lastTrouble)}`] : []),
+    ...(lastTrouble?._tag === 'CreateUnknown' && lastTrouble.excerpt !== undefined
+      ? ['What arrived is in the output, as error.excerpt; a task id may be found in it.']
+      : [])
+  ].join('\n')
 
 const notPulled = ({ stats, isExhausted, total }: BatchEnd): string => {
   if (isExhausted) return 'The whole input was read.'

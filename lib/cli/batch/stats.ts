@@ -1,6 +1,6 @@
 import { createHistogram } from 'node:perf_hooks'
 import * as E from 'fp-ts/lib/Either.js'
-import type { SolveError } from '../../core/model/error.js'
+import type { CreateUnknown, Refused, SolveError } from '../../core/model/error.js'
 import type { SolverEvent } from '../../core/model/event.js'
 import { entryAfter, journalTagOf } from '../../core/model/journal.js'
 import type { SolveResult } from '../../core/model/result.js'
@@ -43,6 +43,8 @@ export class BatchStats {
   writeFailures = 0
   /** The error that stopped the batch: the account is refused, or replies to createTask cannot be read. */
   stoppedBy: SolveError | undefined
+  /** The last createTask that got no reply of the service; after several in a row the batch is stopped. */
+  lastTrouble: CreateUnknown | Refused | undefined
 
   get active(): number {
     return this.pulled - this.solved - this.failed - this.skipped
@@ -92,6 +94,7 @@ export class BatchStats {
     if (error.paid === 'unknown') this.inDoubt += 1
     if (entryAfter(journalTagOf(error)) === 'Known') this.resumable += 1
     if (isStop(error)) this.stoppedBy ??= error
+    if (isTrouble(error)) this.lastTrouble = error
     const detail = 'errorCode' in error ? error.errorCode : 'reason' in error ? error.reason : ''
     const name = [error._tag, detail].filter(Boolean).join(' ')
     const failures = this.failures.get(name) ?? { count: 0, lines: [] }
@@ -103,3 +106,9 @@ export class BatchStats {
 
 const isStop = (error: SolveError): boolean =>
   error._tag === 'Refused' ? error.kind === 'account' : error._tag === 'NotCreated' && error.reason === 'unreadable'
+
+/** A document of the service has an `errorId`. A task in doubt from an earlier run got no reply now, so it has no status. */
+const isTrouble = (error: SolveError): error is CreateUnknown | Refused =>
+  error._tag === 'CreateUnknown'
+    ? error.status !== undefined || error.cause !== undefined
+    : error._tag === 'Refused' && error.errorId === undefined
