@@ -217,7 +217,7 @@ describe('rx-captcha resume', () => {
   ])('says that the service knows no such task, and nothing of a resume (%s)', async (option, text) => {
     const env = envOf(await start())
     const { code, out, err } = await command(['resume', 'nosuchtask', option].filter(Boolean), { env }).ended()
-    expect(code).toBe(3)
+    expect(code).toBe(1)
     expect(err).toMatch(text)
     expect(out + err).not.toMatch(/was paid for|rx-captcha resume/)
     if (option) expect(JSON.parse(out)).toMatchObject({ ok: false, error: { _tag: 'TaskFailed' }, advice: 'decide' })

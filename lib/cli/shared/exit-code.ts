@@ -15,7 +15,7 @@ const SIGNAL_NUMBERS: Readonly<Partial<Record<NodeJS.Signals, number>>> = { SIGH
 
 export const EXIT_HELP = `Exit codes:
   0    solved
-  1    failed, nothing was paid
+  1    failed, nothing was paid; resume: or the service knows no such task
   2    wrong usage: an option, or a field of the task
   3    failed, but paid: the service ended the task, or it can be resumed
   4    failed, perhaps paid: no readable reply to createTask

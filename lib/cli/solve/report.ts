@@ -82,5 +82,5 @@ const reportUnknownTask = async (
     'account, or it is too old. Nothing was paid by this command.'
   if (json) await write(stdout, `${JSON.stringify({ ok: false, error, message, advice: 'decide' })}\n`)
   else printLine(stderr, message)
-  return exitCodeOf(error)
+  return EXIT.unpaid
 }
