@@ -11,6 +11,7 @@ export interface EmulateFlags {
   readonly readyAfterMs?: number | readonly [min: number, max: number]
   readonly seed?: number
   readonly basePath?: string
+  readonly numericIds?: true
   readonly fault: ReadonlyArray<string>
 }
 

@@ -37,6 +37,7 @@ export const buildProgram = (context: CliContext) => {
     .option('--ready-after-ms <ms>', 'time to solve a task: N or MIN-MAX (default: 5000-15000)', parse.waitRange)
     .option('--seed <n>', 'the same seed gives the same ids, tokens and times (default: random)', parse.seed)
     .option('--base-path <path>', 'what the paths start with, such as /v1 (default: nothing)')
+    .option('--numeric-ids', 'task ids are JSON numbers beyond 2^53, and polls must send them as such')
     .addOption(faultOption('inject a fault, such as createTask:1:reset; may be repeated'))
     .addHelpText(
       'after',
@@ -155,4 +156,6 @@ const EXAMPLES = `Examples:
 
 const FAULT_HELP = `A fault rule is CALL:WHEN:FAULT, such as createTask:1:reset,
 getTaskResult:first2:503, task:10%:ERROR_CAPTCHA_UNSOLVABLE or
-createTask:always:429;retry-after=7. A wrong rule prints a list of all faults.`
+createTask:always:429;retry-after=7. As a duration WHEN begins with the first
+call: createTask:500ms:502, or outage:2s:502 for both calls. A wrong rule prints
+a list of all faults.`

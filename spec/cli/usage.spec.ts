@@ -243,6 +243,24 @@ describe('rx-captcha emulate', () => {
     expect(out).toMatch(/# shortest delay before a poll: \d+ ms\n# overlapping polls: 0\n/)
   })
 
+  it('gives numeric ids with --numeric-ids, which must come back as numbers', async () => {
+    const serving = command(['emulate', '--ready-after-ms', '0', '--numeric-ids', '--seed', '7'])
+    await serving.prints('Ctrl-C')
+    const env = { CAPTCHA_BASE_URL: serving.url(), CAPTCHA_CLIENT_KEY: EMULATOR_KEY, CAPTCHA_POLL_EVERY_MS: '5' }
+    const solved = await command([...SOLVE, '--json'], { env }).ended()
+    serving.signal('SIGINT')
+    await serving.code
+    expect(JSON.parse(solved.out)).toMatchObject({ taskId: expect.stringMatching(/^\d+$/) as string, numeric: true })
+  })
+
+  it.each(['createTask:500ms:502', 'outage:2s:502'])('takes the fault %s, which its help shows', async (fault) => {
+    expect((await command(['emulate', '--help']).ended()).out).toContain(fault)
+    const serving = command(['emulate', '--fault', fault])
+    await serving.prints('Ctrl-C')
+    serving.signal('SIGINT')
+    expect(await serving.code).toBe(0)
+  })
+
   it.each([
     ['--port', '65536', 'Expected a port from 0 to 65535.'],
     ['--port', '-1', 'Expected a port'],
