@@ -1,4 +1,4 @@
-// Draws the diagrams of marbles.json, which marbles.spec.ts holds against the library: `npm run marbles`.
+// Draws the diagrams of marbles.json, which marbles.spec.ts holds against the library: `npm run pictures`.
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'

@@ -47,7 +47,7 @@ describe('the marble diagrams', () => {
     assertDiagram(diagram, ACTS[diagram.name]!)
   })
 
-  it('are checked in as they are drawn; `npm run marbles` draws them again', () => {
+  it('are checked in as they are drawn; `npm run pictures` draws them again', () => {
     const checkedIn = join(ROOT, 'docs/marbles')
     const drawn = mkdtempSync(join(tmpdir(), 'rx-captcha-marbles-'))
     try {
