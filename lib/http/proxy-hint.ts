@@ -10,9 +10,11 @@ export type Environment = Readonly<Record<string, string | undefined>>
  * Where a proxy is the only way out, nothing else would explain why the name is not known.
  */
 export const withProxyHint = (post: Post, address: URL, env: Environment = process.env): Post => {
-  const variable = proxyVariableFor(address, env)
+  const variable = proxyVariable(address, env, [...VARIABLES, 'all_proxy', 'ALL_PROXY'])
   if (variable === undefined) return post
-  const hint = `${variable} is set, but a proxy is used only through the option dispatcher`
+  const hint = VARIABLES.includes(variable)
+    ? `${variable} is set, but a proxy is used only through the option dispatcher`
+    : `${variable} is set, but not used: the command uses HTTPS_PROXY, and a program the option dispatcher`
   const hinted = (event: NetworkEvent): NetworkEvent =>
     event._tag === 'Failed' && isUnreachable(event.cause)
       ? { ...event, cause: { ...event.cause, message: `${event.cause.message}; ${hint}` } }
@@ -23,18 +25,22 @@ export const withProxyHint = (post: Post, address: URL, env: Environment = proce
 const isUnreachable = ({ code }: ErrorCause): boolean =>
   /^(ENOTFOUND|ENODATA|EAI_.*|ECONNREFUSED|ENETUNREACH|EHOSTUNREACH|ETIMEDOUT|UND_ERR_CONNECT_TIMEOUT)$/.test(code)
 
-/** The variables that name proxies, in the order in which undici reads them. An empty one counts as not set. */
-export const proxyVariable = (protocol: string, env: Environment): string | undefined => {
-  const names = ['http_proxy', 'HTTP_PROXY']
-  if (protocol === 'https:') names.unshift('https_proxy', 'HTTPS_PROXY')
-  return names.find((name) => env[name])
+const VARIABLES = ['https_proxy', 'HTTPS_PROXY', 'http_proxy', 'HTTP_PROXY']
+
+/**
+ * The variable that names a proxy for the address, in the order in which undici reads them; an empty one counts as not set.
+ * This machine, and what `NO_PROXY` names, need no proxy.
+ */
+export const proxyVariable = (
+  { hostname, port }: URL,
+  env: Environment,
+  variables: ReadonlyArray<string> = VARIABLES
+): string | undefined => {
+  const noProxy = [env.no_proxy, env.NO_PROXY].find(Boolean) ?? ''
+  return isLoopback(hostname) || isExempt(hostname, port || '443', noProxy)
+    ? undefined
+    : variables.find((name) => env[name])
 }
-
-/** The variable that names a proxy for the address; this machine, and what `NO_PROXY` names, need none. */
-const proxyVariableFor = ({ protocol, hostname, port }: URL, env: Environment): string | undefined =>
-  isLoopback(hostname) || isExempt(hostname, port || '443', noProxyOf(env)) ? undefined : proxyVariable(protocol, env)
-
-export const noProxyOf = (env: Environment): string => [env.no_proxy, env.NO_PROXY].find(Boolean) ?? ''
 
 /** As undici reads it: names, with their subdomains, and ports; or an asterisk alone. */
 const isExempt = (hostname: string, port: string, noProxy: string): boolean =>

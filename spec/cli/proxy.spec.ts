@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { createServer, type IncomingMessage } from 'node:http'
-import { connect, type AddressInfo, type Server, type Socket } from 'node:net'
+import { connect, createServer as createTcpServer, type AddressInfo, type Server, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { createServer as createTlsServer } from 'node:tls'
 import { EMULATOR_KEY, type Emulator } from 'rx-captcha/emulator'
@@ -131,12 +131,48 @@ describe('a proxy of the environment', () => {
     expect(proxy.requests).toStrictEqual([])
   })
 
+  const REFUSED = 'https_proxy: expected the address of a proxy, such as http://proxy.example:8080'
+  const NOT_ENCODED = 'https_proxy: expected %25 for each percent sign in the user name and the password'
+
   it.each([
-    ['no address', 'http://user:canary-password@:x'],
-    ['another protocol', 'socks5://user:canary-password@proxy.example']
-  ])('is refused as %s, by its variable and not by its value', async (_, value) => {
+    ['no address', 'http://user:canary-password@:x', REFUSED],
+    ['another protocol', 'socks5://user:canary-password@proxy.example', REFUSED],
+    ['a percent sign in a password', 'http://user:canary%password@proxy.example', NOT_ENCODED],
+    ['a percent sign in a user name', 'http://canary%zz@proxy.example', NOT_ENCODED]
+  ])('is refused as %s, by its variable and not by its value', async (_, value, why) => {
     const { code, err } = await run({ ...SERVICE, https_proxy: value })
-    expect(code).toBe(2)
-    expect(err).toBe('error: https_proxy: expected the address of a proxy, such as http://proxy.example:8080\n')
+    expect([code, err]).toStrictEqual([2, `error: ${why}\n`])
+  })
+
+  it.each<[string, Record<string, string>]>([
+    ['HTTPS_PROXY counts', { HTTP_PROXY: 'socks5://x', HTTPS_PROXY: '127.0.0.1:1' }],
+    ['NO_PROXY names the service', { HTTPS_PROXY: 'socks5://x', NO_PROXY: 'service.test' }],
+    ['no command reads it', { ALL_PROXY: 'socks5://x' }]
+  ])('is not looked at if %s', async (_, env) => {
+    expect((await run({ ...SERVICE, ...env })).code).toBe(1)
+  })
+
+  const closing = async () => {
+    const server = createTcpServer((socket) => socket.once('data', () => socket.destroy()))
+    return `127.0.0.1:${await listening(server)}`
+  }
+  it.each<[string, () => string | Promise<string>, string]>([
+    ['refuses connections', () => '127.0.0.1:1', 'ECONNREFUSED'],
+    ['closes the connection', closing, 'PROXY_UND_ERR_SOCKET'],
+    ['has a name that cannot be resolved', () => 'proxy.invalid:8080', 'PROXY_E']
+  ])('that %s is named with its variable, without its password', async (_, addressOf, expected) => {
+    const address = await addressOf()
+    const { code, out } = await run({ ...SERVICE, HTTPS_PROXY: `http://user:${PASSWORD}@${address}` }, '--json')
+    expect(code).toBe(1)
+    expect(JSON.parse(out)).toMatchObject({
+      error: {
+        _tag: 'NotCreated',
+        cause: {
+          code: expect.stringContaining(expected) as string,
+          message: expect.stringContaining(`the proxy of HTTPS_PROXY, ${address}: `) as string
+        }
+      }
+    })
+    expect(out).not.toContain(PASSWORD)
   })
 })

@@ -34,6 +34,12 @@ describe('the cause of a connection that was not made', () => {
     expect(await messageAfter(failed('ENOTFOUND'), env)).toBe(hintOf(variable))
   })
 
+  it.each(['all_proxy', 'ALL_PROXY'])('names %s, which nothing uses', async (variable) => {
+    const hint = `failed; ${variable} is set, but not used: the command uses HTTPS_PROXY, and a program the option dispatcher`
+    expect(await messageAfter(failed('ENOTFOUND'), { [variable]: PROXY })).toBe(hint)
+    expect(await messageAfter(failed('ENOTFOUND'), { [variable]: PROXY, NO_PROXY: '*' })).toBe('failed')
+  })
+
   it.each<[string, Environment]>([
     ['there is none', {}],
     ['its variable is empty', { HTTPS_PROXY: '' }],
