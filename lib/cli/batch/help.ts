@@ -19,5 +19,5 @@ export const BATCH_EXIT_HELP = `Exit codes, the highest that applies:
   1    some failed, and nothing was paid for them, such as a bad input record
   2    wrong usage: an option, or a file that cannot be opened; nothing was paid
   3    some failed, but paid: the service ended them, or they can be resumed
-  4    some failed, perhaps paid: no readable reply to createTask
+  4    some failed, perhaps paid: createTask was sent, no task id could be read
   130  stopped by Ctrl-C before the end (143 by SIGTERM, 129 by SIGHUP)`

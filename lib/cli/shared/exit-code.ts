@@ -18,5 +18,5 @@ export const EXIT_HELP = `Exit codes:
   1    failed, nothing was paid; resume: or the service knows no such task
   2    wrong usage: an option, or a field of the task
   3    failed, but paid: the service ended the task, or it can be resumed
-  4    failed, perhaps paid: no readable reply to createTask
+  4    failed, perhaps paid: createTask was sent, no task id could be read
   130  interrupted by Ctrl-C (143 by SIGTERM, 129 by SIGHUP)`
