@@ -5,7 +5,7 @@ import { codeOf } from '../shared/text.js'
 import { decode, trimmed, type Chunks } from '../shared/decode.js'
 import { refuseOtherSeparators } from './fields.js'
 import { itemOf, type Item } from './item.js'
-import { csvRecords, jsonRecords, type InputRecord } from './records.js'
+import { csvRecords, jsonRecords, splitLines, type InputRecord } from './records.js'
 
 export type Format = 'ndjson' | 'csv'
 
@@ -82,17 +82,9 @@ const peek = async (texts: AsyncGenerator<string>) => {
   return { start: trimmed(first.join('')), text: text() }
 }
 
-/** Counts the lines that are not blank: a million in a tenth of a second. */
-const countLines = async (texts: AsyncIterable<string>): Promise<number> => {
-  let [lines, isBlank] = [0, true]
-  for await (const text of texts) {
-    for (let at = 0; at < text.length; at += 1) {
-      const code = text.charCodeAt(at)
-      if (code !== LINE_FEED && code !== CARRIAGE_RETURN) isBlank &&= code <= BLANK
-      else if (!isBlank) [lines, isBlank] = [lines + 1, true]
-    }
-  }
-  return isBlank ? lines : lines + 1
+/** Counts the lines that are not blank. */
+const countLines = async (text: AsyncIterable<string>): Promise<number> => {
+  let lines = 0
+  for await (const { content } of splitLines(text)) if (/\S/.test(content)) lines += 1
+  return lines
 }
-
-const [LINE_FEED, CARRIAGE_RETURN, BLANK] = [10, 13, 32]

@@ -1,4 +1,4 @@
-import { closeSync, constants, fdatasync, fstatSync, ftruncateSync, openSync, readSync, writeSync } from 'node:fs'
+import { closeSync, constants, fdatasync, fstatSync, ftruncateSync, openSync, readSync, writeFileSync } from 'node:fs'
 import { open, realpath } from 'node:fs/promises'
 import { promisify } from 'node:util'
 import * as E from 'fp-ts/lib/Either.js'
@@ -68,7 +68,7 @@ const appendTo = (file: number, doubts: ReadonlySet<string>, service: ServiceRea
       // After half a line a further one would be lost in it.
       if (isBroken) return Promise.reject(new Error('the output cannot be written'))
       try {
-        writeAll(file, Buffer.from(lineOf(item, result, service)))
+        writeFileSync(file, lineOf(item, result, service))
         return synced()
       } catch (error) {
         isBroken = true
@@ -91,10 +91,6 @@ const sharedSync = (file: number): (() => Promise<void>) => {
     return running
   }
   return () => (running ? (next ??= running.then(start, start)) : start())
-}
-
-const writeAll = (file: number, bytes: Buffer): void => {
-  for (let at = 0; at < bytes.length;) at += writeSync(file, bytes, at)
 }
 
 /** The line of an outcome. It has the key of the item if it has no id, and the line of a bad record. */
@@ -149,7 +145,7 @@ const repairEnd = (path: string, file: number): void => {
   const rest = end.subarray(end.lastIndexOf('\n') + 1)
   if (rest.length === 0) return
   const text = rest.toString()
-  if (readLine(text)) writeSync(file, '\n')
+  if (readLine(text)) writeFileSync(file, '\n')
   else if (LINE_START.startsWith(text.slice(0, LINE_START.length))) ftruncateSync(file, size - rest.length)
   else throw foreignFile(path)
 }

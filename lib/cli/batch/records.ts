@@ -34,7 +34,7 @@ const readJson = (line: number, content: string): InputRecord => {
 }
 
 /** Splits text into lines. Of a line that never ends no more is kept than shows that it is too long. */
-const splitLines = async function* (text: AsyncIterable<string>) {
+export const splitLines = async function* (text: AsyncIterable<string>) {
   let [rest, line] = ['', 0]
   for await (const chunk of text) {
     const parts = (rest + chunk).split(/\r\n|\n|\r(?!$)/)

@@ -140,26 +140,17 @@ class ItemReader {
 class StopRequests {
   readonly #stopPulling = new ReplaySubject<void>(1)
   readonly #leave = new ReplaySubject<void>(1)
-  #level = 0
-  #signal: NodeJS.Signals | undefined
-
   readonly stopPulling = this.#stopPulling.asObservable()
   readonly leave = this.#leave.asObservable()
-
-  get level(): number {
-    return this.#level
-  }
-
-  get signal(): NodeJS.Signals | undefined {
-    return this.#signal
-  }
+  level = 0
+  signal: NodeJS.Signals | undefined
 
   /** SIGTERM and SIGHUP stop now: a process manager does not wait for five minutes. */
   onSignal(signal: NodeJS.Signals): void {
-    this.#signal ??= signal
-    this.#level = this.#level === 0 && signal !== 'SIGINT' ? 2 : this.#level + 1
+    this.signal ??= signal
+    this.level = this.level === 0 && signal !== 'SIGINT' ? 2 : this.level + 1
     this.#stopPulling.next()
-    if (this.#level > 2) this.#leave.next()
+    if (this.level > 2) this.#leave.next()
   }
 }
 
