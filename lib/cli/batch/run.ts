@@ -43,13 +43,12 @@ export const runBatch = async (context: CliContext, config: BatchConfig): Promis
     if (requests.level === 2) void solver.close()
   })
   try {
-    const reader = new ItemReader(files, stats)
     const left = firstValueFrom(requests.leave)
-    const failure = await Promise.race([failureOf(solveItems(solver, config, stats, reader, requests)), left])
+    const failure = await Promise.race([failureOf(solveItems(solver, config, stats, requests)), left])
     progress.close()
     await closeSolver(solver, context.stderr, requests.leave)
     return printReport(context, {
-      ...{ stats, failure, signal: requests.signal, isExhausted: reader.isExhausted },
+      ...{ stats, failure, signal: requests.signal, isExhausted: stats.isExhausted },
       ...{ total: files.input.total, hasJournal: files.journal !== undefined, service, commandLine },
       elapsedMs: elapsedMs()
     })
@@ -63,11 +62,11 @@ const STOPPING = 'Stopping: waiting for active tasks. Press Ctrl-C again to stop
 
 const solveItems = (
   solver: Solver,
-  { concurrency, files: { output, journal }, options }: BatchConfig,
+  { concurrency, files, options }: BatchConfig,
   stats: BatchStats,
-  reader: ItemReader,
   requests: StopRequests
 ): Promise<unknown> => {
+  const { output, journal } = files
   solver.events.subscribe((event) => {
     stats.onEvent(event)
   })
@@ -83,7 +82,7 @@ const solveItems = (
       throw error
     })
   }
-  const outcomes = solver.solveAll(reader.items(options.clientKey), toTask, {
+  const outcomes = solver.solveAll(keyedItems(files, stats, options.clientKey), toTask, {
     concurrency,
     until: requests.stopPulling,
     deliver,
@@ -110,30 +109,17 @@ const failureOf = (work: Promise<unknown>): Promise<unknown> =>
   )
 
 /** The items of the input with their keys. */
-class ItemReader {
-  readonly #files: BatchFiles
-  readonly #stats: BatchStats
-  readonly #keys: ItemKeys | undefined
-  /** Whether every item was pulled. */
-  isExhausted = false
-
-  constructor(files: BatchFiles, stats: BatchStats) {
-    this.#files = files
-    this.#stats = stats
-    // Keys cost memory for every item, so they are made only if a later run may need them.
-    this.#keys = files.journal && new ItemKeys()
+const keyedItems = async function* ({ input, journal }: BatchFiles, stats: BatchStats, clientKey: string) {
+  // Keys cost memory for every item, so they are made only if a later run may need them.
+  const keys = journal && new ItemKeys()
+  let index = 0
+  for await (const item of input.items(clientKey)) {
+    const key = keys?.next(item)
+    if (keys && key === undefined) stats.repeated += 1
+    else yield { ...item, index, key }
+    index += 1
   }
-
-  async *items(clientKey: string): AsyncGenerator<KeyedItem> {
-    let index = 0
-    for await (const item of this.#files.input.items(clientKey)) {
-      const key = this.#keys?.next(item)
-      if (this.#keys && key === undefined) this.#stats.repeated += 1
-      else yield { ...item, index, key }
-      index += 1
-    }
-    this.isExhausted = true
-  }
+  stats.isExhausted = true
 }
 
 /** How urgently the user wants to stop: 1 stops pulling, 2 stops now, 3 waits for nothing. */

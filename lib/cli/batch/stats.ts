@@ -41,6 +41,8 @@ export class BatchStats {
   /** Paid tasks that are in no line of the output. */
   readonly unreported: TaskRef[] = []
   writeFailures = 0
+  /** Whether every item of the input was pulled. */
+  isExhausted = false
   /** The error that stopped the batch: the account is refused, or replies to createTask cannot be read. */
   stoppedBy: SolveError | undefined
   /** The last createTask that got no reply of the service; after several in a row the batch is stopped. */
