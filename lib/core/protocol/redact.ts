@@ -11,21 +11,11 @@ export const scrubber = (clientKey: string): Scrub => {
   const forms = [...new Set(formsOf(clientKey))].sort((a, b) => b.length - a.length)
   const pattern = new RegExp(forms.map(escapeRegExp).join('|'), 'gi')
   const { text: unescapedKey } = unescaped(clientKey)
-  return (text) => withoutCutKey(withoutEscapedKey(text.replace(pattern, REDACTED), unescapedKey), forms)
+  return (text) => withoutEscapedKey(text.replace(pattern, REDACTED), unescapedKey)
 }
 
 const REDACTED = '[client key]'
 const MIN_PART_LENGTH = 6
-
-const withoutCutKey = (text: string, forms: ReadonlyArray<string>): string => {
-  for (const form of forms) {
-    for (let length = form.length - 1; length >= MIN_PART_LENGTH; length -= 1) {
-      const isCut = text.slice(-length).toLowerCase() === form.slice(0, length).toLowerCase()
-      if (isCut) return text.slice(0, -length) + REDACTED
-    }
-  }
-  return text
-}
 
 /** Compares without escapes, because a key has too many escaped forms to list them. */
 const withoutEscapedKey = (text: string, key: string): string => {

@@ -127,21 +127,15 @@ class CreateAttempts<A> {
   #decideOpen(arrived: ArrivedReply<A> | undefined): E.Either<SolveError, Solved<A>> | undefined {
     if (!arrived) return undefined
     const { interpreted, sentAt } = arrived
-    switch (interpreted._tag) {
-      case 'Created': {
-        const created = this.#created(interpreted, sentAt)
-        recordCreated(this.#context, this.#task, created.ref).subscribe()
-        if (!interpreted.ready || !this.#task.isSolve) return undefined
-        return E.right(solved(this.#context, this.#request.kind, created, interpreted.ready.solution))
-      }
-      case 'Refused':
-      case 'Unavailable':
-        this.#task.markDeferred(this.#afterAssumed(interpreted.refused), this.#attempts)
-        return undefined
-      case 'NotSent':
-      case 'Unknown':
-        return E.left(createUnknown(interpreted.problem))
+    if (interpreted._tag === 'Created') {
+      const created = this.#created(interpreted, sentAt)
+      recordCreated(this.#context, this.#task, created.ref).subscribe()
+      if (!interpreted.ready || !this.#task.isSolve) return undefined
+      return E.right(solved(this.#context, this.#request.kind, created, interpreted.ready.solution))
     }
+    if ('problem' in interpreted) return E.left(createUnknown(interpreted.problem))
+    this.#task.markDeferred(this.#afterAssumed(interpreted.refused), this.#attempts)
+    return undefined
   }
 
   #created({ id }: Extract<InterpretedCreate<A>, { readonly _tag: 'Created' }>, sentAt: ArrivedReply<A>['sentAt']) {
