@@ -19,18 +19,18 @@ export interface Outcome<T, A> {
  * @since 0.1.0
  */
 export type BatchOptions<T, A = unknown> = {
-  /** How many items may be pulled and have no outcome yet, from 1 to 1,000,000. @defaultValue 10 */
+  /** How many pulled items may be without an outcome at a time, from 1 to 1,000,000. @defaultValue 10 */
   readonly concurrency?: number | undefined
   /**
    * Stop after a `Refused` of kind `account`: no item is pulled and no createTask is sent, active tasks are polled to
    * completion, and the rest ends as `NotCreated` with the reason `account`. @defaultValue true
    */
   readonly stopOnAccountError?: boolean | undefined
-  /** Stop pulling when it emits; active tasks are finished. @defaultValue never */
+  /** Stop pulling items when it emits; active tasks are polled to completion. @defaultValue never */
   readonly until?: ObservableInput<unknown> | undefined
   /**
-   * Saves an outcome. It is subscribed to before the outcome is emitted, and the outcome counts as active until it
-   * completes. Only then does a journal record the end of the key, so an outcome that was not saved, because `deliver`
+   * Saves an outcome. It is called before the outcome is emitted, and the item stays active until the returned Observable or
+   * promise completes. Only then does a journal record the end of the key, so an outcome that was not saved, because `deliver`
    * errored or the process died, comes again in the next run. After an error no item is pulled; the error is passed on when
    * the active tasks have ended. @defaultValue none
    */

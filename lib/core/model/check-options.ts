@@ -4,9 +4,9 @@ import { MAX_PROBLEMS, isRecord, problemsOf, readSafely, type Problems } from '.
 import { suggest } from './suggest.js'
 
 /**
- * Thrown at once by `createSolver`, `withOptions`, `solveAll`, `close`, `retryLeft` and `defineTask`, and the rejection of `startEmulator`
- * and `fileJournal`, for arguments that cannot work or options that do not exist: a mistake in the program, not an outcome.
- * `problems` names each field and what it expects; values are not repeated because they may be secret.
+ * Thrown at once by `createSolver`, `withOptions`, `solveAll`, `close`, `retryLeft` and `defineTask`, and the rejection of
+ * `startEmulator` and `fileJournal`, for arguments that cannot work or options that do not exist: a mistake in the program, not
+ * an outcome. `problems` names each field and what is expected there; it holds no values, because they may be secret.
  *
  * @since 0.1.0
  */
@@ -22,9 +22,9 @@ export class InvalidOptions extends Error {
 export type OptionCodecs<O> = Readonly<Record<keyof O, t.Mixed>>
 
 /**
- * Returns the options, read once, so that a getter or a later change has no effect on what was checked.
+ * Checks options and returns a copy of them. Each is read once, so a getter or a later change cannot alter what was checked.
  *
- * @param codecs - of all options: any other option is a problem
+ * @param codecs - the codecs of all options; any other option is a problem
  * @param codecsFor - codecs that depend on other options, in place of those in `codecs`
  * @throws InvalidOptions with all problems
  */

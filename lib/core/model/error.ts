@@ -20,7 +20,7 @@ export type ErrorKind = 'account' | 'request' | 'unavailable' | 'task' | 'unknow
 export type CodeMeaning = ErrorKind | 'notFound' | 'pending'
 
 /**
- * Why one poll brought no state of the task: it got no reply (`cause`), or a reply that says too little (`status`,
+ * Why one poll did not give the state of the task: it got no reply (`cause`), or a reply without a valid state (`status`,
  * `errorCode`, `problems`), or a state that this library does not know (`taskStatus`, such as `queued`).
  *
  * @since 0.1.0
@@ -34,7 +34,7 @@ export interface ReplyProblem {
 }
 
 /**
- * The fields of the task do not fit, or what was given is no task or no reference. Nothing was sent, nothing was paid.
+ * The fields of the task are invalid, or the argument is not a task or not a reference. Nothing was sent, nothing was paid.
  *
  * @since 0.1.0
  */
@@ -46,7 +46,7 @@ export interface InvalidTask {
 
 /**
  * createTask was never sent, so nothing was paid. `reason`: the name was not resolved (`dns`), no connection was made
- * (`connect`), the certificate was not accepted (`tls`), the time was up (`deadline`), the solver was closed (`closed`), or
+ * (`connect`), the certificate was not accepted (`tls`), the deadline passed (`deadline`), the solver was closed (`closed`), or
  * the batch was stopped because the service refused the account (`account`), its replies to createTask could not be read
  * (`unreadable`), or the journal failed (`journal`).
  *
@@ -135,7 +135,7 @@ export interface TimedOut {
   readonly afterMs: number
   /** How many times the task was polled. */
   readonly polls: number
-  /** Why the last polls brought no state, at most three; empty if the task was processing all the time. */
+  /** Why the last polls did not give a state, at most three; empty if the task was still processing at each poll. */
   readonly causes: ReadonlyArray<ReplyProblem>
 }
 

@@ -13,7 +13,7 @@ export interface EventMeta {
 }
 
 /**
- * A paid task whose subscriber left before an outcome. `resume(orphan.task, orphan.ref)` continues it.
+ * A paid task whose subscriber unsubscribed before an outcome. `resume(orphan.task, orphan.ref)` continues it.
  *
  * @since 0.1.0
  */
@@ -26,7 +26,7 @@ export interface Orphan {
 /**
  * A step of one task on its way to an outcome.
  *
- * `Created`: the task exists and is paid for. `Polled`: a getTaskResult is about to be sent, the `polls`-th of this task.
+ * `Created`: the task exists and is paid for. `Polled`: getTaskResult is about to be sent, for the `polls`-th time.
  * `Delayed`: a wait beyond the usual pace, because of `createsPerSecond` (`rate`), a service that asked for a wait
  * (`unavailable`), a network failure (`network`) or a reply that violated the protocol (`reply`). `AssumedNotCreated`: an
  * HTTP 503 without a document counts as "nothing was created", and createTask is sent again.
@@ -45,7 +45,7 @@ export type TaskStep =
   | { readonly _tag: 'AssumedNotCreated'; readonly status: number }
 
 /**
- * What `solveWithProgress` and `resumeWithProgress` emit: each {@link TaskStep}, and `Settled` with the outcome as the last.
+ * What `solveWithProgress` and `resumeWithProgress` emit: each {@link TaskStep}, and finally `Settled` with the outcome.
  *
  * @since 0.1.0
  */
@@ -67,8 +67,8 @@ export type SolverEventBody =
  * Everything that happens in a solver, for logs and metrics. Holds no client key and no solution.
  *
  * `Ended`: a task has an outcome; `tag` is `Solved` or the tag of the error. `Orphaned`: a task was emitted on `orphans`.
- * `Lost`: a createTask ended without a task id, as `error` says, after its subscriber had left or had got a `CreateUnknown`.
- * `Skipped`: a batch skipped an item, because the journal says that its key is finished or the key is being solved already.
+ * `Lost`: a createTask ended without a task id after its subscriber had unsubscribed or got a `CreateUnknown`; `error` is how
+ * it ended. `Skipped`: a batch skipped an item, because its key is finished in the journal or is being solved already.
  *
  * @since 0.1.0
  */

@@ -2,8 +2,8 @@ import type { Observable } from 'rxjs'
 import type { TaskRef } from './task.js'
 
 /**
- * What a journal knows of a key: no task is paid for (`Fresh`), a task exists (`Known`), a createTask may have been sent and
- * its reply is unknown (`InDoubt`), or the outcome was delivered for good (`Finished`, with its tag if the journal keeps it).
+ * What a journal knows about a key: no task is paid for (`Fresh`), a task exists (`Known`), createTask may have been sent and
+ * its reply is unknown (`InDoubt`), or a final outcome was delivered (`Finished`, with its tag if the journal keeps it).
  *
  * @since 0.1.0
  */
@@ -14,33 +14,32 @@ export type JournalEntry =
   | { readonly _tag: 'Finished'; readonly tag?: string }
 
 /**
- * Records by key which tasks are paid for, so that a crashed batch can continue. `fileJournal` is one; a table of a database
- * can be another. Each function emits when it is done, or errors, which stops the batch. Unsubscribing does not undo a
- * write. Keys are the caller's; a journal never gets the client key or a token.
+ * Records by key which tasks are paid for, so that a crashed batch can continue. `fileJournal` is one implementation; a
+ * database table can be another. Each function emits when it is done, or errors, which stops the batch. Unsubscribing does not
+ * undo a write. The caller chooses the keys; a journal never gets the client key or a token.
  *
  * @since 0.1.0
  */
 export interface Journal {
   /**
-   * Reads the entry of the key and writes nothing. Without it `begin` is called as soon as an item is pulled, so an item
-   * that waits for its permit when the process dies is in doubt afterwards, although no createTask was sent.
+   * Reads the entry of the key and writes nothing. Without `find`, `begin` is called as soon as an item is pulled, so an item
+   * that is waiting for its permit when the process dies is in doubt afterwards, although no createTask was sent.
    */
   readonly find?: ((key: string) => Observable<JournalEntry>) | undefined
-  /** Reads the entry of the key, and turns `Fresh` into `InDoubt`: atomic, and durable before it emits `Fresh`. */
+  /** Reads the entry of the key, and turns `Fresh` into `InDoubt`: atomically, and durably before it emits `Fresh`. */
   readonly begin: (key: string) => Observable<JournalEntry>
-  /** Records the task of the key, durable before it emits; also called for ids that arrive late. */
+  /** Records the task of the key, durably before it emits; also called for ids that arrive late. */
   readonly created: (key: string, ref: TaskRef) => Observable<void>
   /**
-   * Records that the outcome was delivered; called once `deliver` has completed and the outcome was emitted. {@link entryAfter}
-   * gives the entry of the key from then on, with two exceptions: a `Finished` key stays `Finished`, and a key with a recorded
-   * task stays `Known` with its reference until it is `Finished`.
+   * Records that the outcome was delivered; called once `deliver` has completed and the outcome was emitted. From then on, the
+   * entry of the key is that of {@link entryAfter}, with two exceptions: a `Finished` key stays `Finished`, and a key with a
+   * recorded task stays `Known` with its reference until it is `Finished`.
    */
   readonly ended: (key: string, tag: string) => Observable<void>
 }
 
 /**
- * The transition that {@link Journal.ended} records: the entry of a key, by the tag of its outcome. It is all that a journal
- * needs to know about tags.
+ * The entry of a key after {@link Journal.ended}, by the tag of its outcome. It is all that a journal needs to know about tags.
  *
  * - `Finished`, the key is skipped from now on: `Solved`, `TaskFailed`
  * - `Known`, the task is resumed by the next run: `TimedOut`, `Interrupted`, `BadReply`, and `TaskFailed{account}`, whose task can
@@ -85,7 +84,7 @@ export const entryAfter = (tag: string): JournalEntry['_tag'] => {
   }
 }
 
-/** The tag under which a journal records an error: two name a field as well, because the entry depends on it. */
+/** The tag under which a journal records an error: two of them also name a field, because the entry depends on it. */
 export const journalTagOf = (error: {
   readonly _tag: string
   readonly paid: string

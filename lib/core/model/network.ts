@@ -9,8 +9,8 @@ export type JsonValue =
   null | boolean | number | string | ReadonlyArray<JsonValue> | { readonly [name: string]: JsonValue }
 
 /**
- * A foreign error, reduced to three strings. Errors of sockets and HTTP clients hold the socket and the request body, and
- * with the body the client key. `code` is `''` if the error had none.
+ * A foreign error, reduced to three strings, because errors of sockets and HTTP clients may hold the request body and with it
+ * the client key. `code` is `''` if the error had none.
  *
  * @since 0.1.0
  */
@@ -28,7 +28,7 @@ export interface ErrorCause {
 export type CallPath = '/createTask' | '/getTaskResult'
 
 /**
- * The body of a call. A task id that the service gave as a number is a number again, and a bigint beyond 2^53;
+ * The body of a call. A task id that the service gave as a number is a number here too, and beyond 2^53 a bigint;
  * {@link jsonText} writes all of its digits.
  *
  * @since 0.1.0
@@ -40,7 +40,7 @@ export interface RequestBody {
 }
 
 /**
- * The body of a call as JSON. `JSON.stringify` throws at a bigint.
+ * The body of a call as JSON text. `JSON.stringify` would throw for a bigint.
  *
  * @since 0.1.0
  */
@@ -50,7 +50,7 @@ export const jsonText = (body: RequestBody): string =>
     : JSON.stringify(body)
 
 /**
- * What had arrived of a reply when the call failed: the body as far as it is legible.
+ * What had arrived of a reply when the call failed; `body` is the part that could be decoded.
  *
  * @since 0.1.0
  */
@@ -62,8 +62,8 @@ export interface PartialReply {
 
 /**
  * What a network emits for one call: `Sent` at most once, as soon as a byte may have gone out, then exactly one `Reply` or
- * `Failed`. Before `Sent` nothing can have reached the service; after it, anything may have. `received` is what had arrived
- * of the reply: of a broken one in `Failed`, and until now in `Sent`, for a call that reaches its limit.
+ * `Failed`. Before `Sent` nothing can have reached the service; after it, anything may have. `received` is what has arrived of
+ * the reply: in `Failed`, of a broken one; in `Sent`, a function for a call that reaches its limit before its reply is complete.
  *
  * @since 0.1.0
  */
@@ -91,7 +91,7 @@ export type Post = (path: CallPath, body: RequestBody) => Observable<NetworkEven
 export interface Ports {
   readonly post: Post
   readonly scheduler: SchedulerLike
-  /** Elapsed milliseconds since any moment, which no setting of the system clock changes; else `scheduler.now()`. */
+  /** Milliseconds since an arbitrary moment, unaffected by changes of the system clock; without it, `scheduler.now()`. */
   readonly elapsed?: (() => number) | undefined
   readonly random: () => number
   /** Called once the solver is closed and no call is in flight. */
@@ -100,7 +100,7 @@ export interface Ports {
 
 const textOf = (value: unknown): string => (typeof value === 'string' || typeof value === 'number' ? String(value) : '')
 
-/** Reduces a thrown value to its name, code and message. An AggregateError without a message gets those of its errors. */
+/** Reduces a thrown value to its name, code and message. An AggregateError without a message gets the messages of its errors. */
 export const causeOf = (error: unknown): ErrorCause => {
   try {
     return reduced(error)

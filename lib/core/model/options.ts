@@ -50,15 +50,15 @@ export interface SolverOptions {
   /** The largest reply that is read, in bytes after decompression. @defaultValue 262_144 */
   readonly maxReplyBytes?: number | undefined
   /**
-   * What an error code means. It is called before the built-in table is read, never with an empty code; for `undefined` the
-   * table decides.
+   * Returns what an error code means. It is called before the built-in table is read, never with an empty code; if it returns
+   * `undefined`, the table decides.
    */
   readonly meaningOf?: ((errorCode: string) => CodeMeaning | undefined) | undefined
   /**
    * A dispatcher of undici for proxies and TLS settings. It must not retry requests; `close` does not close it. A single one
    * serves both calls, so a createTask may use an idle connection that the service is closing. With `{ create, poll }` it
-   * cannot, as long as `create` serves nothing else. Every createTask costs a connection then.
-   * @defaultValue connections of the solver's own, at most 1,024: docs/decisions/0003-connections.md
+   * cannot, as long as `create` serves nothing else. Every createTask then opens a connection.
+   * @defaultValue the solver's own connections, at most 1,024: docs/decisions/0003-connections.md
    */
   readonly dispatcher?:
     UndiciDispatcher | { readonly create: UndiciDispatcher; readonly poll: UndiciDispatcher } | undefined
@@ -79,7 +79,7 @@ export interface SolverOptions {
  * @since 0.1.0
  */
 export interface ScopeOptions {
-  /** The label of every event and orphan of the tasks that are solved with it. */
+  /** Put on every event and orphan of the tasks that this solver solves. */
   readonly label?: string | undefined
   /** As in {@link SolverOptions}. */
   readonly giveUpAfterMs?: number | undefined
@@ -139,7 +139,7 @@ const Meaning = t.keyof({
   pending: null
 } satisfies Record<CodeMeaning, null>)
 
-/** A function of the caller that throws, or returns something else than a meaning, must not break a solve. */
+/** The caller's function must not break a solve if it throws or returns anything but a meaning. */
 const safely =
   (meaningOf: (errorCode: string) => CodeMeaning | undefined) =>
   (errorCode: string): CodeMeaning | undefined => {

@@ -10,7 +10,7 @@ export type Problems = ReadonlyArray<string>
 
 export const MAX_PROBLEMS = 8
 
-/** io-ts numbers the members of unions and intersections in its context, with the same value as their parent. */
+/** io-ts adds numbered entries to its context for the members of unions and intersections, with the same value as their parent. */
 const isMember = ({ actual }: t.ContextEntry, parent: t.ContextEntry | undefined): boolean =>
   parent !== undefined && Object.is(actual, parent.actual)
 
@@ -22,18 +22,18 @@ const problemOf = ({ context }: t.ValidationError): string => {
   return `${path.length === 0 ? 'the value' : path.join('.')}: expected ${expected}`
 }
 
-/** Paths and expected types of what did not decode. Values are left out because they may be tokens. */
+/** The paths and expected types of what could not be decoded. Values are left out because they may be tokens. */
 export const problemsOf = (errors: t.Errors, max = MAX_PROBLEMS): Problems =>
   [...new Set(errors.map(problemOf))].slice(0, max)
 
 const orProblem = <A>(read: () => E.Either<Problems, A>, problem: string): E.Either<Problems, A> =>
   E.flatten(E.tryCatch(read, () => [problem]))
 
-/** Reads a value of the caller, whose getters may throw. */
+/** Reads a value from the caller, whose getters may throw. */
 export const readSafely = <A>(path: string, read: () => E.Either<Problems, A>): E.Either<Problems, A> =>
   orProblem(read, `${path}: threw an error when read`)
 
-/** Runs a decoder of the caller. One that throws, or returns something else than an `Either`, refuses the value. */
+/** Runs the caller's decoder. If it throws or does not return an `Either`, the value is refused. */
 export const decodeSafely = <A>(path: string, decode: () => t.Validation<A>): E.Either<Problems, A> =>
   orProblem(() => {
     const decoded = decode()
@@ -60,7 +60,7 @@ export const refined = <A>(name: string, is: (value: unknown) => value is A): t.
   )
 }
 
-/** The same codec, for a field that may be left out. A union would name `undefined` as a second expected type. */
+/** The same codec for an optional field. A union would name `undefined` as a second expected type. */
 export const optional = <A>({ name, is, validate }: t.Type<A>): t.Type<A | undefined> =>
   new t.Type(
     name,

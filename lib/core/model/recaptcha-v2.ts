@@ -9,11 +9,11 @@ import { defineTask, type TaskKind } from './task.js'
  * @since 0.1.0
  */
 export interface RecaptchaV2Fields {
-  /** Address of the page, with `http://` or `https://`. */
+  /** The address of the page, with `http://` or `https://`. */
   readonly websiteURL: string
   /** The site key of the page. */
   readonly websiteKey: string
-  /** `true` for the invisible kind; it is not sent otherwise. @defaultValue false */
+  /** `true` for the invisible kind; otherwise it is not sent. @defaultValue false */
   readonly isInvisible?: boolean | undefined
 }
 
@@ -51,8 +51,8 @@ const Solution: t.Type<RecaptchaV2Solution> = t.strict({ gRecaptchaResponse: Non
 /**
  * A reCAPTCHA v2 task (`RecaptchaV2TaskProxyless`), the one kind that the service's page documents.
  *
- * Its token can be used once, is best used within 60 s and is valid for 120 s. The function never throws: fields that do not
- * fit end the solve as `InvalidTask` before anything is sent.
+ * Its token can be used once, is best used within 60 s and is valid for 120 s. The function never throws: with invalid fields
+ * the solve ends as `InvalidTask` before anything is sent.
  *
  * @see docs/protocol.md#createtask for the fields and where they are documented
  * @since 0.1.0

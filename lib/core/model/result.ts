@@ -10,8 +10,8 @@ import type { Solved } from './task.js'
 export type SolveResult<A> = Either<SolveError, Solved<A>>
 
 /**
- * The state of a task after one poll. `Unanswered` means that this poll brought no state, and says why; the task itself has
- * not ended.
+ * The state of a task after one poll. `Unanswered` means that this poll did not give the state, and why; the task itself has not
+ * ended.
  *
  * @since 0.1.0
  */

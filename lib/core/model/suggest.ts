@@ -8,10 +8,10 @@ export const suggest = (given: string, names: ReadonlyArray<string>): string | u
   return nearest?.name
 }
 
-// No name of ours is longer, and the comparison takes quadratic time.
+// No known name is longer, and the comparison takes quadratic time.
 const MAX_LENGTH = 40
 
-/** How many letters have to be inserted, deleted, replaced, or swapped with their neighbour, to make `b` of `a`. */
+/** How many letters have to be inserted, deleted, replaced, or swapped with their neighbour to turn `a` into `b`. */
 const editDistance = (a: string, b: string): number => {
   const letters = Array.from(b)
   let beforeLast: ReadonlyArray<number> = []

@@ -14,8 +14,8 @@ import {
 } from './problems.js'
 
 /**
- * A task that the service has created. `createdAt` is when its createTask was sent, in epoch milliseconds of the scheduler.
- * The reference survives JSON.
+ * The reference to a task that the service has created. `createdAt` is when its createTask was sent, in epoch milliseconds of
+ * the scheduler. The reference survives JSON.
  *
  * @since 0.1.0
  */
@@ -27,8 +27,8 @@ export interface TaskRef {
 }
 
 /**
- * What is needed to read the results of a task: how to decode its solution, for how long the solution is best used, and for
- * how long it is valid.
+ * What is needed to read the results of a task: a decoder for its solution, for how long the solution is best used, and for how
+ * long it is valid.
  *
  * @since 0.1.0
  */
@@ -49,7 +49,7 @@ export interface TaskSpec<A> extends Resumable<A> {
 }
 
 /**
- * A kind of task: makes a task from its fields, and reads the results of such tasks.
+ * A kind of task: a function that makes a task from its fields, with what is needed to read the results of such tasks.
  *
  * @since 0.1.0
  */
@@ -85,14 +85,14 @@ const isDecoder = (value: unknown): value is t.Decoder<unknown, never> =>
 /**
  * Defines another kind of task of the same protocol.
  *
- * The returned function never throws. Fields that do not fit make a task whose solve ends as `InvalidTask` before anything
- * is sent.
+ * The returned function never throws. With invalid fields it makes a task whose solve ends as `InvalidTask` before anything is
+ * sent.
  *
- * @param kind.type - the service's name of the kind, sent as `task.type`
+ * @param kind.type - the service's name for the kind, sent as `task.type`
  * @param kind.fields - checks the fields and encodes them for the request
  * @param kind.solution - decodes the `solution` of a ready reply; a solution it refuses is a protocol violation, never a success
- * @param kind.bestWithinMs - for how long a solution is best used, for `Solved.useBefore`
- * @param kind.validForMs - for how long a solution is accepted, for `Solved.expiresAt`
+ * @param kind.bestWithinMs - within how many milliseconds a solution is best used, for `Solved.useBefore`
+ * @param kind.validForMs - for how many milliseconds a solution is valid, for `Solved.expiresAt`
  * @throws InvalidOptions for a kind that cannot work, or a member that no kind has
  *
  * @example
@@ -120,7 +120,7 @@ export const defineTask = <F, A>(kind: {
 }): TaskKind<F, A> => {
   const { type, fields: codec, solution, bestWithinMs, validForMs } = checkOptions<typeof kind>(kindCodecs, kind)
   const resumable: Resumable<A> = { solution, bestWithinMs, validForMs }
-  // Spread last: a property added after a spread gives every task a hidden class of its own, half a kilobyte each.
+  // Spread last: a property added after a spread gives every task its own hidden class, of half a kilobyte each.
   return Object.assign((fields: F) => ({ type, payload: payloadOf(type, codec, fields), ...resumable }), resumable)
 }
 
@@ -221,7 +221,7 @@ const [TextRef, NumericRef] = [refCodec(NonEmptyString), refCodec(NumericId)]
 const decodeRef = (given: unknown): E.Either<Problems, TaskRef> => {
   const { taskId, createdAt, numeric } = isRecord(given) ? given : {}
   const codec = numeric === true ? NumericRef : TextRef
-  // Further properties do not get into errors and events.
+  // Other properties must not get into errors and events.
   const actual = isRecord(given) ? { taskId, createdAt, numeric } : given
   return E.bimap(problemsOf, (ref: t.TypeOf<typeof codec>): TaskRef => ({
     taskId: ref.taskId,
