@@ -30,7 +30,7 @@ export interface SeenCall {
 
 /**
  * What a scripted network does with one call: it replies with a document (HTTP 200 by default) or with any body, it fails, or
- * it stays silent. `sent: false` fails before anything is sent; `received` is what arrived of a broken reply.
+ * it stays silent. With `sent: false` it fails before anything is sent; `received` is what arrived of a broken reply.
  *
  * @since 0.1.0
  */
@@ -51,8 +51,8 @@ export type Scripted =
   | { readonly silent: true; readonly received?: PartialReply }
 
 /**
- * A network for marble tests. It replies to the calls of each path in the order of its script, and repeats the last entry.
- * `calls` lists the received calls. An entry with `afterMs` needs the scheduler of the test.
+ * A network for marble tests. It replies to the calls of each path in the order of the script, and repeats the last entry.
+ * `calls` lists the calls that it received. `afterMs` is measured by `scheduler`, the scheduler of the test.
  *
  * @throws InvalidOptions for a script of another path
  *
@@ -101,7 +101,7 @@ const eventsOf = (scripted: Scripted, scheduler: SchedulerLike): Observable<Netw
 }
 
 /**
- * Replies as the service documents them, for {@link scriptedPost}.
+ * Replies in the form that the service documents, for {@link scriptedPost}.
  *
  * @since 0.1.0
  */

@@ -17,10 +17,10 @@ export interface Solver {
   /**
    * Creates one task at the service, polls it until it is final, and emits its outcome.
    *
-   * Cold: every subscription creates, and pays for, a task of its own. Emits one `Either`, completes, never errors, so the
+   * Cold: every subscription creates, and pays for, its own task. Emits one `Either`, completes and never errors, so the
    * failure of one task never ends another. At least `pollEveryMs` pass between a reply and the next poll. Unsubscribing
-   * stops polling. A createTask that was sent is not aborted; its task is emitted on `orphans`, and so is a task that had
-   * been created before.
+   * stops polling, but does not abort a createTask that was sent. A task that exists, or turns out to exist, is then emitted on
+   * `orphans`.
    *
    * ```
    * solve   ---c---p---p---(R|)    c createTask, p "processing", R Right(Solved)
@@ -48,14 +48,14 @@ export interface Solver {
    */
   readonly solve: <A>(task: TaskSpec<A>) => Observable<SolveResult<A>>
   /**
-   * As {@link Solver.solve}, and emits every step on the way. The last event is `Settled` with the outcome; then it completes.
-   * Every subscription pays for a task of its own.
+   * As {@link Solver.solve}, but emits every step. The last event is `Settled` with the outcome; then it completes. Every
+   * subscription pays for its own task.
    *
    * @since 0.1.0
    */
   readonly solveWithProgress: <A>(task: TaskSpec<A>) => Observable<TaskEvent<A>>
   /**
-   * Continues a task that is paid for: polls at once, then as {@link Solver.solve} does, for `giveUpAfterMs` from the
+   * Continues a task that is paid for: polls at once, and then as {@link Solver.solve} does, until `giveUpAfterMs` after the
    * subscription. Creates nothing.
    *
    * @param task - the kind of the task, or the task itself: `resume(recaptchaV2, ref)`
@@ -65,7 +65,7 @@ export interface Solver {
    */
   readonly resume: <A>(task: Resumable<A>, ref: TaskRef) => Observable<SolveResult<A>>
   /**
-   * As {@link Solver.resume}, and emits every step on the way. The last event is `Settled`.
+   * As {@link Solver.resume}, but emits every step. The last event is `Settled`.
    *
    * @since 0.1.0
    */
@@ -83,10 +83,10 @@ export interface Solver {
    */
   readonly createTask: <A>(task: TaskSpec<A>) => Observable<Either<SolveError, TaskRef>>
   /**
-   * Polls once and does not repeat it.
+   * Polls once, without a retry.
    *
-   * @returns `Right(TaskState)`, or `Left` only if the task has ended: `TaskFailed`; or with `InvalidTask` if `ref` is not a
-   *  reference, and `Interrupted` if the solver was closed
+   * @returns `Right(TaskState)`, or `Left` with `TaskFailed` if the task has ended with an error, `InvalidTask` if `ref` is not a
+   *  reference, or `Interrupted` if the solver was closed
    * @since 0.1.0
    */
   readonly getTaskResult: <A>(task: Resumable<A>, ref: TaskRef) => Observable<Either<SolveError, TaskState<A>>>
@@ -95,9 +95,9 @@ export interface Solver {
    * order in which they end; then it completes. A failure ends no other task. Cold: every subscription reads the source from
    * the start, and pays for its tasks again.
    *
-   * Arrays, iterables and async iterables are asked for the next item only when there is room for it, so a file may have any
-   * length, and memory does not grow with it. Observables and promises cannot be asked to wait: their items are buffered, as
-   * `mergeMap` does.
+   * The next item of an array, an iterable or an async iterable is pulled only when there is room for it, so a file may have any
+   * length, and memory does not grow with it. Observables and promises cannot be made to wait: their items are buffered, as by
+   * `mergeMap`.
    *
    * ```
    * items, 2 at a time   ab      c
@@ -106,17 +106,17 @@ export interface Solver {
    * result               -----R--L-…    { index, item, result }
    * ```
    *
-   * If `toTask` or `keyOf` throws, the outcome of that item is `InvalidTask`. An error of the source stops the pulling; the
-   * error is passed on when the active tasks have ended. After `close` nothing is pulled. Unsubscribing emits the active tasks
-   * on `orphans` and calls the iterator's `return`.
+   * If `toTask` or `keyOf` throws or returns a promise, the outcome of that item is `InvalidTask`. After an error of the source
+   * no item is pulled; the error is passed on when the active tasks have ended. After `close` nothing is pulled. Unsubscribing
+   * emits the active tasks on `orphans` and calls the iterator's `return`.
    *
-   * With a `journal`, each key is paid for once over all runs: a task of an earlier run is resumed, a finished key is skipped
+   * With a `journal`, each key is paid for once across all runs: a task of an earlier run is resumed, a finished key is skipped
    * without an outcome (event `Skipped`), and a key whose createTask may have been sent ends as `CreateUnknown`. The journal
    * records that a key is finished after its outcome was emitted, and after `deliver` has completed: save outcomes in
    * `deliver`, because RxJS does not report whether a subscriber's `next` threw or is still saving. If the journal fails,
    * nothing more is created; its error is passed on when the active tasks have ended.
    *
-   * @throws InvalidOptions at once, for a source that is none (a string, for example), or options out of bounds
+   * @throws InvalidOptions at once, for `items` that are not a source (a string, for example), or options out of bounds
    *
    * @example
    * ```ts
@@ -138,22 +138,22 @@ export interface Solver {
     options?: BatchOptions<T, SolutionOf<S>>
   ) => Observable<Outcome<T, SolutionOf<S>>>
   /**
-   * The same solver (network, limiter, orphans, events and `close`) with a label, another deadline or another pace of polls for
-   * what is solved with it.
+   * The same solver (network, limiter, orphans, events and `close`) with a label, another deadline or another delay between polls
+   * for the tasks that it solves.
    *
    * @throws InvalidOptions
    * @since 0.1.0
    */
   readonly withOptions: (options: ScopeOptions) => Solver
   /**
-   * Paid tasks whose subscriber left before an outcome, for `resume`. Without a subscriber they are buffered for the first
-   * one, the newest 1,000. Completes when the solver is closed.
+   * Paid tasks whose subscriber unsubscribed before an outcome, for `resume`. While nothing subscribes to `orphans`, the newest
+   * 1,000 are buffered for the first subscriber. Completes when the solver is closed.
    *
    * @since 0.1.0
    */
   readonly orphans: Observable<Orphan>
   /**
-   * Everything that happens, for logs and metrics; holds no client key and no token. Completes when the solver is closed.
+   * Everything that happens, for logs and metrics, without the client key and without tokens. Completes when the solver is closed.
    *
    * @since 0.1.0
    */
@@ -163,8 +163,8 @@ export interface Solver {
    * (default 0) have passed, and then ends as `Interrupted`; a createTask that was sent is awaited, at most for
    * `createTimeoutMs`. Later solves end as `NotCreated`. A second call returns the promise of the first.
    *
-   * @returns the paid tasks that were still open, to store and to resume; resolves when the grace is over, or all tasks have
-   *  ended, and no createTask is in flight
+   * @returns the paid tasks that were still open, to store and to resume. It waits until the grace is over or all tasks have
+   *  ended, and then until no createTask is in flight
    * @throws InvalidOptions
    * @since 0.1.0
    */

@@ -1,17 +1,18 @@
 import { asyncScheduler, type SchedulerAction, type SchedulerLike } from 'rxjs'
 
-/** A scheduler, and a count of milliseconds that no setting of the system clock changes. */
+/** A scheduler, and a count of milliseconds that changes of the system clock do not affect. */
 export interface Clock extends SchedulerLike {
   readonly elapsed: () => number
 }
 
 /**
- * The real clock. Three things set it apart from `asyncScheduler`:
+ * The real clock. It differs from `asyncScheduler` in three ways:
  *
  * - It never fires early. Node rounds the start of a timer down to the millisecond, so a timer can fire up to one too soon.
- * - A timer that fires late takes one more turn of the event loop, in which the replies are read that arrived while the
- *   process was frozen.
- * - A timer that fires much too early is a test's, which did not fake `performance`. It is believed, and so is every later one.
+ * - A timer that fires late takes one more turn of the event loop, so that replies that arrived while the process was frozen are
+ *   read first.
+ * - A timer that fires much too early belongs to a test that fakes timers, but not `performance`. From then on the clock goes by
+ *   the timers.
  */
 export const realClock = (): Clock => {
   let skippedMs = 0

@@ -14,7 +14,7 @@ const MAX_OPENING = 16
 // leaves a margin of half a second; after one that closes sooner, half of its idle time counts as warm.
 const WARM_MS = 500
 
-// A service that is restarted closes connections just after a reply.
+// The least that is learnt: a service that is restarted closes connections just after a reply.
 const MIN_WARM_MS = 20
 
 // A connection is not used in the last half second of the time for which the server says that it keeps it.
@@ -23,10 +23,10 @@ const KEEP_ALIVE_THRESHOLD_MS = 500
 // Node's 16 KB would refuse the reply to a paid task because of a proxy's cookies.
 const MAX_HEADER_BYTES = 262_144
 
-/** The limits of a dispatcher that is opened in place of {@link Connections}, for a proxy. */
+/** The limits of a dispatcher that is used in place of {@link Connections}, for a proxy. */
 export const AGENT_LIMITS = { connections: MAX_CONNECTIONS, maxHeaderSize: MAX_HEADER_BYTES }
 
-/** A request that waits for a connection. `isAborted`: its subscriber has left. */
+/** The handler of a request. `isAborted`: its subscriber has unsubscribed. */
 type Handler = Dispatcher.DispatchHandler & { readonly isAborted?: boolean }
 
 interface Waiting {
@@ -36,8 +36,8 @@ interface Waiting {
 }
 
 /**
- * The connections of a solver to its service. A createTask gets a new one, or one whose last reply has just ended; a poll any
- * that is open. The most recently used one goes first, so that the others can grow old and close.
+ * The connections of a solver to its service. A createTask gets a new one, or one whose last reply has just ended; a poll gets
+ * any open one. The most recently used one is taken first, so that the others grow old and close.
  *
  * docs/decisions/0003-connections.md
  */
@@ -64,7 +64,7 @@ export class Connections {
     this.poll = { dispatch: (request, handler) => this.#dispatch({ isCreate: false, request, handler } as Waiting) }
   }
 
-  /** Closes every connection; what is sent on one of them fails. */
+  /** Closes every connection; requests that are in flight fail. */
   async close(): Promise<void> {
     this.#waiting.clear()
     await Promise.all([...this.#all].map((connection) => connection.client.destroy()))
@@ -133,7 +133,7 @@ export class Connections {
 class Connection {
   readonly client: Client
   #isOpen = false
-  /** That of the request which was given to it last, until its end. */
+  /** The handler of the request that was sent last, until the request ends. */
   #handler: Handler | undefined
   #usedAt = { monotonic: 0, wall: 0 }
 
@@ -154,8 +154,7 @@ class Connection {
       .on('disconnect', (_origin, _clients, error) => {
         this.#isOpen = false
         const isIdle = this.#handler === undefined
-        // A request that was given to it just before is sent once undici has connected it anew; undici would do so for an
-        // aborted one as well.
+        // undici reconnects to send a request that was given to it just before; it would do the same for an aborted one.
         if (isIdle || this.#handler?.isAborted === true) onClosed(isIdle && !isOwnEnd(error))
       })
       .on('drain', () => {
@@ -171,7 +170,7 @@ class Connection {
     this.client.dispatch(request, handler)
   }
 
-  /** The monotonic clock stands still while the machine is suspended, and the wall clock may be set back: the later one counts. */
+  /** The longer time of two clocks: the monotonic one stops while the machine is suspended, and the wall clock may be set back. */
   get idleMs(): number {
     const { monotonic, wall } = this.#usedAt
     return Math.max(performance.now() - monotonic, Date.now() - wall)
@@ -181,15 +180,15 @@ class Connection {
 /** undici closed the connection itself, because it was too old. */
 const isOwnEnd = (error: Error): boolean => 'code' in error && error.code === 'UND_ERR_INFO'
 
-/** Opens connections, with one TLS context and one TLS session for all: each of them would cost as much CPU as five requests. */
+/** Opens connections that share one TLS context and one TLS session; a new one of either costs as much CPU as five requests. */
 class Opener {
   readonly #ca: string | undefined
   readonly #onOpened: () => void
-  /** Those that are being opened. Otherwise they would outlive `close` by ten seconds and keep the process alive. */
+  /** Sockets that are being opened, for `close`: otherwise they would outlive it by ten seconds and keep the process alive. */
   readonly #sockets = new Set<Socket>()
   // It returns the socket, although its type does not say so.
   #connector: ((...args: Parameters<buildConnector.connector>) => unknown) | undefined
-  /** undici keeps the last session by a weak reference only. */
+  /** undici has only a weak reference to the last session. */
   readonly #kept: { session?: Buffer } = {}
   #opening = 0
 

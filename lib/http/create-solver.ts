@@ -51,9 +51,9 @@ export const createSolver = (options: SolverOptions): Solver => {
   return buildSolver({ post, ...clockOf(scheduler), random, close }, resolveOptions(checked))
 }
 
-/** The schedulers of RxJS measure by the system clock, which may be set; waits are measured by an own clock instead. */
+/** RxJS's schedulers measure by the system clock, which may be set, so they are replaced with {@link realClock}. */
 const clockOf = (scheduler: SchedulerLike = asyncScheduler): Pick<Ports, 'scheduler' | 'elapsed'> => {
-  // RxJS gives this one function to all of its schedulers, except those with a time of their own.
+  // All schedulers of RxJS share this function, except those with virtual time.
   if (Reflect.get(scheduler, 'now') !== Reflect.get(asyncScheduler, 'now')) return { scheduler }
   const clock = realClock()
   return { scheduler: clock, elapsed: clock.elapsed }
@@ -84,7 +84,7 @@ const openNetwork = (options: SolverOptions): Network => {
   return { post: withProxyHint(post, address), close: () => connections.close() }
 }
 
-/** A part of the check of an address; it holds for everything that is no address, so that one problem is reported. */
+/** One check of an address. It accepts everything that is not an address, so that only one problem is reported. */
 const addressThat = (name: string, holds: (url: URL) => boolean) =>
   refined(name, (value): value is string => {
     const url = typeof value === 'string' ? parseUrl(value) : undefined
@@ -133,5 +133,5 @@ const Nothing = optional(
   refined('nothing, because post brings its own network', (_value): _value is undefined => false)
 )
 
-// A network of the caller's brings its own address, connections and limits.
+// The caller's network has its own address, connections and limits.
 const BESIDE_POST = { baseUrl: Nothing, maxReplyBytes: Nothing, dispatcher: Nothing }

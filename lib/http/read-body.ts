@@ -112,7 +112,7 @@ const longestOf = (data: Buffer, decompress: (part: Buffer) => Buffer): Buffer |
   return longest
 }
 
-/** UTF-8, or UTF-16 by its byte order mark or by the zero beside a first ASCII character. */
+/** UTF-8, or UTF-16 by its byte order mark or by the zero next to a first ASCII character. */
 const textOf = (bytes: Buffer): string => {
   const [first, second] = bytes
   if (first === 0xff && second === 0xfe) return utf16le(bytes.subarray(2))

@@ -19,7 +19,7 @@ export interface Endpoint {
   readonly basePath: string
   readonly create: UndiciDispatcher
   readonly poll: UndiciDispatcher
-  /** Closes the connection of a createTask after its reply, so that no createTask uses an idle one. */
+  /** Whether the connection of a createTask is closed after its reply, so that no createTask uses an idle one. */
   readonly resetAfterCreate: boolean
   /** Counted after decompression. */
   readonly maxReplyBytes: number
@@ -29,7 +29,7 @@ export interface Endpoint {
 export const undiciPost = ({ origin, basePath, create, poll, resetAfterCreate, maxReplyBytes }: Endpoint): Post => {
   const route = (dispatcher: UndiciDispatcher, call: CallPath, reset: boolean) => ({
     dispatcher,
-    // The core limits each call. undici's own timeouts would add timers, and notice silence only.
+    // The core limits each call. undici's own timeouts would add timers, and would notice only silence.
     request: {
       origin,
       path: basePath + call,
@@ -74,7 +74,7 @@ class Exchange implements Dispatcher.DispatchHandler {
   readonly #maxReplyBytes: number
   #abort: ((reason: Error) => void) | undefined
   #isAborted = false
-  #isOver = false // an abort after the end would only cost its error
+  #isOver = false // after the end an abort would only create an error
   #status = 0
   #headers: Headers = {}
   #bytes = 0
@@ -143,7 +143,7 @@ class Exchange implements Dispatcher.DispatchHandler {
     this.onResponseError(undefined, error)
   }
 
-  /** The subscriber has left; a request that is not sent yet must not be. */
+  /** The subscriber has unsubscribed: a request that is not sent yet must not be sent. */
   get isAborted(): boolean {
     return this.#isAborted
   }
