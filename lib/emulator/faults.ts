@@ -5,14 +5,14 @@ import { inState, jsonOf, ready, refusal, type Call, type JsonObject } from './p
 import { actAfter, actEvery, sendHtml, sendJson } from './response.js'
 
 /**
- * A reply that is due, as a fault function gets it.
+ * What a fault function gets: a reply that is due.
  *
  * @since 0.1.0
  */
 export interface FaultReply {
-  /** The response. Nothing of it is sent yet, and the request is read completely; `res.req.socket` is the connection. */
+  /** The response. None of it has been sent yet, and the request has been read completely; `res.req.socket` is the connection. */
   readonly res: ServerResponse
-  /** The JSON object that the service would reply without the fault. With `numericIds` its `taskId` is a bigint. */
+  /** The JSON object that the service would send without the fault. With `numericIds` its `taskId` is a bigint. */
   readonly correctReply: Readonly<Record<string, unknown>>
   /** The same as JSON text, with every digit of its `taskId`. */
   readonly correctJson: string
@@ -23,17 +23,17 @@ export interface FaultReply {
 /**
  * The name of a fault.
  *
- * The connection: `reset` after the request is read, `reset-unread` before; `close` without a reply; `close-headers` within
- * the head; `cut` within the body; `not-http` sends something else than HTTP. The time: `silent` never replies, `drip` and
+ * Connection: `reset` after the request is read, `reset-unread` before; `close` without a reply; `close-headers` within the
+ * head; `cut` within the body; `not-http` sends something that is not HTTP. Time: `silent` never replies, `drip` and
  * `drip-headers` send a byte at a time (every 1,000 ms; the head never ends), `slow` replies correctly after 30,000 ms, and
  * `reply-unfinished` sends the whole body at once but never the last chunk (`reply-unfinished=MS` closes the connection after
- * that time; without a number it stays open). The body: `large` (1,000,000 bytes) and `gzip-bomb` (50,000,000 bytes once
- * inflated) of JSON that says nothing; `html`, `empty`, `cut-json` and `not-json` are not JSON; `gzip` is the correct reply,
- * compressed; `text-before` is the correct reply after a warning of the server's script.
+ * that time; without a number it stays open). Body: `large` (1,000,000 bytes) and `gzip-bomb` (50,000,000 bytes once inflated)
+ * send JSON without content; `html`, `empty`, `cut-json` and `not-json` are not JSON; `gzip` is the correct reply, compressed;
+ * `text-before` is the correct reply after a warning of the server's script.
  *
- * createTask: `no-id`, `numeric-id` (the id as a number, which is correct), and `ready-at-once` (the reply holds the solution,
- * too). getTaskResult: `never` (processing), `retry-after` (the correct reply, with a `Retry-After` header of 5 seconds),
- * `no-solution`, `empty-token` and `unknown-status`. Both: `echo-key` is an error that repeats the client key.
+ * createTask: `no-id`, `numeric-id` (the id as a number, which is correct), and `ready-at-once` (the reply also holds the
+ * solution). getTaskResult: `never` (always processing), `retry-after` (the correct reply, with a `Retry-After` header of
+ * 5 seconds), `no-solution`, `empty-token` and `unknown-status`. Both: `echo-key` is an error that repeats the client key.
  *
  * @since 0.1.0
  */
@@ -69,11 +69,11 @@ export type FaultName =
 
 /** How a named fault replies. */
 export interface FaultKind {
-  /** The only call that it fits; both if left out. */
+  /** The only call to which it applies; both if left out. */
   readonly on?: Call
-  /** The client can read the correct reply from it. */
+  /** Whether the client can read the correct reply from it. */
   readonly isReadable?: boolean
-  /** The number of a fault that may be written as `name=NUMBER`, if none is given. */
+  /** The default number of a fault that may be written as `name=NUMBER`. */
   readonly defaultNumber?: number
   readonly send: (reply: FaultReply, number: number) => void
 }
@@ -86,7 +86,7 @@ const changed =
 const replaced = (replace: (correct: JsonObject, clientKey: string) => JsonObject) => (reply: FaultReply) =>
   sendJson(reply.res, jsonOf(replace(reply.correctReply, reply.clientKey)))
 
-// Writes to the socket, because Node's response only sends whole HTTP messages. The socket closes after the last byte.
+// Writes to the socket, because Node's response sends only whole HTTP messages. The socket closes after the last byte.
 const raw = (bytesOf: (json: string) => string) => (reply: FaultReply) => {
   reply.res.req.socket.write(bytesOf(reply.correctJson))
   reply.res.req.socket.destroySoon()
@@ -100,7 +100,7 @@ const dripBody = ({ res, correctJson }: FaultReply, everyMs: number) => {
   const remaining = Array.from(correctJson)
   const contentLength = Buffer.byteLength(correctJson)
   res.writeHead(200, { 'content-type': 'application/json', 'content-length': contentLength }).flushHeaders()
-  // The reply ends together with its last byte, because a client that has all bytes may disconnect.
+  // The reply ends with its last byte, because a client that has all bytes may disconnect.
   actEvery(res, everyMs, () => {
     const next = remaining.shift()
     if (remaining.length > 0) res.write(next)

@@ -19,12 +19,12 @@ export type { When } from './when.js'
 export interface Emulator {
   /** The base URL for a client. */
   readonly url: string
-  /** The seed in use. An emulator with the same seed draws the same ids, tokens, durations and shares. */
+  /** The seed in use. An emulator with the same seed draws the same ids, tokens, durations and faults. */
   readonly seed: number
   readonly counters: () => Counters
   /** All tasks since the start, oldest first. */
   readonly tasks: () => ReadonlyArray<TaskRecord>
-  /** Ends every connection and timer, and stops listening; counters and tasks stay readable. May be called again. */
+  /** Ends every connection and timer, and stops listening; `counters` and `tasks` still work. May be called again. */
   readonly close: () => Promise<void>
 }
 
@@ -33,8 +33,8 @@ export interface Emulator {
  * faults that you configure. Nothing leaves the machine and nothing is paid for.
  *
  * @param options - all optional; durations in milliseconds
- * @returns the emulator; rejects with `InvalidOptions` for a bad or unknown option, with an `Error` that names a bad fault rule, or with Node's own error if the port is
- *  in use (`EADDRINUSE`)
+ * @returns the emulator; rejects with `InvalidOptions` for a bad or unknown option, with an `Error` that names a bad fault rule,
+ *  or with Node's own error if the port is in use (`EADDRINUSE`)
  *
  * @example
  * ```ts
@@ -83,8 +83,8 @@ export const startEmulator = async (options: EmulatorOptions = {}): Promise<Emul
   return { url, seed, counters: () => countersOf(ledger), tasks: () => recordsOf(ledger), close }
 }
 
-// Node's own keepAliveTimeout announces itself in a header, and lasts a second longer than it says, which not every version
-// of Node lets a program change.
+// Node announces its own keepAliveTimeout in a header and waits a second longer than that; not every version of Node has an option
+// to change this.
 const idleCloser = (idleMs: number) => {
   const lastResponses = new WeakMap<Socket, ServerResponse>()
   return (res: ServerResponse): void => {

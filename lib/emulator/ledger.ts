@@ -16,7 +16,7 @@ export interface Counters {
   readonly accepted: number
   /** createTask requests that created no task. */
   readonly refused: number
-  /** Billed createTask requests whose reply was not sent to the client so that it can read the task id. */
+  /** Billed createTask requests without a reply from which the client can read the task id. */
   readonly lostCreates: number
   /** Polls by task id. */
   readonly polls: Readonly<Record<string, number>>
@@ -26,7 +26,7 @@ export interface Counters {
   readonly overlaps: number
   /** Tasks whose solution was sent to a client, each counted once. */
   readonly delivered: number
-  /** Tasks whose solution was not sent to any client, ready or not; without those that a fault rule fails. */
+  /** Tasks whose solution was not sent to any client, ready or not, except those that a fault rule fails. */
   readonly neverFetched: number
 }
 
@@ -36,14 +36,14 @@ export interface Counters {
  * @since 0.1.0
  */
 export interface TaskRecord {
-  /** Also if it is a number on the wire. */
+  /** A string even if it is a number on the wire. */
   readonly taskId: string
   readonly acceptedAt: number
   readonly readyAt: number
-  /** Whether the reply to createTask was sent so that the client can read the task id. */
+  /** Whether a reply to createTask was sent from which the client can read the task id. */
   readonly replySent: boolean
   readonly polls: number
-  /** When the solution was first sent to a client, all of it. */
+  /** When the solution was first sent completely to a client. */
   readonly deliveredAt?: number | undefined
   /** The task as it was sent, with its `type`. */
   readonly task: Readonly<Record<string, unknown>>
@@ -51,7 +51,7 @@ export interface TaskRecord {
   readonly fault?: string | undefined
 }
 
-/** A task with what the emulator itself needs to know. */
+/** A task with the emulator's own bookkeeping. */
 export interface LedgerTask extends TaskRecord {
   readonly nth: number
   readonly finalFault: CheckedFault | undefined
@@ -69,7 +69,7 @@ export interface LedgerOptions {
   readonly numericIds: boolean
 }
 
-/** All tasks and counts of an emulator. Each change takes constant time; only reading everything does not. */
+/** All tasks and counts of an emulator. Each change takes constant time; only reading all of them does not. */
 export interface Ledger {
   readonly options: LedgerOptions
   readonly tasks: Map<string, LedgerTask>
@@ -115,7 +115,7 @@ export const findTask = ({ options, tasks }: Ledger, taskId: unknown): LedgerTas
   return task && now() - task.acceptedAt < options.forgetAfterMs ? task : undefined
 }
 
-/** The reply to createTask ended; `isSent` if it was sent readably, and `hasSolution` if the solution was in it. */
+/** The reply to createTask ended; `isSent` if the client could read it, and `hasSolution` if it held the solution. */
 export const createEnded = (ledger: Ledger, task: LedgerTask, isSent: boolean, hasSolution: boolean): void => {
   task.replySent = isSent
   if (isSent) task.lastReplyAt = now()
@@ -132,7 +132,7 @@ export const pollArrived = (ledger: Ledger, task: LedgerTask, arrivedAt: number)
   else if (gapMs < (ledger.smallestGapMs ?? Infinity)) ledger.smallestGapMs = gapMs
 }
 
-/** The reply to a poll ended; `isDelivered` if the solution was sent readably. */
+/** The reply to a poll ended; `isDelivered` if it held the solution and the client could read it. */
 export const pollEnded = (ledger: Ledger, task: LedgerTask, isDelivered: boolean): void => {
   task.openPolls -= 1
   task.lastReplyAt = now()

@@ -20,28 +20,28 @@ export const EMULATOR_KEY = 'emulator-client-key'
 export interface EmulatorOptions {
   /** Port on 127.0.0.1. @defaultValue `0`, any free one */
   readonly port?: number | undefined
-  /** What the paths of the calls start with, such as `/v1`. @defaultValue `''` */
+  /** The prefix of the paths of the calls, such as `/v1`. @defaultValue `''` */
   readonly basePath?: string | undefined
   /** The only client key that is accepted. @defaultValue {@link EMULATOR_KEY} */
   readonly clientKey?: string | undefined
-  /** From createTask to the solution; each task draws its own duration from a range. @defaultValue `[5_000, 15_000]` */
+  /** The time from createTask to the solution; each task draws its own from a range. @defaultValue `[5_000, 15_000]` */
   readonly readyAfterMs?: number | readonly [min: number, max: number] | undefined
-  /** From createTask to the moment from which the task is unknown. @defaultValue `Infinity` */
+  /** The time from createTask until the task is unknown to the emulator. @defaultValue `Infinity` */
   readonly forgetAfterMs?: number | undefined
-  /** The same seed gives the same ids, tokens, durations and shares, task by task. @defaultValue a random one */
+  /** The same seed gives each task the same id, token, duration and faults. @defaultValue a random one */
   readonly seed?: number | undefined
   /** What goes wrong, as rules or in the form of the command line (`createTask:1:reset`). @defaultValue nothing */
   readonly faults?: ReadonlyArray<FaultRule | string> | undefined
-  /** After how long an idle connection is closed, without notice; `0` keeps it open. @defaultValue `5_000` */
+  /** How long an idle connection stays open before it is closed without notice; `0` keeps it open. @defaultValue `5_000` */
   readonly idleMs?: number | undefined
-  /** Delay of every reply. @defaultValue `0` */
+  /** The delay of every reply. @defaultValue `0` */
   readonly latencyMs?: number | undefined
   /**
-   * Task ids are JSON numbers beyond 2^53, which JavaScript's `JSON.parse` rounds. A poll must send its id as a number, with
-   * every digit; one that sends a string gets ERROR_TASKID_INVALID. @defaultValue `false`
+   * Makes task ids JSON numbers beyond 2^53, which JavaScript's `JSON.parse` rounds. A poll must send its id as a number with
+   * every digit; a string gets ERROR_TASKID_INVALID. @defaultValue `false`
    */
   readonly numericIds?: boolean | undefined
-  /** Further types of tasks, each with a function from the task as it was sent to its solution. @defaultValue none */
+  /** More types of tasks, each with a function that returns the solution of a task as it was sent. @defaultValue none */
   readonly solutions?: Readonly<Record<string, (task: Readonly<Record<string, unknown>>) => unknown>> | undefined
 }
 

@@ -109,8 +109,8 @@ export const refuseHead = ({ method, headers }: IncomingMessage, call: Call | un
 const MAX_REQUEST_BYTES = 65_536
 
 /**
- * Reads a body to its end, and passes on the JSON object in it, or the refusal. Does nothing if the client disconnects. A
- * `taskId` that is an integer becomes a bigint.
+ * Reads a body to its end, and calls `onBody` with the JSON object in it, or `onRefused`. Does nothing if the client
+ * disconnects. A `taskId` that is an integer becomes a bigint.
  */
 export const readBody = (
   req: IncomingMessage,

@@ -22,10 +22,10 @@ const send = (res: ServerResponse, status: number, body: string | Buffer, header
   res.writeHead(status, { 'content-length': Buffer.byteLength(body), ...headers }).end(body)
 }
 
-/** The longest delay that a timer holds; a longer one would fire at once. */
+/** The longest delay that a timer can hold; with a longer one it would fire at once. */
 export const MAX_TIMER_MS = 2 ** 31 - 1
 
-/** Acts after a delay (at once for 0), unless the client disconnects before. */
+/** Acts after a delay (at once for 0), unless the client disconnects first. */
 export const actAfter = (res: ServerResponse, ms: number, act: () => void): void => {
   if (ms === 0) return act()
   const timer = setTimeout(act, ms)

@@ -6,9 +6,9 @@ import { seeded } from './seeded.js'
 import { appliesOf, isValidWhen, readWhen, type Applies, type When } from './when.js'
 
 /**
- * What goes wrong, as on the command line: a {@link FaultName}; `name=NUMBER` for those with a duration (in milliseconds;
- * `retry-after` in seconds) or a size in bytes; `right@STATUS`, the correct reply with another HTTP status; an HTTP status with
- * an HTML page; or an error code with an error document (`ERROR_FOO`, `ERROR_FOO@400`). The last three may be followed by
+ * What goes wrong, in the form of the command line: a {@link FaultName}; `name=NUMBER` for those with a duration (in
+ * milliseconds; `retry-after` in seconds) or a size in bytes; `right@STATUS`, the correct reply with another HTTP status; an HTTP
+ * status with an HTML page; or an error code with an error document (`ERROR_FOO`, `ERROR_FOO@400`). The last three may be followed by
  * `;retry-after=SECONDS-OR-DATE` and `;location=URL`.
  *
  * @since 0.1.0
@@ -26,9 +26,9 @@ export type Fault =
   | `${Uppercase<string>}_${Uppercase<string>}@${number};${'retry-after' | 'location'}=${string}`
 
 /**
- * A fault, and when it is injected. The first rule that applies wins, and an outage comes before all other rules. As text on
- * the command line: `createTask:always:503`, `createTask:1:reset`, `getTaskResult:first2:503`, `task:10%:never`,
- * `createTask:500ms:502`, `outage:2s:502`.
+ * A fault, and when it is injected. The first rule that applies wins, and an outage has precedence over all other rules.
+ * Examples in the form of the command line: `createTask:always:503`, `createTask:1:reset`, `getTaskResult:first2:503`,
+ * `task:10%:never`, `createTask:500ms:502`, `outage:2s:502`.
  *
  * @since 0.1.0
  */
@@ -36,21 +36,21 @@ export interface FaultRule {
   /**
    * What `when` counts: the createTask requests of the emulator, the polls of each task, the tasks (the fault replaces the
    * solution, once the task would be ready), or the connections (only `reset` and `close`). An `outage` replaces the replies
-   * to both calls, to those about unknown tasks as well, and needs a duration.
+   * to both calls, including those about unknown tasks, and needs a duration.
    */
   readonly on: 'createTask' | 'getTaskResult' | 'task' | 'connection' | 'outage'
   readonly when: When
   /**
-   * What goes wrong. A function, which is called instead of the correct reply, may write any bytes to `res` or to its socket,
-   * now or later, or none. It is called after `latencyMs`; the emulator does not catch what it throws.
+   * What goes wrong. A function is called in place of the correct reply, after `latencyMs`. It may write any bytes to `res` or to
+   * its socket, now or later, or none. The emulator does not catch what it throws.
    */
   readonly fault: Fault | ((reply: FaultReply) => void)
   /**
-   * For a function: the client can read the correct reply from what it writes. If not, a createTask creates no task
+   * For a function: whether the client can read the correct reply from what it writes. If not, a createTask creates no task
    * (unless `billed`), so the task id in `correctReply` does not exist, and a poll delivers no solution. @defaultValue `false`
    */
   readonly isReadable?: boolean | undefined
-  /** For a createTask fault that hides the task id: the task is created and billed nevertheless. @defaultValue `false` */
+  /** For a createTask fault that hides the task id: whether the task is created and billed nevertheless. @defaultValue `false` */
   readonly billed?: boolean | undefined
 }
 
@@ -77,7 +77,7 @@ export interface CheckedRule {
   readonly billed: boolean
 }
 
-/** Finds the first rule that applies, at a count if it counts. `subject` separates the draws of one task from those of another. */
+/** Finds the first rule that applies at this count. `subject` separates the draws of one task from those of another. */
 export type FindRule = (on: FaultRule['on'], count?: number, subject?: number) => CheckedRule | undefined
 
 /** Checks the rules; throws an `Error` that names the first bad one and lists what is allowed. */

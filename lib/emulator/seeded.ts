@@ -14,7 +14,7 @@ export const seededTaskId = (seed: number, nth: number): string =>
 export const seededNumericTaskId = (seed: number, nth: number): bigint =>
   10n ** 17n + ((hash(8, seed, 'task id', nth).readBigUInt64BE() % (9n * 10n ** 17n)) | 1n)
 
-/** The token of the nth task: begins like a real one and is about as long. */
+/** The token of the nth task: it begins like a real one and is about as long. */
 export const seededToken = (seed: number, nth: number): string =>
   `03A${hash(384, seed, 'token', nth).toString('base64url')}`
 

@@ -89,7 +89,7 @@ export class Service {
     const refused = refuse('createTask', body, this.#account)
     if (refused || (rule && !rule.fault.isReadable && !rule.billed)) {
       ledger.totals.refused += 1
-      // The fault gets a correct reply all the same, with the id of no task.
+      // The fault still gets a correct reply, with an id that belongs to no task.
       return this.#reply(res, refused ?? created(this.#idOfNoTask(nth)), fault)
     }
     const finalFaultOf = (taskNth: number) => this.#findRule('task', taskNth)?.fault
@@ -138,7 +138,7 @@ export class Service {
   }
 }
 
-/** Whether a reply that ended was sent readably. An unfinished one never completes, but its body is sent with its head. */
+/** Whether the client could read a reply that ended. An unfinished one never completes, but its body is sent with its head. */
 const isSent = (res: ServerResponse, isComplete: boolean, fault: CheckedFault | undefined): boolean =>
   fault?.isReadable !== false && (isComplete || (fault?.name === 'reply-unfinished' && res.headersSent))
 

@@ -1,8 +1,8 @@
 import { now } from './clock.js'
 
 /**
- * When a rule applies: always, the nth time, the first times, a share (0 to 1) of the times, or for a duration in
- * milliseconds that begins with the first time.
+ * When a rule applies: always, the `nth` time, the `first` n times, in a random `share` (0 to 1) of cases, or for a duration in
+ * milliseconds that begins at the first time.
  *
  * @since 0.1.0
  */
@@ -36,7 +36,7 @@ export const readWhen = (text: string): When | undefined => {
   return unit ? { forMs: unit === 's' ? value * 1_000 : value } : { nth: value }
 }
 
-/** Whether its number is in range. */
+/** Whether the number of a `when` is in range. */
 export const isValidWhen = (when: When): boolean => {
   if (when === 'always') return true
   if ('nth' in when) return isCount(when.nth)

@@ -1,7 +1,7 @@
 import type { FileHandle } from 'node:fs/promises'
 import { JournalError, NOT_WRITTEN, journalErrorOf } from './error.js'
 
-/** Called once, never synchronously: without an error once the lines are on the disk, else with the reason. */
+/** Called once, never synchronously: without an error when the lines are on the disk, otherwise with the error. */
 export type Done = (error: JournalError | undefined) => void
 
 /** Appends lines to a file, durably and in order. Lines that arrive during a write share the next one. */
@@ -44,7 +44,7 @@ export class AppendLog {
   }
 
   async #writeAll(): Promise<void> {
-    // Calls of the same turn share the first write, too.
+    // So that calls of the same turn share the first write too.
     await Promise.resolve()
     while (this.#waiting.length > 0) {
       const [lines, waiting] = [this.#lines, this.#waiting]
@@ -56,12 +56,12 @@ export class AppendLog {
     this.#writing = undefined
   }
 
-  /** After a failure nothing more is written: the file may end in half a line, or belong to another process. */
+  /** After a failure nothing more is written, because the file may end in half a line or belong to another process. */
   async #append(text: string): Promise<JournalError | undefined> {
     try {
       await this.#handle.appendFile(text)
       await this.#handle.datasync()
-      // A process that takes the journal over puts a new file in its place, so these lines went into the old one.
+      // A process that takes the journal over replaces the file, and then these lines went into the old one.
       const { nlink } = await this.#handle.stat()
       return nlink > 0 && this.#isOurs() ? undefined : takenOver(this.#path)
     } catch (error) {

@@ -33,7 +33,7 @@ export const journalErrorOf = (path: string, happened: string, consequence: stri
   return new JournalError(path, `${happened} (${cause.code})`, `${consequence} ${advice}`, cause)
 }
 
-/** Does a part of the opening; whatever it throws becomes a {@link JournalError}. */
+/** Runs one step of opening a journal; whatever it throws becomes a {@link JournalError}. */
 export const wrapErrors = async <A>(path: string, happened: string, work: () => Promise<A>): Promise<A> => {
   try {
     return await work()

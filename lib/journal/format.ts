@@ -20,7 +20,7 @@ export type RecoveredState =
 /** One line of the journal: what happened to a key. */
 export type Change = { readonly begun: true; readonly inDoubt?: true } | TaskRef | { readonly ended: string }
 
-/** The state of a key after a change. A finished key stays finished, and a task is not forgotten before that. */
+/** The state of a key after a change. A finished key stays finished; until then, a recorded task stays recorded. */
 export const nextState = (state: KeyState | undefined, change: Change): KeyState | undefined => {
   if (state?._tag === 'Finished') return state
   if ('ended' in change) return afterEnd(state, change.ended)
@@ -28,7 +28,7 @@ export const nextState = (state: KeyState | undefined, change: Change): KeyState
   return state ?? (change.inDoubt ? IN_DOUBT : BEGUN)
 }
 
-/** The reference without further properties. `numeric` comes first, so that a torn line with a whole id has it, too. */
+/** The reference without other properties. `numeric` comes first, so that a torn line with a complete id has it too. */
 export const refOf = ({ taskId, createdAt, numeric }: TaskRef): TaskRef =>
   numeric ? { numeric, taskId, createdAt } : { taskId, createdAt }
 
@@ -103,7 +103,7 @@ const TornLine = t.intersection([
   t.partial({ numeric: t.literal(true), createdAt: Instant })
 ])
 
-/** Whether the line of this change could be read again. Callers without types may give anything. */
+/** Whether the line of this change could be read back. Callers without types may pass anything. */
 export const isReadable = (key: string, change: Change): boolean => Line.is({ at: '', key, ...change })
 
 const read = <A>(codec: t.Decoder<unknown, A>, line: string): A | undefined => {
@@ -117,7 +117,7 @@ const read = <A>(codec: t.Decoder<unknown, A>, line: string): A | undefined => {
 
 /** Reads the text of a journal, chunk by chunk. Throws a {@link JournalError} if the text is not a journal. */
 export class JournalReader {
-  /** The state of each key, and when it got there. */
+  /** The state of each key, and since when it has been in that state. */
   readonly entries = new Map<string, { readonly state: KeyState; readonly at: string }>()
   readonly #path: string
   #header: Header | undefined
@@ -129,7 +129,7 @@ export class JournalReader {
     this.#path = path
   }
 
-  /** Known once the first line was read. */
+  /** Set once the first line was read. */
   get header(): Header | undefined {
     return this.#header
   }
@@ -139,11 +139,11 @@ export class JournalReader {
     const end = text.lastIndexOf('\n') + 1
     this.#rest = text.slice(end)
     for (const line of text.slice(0, end).split('\n').slice(0, -1)) this.#readLine(line)
-    // A file that is not a journal may be one endless line, so it is not read to its end.
+    // A file that is not a journal may be one endless line, so it is refused before its end.
     if (this.#lineNumber === 0 && !BEGINNING.startsWith(this.#rest.slice(0, BEGINNING.length))) throw this.#foreign()
   }
 
-  /** Call after the last chunk. A torn last line was never confirmed; only a task id is read from it, if that is whole. */
+  /** Call after the last chunk. A torn last line was never confirmed; only a task id is read from it, if it is complete. */
   end(): void {
     if (this.#rest !== '') this.#readLine(this.#rest)
     if (!this.#header) throw this.#foreign()
@@ -176,7 +176,7 @@ export class JournalReader {
     const torn = read(TornLine, `${UP_TO_TASK_ID.exec(text)?.[0]}}`)
     if (!torn) return
     const { at, key, createdAt, ...id } = torn
-    // If it is cut, the task must not look younger than it is: it was created after its key had been begun.
+    // If createdAt is cut off, the task must not look younger than it is: it was created after its key had been begun.
     const beganAt = Date.parse(this.entries.get(key)?.at ?? at)
     this.#apply(key, at, { ...id, createdAt: createdAt ?? beganAt })
   }

@@ -12,13 +12,13 @@ import { modeOf, openCompacted, readHeader, resolvePath } from './open.js'
 export { JournalError } from './error.js'
 
 /**
- * A journal in a file, which only this process has open. Its functions are cold: they act on each subscription.
+ * A journal in a file that only this process has open. The Observables are cold: each subscription reads or writes.
  *
  * @since 0.1.0
  */
 export interface FileJournal extends Journal {
   readonly find: (key: string) => Observable<JournalEntry>
-  /** Finishes the writes, closes the file and unlocks it. Later calls of the other functions error. May be called again. */
+  /** Completes the writes, closes the file and unlocks it. Later calls of the other functions error. May be called again. */
   readonly close: () => Promise<void>
 }
 
@@ -26,22 +26,22 @@ export interface FileJournal extends Journal {
  * Opens the journal in a file, or creates the file, for `solveAll`.
  *
  * The file is text with one JSON document per line. Each line is on the disk before `solveAll` does what depends on it: before
- * createTask is sent, and before a task is polled. A journal whose process died continues where it was: finished keys are
- * skipped, paid tasks are resumed, and a key whose createTask may have been sent is in doubt.
+ * createTask is sent, and before a task is polled. After a crash, the journal continues where it was: finished keys are skipped,
+ * paid tasks are resumed, and a key whose createTask may have been sent is in doubt.
  *
  * A journal has one owner at a time: another process, another thread of this process, a second copy of this module and a second
- * `fileJournal` are refused, also across machines that share the disk, and by whatever path they name the file. After a
+ * `fileJournal` are refused, even on other machines that share the disk, and whatever path they use for the file. After a
  * `kill -9`, the journal can be opened again at once on the same machine, and within 10 s elsewhere (in another container, for
- * example). If a thread is terminated while its process goes on, its journal can be opened again after 15 s. Opening replaces the
- * file by one with a single line per key; after that, it is read only by the next start.
+ * example). If a thread is terminated while its process keeps running, its journal can be opened again after 15 s. Opening
+ * replaces the file with one that has a single line per key; after that, it is read only by the next start.
  *
  * A key that was begun and has not ended is never fresh, not even in the same process: for a second item with this key, `begin`
- * emits `Known`, or `InDoubt` while there is no task id. Keys are written to the file as they are, so they must not hold secrets.
+ * emits `Known`, or `InDoubt` while there is no task id. Keys are written to the file unchanged, so they must not hold secrets.
  *
- * @param path - of the file. Its folder must exist; `.lock`, `.opening.lock` and `.tmp` files appear next to the journal at times
+ * @param path - the path of the file. Its folder must exist; `.lock`, `.opening.lock` and `.tmp` files may appear next to it
  * @returns the journal; rejects with a {@link JournalError} if the file cannot be read, written or locked, if it is damaged or
- *  not a journal (it is not changed then), or if it is open elsewhere. After a failed write, that call and all later
- *  calls error with a {@link JournalError}. A path that is no string is `InvalidOptions`
+ *  not a journal (then it is not changed), or if it is open elsewhere, and with `InvalidOptions` if the path is not a string.
+ *  After a failed write, that call and all later calls error with a {@link JournalError}
  *
  * @example
  * ```ts
@@ -138,7 +138,7 @@ class JournalIndex {
     const state = nextState(before, change)
     if (state) this.#states.set(key, state)
     else this.#states.delete(key)
-    // An end that changes nothing is written as well, for people who read the file, unless the key is finished.
+    // An end that changes nothing is also written, for people who read the file, unless the key is finished.
     if (state !== before || (before && before._tag !== 'Finished'))
       this.#log.write(lineOf(new Date().toISOString(), key, change), done)
     else this.#log.flush(done)
@@ -168,7 +168,7 @@ const entryOf = (state: KeyState | undefined): JournalEntry => {
   switch (state?._tag) {
     case undefined:
       return FRESH
-    case 'Begun': // by this process, and not ended: a second item with this key must not create a task as well
+    case 'Begun': // by this process, and not ended: a second item with this key must not create another task
     case 'InDoubt':
       return IN_DOUBT
     case 'Known':

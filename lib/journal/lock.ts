@@ -7,14 +7,14 @@ import { JournalError, NOT_OPENED, journalErrorOf } from './error.js'
 import type { Header } from './format.js'
 import { ownerStatus } from './owner.js'
 
-/** A lock that this process has until it closes the journal. */
+/** A lock that this process holds until it closes the journal. */
 export interface Lock {
   /** `false` once the lock was removed, or taken over while this process hung. */
   readonly isOurs: () => boolean
   readonly release: () => Promise<void>
 }
 
-/** Opens under a second, short lock, so that only one process takes over from a dead one. */
+/** Opens the journal under a second, short lock, so that only one process takes over from a dead one. */
 export const withOpeningLock = async <A>(path: string, open: () => Promise<A>): Promise<A> => {
   const options: LockOptions = { stale: OPENING_STALE_MS, update: 1_000, onCompromised: () => undefined }
   const release = await lockOpening(path, options).catch((error: unknown) => {
@@ -48,24 +48,24 @@ export const acquireLock = async (path: string, readHeader: () => Promise<Header
 }
 
 const RENEW_MS = 2_000
-// A process renews its lock five times in that time; one that does not is dead, or hangs.
+// A process renews its lock five times in this time; one that does not is dead or hangs.
 const STALE_MS = 5 * RENEW_MS
-// Opening is short; a process that dies meanwhile delays the next one by that time.
+// Opening is short; a process that dies meanwhile delays the next one by this time.
 const OPENING_STALE_MS = 4_000
 const MAX_OPENING_MS = 15_000
 const RETRY_MS = 100
 
-/** Whether nobody has the lock any more. */
+/** Whether no process holds the lock any more. */
 const isAbandoned = async (lockPath: string, header: Header | undefined): Promise<boolean> => {
   const status = ownerStatus(header)
   if (status === 'dead') return true
   const first = await stat(lockPath).catch(unlessMissing)
-  // A file is no lock of ours, and removing it fails with the reason.
+  // A file is not a lock of ours, and removing it fails with the reason.
   if (!first?.isDirectory()) return true
   const ageMs = Date.now() - first.mtimeMs
-  // The owner may also be a thread of a living process that was terminated: then nobody renews the lock.
+  // The owner may be a terminated thread of a process that still runs: then the lock is not renewed.
   if (status === 'alive' && Math.abs(ageMs) < STALE_MS) return false
-  // The clock may have been set, or differ from that of the other machine, so two renewals are waited for in any case.
+  // The clock may have been set, or differ from that of the other machine, so the watch lasts for at least two renewals.
   const knownMs = Math.min(Math.max(ageMs, 0), STALE_MS - 2 * RENEW_MS)
   const until = performance.now() + STALE_MS - knownMs
   while (performance.now() < until) {
@@ -84,7 +84,7 @@ const unlessMissing = (error: unknown): undefined => {
 const acquire = async (path: string): Promise<Lock> => {
   let ours = true
   const onCompromised = () => void (ours = false)
-  // Never stale for proper-lockfile, which knows the time of the last renewal only, and not whether the owner is alive.
+  // Never stale for proper-lockfile, which knows only the time of the last renewal, and not whether the owner is alive.
   const unlock = await lock(path, { realpath: false, stale: Infinity, update: RENEW_MS, onCompromised })
   holdSignal()
   let isHeld = true
@@ -92,7 +92,7 @@ const acquire = async (path: string): Promise<Lock> => {
     if (!isHeld) return
     isHeld = false
     releaseSignal()
-    // Unlocking fails if the lock is gone, and then there is nothing to do.
+    // Unlocking fails if the lock no longer exists, and then there is nothing to do.
     await unlock().catch(() => undefined)
   }
   return { isOurs: () => ours, release }
@@ -111,7 +111,7 @@ const releaseSignal = (): void => {
   if (journalsOpen === 0) process.off('SIGXFSZ', ignoreSignal)
 }
 
-/** Retries as long as another process opens the journal. The retries of proper-lockfile would repeat after any other error, too. */
+/** Retries while another process opens the journal. proper-lockfile's own retries would also follow any other error. */
 const lockOpening = async (path: string, options: LockOptions): Promise<() => Promise<void>> => {
   for (let remainingMs = MAX_OPENING_MS; ; remainingMs -= RETRY_MS) {
     try {

@@ -15,8 +15,8 @@ import {
 import { currentOwner } from './owner.js'
 
 /**
- * The absolute path of the journal. Links are followed, also to a file that does not exist yet, because opening puts a new file in
- * the place of the old one, and because the name of the lock is made from it.
+ * The absolute path of the journal. Links are followed, also to a file that does not exist yet, because opening replaces the file,
+ * and because the name of the lock is made from this path.
  */
 export const resolvePath = async (path: string): Promise<string> => {
   const found = await ifExists(realpath(path), undefined)
@@ -27,7 +27,7 @@ export const resolvePath = async (path: string): Promise<string> => {
   return join(await ifExists(realpath(dirname(absolute)), dirname(absolute)), basename(absolute))
 }
 
-/** The mode that the file has, or will have. Only regular files are opened, because reading another kind may never end. */
+/** The mode that the file has, or will have. Only regular files are opened, because reading any other kind may never end. */
 export const modeOf = async (path: string): Promise<number> => {
   const found = await ifExists(stat(path), undefined)
   if (found && !found.isFile()) {
@@ -65,7 +65,7 @@ export interface OpenedJournal {
   readonly handle: FileHandle
 }
 
-/** Reads the journal, and puts a new file with one line per key in its place. */
+/** Reads the journal, and replaces its file with one that has one line per key. */
 export const openCompacted = async (path: string, mode: number): Promise<OpenedJournal> => {
   const reader = await wrapErrors(path, 'cannot be read', () => readAll(path))
   return wrapErrors(path, 'cannot be written', () => replace(path, reader, mode))

@@ -7,7 +7,7 @@ export interface Owner {
   readonly pid: number
   /** Process ids can be compared if this is the same: the host and, on Linux, the namespace of process ids. */
   readonly place: string
-  /** When the process started, where that can be known (Linux): an id is given to another process after the first has ended. */
+  /** When the process started, where that can be known (Linux), because process ids are reused. */
   readonly processStart?: string | undefined
 }
 
@@ -18,7 +18,7 @@ export const currentOwner = (): Owner => {
   return stat ? { ...owner, processStart: stat.start } : owner
 }
 
-/** Whether the owner still runs; unknown on another machine and in another container. */
+/** Whether the owner still runs; unknown if it is on another machine or in another container. */
 export const ownerStatus = (owner: Owner | undefined): 'alive' | 'dead' | 'unknown' => {
   if (owner?.place !== currentOwner().place) return 'unknown'
   if (!isAlive(owner.pid)) return 'dead'
@@ -36,7 +36,7 @@ const isAlive = (pid: number): boolean => {
   }
 }
 
-/** A killed process keeps its id, as a zombie, until its parent has asked for its exit code. Only Linux has this file. */
+/** A killed process keeps its id, as a zombie, until its parent has read its exit code. Only Linux has this file. */
 const readStat = (pid: number): { readonly isZombie: boolean; readonly start: string } | undefined => {
   try {
     const text = readFileSync(`/proc/${pid}/stat`, 'utf8')
