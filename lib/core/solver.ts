@@ -27,7 +27,7 @@ export interface Solver {
    * ```
    *
    * @param task - what to solve; see {@link recaptchaV2}
-   * @returns `Right(Solved)`, or `Left` with `InvalidTask` (the fields do not fit), `NotCreated` (createTask was never sent),
+   * @returns `Right(Solved)`, or `Left` with `InvalidTask` (the fields are invalid), `NotCreated` (createTask was never sent),
    *  `Refused` (the service refused it): nothing was paid; `CreateUnknown` (createTask was sent, and no task id could be read
    *  from what arrived): perhaps paid; `TaskFailed` (the service ended it), `BadReply` (replies violated the protocol),
    *  `TimedOut` (after `giveUpAfterMs`), `Interrupted` (the solver was closed): paid, pass `error.ref` to `resume`

@@ -62,7 +62,7 @@ export interface CheckedFault {
   readonly text: string
   /** The name of a named fault. */
   readonly name?: FaultName
-  /** The only call that it fits; both if left out. */
+  /** The only call to which it applies; both if left out. */
   readonly on?: Call
   /** The client can read the correct reply from it. */
   readonly isReadable: boolean
@@ -133,7 +133,7 @@ const textOf = (rule: FaultRule | string): string =>
 
 const nameOf = ({ name }: { readonly name: string }): string => (name === '' ? 'a function' : `function ${name}`)
 
-/** Which faults fit what a rule counts. */
+/** Which faults a rule may have, by what it counts. */
 const FITS: Readonly<Record<FaultRule['on'], (fault: CheckedFault) => boolean>> = {
   createTask: ({ on }) => on !== 'getTaskResult',
   getTaskResult: ({ on }) => on !== 'createTask',

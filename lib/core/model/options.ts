@@ -15,7 +15,7 @@ export { InvalidOptions, checkOptions } from './check-options.js'
  * @since 0.1.0
  */
 export interface UndiciDispatcher {
-  // A method: its parameters are compared leniently, so the dispatchers of neighbouring undici versions fit.
+  // A method: its parameters are compared leniently, so the dispatchers of several undici versions are assignable.
 
   dispatch(options: object, handler: object): boolean
 }
@@ -38,7 +38,7 @@ export interface SolverOptions {
   readonly pollEveryMs?: number | undefined
   /**
    * The deadline of a task, counted from the moment at which it may be created (waiting for a permit is not counted), in
-   * `resume` from the subscription. The service ends a task by itself after 300 s. @defaultValue 300_000
+   * `resume` from the subscription. The service itself ends a task after 300 s. @defaultValue 300_000
    */
   readonly giveUpAfterMs?: number | undefined
   /** The limit of one createTask call. @defaultValue 25_000 */
