@@ -12,10 +12,10 @@ export interface ProxyDispatchers {
 }
 
 /**
- * Opens dispatchers that go through the proxy that the environment names for an address. Nothing if there is none, or if the
+ * Opens dispatchers that use the proxy that the environment names for an address. Returns nothing if there is no proxy, or if the
  * address needs none: it is on this machine, or `NO_PROXY` names its host. If the proxy fails, the error names it.
  *
- * @throws an Error that names the variable of a proxy that is no address; never its value, which may hold a password
+ * @throws an Error that names the variable whose value is not an address; never the value, which may hold a password
  */
 export const openProxyDispatchers = (address: string, env: Environment): ProxyDispatchers | undefined => {
   const url = parseUrl(address)
@@ -47,7 +47,7 @@ const isDecodable = (text: string): boolean => {
   }
 }
 
-/** The connections to a proxy. An error of them would otherwise read as one of the service. */
+/** The connections to a proxy. Without this, their errors would look like errors of the service. */
 const poolOf =
   (proxy: string) =>
   (origin: URL, options: object): Dispatcher => {
@@ -62,5 +62,5 @@ const poolOf =
     })
   }
 
-/** Codes that would be taken for those of the service; after a closed connection undici would even try again for ever. */
+/** Codes that would be taken for those of the service; after a closed connection undici would even retry forever. */
 const OWN_CODE = /^(ENOT|EAI_|UND_ERR_)/

@@ -6,8 +6,8 @@ import { isLoopback } from './loopback.js'
 export type Environment = Readonly<Record<string, string | undefined>>
 
 /**
- * Names, in the cause of a connection that was not made, the environment variable of a proxy that would serve the address.
- * Where a proxy is the only way out, nothing else would explain why the name is not known.
+ * If no connection could be made, names in the cause the environment variable of a proxy that would serve the address. Where a
+ * proxy is the only way out, nothing else would explain why the host name is unknown.
  */
 export const withProxyHint = (post: Post, address: URL, env: Environment = process.env): Post => {
   const variable = proxyVariable(address, env, [...VARIABLES, 'all_proxy', 'ALL_PROXY'])
@@ -42,7 +42,7 @@ export const proxyVariable = (
     : variables.find((name) => env[name])
 }
 
-/** As undici reads it: names, with their subdomains, and ports; or an asterisk alone. */
+/** As undici reads `NO_PROXY`: names, including their subdomains, and ports; or a single asterisk. */
 const isExempt = (hostname: string, port: string, noProxy: string): boolean =>
   noProxy === '*' ||
   noProxy.split(/[,\s]+/).some((entry) => {

@@ -3,9 +3,9 @@ import { brotliDecompressSync, constants, gunzipSync, inflateRawSync, inflateSyn
 import { causeOf } from '../core/model/network.js'
 
 /**
- * The text of a reply, decompressed and decoded. What its `content-encoding` does not fit is read as plain text, or as far as
- * it can be decompressed: a spoiled reply may hold the id of a paid task. A body that was compressed by gzip more often than
- * its `content-encoding` says is decompressed up to three times more.
+ * The text of a reply, decompressed and decoded. A body that does not match its `content-encoding` is read as plain text, or as
+ * far as it can be decompressed, because a spoiled reply may hold the id of a paid task. A body that was compressed with gzip
+ * more often than its `content-encoding` says is decompressed up to three more times.
  *
  * @throws an error with the code `TOO_LARGE` for a text that is larger than `maxBytes` after any of its decompressions
  */
@@ -14,7 +14,7 @@ export const readBody = (bytes: Buffer, contentEncoding: string, maxBytes: numbe
   return textOf(decompressed(bytes, contentEncoding, (data, name) => decode(data, name, maxBytes)))
 }
 
-/** As {@link readBody}, for what had arrived of a broken reply; of a text that is too large the beginning is read. */
+/** As {@link readBody}, for what has arrived of a broken reply; if it is too large, its beginning is read. */
 export const readPart = (bytes: Buffer, contentEncoding: string, maxBytes: number): string => {
   const beginning = bytes.subarray(0, maxBytes)
   return textOf(decompressed(beginning, contentEncoding, (data, name) => decodePart(data, name, maxBytes)))
@@ -29,7 +29,7 @@ export const tooLarge = (maxBytes: number): Error =>
 
 type Decompress = (data: Buffer, options: { readonly maxOutputLength: number; readonly finishFlush?: number }) => Buffer
 
-/** For servers that leave out the zlib header. Without it nearly any bytes begin like deflate, so all of them have to fit. */
+/** For servers that leave out the zlib header. Without it nearly any bytes look like deflate, so all of them must be decodable. */
 const inflateRaw: Decompress = (data, options) => {
   const { buffer, engine } = inflateRawSync(data, { ...options, info: true }) as unknown as {
     readonly buffer: Buffer
@@ -46,7 +46,7 @@ const decompressors: ReadonlyMap<string, ReadonlyArray<Decompress>> = new Map([
   ['br', [brotliDecompressSync]]
 ])
 
-/** Whether data is not compressed: it is a text, or holds a name that stands in every document. */
+/** Whether data is not compressed: it is text, or holds a name that occurs in every document. */
 const isPlain = (data: Buffer): boolean => isUtf8(data) || data.includes('"errorId"') || data.includes('"taskId"')
 
 const isGzip = (data: Buffer): boolean => data[0] === 0x1f && data[1] === 0x8b
@@ -61,13 +61,13 @@ const decompressed = (bytes: Buffer, contentEncoding: string, undo: (data: Buffe
   return data
 }
 
-/** The encodings of a body in the order in which they were applied; none if there are more than a server has use for. */
+/** The encodings of a body in the order in which they were applied; none if there are implausibly many. */
 const encodingsOf = (contentEncoding: string): ReadonlyArray<string> => {
   const names = contentEncoding.split(',', MAX_NAMES + 1).map((name) => name.trim().toLowerCase())
   return contentEncoding === '' || names.length > MAX_NAMES ? [] : names
 }
 
-/** The decompressors of an encoding. The signature of gzip counts more than the name. */
+/** The decompressors of an encoding. The signature of gzip takes precedence over the name. */
 const decompressorsOf = (data: Buffer, name: string): ReadonlyArray<Decompress> =>
   decompressors.get(isGzip(data) ? 'gzip' : name) ?? []
 
