@@ -1,7 +1,7 @@
 import { CommanderError, type Command } from 'commander'
 import { InvalidOptions } from '../core/model/options.js'
 import { recaptchaV2 } from '../core/model/recaptcha-v2.js'
-import { batch, type BatchFlags } from './batch/command.js'
+import { batch, type BatchFlags } from './batch/run.js'
 import { demo } from './demo/command.js'
 import { emulate, type EmulateFlags } from './emulate.js'
 import { buildProgram } from './program.js'

@@ -115,11 +115,12 @@ describe('a task of an earlier run', () => {
   ]
   /** Runs with these options. The output is lost after each, as if the run had crashed before it wrote the outcome. */
   const solve = async (options: (typeof runs)[number], more: { readyAfterMs: number; faults?: string[] }) => {
+    const giveUpAfterMs = more.readyAfterMs === 0 ? '10000' : '200'
     const emulator = await start(more)
     const [input, paths] = [file('.ndjson', ndjson(task(1))), { '--out': file('.out'), '--journal': file('.journal') }]
     const codes: number[] = []
     for (const names of options) {
-      const argv = [input, '--give-up-after-ms', '150', ...names.flatMap((name) => [name, paths[name]])]
+      const argv = [input, '--give-up-after-ms', giveUpAfterMs, ...names.flatMap((name) => [name, paths[name]])]
       codes.push((await batch(emulator, argv)).code)
       rmSync(paths['--out'], { force: true })
     }

@@ -38,7 +38,7 @@ describe('the output file of a batch', () => {
   it('refuses every line after one that could not be written', async () => {
     const path = fileWith('')
     const output = await openOutputFile(path, undefined, SERVICE)
-    output.close() // the next write meets a closed file
+    await output.close() // the next write meets a closed file
 
     await expect(output.write(item, solved)).rejects.toThrow('the output cannot be written (EBADF)')
     await expect(output.write(item, solved)).rejects.toThrow('the output cannot be written')
@@ -49,7 +49,7 @@ describe('the output file of a batch', () => {
     const path = fileWith('')
     const output = await openOutputFile(path, undefined, SERVICE)
     await Promise.all([1, 2, 3].map((index) => output.write({ ...item, index }, solved)))
-    output.close()
+    await output.close()
 
     expect(readFileSync(path, 'utf8').match(/"index":\d/g)).toStrictEqual(['"index":1', '"index":2', '"index":3'])
   })
@@ -59,7 +59,7 @@ describe('the output file of a batch', () => {
     const journal = await fileJournal(join(folder, `${(files += 1)}.journal`))
     const output = await openOutputFile(fileWith(text), journal, SERVICE)
     const entries = await Promise.all(keys.map((key) => lastValueFrom(journal.find(key))))
-    output.close()
+    await output.close()
     await journal.close()
     return entries.map((entry) => (entry._tag === 'Known' ? entry.ref.taskId : entry._tag))
   }
@@ -96,10 +96,25 @@ describe('the output file of a batch', () => {
     const output = await openOutputFile(path, undefined, SERVICE)
     await output.write({ ...item, key: 'a' }, inDoubt)
     await output.write({ ...item, key: 'b' }, inDoubt)
-    output.close()
+    await output.close()
 
     const keys = readFileSync(path, 'utf8').match(/"key":"\w+"/g)
     expect(keys).toStrictEqual(['"key":"a"', '"key":"b"', '"key":"b"', '"key":"b"'])
+  })
+
+  it('writes no second line for a key that stays invalid, and one if it becomes invalid or in doubt', async () => {
+    const invalid: SolveError = { _tag: 'InvalidTask', paid: 'no', problems: ['line 1: expected JSON'] }
+    const inDoubt: SolveError = { _tag: 'CreateUnknown', paid: 'unknown' }
+    const path = fileWith(failed('a', invalid) + failed('b', { _tag: 'Refused', paid: 'no', kind: 'request' }))
+    const output = await openOutputFile(path, undefined, SERVICE)
+    for (const key of ['a', 'b']) await output.write({ ...item, key }, E.left(invalid))
+    await output.write({ ...item, key: 'a' }, E.left(inDoubt))
+    await output.close()
+
+    const ends = readFileSync(path, 'utf8').match(/"key":"\w+"|"_tag":"\w+"/g)
+    expect(ends?.join(' ').replaceAll(/"key":|"_tag":|"/g, '')).toBe(
+      'a InvalidTask b Refused b InvalidTask a CreateUnknown'
+    )
   })
 
   it.each([
@@ -109,7 +124,7 @@ describe('the output file of a batch', () => {
     const whole = line({ key: 'a', ok: true, taskId: 'x' })
     const path = fileWith(whole + rest)
     const output = await openOutputFile(path, undefined, SERVICE)
-    output.close()
+    await output.close()
 
     expect(readFileSync(path, 'utf8')).toBe(whole)
   })

@@ -57,16 +57,16 @@ describe('the progress of a batch', () => {
 })
 
 describe('the report of a batch', () => {
-  const report = (end: Partial<BatchEnd>) => {
+  const report = ({
+    isExhausted = true,
+    stats = new BatchStats(),
+    ...end
+  }: Partial<BatchEnd & Pick<BatchStats, 'isExhausted'>>) => {
+    stats.isExhausted = isExhausted
     const stderr = makeConsole()
     const code = printReport(makeContext({ stderr }), {
-      ...{ stats: new BatchStats(), failure: undefined, signal: undefined, isExhausted: true, elapsedMs: 1_000 },
-      ...{
-        total: undefined,
-        hasJournal: false,
-        service: { flags: [], isEmbedded: false },
-        commandLine: 'rx-captcha batch -'
-      },
+      ...{ stats, failure: undefined, signal: undefined, elapsedMs: 1_000, commandLine: 'rx-captcha batch -' },
+      ...{ files: { input: { total: undefined }, journal: undefined }, service: { flags: [], isEmbedded: false } },
       ...end
     })
     return { code, text: stderr.text() }

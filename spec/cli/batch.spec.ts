@@ -274,6 +274,23 @@ describe('a batch with --out and without --journal', () => {
     expect(emulator.counters().accepted).toBe(1)
   })
 
+  it('reports a bad record once, until it is changed', async () => {
+    const emulator = await start()
+    const [input, out] = [file('.ndjson', ndjson('bad', task(1), 'bad')), file('.out')]
+    const run = async () => {
+      const { code } = await batch(emulator, [input, '--out', out])
+      return [code, linesIn(readFileSync(out, 'utf8')).length]
+    }
+    expect([await run(), await run()]).toStrictEqual([
+      [1, 3],
+      [1, 3]
+    ])
+    rmSync(`${out}.journal`)
+    expect(await run()).toStrictEqual([1, 3])
+    writeFileSync(input, ndjson('worse', task(1), 'bad'))
+    expect(await run()).toStrictEqual([1, 4])
+  })
+
   it('ends at once if another run has the same output, and creates nothing', async () => {
     const emulator = await start()
     const out = file('.out')

@@ -38,10 +38,6 @@ export const refuseOtherSeparators = (start: string): void => {
   throw new WrongUsage(`the input: its columns are separated by ${SEPARATORS.get(separator)}, expected commas`)
 }
 
-const SEPARATORS: ReadonlyMap<string, string> = new Map([
-  [';', 'semicolons'],
-  ['\t', 'tabs'],
-  ['|', 'vertical bars']
-])
+const SEPARATORS = new Map(Object.entries({ ';': 'semicolons', '\t': 'tabs', '|': 'vertical bars' }))
 
 const isSame = (one: string, other: string): boolean => one.toLowerCase() === other.toLowerCase()

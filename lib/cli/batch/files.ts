@@ -28,7 +28,7 @@ export interface BatchPaths {
 /** Opens all files, those with locks before the output. */
 export const openFiles = async (context: CliContext, paths: BatchPaths): Promise<BatchFiles> => {
   await refuseSameFile(paths)
-  const { service } = paths
+  const { out, service } = paths
   const opened: { readonly close: () => unknown }[] = []
   const opening = async <A extends { readonly close: () => unknown }>(file: A | Promise<A>): Promise<A> => {
     opened.push(await file)
@@ -39,28 +39,21 @@ export const openFiles = async (context: CliContext, paths: BatchPaths): Promise
   }
   try {
     const input = await opening(openInput(context, paths.input, paths.format))
-    const [own, other] = await journalPaths(paths)
-    const ownJournal = own === undefined ? undefined : await opening(openOwnJournal(context, own))
-    const otherJournal = other === undefined ? undefined : await opening(openJournal(context, other))
+    // Under whatever name the output is given, its journal is beside the file itself.
+    const ownPath = out === undefined ? undefined : `${await createFile(out)}.journal`
+    const isOther = paths.journal !== undefined && !(await isSameFile(paths.journal, ownPath))
+    const own = ownPath === undefined ? undefined : await opening(openOwnJournal(context, ownPath))
+    const other = isOther ? await opening(openJournal(context, paths.journal)) : undefined
     // No later run could continue the tasks of the embedded emulator.
-    const journal = service.isEmbedded ? undefined : joined(ownJournal, otherJournal)
+    const journal = service.isEmbedded ? undefined : joined(own, other)
     const output = await opening(
-      paths.out === undefined ? openOutputStream(context.stdout, service) : openOutputFile(paths.out, journal, service)
+      out === undefined ? openOutputStream(context.stdout, service) : openOutputFile(out, journal, service)
     )
     return { input, output, journal, close }
   } catch (error) {
     await close()
     throw error
   }
-}
-
-/** The journal beside the output, and that of `--journal` if it is another one. */
-const journalPaths = async ({ out, journal }: BatchPaths) => {
-  if (out === undefined) return [undefined, journal]
-  // Under whatever name the output is given, its journal is beside the file itself.
-  const own = `${await createFile(out)}.journal`
-  const isOther = journal !== undefined && (await identityOf(journal)) !== (await identityOf(own))
-  return [own, isOther ? journal : undefined]
 }
 
 /**
@@ -107,6 +100,9 @@ const refuseSameFile = async ({ input, out, journal }: BatchPaths): Promise<void
     seen.set(file, name)
   }
 }
+
+const isSameFile = async (one: string, other: string | undefined): Promise<boolean> =>
+  other !== undefined && (await identityOf(one)) === (await identityOf(other))
 
 /** The same text for all paths, links included, that lead to one file. */
 const identityOf = async (path: string): Promise<string> => {

@@ -82,9 +82,8 @@ const peek = async (texts: AsyncGenerator<string>) => {
   return { start: trimmed(first.join('')), text: text() }
 }
 
-/** Counts the lines that are not blank. */
 const countLines = async (text: AsyncIterable<string>): Promise<number> => {
-  let lines = 0
-  for await (const { content } of splitLines(text)) if (/\S/.test(content)) lines += 1
-  return lines
+  let count = 0
+  for await (const { content } of splitLines(text)) if (content.trim() !== '') count += 1
+  return count
 }

@@ -70,17 +70,16 @@ const hashOf = (...parts: ReadonlyArray<unknown>): string =>
   `sha256:${createHash('sha256').update(JSON.stringify(parts)).digest('base64url').slice(0, 22)}`
 
 /**
- * The keys of the items of one input: the id, or else the hash of the content with a number where content repeats. So lines
- * may be added, removed and reordered between two runs. Every key is kept in memory.
+ * Gives the items of one input their keys: the id, or else the hash of the content with a number where content repeats. So
+ * lines may be added, removed and reordered between two runs. An item whose id has occurred before has no key. Every key is
+ * kept in memory.
  */
-export class ItemKeys {
-  readonly #counts = new Map<string, number>()
-
-  /** The key of the next item, or nothing if its id has occurred before. */
-  next({ id, content }: Item): string | undefined {
+export const itemKeys = (): ((item: Item) => string | undefined) => {
+  const counts = new Map<string, number>()
+  return ({ id, content }) => {
     const name = id === undefined ? content : id.key
-    const count = (this.#counts.get(name) ?? 0) + 1
-    this.#counts.set(name, count)
+    const count = (counts.get(name) ?? 0) + 1
+    counts.set(name, count)
     if (count === 1) return name
     return id === undefined ? `${name}#${count}` : undefined
   }

@@ -1,6 +1,4 @@
-import { closeSync, constants, fdatasync, fstatSync, ftruncateSync, openSync, readSync, writeFileSync } from 'node:fs'
-import { open, realpath } from 'node:fs/promises'
-import { promisify } from 'node:util'
+import { open, realpath, type FileHandle } from 'node:fs/promises'
 import * as E from 'fp-ts/lib/Either.js'
 import * as t from 'io-ts'
 import { lastValueFrom } from 'rxjs'
@@ -26,7 +24,7 @@ export interface Output {
   readonly isOnTerminal: boolean
   /** Writes the line of an outcome; rejects if it cannot be written. */
   readonly write: (item: KeyedItem, result: SolveResult<RecaptchaV2Solution>) => Promise<void>
-  readonly close: () => void
+  readonly close: () => unknown
 }
 
 /** Writes the lines to a stream, and waits for a slow reader. */
@@ -44,53 +42,51 @@ export const openOutputFile = async (
   journal: BatchJournal | undefined,
   service: ServiceReach
 ): Promise<Output> => {
-  const file = openFile(path)
+  const file = await openFile(path)
   try {
-    repairEnd(path, file)
-    const doubts = await replay(path, journal)
-    return appendTo(file, doubts, service)
+    await repairEnd(path, file)
+    const reported = await replay(path, journal)
+    const append = appender(file)
+    return {
+      isOnTerminal: false,
+      write: async (item, result) => {
+        const lasting = E.isLeft(result) ? lastingError(result.left) : undefined
+        if (lasting !== undefined && reported.get(item.key) === lasting) return
+        await append(lineOf(item, result, service))
+      },
+      close: () => file.close()
+    }
   } catch (error) {
-    closeSync(file)
+    await file.close()
     throw error
   }
 }
 
-/** Each line is on the disk before the journal records the end of its key, so that a power cut loses no outcome. */
-const appendTo = (file: number, doubts: ReadonlySet<string>, service: ServiceReach): Output => {
-  let isBroken = false
-  const synced = sharedSync(file)
-  return {
-    isOnTerminal: false,
-    write: (item, result) => {
-      // A key that is in doubt ends as CreateUnknown in every run; one line is enough.
-      if (E.isLeft(result) && isInDoubt(result.left) && item.key !== undefined && doubts.has(item.key))
-        return Promise.resolve()
-      // After half a line a further one would be lost in it.
-      if (isBroken) return Promise.reject(new Error('the output cannot be written'))
-      try {
-        writeFileSync(file, lineOf(item, result, service))
-        return synced()
-      } catch (error) {
-        isBroken = true
-        return Promise.reject(new Error(`the output cannot be written (${codeOf(error)})`))
-      }
-    },
-    close: () => {
-      closeSync(file)
-    }
-  }
+/** What a key has in every run from now on, so that one line is enough: a bad record, or a task in doubt. */
+const lastingError = (error: ErrorFields): string | undefined => {
+  const tag = journalTagOf(error)
+  return tag === 'InvalidTask' ? tag : entryAfter(tag) === 'InDoubt' ? 'InDoubt' : undefined
 }
 
-/** Syncs the file; calls that come during a sync share the next one. */
-const sharedSync = (file: number): (() => Promise<void>) => {
-  const sync = promisify(fdatasync)
-  let [running, next]: [Promise<void> | undefined, Promise<void> | undefined] = [undefined, undefined]
-  const start = (): Promise<void> => {
-    next = undefined
-    running = sync(file).finally(() => (running = undefined))
-    return running
+/**
+ * Appends text durably and in order; calls during a write share the next one. The journal records the end of a key after
+ * that, so that a power cut loses no outcome. After half a line nothing more is written, because it would be lost in it.
+ */
+const appender = (file: FileHandle): ((text: string) => Promise<void>) => {
+  let [pending, last] = ['', Promise.resolve()]
+  let next: Promise<void> | undefined
+  const writePending = (): Promise<void> => {
+    const text = pending
+    ;[pending, next] = ['', undefined]
+    return file.appendFile(text).then(() => file.datasync())
   }
-  return () => (running ? (next ??= running.then(start, start)) : start())
+  return (text) => {
+    pending += text
+    next ??= last = last.then(writePending)
+    return next.catch((error: unknown) => {
+      throw new Error(`the output cannot be written (${codeOf(error)})`)
+    })
+  }
 }
 
 /** The line of an outcome. It has the key of the item if it has no id, and the line of a bad record. */
@@ -111,25 +107,21 @@ const outcomeFields = (result: SolveResult<RecaptchaV2Solution>, service: Servic
   return { ok: true, taskId, numeric, ...solution, useBefore, expiresAt }
 }
 
-const { O_RDWR, O_APPEND, O_CREAT } = constants
-
 /** Creates the file if it is not there, and returns its path without links. */
-export const createFile = (path: string): Promise<string> => {
-  closeSync(openFile(path))
+export const createFile = async (path: string): Promise<string> => {
+  const file = await openFile(path)
+  await file.close()
   return realpath(path)
 }
 
-const openFile = (path: string): number => {
-  try {
-    const file = openSync(path, O_RDWR | O_APPEND | O_CREAT, 0o600)
-    const found = fstatSync(file)
-    if (found.isFile() && found.nlink === 1) return file
-    closeSync(file)
-    throw new WrongUsage(`--out: ${path} ${found.isFile() ? HARD_LINKED : 'is not a regular file'}`)
-  } catch (error) {
-    if (error instanceof WrongUsage) throw error
+const openFile = async (path: string): Promise<FileHandle> => {
+  const file = await open(path, 'a+', 0o600).catch((error: unknown) => {
     throw new WrongUsage(`--out: ${path} cannot be written (${codeOf(error)})`)
-  }
+  })
+  const found = await file.stat()
+  if (found.isFile() && found.nlink === 1) return file
+  await file.close()
+  throw new WrongUsage(`--out: ${path} ${found.isFile() ? HARD_LINKED : 'is not a regular file'}`)
 }
 
 const HARD_LINKED =
@@ -138,15 +130,15 @@ const HARD_LINKED =
 const MAX_LINE_BYTES = 1_048_576
 
 /** Cuts off the half line that a crash left, or completes a line that lacks its newline only. */
-const repairEnd = (path: string, file: number): void => {
-  const { size } = fstatSync(file)
-  const end = Buffer.alloc(Math.min(size, MAX_LINE_BYTES))
-  readSync(file, end, 0, end.length, size - end.length)
+const repairEnd = async (path: string, file: FileHandle): Promise<void> => {
+  const { size } = await file.stat()
+  const length = Math.min(size, MAX_LINE_BYTES)
+  const { buffer: end } = await file.read(Buffer.alloc(length), 0, length, size - length)
   const rest = end.subarray(end.lastIndexOf('\n') + 1)
-  if (rest.length === 0) return
   const text = rest.toString()
-  if (readLine(text)) writeFileSync(file, '\n')
-  else if (LINE_START.startsWith(text.slice(0, LINE_START.length))) ftruncateSync(file, size - rest.length)
+  if (text === '') return
+  if (readLine(text)) await file.appendFile('\n')
+  else if (LINE_START.startsWith(text.slice(0, LINE_START.length))) await file.truncate(size - rest.length)
   else throw foreignFile(path)
 }
 
@@ -160,9 +152,9 @@ const foreignFile = (path: string, line?: number) =>
 
 const MAX_PENDING = 1_000
 
-/** Passes every line of the file to the journal; returns the keys whose last line is in doubt. */
-const replay = async (path: string, journal: BatchJournal | undefined): Promise<ReadonlySet<string>> => {
-  const doubts = new Set<string>()
+/** Passes every line of the file to the journal; returns the {@link lastingError} of each key that ended with one. */
+const replay = async (path: string, journal: BatchJournal | undefined): Promise<ReadonlyMap<unknown, string>> => {
+  const reported = new Map<string, string>()
   let [number, pending] = [0, new Array<Promise<unknown>>()]
   const handle = await open(path)
   for await (const text of handle.readLines()) {
@@ -170,8 +162,8 @@ const replay = async (path: string, journal: BatchJournal | undefined): Promise<
     const line = readLine(text)
     if (!line) throw foreignFile(path, number)
     if (line.key === undefined) continue
-    if (line.entry._tag === 'InDoubt') doubts.add(line.key)
-    else doubts.delete(line.key)
+    if (line.lasting === undefined) reported.delete(line.key)
+    else reported.set(line.key, line.lasting)
     if (journal) pending.push(lastValueFrom(recordEntry(journal, line.key, line.entry), { defaultValue: undefined }))
     if (pending.length === MAX_PENDING) {
       await Promise.all(pending)
@@ -179,37 +171,42 @@ const replay = async (path: string, journal: BatchJournal | undefined): Promise<
     }
   }
   await Promise.all(pending)
-  return doubts
+  return reported
 }
 
 /** What a line of the output says about its key. */
-const readLine = (text: string): { readonly key: string | undefined; readonly entry: JournalEntry } | undefined => {
-  const parsed = E.tryCatch(
-    (): unknown => JSON.parse(text),
-    () => undefined
+const readLine = (text: string) => {
+  const line = E.flatMap(
+    E.tryCatch((): unknown => JSON.parse(text), E.toError),
+    (value) => Line.decode(value)
   )
-  if (E.isLeft(parsed)) return undefined
-  const line = Line.decode(parsed.right)
   if (E.isLeft(line)) return undefined
   const { key, id } = line.right
+  const error = line.right.ok ? undefined : line.right.error
   return {
     key: key ?? (id === undefined ? undefined : itemIdOf(text, id).key),
-    entry: line.right.ok ? { _tag: 'Finished', tag: 'Solved' } : entryOf(line.right.error)
+    entry: error ? entryOf(error) : SOLVED,
+    lasting: error && lastingError(error)
   }
 }
 
-const entryOf = (error: t.TypeOf<typeof LineError>): JournalEntry => {
+const SOLVED: JournalEntry = { _tag: 'Finished', tag: 'Solved' }
+
+const entryOf = (error: ErrorFields): JournalEntry => {
   const tag = journalTagOf(error)
   const entry = entryAfter(tag)
   if (entry === 'Known') return error.ref ? { _tag: entry, ref: error.ref } : { _tag: 'Fresh' }
   return { _tag: entry, tag }
 }
 
-const isInDoubt = (error: Parameters<typeof journalTagOf>[0]): boolean => entryAfter(journalTagOf(error)) === 'InDoubt'
-
 const Ref = t.intersection([t.type({ taskId: t.string, createdAt: t.number }), t.partial({ numeric: t.literal(true) })])
 
-const LineError = t.intersection([t.type({ _tag: t.string, paid: t.string }), t.partial({ kind: t.string, ref: Ref })])
+const ErrorFields = t.intersection([
+  t.type({ _tag: t.string, paid: t.string }),
+  t.partial({ kind: t.string, ref: Ref })
+])
+
+type ErrorFields = t.TypeOf<typeof ErrorFields>
 
 const Line = t.intersection([
   t.type({ index: t.number }),
@@ -218,7 +215,7 @@ const Line = t.intersection([
     t.type({ ok: t.literal(true), taskId: t.string }),
     t.type({
       ok: t.literal(false),
-      error: LineError
+      error: ErrorFields
     })
   ])
 ])

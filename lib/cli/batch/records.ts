@@ -110,11 +110,6 @@ const NEEDS_QUOTES = 'a cell that contains a comma needs quotes'
 const wrongCount = (found: number, columns: number): string =>
   `expected as many cells as columns, ${columns}, found ${found}${found > columns ? `; ${NEEDS_QUOTES}` : ''}`
 
-const FLAGS: ReadonlyMap<string, boolean> = new Map([
-  ['true', true],
-  ['1', true],
-  ['false', false],
-  ['0', false]
-])
+const FLAGS = new Map<string, boolean>(Object.entries({ true: true, 1: true, false: false, 0: false }))
 
 const flagOf = (cell: string | undefined): unknown => cell && (FLAGS.get(trimmed(cell).toLowerCase()) ?? cell)

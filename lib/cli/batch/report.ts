@@ -3,7 +3,8 @@ import { WrongUsage, printLine, type CliContext } from '../shared/context.js'
 import { EXIT, exitCodeOfSignal } from '../shared/exit-code.js'
 import { explainUnlessResumable, resumeCommand, type ServiceReach } from '../shared/explain.js'
 import type { Row } from '../shared/progress.js'
-import { counted, durationText, messageOf, seconds } from '../shared/text.js'
+import { counted, durationText, grouped, messageOf, seconds } from '../shared/text.js'
+import type { Input } from './input.js'
 import type { BatchStats, Failures } from './stats.js'
 
 /** What the progress display shows. */
@@ -28,12 +29,8 @@ export interface BatchEnd {
   /** What stopped the batch as a whole. */
   readonly failure: unknown
   readonly signal: NodeJS.Signals | undefined
-  /** Whether every item of the input was pulled. */
-  readonly isExhausted: boolean
   readonly elapsedMs: number
-  /** Roughly how many items the input has, if that is known. */
-  readonly total: number | undefined
-  readonly hasJournal: boolean
+  readonly files: { readonly input: Pick<Input, 'total'>; readonly journal: unknown }
   readonly service: ServiceReach
   readonly commandLine: string
 }
@@ -49,9 +46,9 @@ export const printReport = ({ stderr }: CliContext, end: BatchEnd): number => {
   return batchExitCode(end)
 }
 
-const batchExitCode = ({ stats, failure, signal, isExhausted }: BatchEnd): number => {
-  if (signal && (!isExhausted || stats.resumable > 0)) return exitCodeOfSignal(signal)
-  const isComplete = isExhausted && failure === undefined && stats.writeFailures === 0 && !stats.stoppedBy
+const batchExitCode = ({ stats, failure, signal }: BatchEnd): number => {
+  if (signal && (!stats.isExhausted || stats.resumable > 0)) return exitCodeOfSignal(signal)
+  const isComplete = stats.isExhausted && failure === undefined && stats.writeFailures === 0 && !stats.stoppedBy
   return Math.max(stats.worstExit, stats.unreported.length > 0 ? EXIT.paid : isComplete ? EXIT.solved : EXIT.unpaid)
 }
 
@@ -59,21 +56,17 @@ const summary = (stats: BatchStats, elapsedMs: number): string =>
   [heading(stats, elapsedMs), paidText(stats), ...timesText(stats), ...failuresText(stats)].join('\n')
 
 const heading = ({ solved, failed, skipped, failedBefore, repeated, done }: BatchStats, elapsedMs: number): string => {
+  const before = `${grouped(skipped)} done before${failedBefore > 0 ? ` (${grouped(failedBefore)} failed)` : ''}`
   const parts = [
-    `${solved.toLocaleString('en')} solved`,
-    `${failed.toLocaleString('en')} failed`,
-    ...(skipped > 0
-      ? [
-          `${skipped.toLocaleString('en')} done before${failedBefore > 0 ? ` (${failedBefore.toLocaleString('en')} failed)` : ''}`
-        ]
-      : []),
+    ...[`${grouped(solved)} solved`, `${grouped(failed)} failed`],
+    ...(skipped > 0 ? [before] : []),
     ...(repeated > 0 ? [counted(repeated, 'repeated id')] : [])
   ]
   return `${counted(done, 'item')} in ${durationText(elapsedMs)}: ${parts.join(', ')}.`
 }
 
 const paidText = ({ created, inDoubt }: BatchStats): string =>
-  `Paid for: ${counted(created, 'new task')}${inDoubt > 0 ? `, and perhaps ${inDoubt.toLocaleString('en')} more` : ''}.`
+  `Paid for: ${counted(created, 'new task')}${inDoubt > 0 ? `, and perhaps ${grouped(inDoubt)} more` : ''}.`
 
 const timesText = ({ times }: BatchStats): ReadonlyArray<string> => {
   if (times.count === 0) return []
@@ -94,7 +87,7 @@ const failureText = ([name, { count, lines }]: readonly [string, Failures]): str
   return `  ${String(count).padStart(7)}  ${name.slice(0, 36).padEnd(36)}  ${where}`.slice(0, MAX_WIDTH)
 }
 
-const reasonOf = ({ stats, failure, signal, isExhausted }: BatchEnd): string | undefined => {
+const reasonOf = ({ stats, failure, signal }: BatchEnd): string | undefined => {
   if (stats.stoppedBy?._tag === 'NotCreated') return troubleText(stats)
   if (stats.stoppedBy) return explainUnlessResumable(stats.stoppedBy)
   if (stats.writeFailures > 0)
@@ -102,7 +95,7 @@ const reasonOf = ({ stats, failure, signal, isExhausted }: BatchEnd): string | u
   if (failure !== undefined) return messageOf(failure)
   if (signal) return `Stopped by ${signal === 'SIGINT' ? 'Ctrl-C' : signal}.`
   // Nothing else stops a batch, which may have had no further task to show it.
-  return isExhausted ? undefined : troubleText(stats)
+  return stats.isExhausted ? undefined : troubleText(stats)
 }
 
 const troubleText = ({ lastTrouble }: BatchStats): string =>
@@ -114,24 +107,25 @@ const troubleText = ({ lastTrouble }: BatchStats): string =>
       : [])
   ].join('\n')
 
-const notPulled = ({ stats, isExhausted, total }: BatchEnd): string => {
-  if (isExhausted) return 'The whole input was read.'
+const notPulled = ({ stats, files }: BatchEnd): string => {
+  const { total } = files.input
+  if (stats.isExhausted) return 'The whole input was read.'
   return total === undefined
     ? 'The rest of the input was not read.'
     : `Not read: ${counted(Math.max(0, total - stats.done), 'item')}.`
 }
 
 const howToContinue = (end: BatchEnd): ReadonlyArray<string> => {
-  const { stats, failure, isExhausted } = end
-  const isIncomplete = !isExhausted || failure !== undefined || stats.stoppedBy !== undefined
+  const { stats, failure } = end
+  const isIncomplete = !stats.isExhausted || failure !== undefined || stats.stoppedBy !== undefined
   if (!isIncomplete && stats.resumable === 0 && stats.unreported.length === 0) return []
   if (end.service.isEmbedded) return ['The tasks belonged to the embedded emulator, which ends with this command.']
-  if (end.hasJournal)
+  if (end.files.journal)
     return ['To continue, run the same command again; no task is paid for twice:', `  ${end.commandLine}`]
   return [
     ...(stats.resumable > 0 ? ['Active tasks are paid for; each message in the output says how to resume it.'] : []),
     ...resumeText(stats.unreported, end.service.flags),
-    ...(isExhausted || stats.created + stats.inDoubt === 0
+    ...(stats.isExhausted || stats.created + stats.inDoubt === 0
       ? []
       : [
           'The same command would pay again for tasks that are done: remove them from the input,',

@@ -1,4 +1,14 @@
-import { ReplaySubject, firstValueFrom, interval, lastValueFrom, tap, type SchedulerLike } from 'rxjs'
+import {
+  ReplaySubject,
+  filter,
+  firstValueFrom,
+  lastValueFrom,
+  map,
+  scan,
+  tap,
+  type Observable,
+  type SchedulerLike
+} from 'rxjs'
 import type { Outcome } from '../../core/model/batch.js'
 import type { Journal } from '../../core/model/journal.js'
 import type { SolverOptions } from '../../core/model/options.js'
@@ -6,15 +16,45 @@ import type { RecaptchaV2Solution } from '../../core/model/recaptcha-v2.js'
 import type { Solver } from '../../core/solver.js'
 import { createSolver } from '../../http/create-solver.js'
 import { closeSolver } from '../shared/close-solver.js'
-import { printLine, signalStream, type CliContext } from '../shared/context.js'
+import { signalStream, type CliContext } from '../shared/context.js'
 import type { ServiceReach } from '../shared/explain.js'
-import { drawProgress, type Progress, type Row } from '../shared/progress.js'
-import type { BatchFiles } from './files.js'
-import { ItemKeys } from './item.js'
+import { drawProgress, printProgress, type Progress } from '../shared/progress.js'
+import type { Service } from '../shared/service.js'
+import { shellQuoted } from '../shared/text.js'
+import { openFiles, type BatchFiles } from './files.js'
+import type { Format } from './input.js'
+import { itemKeys } from './item.js'
 import type { BatchJournal } from './journals.js'
 import type { KeyedItem } from './output.js'
 import { printReport, progressRows } from './report.js'
 import { BatchStats } from './stats.js'
+
+/** The options of `batch`, besides those of the service. */
+export interface BatchFlags {
+  readonly format?: Format
+  readonly journal?: string
+  readonly out?: string
+  readonly concurrency?: number
+  readonly createsPerSecond?: number
+}
+
+/** Solves all tasks of the input; returns the exit code. */
+export const batch = async (
+  context: CliContext,
+  service: Service,
+  input: string,
+  { concurrency, createsPerSecond, format, out, journal }: BatchFlags,
+  argv: ReadonlyArray<string>
+): Promise<number> => {
+  const files = await openFiles(context, { input, format, out, journal, service })
+  const options = { ...service.options, createsPerSecond }
+  const commandLine = ['rx-captcha', ...argv.map(shellQuoted)].join(' ')
+  try {
+    return await runBatch(context, { files, options, concurrency, service, commandLine })
+  } finally {
+    await files.close()
+  }
+}
 
 export interface BatchConfig {
   readonly files: BatchFiles
@@ -29,44 +69,55 @@ export interface BatchConfig {
 
 /** Solves all items of the input, prints a report and returns the exit code. */
 export const runBatch = async (context: CliContext, config: BatchConfig): Promise<number> => {
-  const { options, files, service, commandLine } = config
-  const solver = createSolver({ ...options, scheduler: config.scheduler })
+  const { options, files, scheduler } = config
+  const solver = createSolver({ ...options, scheduler })
   const stats = new BatchStats()
   const startedAt = performance.now()
   const elapsedMs = (): number => performance.now() - startedAt
-  const requests = new StopRequests()
-  const progress = showProgress(context, config, () => progressRows(stats, files.input.total, elapsedMs()))
-  const { signals, stop } = signalStream(context)
-  signals.subscribe((signal) => {
-    requests.onSignal(signal)
-    if (requests.level === 1) progress.note(STOPPING)
-    if (requests.level === 2) void solver.close()
-  })
+  const rows = () => progressRows(stats, files.input.total, elapsedMs())
+  const { stderr } = context
+  // Rows would overwrite outcomes that are printed on a terminal too.
+  const canDraw = stderr.isTTY === true && !files.output.isOnTerminal
+  const progress = canDraw ? drawProgress(stderr, rows) : printProgress(stderr, rows, scheduler)
+  const { signals, first, stop } = signalStream(context)
+  const { stopPulling, forced } = stopOnSignals(signals, solver, progress)
   try {
-    const left = firstValueFrom(requests.leave)
-    const failure = await Promise.race([failureOf(solveItems(solver, config, stats, requests)), left])
+    const left = firstValueFrom(forced)
+    const failure = await Promise.race([solveItems(solver, config, stats, stopPulling), left])
     progress.close()
-    await closeSolver(solver, context.stderr, requests.leave)
-    return printReport(context, {
-      ...{ stats, failure, signal: requests.signal, isExhausted: stats.isExhausted },
-      ...{ total: files.input.total, hasJournal: files.journal !== undefined, service, commandLine },
-      elapsedMs: elapsedMs()
-    })
+    await closeSolver(solver, stderr, forced)
+    return printReport(context, { ...config, stats, failure, signal: first(), elapsedMs: elapsedMs() })
   } finally {
     progress.close()
     stop()
   }
 }
 
+/**
+ * The signals say how urgently the user wants to stop: the first one stops pulling, the second one stops now, and after the
+ * third one nothing is waited for. SIGTERM and SIGHUP stop now, because a process manager does not wait for five minutes.
+ */
+const stopOnSignals = (signals: Observable<NodeJS.Signals>, solver: Solver, { note }: Progress) => {
+  const levels = new ReplaySubject<number>(1)
+  signals.pipe(scan((level, signal) => (level === 0 && signal !== 'SIGINT' ? 2 : level + 1), 0)).subscribe(levels)
+  levels.subscribe((level) => {
+    if (level === 1) note(STOPPING)
+    if (level === 2) void solver.close()
+  })
+  const third = levels.pipe(filter((level) => level > 2))
+  return { stopPulling: levels.asObservable(), forced: third.pipe(map(() => undefined)) }
+}
+
 const STOPPING = 'Stopping: waiting for active tasks. Press Ctrl-C again to stop now.'
 
+/** Resolves at the end of all tasks, with the error that stopped the batch as a whole. */
 const solveItems = (
   solver: Solver,
-  { concurrency, files, options }: BatchConfig,
+  config: BatchConfig,
   stats: BatchStats,
-  requests: StopRequests
+  until: Observable<unknown>
 ): Promise<unknown> => {
-  const { output, journal } = files
+  const { output, journal } = config.files
   solver.events.subscribe((event) => {
     stats.onEvent(event)
   })
@@ -82,13 +133,14 @@ const solveItems = (
       throw error
     })
   }
-  const outcomes = solver.solveAll(keyedItems(files, stats, options.clientKey), toTask, {
-    concurrency,
-    until: requests.stopPulling,
-    deliver,
+  const outcomes = solver.solveAll(keyedItems(config, stats), toTask, {
+    ...{ concurrency: config.concurrency, until, deliver },
     ...(journal && { journal: watched(journal, stats), keyOf: ({ key = '' }: KeyedItem) => key })
   })
-  return lastValueFrom(outcomes, { defaultValue: undefined })
+  return lastValueFrom(outcomes, { defaultValue: undefined }).then(
+    () => undefined,
+    (error: unknown) => error
+  )
 }
 
 /** The journal; it tells the stats of items that are skipped because their task failed in an earlier run. */
@@ -102,67 +154,19 @@ const watched = (journal: BatchJournal, stats: BatchStats): Journal => ({
     )
 })
 
-const failureOf = (work: Promise<unknown>): Promise<unknown> =>
-  work.then(
-    () => undefined,
-    (error: unknown) => error
-  )
-
 /** The items of the input with their keys. */
-const keyedItems = async function* ({ input, journal }: BatchFiles, stats: BatchStats, clientKey: string) {
+const keyedItems = async function* (
+  { files: { input, journal }, options }: BatchConfig,
+  stats: BatchStats
+): AsyncGenerator<KeyedItem> {
   // Keys cost memory for every item, so they are made only if a later run may need them.
-  const keys = journal && new ItemKeys()
+  const nextKey = journal && itemKeys()
   let index = 0
-  for await (const item of input.items(clientKey)) {
-    const key = keys?.next(item)
-    if (keys && key === undefined) stats.repeated += 1
+  for await (const item of input.items(options.clientKey)) {
+    const key = nextKey?.(item)
+    if (nextKey && key === undefined) stats.repeated += 1
     else yield { ...item, index, key }
     index += 1
   }
   stats.isExhausted = true
-}
-
-/** How urgently the user wants to stop: 1 stops pulling, 2 stops now, 3 waits for nothing. */
-class StopRequests {
-  readonly #stopPulling = new ReplaySubject<void>(1)
-  readonly #leave = new ReplaySubject<void>(1)
-  readonly stopPulling = this.#stopPulling.asObservable()
-  readonly leave = this.#leave.asObservable()
-  level = 0
-  signal: NodeJS.Signals | undefined
-
-  /** SIGTERM and SIGHUP stop now: a process manager does not wait for five minutes. */
-  onSignal(signal: NodeJS.Signals): void {
-    this.signal ??= signal
-    this.level = this.level === 0 && signal !== 'SIGINT' ? 2 : this.level + 1
-    this.#stopPulling.next()
-    if (this.level > 2) this.#leave.next()
-  }
-}
-
-const PRINT_EVERY_MS = 10_000
-
-/** Rows on a terminal; a line every ten seconds elsewhere, and where the outcomes are printed on a terminal too. */
-const showProgress = (
-  { stderr }: CliContext,
-  { files: { output }, scheduler }: BatchConfig,
-  rows: () => ReadonlyArray<Row>
-): Progress => {
-  if (stderr.isTTY === true && !output.isOnTerminal) return drawProgress(stderr, rows)
-  const printing = interval(PRINT_EVERY_MS, scheduler).subscribe(() => {
-    printLine(
-      stderr,
-      rows()
-        .map(({ text }) => text)
-        .join('  ')
-    )
-  })
-  return {
-    note: (text) => {
-      printLine(stderr, text)
-    },
-    close: () => {
-      printing.unsubscribe()
-    }
-  }
 }

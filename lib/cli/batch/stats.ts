@@ -18,6 +18,8 @@ const MAX_LINES = 5
 
 /** The counts of a batch, in memory that does not grow with it. */
 export class BatchStats {
+  /** Whether every item of the input was pulled. */
+  isExhausted = false
   pulled = 0
   solved = 0
   failed = 0
@@ -41,8 +43,6 @@ export class BatchStats {
   /** Paid tasks that are in no line of the output. */
   readonly unreported: TaskRef[] = []
   writeFailures = 0
-  /** Whether every item of the input was pulled. */
-  isExhausted = false
   /** The error that stopped the batch: the account is refused, or replies to createTask cannot be read. */
   stoppedBy: SolveError | undefined
   /** The last createTask that got no reply of the service; after several in a row the batch is stopped. */

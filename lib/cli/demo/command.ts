@@ -49,15 +49,14 @@ export const demo = async (context: CliContext, { scheduler, speed }: Pace = REA
     scheduler,
     random: () => 0.5
   })
-  const { signals, stop } = signalStream(context)
-  let signal: NodeJS.Signals | undefined
-  signals.pipe(take(1)).subscribe((first) => {
-    signal = first
+  const { signals, first, stop } = signalStream(context)
+  signals.pipe(take(1)).subscribe(() => {
     void solver.close()
   })
   try {
     printLine(context.stderr, INTRODUCTION)
     const states = await play(context, solver, scheduler)
+    const signal = first()
     const comparisons = compare(states, emulator.counters())
     const found = signal === undefined ? deviations(states, comparisons) : []
     const verdict = found.length === 0 ? 'Both counts agree.' : ['Not as planned:', ...found].join('\n  ')

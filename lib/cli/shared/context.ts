@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream'
-import { ReplaySubject, type Observable } from 'rxjs'
+import { ReplaySubject, tap, type Observable } from 'rxjs'
 import { printable } from './text.js'
 
 /** A stream of the command. Progress is drawn on terminals only. */
@@ -42,9 +42,11 @@ export const write = (output: OutputStream, text: string): Promise<boolean> =>
 /** The signals from now on; late subscribers get the first two as well. `stop` ends the listening. */
 export const signalStream = ({ signals }: CliContext) => {
   const replayed = new ReplaySubject<NodeJS.Signals>(2)
-  const listening = signals.subscribe(replayed)
+  let first: NodeJS.Signals | undefined
+  const listening = signals.pipe(tap((signal) => (first ??= signal))).subscribe(replayed)
   return {
     signals: replayed.asObservable(),
+    first: () => first,
     stop: () => {
       listening.unsubscribe()
     }

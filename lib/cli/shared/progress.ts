@@ -1,8 +1,8 @@
 import { clearScreenDown } from 'node:readline'
 import { Format, MultiBar, type GenericFormatter } from 'cli-progress'
-import { interval } from 'rxjs'
+import { interval, type SchedulerLike } from 'rxjs'
 import type { TaskEvent } from '../../core/model/event.js'
-import type { OutputStream } from './context.js'
+import { printLine, type OutputStream } from './context.js'
 import { printable } from './text.js'
 
 /** One line of a progress display. `share`, from 0 to 1, is drawn as a bar before the text. */
@@ -11,11 +11,11 @@ export interface Row {
   readonly share?: number | undefined
 }
 
-/** A display of rows at the bottom of a terminal. */
+/** A display of rows: at the bottom of a terminal, or as lines now and then. */
 export interface Progress {
-  /** Prints a line above the rows, which stays. */
+  /** Prints a line, which stays. */
   readonly note: (text: string) => void
-  /** Erases the rows, or draws them a last time; later calls do nothing. */
+  /** Ends the display; rows on a terminal are erased, or drawn a last time. Later calls do nothing. */
   readonly close: () => void
 }
 
@@ -54,6 +54,32 @@ export const drawProgress = (
       drawing.unsubscribe()
       draw()
       bars.stop()
+    }
+  }
+}
+
+const PRINT_EVERY_MS = 10_000
+
+/** Prints `rows()` in one line every ten seconds, where they cannot be drawn. */
+export const printProgress = (
+  output: OutputStream,
+  rows: () => ReadonlyArray<Row>,
+  scheduler?: SchedulerLike
+): Progress => {
+  const note = (text: string): void => {
+    printLine(output, text)
+  }
+  const printing = interval(PRINT_EVERY_MS, scheduler).subscribe(() => {
+    note(
+      rows()
+        .map(({ text }) => text)
+        .join('  ')
+    )
+  })
+  return {
+    note,
+    close: () => {
+      printing.unsubscribe()
     }
   }
 }

@@ -14,9 +14,11 @@ export const codeOf = (thrown: unknown): string => causeOf(thrown).code || messa
 export const shellQuoted = (argument: string): string =>
   /^[\w@%+=:,./-]+$/.test(argument) ? argument : `'${argument.replaceAll("'", "'\\''")}'`
 
+export const grouped = (count: number): string => count.toLocaleString('en')
+
 /** A count with its noun, as "1 task" or "1,200 tasks". */
 export const counted = (count: number, one: string, many = `${one}s`): string =>
-  `${count.toLocaleString('en')} ${count === 1 ? one : many}`
+  `${grouped(count)} ${count === 1 ? one : many}`
 
 export const seconds = (ms: number): string => (ms / 1_000).toFixed(1)
 

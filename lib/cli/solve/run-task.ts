@@ -25,18 +25,17 @@ export const runTask = async (
   const { stderr } = context
   const solver = createSolver(service.options)
   const line = statusLine(stderr)
-  const { signals, stop } = signalStream(context)
-  let signal: NodeJS.Signals | undefined
-  signals.pipe(take(1)).subscribe((first) => {
-    signal = first
+  const { signals, first, stop } = signalStream(context)
+  signals.pipe(take(1)).subscribe(() => {
     line.close()
     void solver.close()
   })
   try {
     const result = await outcomeOf(start(solver), line.show)
     line.close()
-    const leftOpen = await closeSolver(solver, stderr, signals.pipe(skip(signal === undefined ? 0 : 1)))
+    const leftOpen = await closeSolver(solver, stderr, signals.pipe(skip(first() === undefined ? 0 : 1)))
     const code = await report(context, { ...options, service }, withLateId(result, leftOpen))
+    const signal = first()
     return signal !== undefined && E.isLeft(result) ? exitCodeOfSignal(signal) : code
   } finally {
     line.close()
