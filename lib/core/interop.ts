@@ -112,7 +112,7 @@ const retryOptionCodecs = {
  * result   ---(r|)      result   ---#
  * ```
  *
- * Never put `retry()` behind it: after every failure it would pay for a new task. Use {@link retryLeft} before it.
+ * Never put `retry()` after it: it would pay for a new task after every failure. Use {@link retryLeft} before it.
  *
  * @example
  * ```ts
@@ -152,7 +152,7 @@ const isSolveError = (error: unknown): error is SolveError =>
   typeof error === 'object' && error !== null && '_tag' in error && 'paid' in error
 
 /**
- * The first `Either` of an Observable as an fp-ts TaskEither. Every run subscribes, and so pays for a task of its own.
+ * The first `Either` of an Observable as an fp-ts TaskEither. Every run subscribes, and so pays for a new task.
  *
  * @since 0.1.0
  */

@@ -85,7 +85,7 @@ describe('rx-captcha solve', () => {
 
   it('does not promise that a failed task can be resumed', async () => {
     const { err } = await solveWithFaults(['task:1:ERROR_CAPTCHA_UNSOLVABLE'])
-    expect(err).toMatch(/\nPoll it once more at no further cost:\n {2}rx-captcha resume/)
+    expect(err).toMatch(/\nPoll it again at no further cost:\n {2}rx-captcha resume/)
     expect(err).not.toContain('Resume it')
   })
 

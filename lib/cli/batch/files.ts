@@ -57,7 +57,7 @@ export const openFiles = async (context: CliContext, paths: BatchPaths): Promise
 }
 
 /**
- * The journal beside the output. Its lock keeps every other run away from the output, so it is opened in any case, and
+ * The journal next to the output. Its lock keeps every other run away from the output, so it is opened in any case, and
  * removed at the end if nothing is recorded in it.
  */
 const openOwnJournal = async (context: CliContext, path: string): Promise<FileJournal> => {

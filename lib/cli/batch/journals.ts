@@ -18,7 +18,7 @@ export const joined = (one?: BatchJournal, other?: BatchJournal): BatchJournal |
   const journal: BatchJournal = {
     find: (key) =>
       entryOf(({ find }) => find(key)).pipe(
-        // What one of them knew alone is recorded in the other one, too.
+        // What one of them knew alone is recorded in the other one too.
         concatMap((entry) => concat(recordEntry(journal, key, entry).pipe(ignoreElements()), of(entry)))
       ),
     begin: (key) => entryOf(({ begin }) => begin(key)),

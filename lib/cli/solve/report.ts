@@ -65,7 +65,7 @@ const reportFailed = async (
 }
 
 const RESUME = 'Resume it at no further cost:\n  '
-const POLL_AGAIN = 'Poll it once more at no further cost:\n  '
+const POLL_AGAIN = 'Poll it again at no further cost:\n  '
 
 // The codes with which services of this protocol say it.
 const isUnknownTask = (error: SolveError): error is TaskFailed =>

@@ -57,7 +57,7 @@ const outcomeOf = (
     )
   )
 
-/** If the id arrived too late for the outcome, the task can be resumed all the same. */
+/** If the id arrived too late for the outcome, the task can still be resumed. */
 const withLateId = (
   result: SolveResult<RecaptchaV2Solution>,
   [orphan]: ReadonlyArray<Orphan>

@@ -34,7 +34,7 @@ export interface JournaledDeps {
 export type Deliver<A> = (result: SolveResult<A>) => Observable<never>
 
 /**
- * Solves tasks by key, so that each key is paid for once over all runs. A result is delivered and emitted before the
+ * Solves tasks by key, so that each key is paid for once across all runs. A result is delivered and emitted before the
  * journal records its end: after a crash it may be emitted twice, but never zero times.
  */
 export class JournaledSolver {

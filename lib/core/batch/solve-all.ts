@@ -133,7 +133,7 @@ const safely = <A>(name: string, scrub: Scrub, call: () => A): E.Either<SolveErr
   try {
     const value = call()
     if (!(value instanceof Promise)) return E.right(value)
-    // Nobody else handles its rejection, which would end the process.
+    // No other code handles its rejection, which would end the process.
     value.catch(() => undefined)
     return E.left(invalidTask(`${name}: returned a promise; await in the source of the items what it waits for`))
   } catch (error) {

@@ -65,8 +65,9 @@ export interface SolverOptions {
   /** Another network in place of undici's; `baseUrl`, `dispatcher` and `maxReplyBytes` are then refused. */
   readonly post?: Post | undefined
   /**
-   * The clock of all waits, for tests in virtual time. A scheduler with its own `now` measures waits by it; the others of
-   * RxJS are as good as none. @defaultValue asyncScheduler, made to never fire early, and to ignore settings of the clock
+   * The clock of all waits, for tests in virtual time. A scheduler with its own `now` measures waits by it; RxJS's other
+   * schedulers count as the default.
+   * @defaultValue asyncScheduler, made to never fire early, and not affected when the system clock is set
    */
   readonly scheduler?: SchedulerLike | undefined
   /** Numbers from 0 to 1, for jitter. @defaultValue Math.random */

@@ -4,7 +4,7 @@ import { unescaped } from './unescape.js'
 export type Scrub = (text: string) => string
 
 /**
- * Replaces the key in any case of letters: plain, as JSON, URLs and forms write it, and in any mixture of the escapes of HTML,
+ * Replaces the key in upper or lower case: plain, as JSON, URLs and forms write it, and in any mixture of the escapes of HTML,
  * JSON and URLs, also escaped twice; also a part of it at which the text is cut.
  */
 export const scrubber = (clientKey: string): Scrub => {

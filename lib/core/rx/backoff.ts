@@ -18,7 +18,7 @@ export const exponential =
     readonly jitter?: readonly [low: number, high: number]
   }): Backoff =>
   (attempt, random = () => 0) => {
-    // No wait doubles more often, and 0 times Infinity is no number.
+    // No wait doubles more often, and 0 times Infinity is NaN.
     const doubled = firstMs * 2 ** Math.min(attempt, 31)
     return Math.round(Math.min(Math.max(doubled * (low + random() * (high - low)), minMs), maxMs))
   }

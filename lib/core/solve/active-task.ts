@@ -40,7 +40,7 @@ export interface TrackOptions<R> {
   readonly giveUpAfterMs: number
   /** The reference of a task that exists already. */
   readonly ref: TaskRef | undefined
-  /** A solve, and not a single call: leaving it makes an orphan, and its success emits `Ended`. */
+  /** A solve, and not a single call: unsubscribing early makes an orphan, and its success emits `Ended`. */
   readonly isSolve: boolean
   readonly onStep?: ((event: EventMeta & TaskStep) => void) | undefined
   /** Called with the outcome before the subscriber gets it. */
@@ -51,7 +51,7 @@ export interface TrackOptions<R> {
 
 /**
  * One subscription to a solver, and the one owner of the phase of its task. It is settled once, by an outcome, the deadline,
- * `close` or its batch; or its subscriber leaves before.
+ * `close` or its batch; or its subscriber unsubscribes first.
  */
 export class ActiveTask<R = never> implements Observer<E.Either<SolveError, R>> {
   readonly #options: TrackOptions<R>

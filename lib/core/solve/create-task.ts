@@ -59,7 +59,7 @@ const tryUntilDecided = <A>(attempts: CreateAttempts<A>): Observable<CreateOutco
   )
 
 const MAX_TRIES = 4
-// The service refused this task; the limiter lets the others flow on.
+// Only the refused task waits; the limiter still gives permits to the others.
 const unavailableMs = exponential({ firstMs: 500, maxMs: 5_000, jitter: [0.75, 1.25] })
 const unreachableMs = exponential({ firstMs: 1_250, minMs: 250, maxMs: 5_000, jitter: [0.2, 1] })
 

@@ -93,7 +93,7 @@ type Decision<A> = SolveResult<A> | 'poll again'
 
 const isFinal = <A>(decision: Decision<A>): decision is SolveResult<A> => decision !== 'poll again'
 
-// Services of the same family answer 120 polls of one task; at the default pace 100 polls fit into the deadline.
+// Services of the same family allow 120 polls of a task; at the default pace 100 polls fit into the deadline.
 const FULL_PACE_POLLS = 109
 const MAX_IN_A_ROW = 3
 const MAX_CAUSES = 3

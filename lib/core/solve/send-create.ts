@@ -32,7 +32,7 @@ export interface CreateCall<A> {
   readonly body: RequestBody
   readonly task: ActiveTask
   readonly permit: Permit
-  /** Called when the request may have reached the service; `readArrived` interprets what has arrived of its reply by then. */
+  /** Called when the request may have reached the service; `readArrived` interprets what has arrived of its reply so far. */
   readonly onSent: (readArrived: (cause: ErrorCause) => ArrivedReply<A> | undefined) => void
 }
 
@@ -98,7 +98,7 @@ const endPermit = (permit: Permit, reply: InterpretedCreate<unknown>): number =>
 
 /** The reply arrived after the subscriber had left: a created task becomes an orphan, anything else is emitted as lost. */
 const handleLateReply = (context: Context, task: ActiveTask, { interpreted, sentAt }: CreateReply<unknown>): void => {
-  // The outcome tells of the task: its reply had been read at the deadline, or when the solver was closed.
+  // The outcome already has the reference: the open reply was read at the deadline or at `close`.
   if (task.phase._tag === 'Created') return
   if (interpreted._tag !== 'Created') {
     const error = 'problem' in interpreted ? createUnknown(interpreted.problem) : interpreted.refused

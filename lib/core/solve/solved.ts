@@ -3,7 +3,7 @@ import type { Context } from './context.js'
 import type { CreatedPhase } from './phase.js'
 
 /**
- * A solved task and its instants. `unfinishedAt`: when the last poll that was answered "processing" was sent, in elapsed
+ * A solved task and its instants. `unfinishedAt`: when the last poll with the reply "processing" was sent, in elapsed
  * milliseconds. The instants are counted back from now, so that setting the system clock meanwhile does not move them.
  */
 export const solved = <A>(
