@@ -43,7 +43,8 @@ export const sendCreate = <A>(
 ): Observable<CreateReply<A>> =>
   defer(() => {
     const { call, inFlight, readOptions, scheduler, elapsed, settings } = context
-    const instant = () => ({ now: scheduler.now(), elapsed: elapsed() })
+    // The earlier one is what ages are counted from: a process that is stopped between both must not make them younger.
+    const instant = () => ({ elapsed: elapsed(), now: scheduler.now() })
     const startedAt = instant()
     let sentAt: ArrivedReply<A>['sentAt'] | undefined
     const interpret = (result: CallResult): ArrivedReply<A> => ({
