@@ -482,9 +482,13 @@ describe('AppendLog', () => {
   it('writes all lines that wait at once', async () => {
     const { handle, write } = await logOn(at('text'))
     const [writing, syncing] = [jest.spyOn(handle, 'appendFile'), jest.spyOn(handle, 'datasync')]
+    let sync: (() => void) | undefined
+    syncing.mockImplementationOnce(() => new Promise<void>((resolve) => (sync = resolve)))
     const first = write('first\n')
-    await until(() => writing.mock.calls.length === 1)
-    await Promise.all([first, ...Array.from({ length: 1_000 }, (_, index) => write(`${index}\n`))])
+    await until(() => sync !== undefined)
+    const others = Array.from({ length: 1_000 }, (_, index) => write(`${index}\n`))
+    sync?.()
+    await Promise.all([first, ...others])
     expect([writing.mock.calls.length, syncing.mock.calls.length]).toStrictEqual([2, 2])
     expect(readFileSync(at('text'), 'utf8').split('\n').slice(0, 3)).toStrictEqual(['first', '0', '1'])
   })
