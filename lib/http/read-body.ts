@@ -114,7 +114,9 @@ const longestOf = (data: Buffer, decompress: (part: Buffer) => Buffer): Buffer |
 
 /** UTF-8, or UTF-16 by its byte order mark or by the zero next to a first ASCII character. */
 const textOf = (bytes: Buffer): string => {
-  const [first, second] = bytes
+  // Taking a Buffer apart would make an iterator for each reply.
+  const first = bytes[0]
+  const second = bytes[1]
   if (first === 0xff && second === 0xfe) return utf16le(bytes.subarray(2))
   if (first === 0xfe && second === 0xff) return utf16be(bytes.subarray(2))
   if (second === 0) return utf16le(bytes)

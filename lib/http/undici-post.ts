@@ -49,7 +49,8 @@ export const undiciPost = ({ origin, basePath, create, poll, resetAfterCreate, m
       const exchange = new Exchange(subscriber, maxReplyBytes)
       const { dispatcher, request } = routes[call]
       try {
-        dispatcher.dispatch({ ...request, body: jsonText(body) }, exchange)
+        // `body` first: an object that is spread and then extended has a hidden class of its own.
+        dispatcher.dispatch({ body: jsonText(body), ...request }, exchange)
       } catch (error) {
         exchange.onResponseError(undefined, error)
       }
@@ -72,13 +73,13 @@ type Headers = Readonly<Record<string, string | string[] | undefined>>
 class Exchange implements Dispatcher.DispatchHandler {
   readonly #subscriber: Subscriber<NetworkEvent>
   readonly #maxReplyBytes: number
-  #abort: ((reason: Error) => void) | undefined
+  #controller: Pick<Dispatcher.DispatchController, 'abort'> | undefined
   #isAborted = false
   #isOver = false // after the end an abort would only create an error
   #status = 0
   #headers: Headers = {}
   #bytes = 0
-  #chunks: Buffer[] = []
+  #chunks = NO_CHUNKS
 
   constructor(subscriber: Subscriber<NetworkEvent>, maxReplyBytes: number) {
     this.#subscriber = subscriber
@@ -87,9 +88,7 @@ class Exchange implements Dispatcher.DispatchHandler {
 
   // The only reliable sign that the service may see the request: codes such as ECONNRESET occur before and after it.
   onRequestStart(controller: Dispatcher.DispatchController): void {
-    this.#start((reason) => {
-      controller.abort(reason)
-    })
+    this.#start(controller)
   }
 
   onResponseStart(_: Dispatcher.DispatchController, status: number, headers: Headers): void {
@@ -103,7 +102,7 @@ class Exchange implements Dispatcher.DispatchHandler {
   onResponseEnd(): void {
     this.#isOver = true
     try {
-      const body = readBody(Buffer.concat(this.#chunks), this.#encoding, this.#maxReplyBytes)
+      const body = readBody(joined(this.#chunks), this.#encoding, this.#maxReplyBytes)
       this.#end({ _tag: 'Reply', ...this.#replyWith(body) })
     } catch (error) {
       this.#fail(error)
@@ -118,7 +117,7 @@ class Exchange implements Dispatcher.DispatchHandler {
   // The callbacks of undici 6, whose dispatchers an application may bring.
 
   onConnect(abort: (reason: Error) => void): void {
-    this.#start(abort)
+    this.#start({ abort })
   }
 
   onHeaders(status: number, rawHeaders: ReadonlyArray<Buffer>): boolean {
@@ -152,11 +151,11 @@ class Exchange implements Dispatcher.DispatchHandler {
   abort(): void {
     if (this.#isOver) return
     this.#isAborted = true
-    this.#abort?.(errorOf('AbortError', 'ABORTED', 'the subscriber has unsubscribed'))
+    this.#controller?.abort(errorOf('AbortError', 'ABORTED', 'the subscriber has unsubscribed'))
   }
 
-  #start(abort: (reason: Error) => void): void {
-    this.#abort = abort
+  #start(controller: Pick<Dispatcher.DispatchController, 'abort'>): void {
+    this.#controller = controller
     if (this.#isAborted) this.abort()
     else this.#subscriber.next({ _tag: 'Sent', received: () => this.#received() })
   }
@@ -168,20 +167,21 @@ class Exchange implements Dispatcher.DispatchHandler {
 
   #add(chunk: Buffer): void {
     this.#bytes += chunk.length
-    this.#chunks.push(chunk)
+    if (this.#chunks === NO_CHUNKS) this.#chunks = [chunk]
+    else this.#chunks.push(chunk)
     if (this.#bytes > this.#maxReplyBytes) this.#fail(tooLarge(this.#maxReplyBytes))
   }
 
   #fail(error: unknown): void {
     const received = this.#received()
-    this.#chunks = []
+    this.#chunks = NO_CHUNKS
     this.#end({ _tag: 'Failed', cause: causeOf(error), ...(received && { received }) })
   }
 
   /** What has arrived of the reply. */
   #received(): PartialReply | undefined {
     if (this.#status === 0) return undefined
-    return this.#replyWith(readPart(Buffer.concat(this.#chunks), this.#encoding, this.#maxReplyBytes))
+    return this.#replyWith(readPart(joined(this.#chunks), this.#encoding, this.#maxReplyBytes))
   }
 
   #replyWith(body: string): PartialReply {
@@ -198,6 +198,12 @@ class Exchange implements Dispatcher.DispatchHandler {
     this.#subscriber.complete()
   }
 }
+
+// Most replies have one chunk, and a call has none until then; an array that grows takes 17 places at once.
+const NO_CHUNKS: Buffer[] = []
+
+const joined = (chunks: ReadonlyArray<Buffer>): Buffer =>
+  chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks)
 
 const headerOf = (value: string | string[] | undefined): string => (Array.isArray(value) ? value[0] : value) ?? ''
 
