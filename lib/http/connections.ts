@@ -60,8 +60,14 @@ export class Connections {
     this.#opener = new Opener(ca, () => {
       this.#serveWaiting()
     })
-    this.create = { dispatch: (request, handler) => this.#dispatch({ isCreate: true, request, handler } as Waiting) }
-    this.poll = { dispatch: (request, handler) => this.#dispatch({ isCreate: false, request, handler } as Waiting) }
+    this.create = {
+      dispatch: (request: Dispatcher.DispatchOptions, handler: Handler) =>
+        this.#dispatch({ isCreate: true, request, handler })
+    }
+    this.poll = {
+      dispatch: (request: Dispatcher.DispatchOptions, handler: Handler) =>
+        this.#dispatch({ isCreate: false, request, handler })
+    }
   }
 
   /** Closes every connection; requests that are in flight fail. */
