@@ -134,7 +134,7 @@ class CreateAttempts<A> {
       return E.right(solved(this.#context, this.#request.kind, created, interpreted.ready.solution))
     }
     if ('problem' in interpreted) return E.left(createUnknown(interpreted.problem))
-    this.#task.markDeferred(this.#afterAssumed(interpreted.refused), this.#attempts)
+    this.#defer(interpreted.refused, 'assumed' in interpreted && interpreted.assumed)
     return undefined
   }
 
@@ -148,14 +148,18 @@ class CreateAttempts<A> {
     { refused, assumed }: Extract<InterpretedCreate<A>, { readonly _tag: 'Unavailable' }>,
     pausedMs: number
   ): CreateOutcome<A> | undefined {
+    this.#defer(refused, assumed)
+    const waitMs = pausedMs > 0 ? 0 : unavailableMs(this.#refusals, this.#context.random)
+    this.#refusals += 1
+    return this.#retry('unavailable', waitMs, pausedMs + waitMs)
+  }
+
+  #defer(refused: Refused, assumed: boolean): void {
     if (assumed) {
       this.#assumed = { ...refused, paid: 'unknown' }
       this.#task.emit({ _tag: 'AssumedNotCreated', status: refused.status })
     }
     this.#task.markDeferred(this.#afterAssumed(refused), this.#attempts)
-    const waitMs = pausedMs > 0 ? 0 : unavailableMs(this.#refusals, this.#context.random)
-    this.#refusals += 1
-    return this.#retry('unavailable', waitMs, pausedMs + waitMs)
   }
 
   #notSent({

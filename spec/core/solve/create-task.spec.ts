@@ -245,6 +245,14 @@ describe('a createTask whose reply is still open', () => {
     }
   )
 
+  it('leaves open whether a task was paid for if the refusal that has arrived is an assumed one', () => {
+    const assumed = { status: 503, body: '{"message":"busy"}' }
+    const { results, events } = solveOnce({ create: [{ silent: true, received: assumed }] }, early)
+
+    expect(results[0]).toMatchObject([1_000, 'solve', { left: { _tag: 'Refused', paid: 'unknown', status: 503 } }])
+    expect(events.map(({ _tag }) => _tag)).toStrictEqual(['AssumedNotCreated', 'Ended'])
+  })
+
   it('leaves open whether a task was paid for if its refusal follows an assumed one', () => {
     const refusal = { status: 200, body: '{"errorId":1,"errorCode":"ERROR_SITEKEY"}' }
     const assumed = { status: 503, body: 'busy' }
