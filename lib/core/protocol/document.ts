@@ -1,6 +1,6 @@
 import * as E from 'fp-ts/lib/Either.js'
-import type { Problems } from '../model/problems.js'
-import { NOT_JSON, isObject, parseLenient, parseStrict } from './lenient-json.js'
+import { isRecord, type Problems } from '../model/problems.js'
+import { NOT_JSON, parseLenient, parseStrict } from './lenient-json.js'
 
 /** A JSON object from the service, and the three fields that both calls share; a text is `''` if it is absent. */
 export interface Document {
@@ -21,7 +21,7 @@ export const hasErrorId = ({ errorId }: Document): boolean => errorId !== undefi
 export const readDocument = (body: string): E.Either<Problems, Document> => {
   const value = parseLenient(body.charCodeAt(0) === BYTE_ORDER_MARK ? body.slice(1) : body)
   if (value === NOT_JSON) return findDocument(body)
-  return isObject(value) ? E.right(documentOf(value)) : E.left(['the reply: expected a JSON object'])
+  return isRecord(value) ? E.right(documentOf(value)) : E.left(['the reply: expected a JSON object'])
 }
 
 const BYTE_ORDER_MARK = 0xfeff
@@ -40,7 +40,7 @@ const objectsIn = (text: string): ReadonlyArray<object> => {
     const end = endOfObject(text, match.index)
     if (end === undefined) break
     const value = parseLenient(text.slice(match.index, end))
-    if (isObject(value)) objects.push(value)
+    if (isRecord(value)) objects.push(value)
     opening.lastIndex = end
   }
   return objects

@@ -1,3 +1,5 @@
+import { isRecord } from '../model/problems.js'
+
 /** What {@link parseStrict} and {@link parseLenient} return for a text that they cannot parse. */
 export const NOT_JSON = Symbol('not JSON')
 
@@ -9,9 +11,6 @@ export const parseStrict = (text: string): unknown => {
   }
 }
 
-export const isObject = (value: unknown): value is object =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
-
 /**
  * Parses JSON, or an object that is JSON but for three slips of servers: raw control characters in strings are read as they
  * stand, values that JSON does not have (`NaN`, `Infinity`, `undefined`) as null, and a comma before a closing bracket is
@@ -21,7 +20,7 @@ export const parseLenient = (text: string): unknown => {
   const value = parseStrict(text)
   if (value !== NOT_JSON) return value
   const mended = parseStrict(withoutSlips(text))
-  return isObject(mended) ? mended : NOT_JSON
+  return isRecord(mended) ? mended : NOT_JSON
 }
 
 // [^ -\uffff]: control characters. C libraries print nan and inf. No part can grow long, so that the pass is linear.

@@ -68,8 +68,8 @@ class TimedCall implements Observer<NetworkEvent> {
   readonly #subscriber: Subscriber<NetworkEvent>
   readonly #scrub: Scrub
   readonly #limitMs: number
-  #received: () => PartialReply | undefined = NOTHING
-  #isSent = false
+  /** What has arrived of the reply; set once the request may have been sent. */
+  #received: (() => PartialReply | undefined) | undefined
 
   constructor(subscriber: Subscriber<NetworkEvent>, scrub: Scrub, limitMs: number) {
     this.#subscriber = subscriber
@@ -79,15 +79,14 @@ class TimedCall implements Observer<NetworkEvent> {
 
   next(event: NetworkEvent): void {
     if (event._tag === 'Sent') {
-      this.#isSent = true
-      if (event.received) this.#received = event.received
+      this.#received = event.received ?? this.#received ?? NOTHING
       this.#subscriber.next(event)
     } else if (event._tag === 'Reply') this.#end(event)
     else this.#fail(event.cause, event.received)
   }
 
   error(error: unknown): void {
-    if (!this.#isSent) this.#subscriber.next(SENT)
+    if (!this.#received) this.#subscriber.next(SENT)
     this.#fail(error)
   }
 
@@ -100,7 +99,7 @@ class TimedCall implements Observer<NetworkEvent> {
   }
 
   /** Reduces every cause, because a `post` of the caller may put more into it than three strings. */
-  #fail(error: unknown, received = this.#received()): void {
+  #fail(error: unknown, received = this.#received?.()): void {
     this.#end({ _tag: 'Failed', cause: scrubbedCause(this.#scrub, error), ...(received && { received }) })
   }
 
