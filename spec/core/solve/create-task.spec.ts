@@ -1,8 +1,10 @@
-import { defer, mergeMap, of, timer, type SchedulerLike } from 'rxjs'
+import { Observable, VirtualTimeScheduler, defer, mergeMap, of, timer, type SchedulerLike } from 'rxjs'
+import { buildSolver } from '../../../lib/core/build-solver.js'
 import type { Journal } from '../../../lib/core/model/journal.js'
 import type { Post } from '../../../lib/core/model/network.js'
+import { resolveOptions } from '../../../lib/core/model/options.js'
 import { replies, scriptedPost, type Scripted } from '../../../lib/testing.js'
-import { aTask, scriptedByKey, simulate, simulateOver, taskOf } from '../../support/simulate.js'
+import { KEY, aTask, scriptedByKey, simulate, simulateOver, taskOf } from '../../support/simulate.js'
 
 const { created, ready, refused, processing } = replies
 const unavailable = { body: '<html>busy</html>', status: 503 }
@@ -513,5 +515,35 @@ describe('a createTask that created a task', () => {
     const { results } = solveOnce({ create: [{ ...created(), status: 500 }], poll: [ready()] })
 
     expect(results[0]?.[2]).toMatchObject({ _tag: 'Right' })
+  })
+})
+
+describe('a process that is stopped while it reads both clocks for the instant of createTask', () => {
+  it('makes no token younger than it is', () => {
+    let time = 0
+    let stopsMs = 0
+    const read = (): number => {
+      const now = time
+      time += stopsMs
+      return now
+    }
+    const document = { errorId: 0, taskId: 'task-1', status: 'ready', solution: { gRecaptchaResponse: 'token-1' } }
+    const post: Post = () =>
+      new Observable((subscriber) => {
+        stopsMs = 5
+        subscriber.next({ _tag: 'Sent' })
+        stopsMs = 0
+        subscriber.next({ _tag: 'Reply', status: 200, body: JSON.stringify(document) })
+        subscriber.complete()
+      })
+    const scheduler = new VirtualTimeScheduler()
+    scheduler.now = read
+    const ports = { post, scheduler, elapsed: read, random: () => 0.5, close: () => Promise.resolve() }
+    const useBefore: unknown[] = []
+    buildSolver(ports, resolveOptions({ clientKey: KEY }))
+      .solve(aTask)
+      .subscribe((result) => useBefore.push('right' in result && result.right.useBefore))
+
+    expect(useBefore).toStrictEqual([60_000])
   })
 })
