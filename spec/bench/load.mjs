@@ -1,4 +1,4 @@
-// Load time of the package, beside that of rxjs and undici alone: `npm run build && node spec/bench/load.mjs [PAIRS]`.
+// Load time of the package, compared with rxjs and undici alone: `npm run build && node spec/bench/load.mjs [PAIRS]`.
 // Each load has a process of its own, and the two are measured in turn, so that a busy machine slows both of them.
 import { execFileSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'

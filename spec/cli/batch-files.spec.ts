@@ -97,7 +97,7 @@ describe('the file of --out', () => {
     expect(emulator.counters().accepted).toBe(1)
   })
 
-  it('leaves no journal beside it that records nothing', async () => {
+  it('removes the journal next to it if nothing is recorded in it', async () => {
     const out = file('.out')
     await batch(await start(), [file('.ndjson', ''), '--out', out, '--journal', file('.journal')])
     expect(existsSync(`${out}.journal`)).toBe(false)

@@ -39,7 +39,7 @@ export const openFiles = async (context: CliContext, paths: BatchPaths): Promise
   }
   try {
     const input = await opening(openInput(context, paths.input, paths.format))
-    // Under whatever name the output is given, its journal is beside the file itself.
+    // The journal is next to the file itself, even if the output is given by a link.
     const ownPath = out === undefined ? undefined : `${await createFile(out)}.journal`
     const isOther = paths.journal !== undefined && !(await isSameFile(paths.journal, ownPath))
     const own = ownPath === undefined ? undefined : await opening(openOwnJournal(context, ownPath))

@@ -233,7 +233,7 @@ describe('searchTaskId', () => {
     expect(searchTaskId(body, false)).toStrictEqual({ taskId: 'id-1' })
   })
 
-  it('finds the id beside a text that quotes a refusal', () => {
+  it('finds the id next to a text that quotes a refusal', () => {
     const body = `{"errorId":0,"errorDescription":${JSON.stringify('not "errorId":1')},"taskId":"id-1",`
     expect(searchTaskId(body, false)).toStrictEqual({ taskId: 'id-1' })
   })

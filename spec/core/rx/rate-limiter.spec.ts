@@ -420,7 +420,7 @@ describe('a limiter in trouble', () => {
   it.each([
     ['refused for now', unavailable()],
     ['unreadable', unreadable]
-  ])('counts replies that are %s anew after a created task', (_, end) => {
+  ])('starts counting replies that are %s from zero after a created task', (_, end) => {
     const log = simulate(({ acquire }) => {
       for (const name of 'ab') acquire(name, end)
       acquire('c')
@@ -489,7 +489,7 @@ describe('a limiter in trouble', () => {
     expect(reported).toHaveLength(1)
   })
 
-  it('counts five probes anew once they are reported', () => {
+  it('starts counting from zero once five probes are reported', () => {
     const reported: number[] = []
     simulate(({ acquire }) => 'abcdefghijkl'.split('').forEach((name) => acquire(name, unreadable)), {
       onUnreadable: () => reported.push(1)
@@ -499,10 +499,10 @@ describe('a limiter in trouble', () => {
   })
 
   it.each<[string, (permit: Permit) => void, number]>([
-    ['anew after a created task', (permit) => permit.succeeded(), 0],
-    ['anew after a refusal', refused, 0],
-    ['anew after a refusal for now', unavailable(), 0],
-    ['on after a call that got no reply', (permit) => permit.release(), 1]
+    ['from zero after a created task', (permit) => permit.succeeded(), 0],
+    ['from zero after a refusal', refused, 0],
+    ['from zero after a temporary refusal', unavailable(), 0],
+    ['further after a call that got no reply', (permit) => permit.release(), 1]
   ])('counts unreadable probes %s', (_, end, times) => {
     const reported: number[] = []
     simulate(
