@@ -79,10 +79,10 @@ const closeOnce = ({ inFlight }: Context, ports: Ports): Solver['close'] => {
 
 const closeOptionCodecs = { graceMs: optional(durationFrom(0)) }
 
-/** What `withOptions` can change. */
-type Scope = Pick<TrackOptions<unknown>, 'label' | 'giveUpAfterMs'>
+/** The settings of one task, which `withOptions` changes. */
+type ScopeSettings = Pick<TrackOptions<unknown>, 'label' | 'giveUpAfterMs'>
 
-const scopedSolver = (context: Context, close: Solver['close'], scope: Scope): Solver => {
+const scopedSolver = (context: Context, close: Solver['close'], scope: ScopeSettings): Solver => {
   const { events, inFlight } = context
   const { solveTask, resumeTask } = trackedSolves(context, scope)
   const batch = solveAll({
@@ -122,7 +122,7 @@ const scopedSolver = (context: Context, close: Solver['close'], scope: Scope): S
 /** The options of a solve beyond its task and scope. */
 type SolveExtras<A> = Pick<TrackOptions<Solved<A>>, 'onStep' | 'onSettled' | 'batch' | 'journal'>
 
-const trackedSolves = (context: Context, scope: Scope) => ({
+const trackedSolves = (context: Context, scope: ScopeSettings) => ({
   solveTask: <A>(task: TaskSpec<A>, extras?: SolveExtras<A>): Observable<SolveResult<A>> =>
     context.inFlight.track({ task, ref: undefined, isSolve: true, ...scope, ...extras }, (active) =>
       fromEither(readTask(task), ({ kind, payload }) => solve(context, kind, payload, active))
@@ -136,7 +136,7 @@ const trackedSolves = (context: Context, scope: Scope) => ({
 })
 
 /** The two halves of a solve, as single calls. */
-const trackedCalls = (context: Context, scope: Scope): Pick<Solver, 'createTask' | 'getTaskResult'> => ({
+const trackedCalls = (context: Context, scope: ScopeSettings): Pick<Solver, 'createTask' | 'getTaskResult'> => ({
   createTask: (task) =>
     context.inFlight.track({ task, ref: undefined, isSolve: false, ...scope }, (active) =>
       fromEither(readTask(task), ({ kind, payload }) => create(context, kind, payload, active))
@@ -152,7 +152,7 @@ const trackedCalls = (context: Context, scope: Scope): Pick<Solver, 'createTask'
 /** Runs a solve and emits its steps; the last event is its outcome. */
 const withProgress = <A>(
   { scheduler }: Context,
-  { label }: Scope,
+  { label }: ScopeSettings,
   run: (observers: SolveExtras<A>) => Observable<SolveResult<A>>
 ) =>
   new Observable<TaskEvent<A>>((subscriber) =>

@@ -3,8 +3,7 @@ import { StringDecoder } from 'node:string_decoder'
 import * as E from 'fp-ts/lib/Either.js'
 import * as t from 'io-ts'
 import { entryAfter } from '../core/model/journal.js'
-import { refined } from '../core/model/problems.js'
-import type { TaskRef } from '../core/model/task.js'
+import { Instant, type TaskRef } from '../core/model/task.js'
 import { JournalError, NOT_OPENED } from './error.js'
 import type { Owner } from './owner.js'
 
@@ -82,9 +81,6 @@ const Header: t.Decoder<unknown, Header> = t.intersection([
   t.type({ version: t.literal(VERSION), openedAt: t.string, pid: t.number, place: t.string }),
   t.partial({ processStart: t.string })
 ])
-
-// JSON would make null of any other number.
-const Instant = refined('a finite number', (value): value is number => Number.isFinite(value))
 
 const Line = t.intersection([
   t.type({ at: t.string, key: t.string }),

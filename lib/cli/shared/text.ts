@@ -1,5 +1,7 @@
 import { causeOf } from '../../core/model/network.js'
 
+export { counted, grouped } from '../../core/model/explain.js'
+
 /** Foreign text without control sequences, which would act on the terminal. */
 export const printable = (text: string): string => text.replace(/[^\P{C}\n]/gu, '?')
 
@@ -13,12 +15,6 @@ export const codeOf = (thrown: unknown): string => causeOf(thrown).code || messa
 /** An argument as a shell reads it. */
 export const shellQuoted = (argument: string): string =>
   /^[\w@%+=:,./-]+$/.test(argument) ? argument : `'${argument.replaceAll("'", "'\\''")}'`
-
-export const grouped = (count: number): string => count.toLocaleString('en')
-
-/** A count with its noun, as "1 task" or "1,200 tasks". */
-export const counted = (count: number, one: string, many = `${one}s`): string =>
-  `${grouped(count)} ${count === 1 ? one : many}`
 
 export const seconds = (ms: number): string => (ms / 1_000).toFixed(1)
 

@@ -71,7 +71,7 @@ export class JournaledSolver {
       case 'Known':
         return this.#deps.resume(task, entry.ref)
       case 'InDoubt':
-        return OE.left(IN_DOUBT)
+        return OE.left(KEY_IN_DOUBT)
       case 'Finished':
         return this.#skip(key)
     }
@@ -104,7 +104,7 @@ export class JournaledSolver {
       map(
         E.filterOrElseW(
           ({ _tag }) => _tag === 'Fresh',
-          () => IN_DOUBT
+          () => KEY_IN_DOUBT
         )
       )
     )
@@ -139,7 +139,7 @@ export class JournaledSolver {
   }
 }
 
-const IN_DOUBT: SolveError = {
+const KEY_IN_DOUBT: SolveError = {
   _tag: 'CreateUnknown',
   paid: 'unknown',
   problems: ['the journal holds the intent of an earlier run to send it']

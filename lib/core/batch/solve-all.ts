@@ -36,7 +36,7 @@ export const solveAll =
     toTask: (item: T) => TaskSpec<A>,
     options: BatchOptions<T, A> = {}
   ): Observable<Outcome<T, A>> => {
-    checkOptions({ items: Source, toTask: isFunction }, { items, toTask })
+    checkOptions({ items: ItemSource, toTask: isFunction }, { items, toTask })
     const checked = checkOptions<BatchOptions<T, A>>(batchOptionCodecs, options, ({ journal }) =>
       journal === undefined ? {} : { keyOf: isFunction }
     )
@@ -87,12 +87,12 @@ class BatchRun<T> {
   solve<A>(item: T, toTask: (item: T) => TaskSpec<A>, deliver: Deliver<A>): Observable<SolveResult<A>> {
     const { solve, scrub } = this.#deps
     const delivered = (result: SolveResult<A>) => concat(deliver(result), of(result))
-    const task = safely('toTask', scrub, () => toTask(item))
+    const task = callSafely('toTask', scrub, () => toTask(item))
     if (E.isLeft(task)) return delivered(task)
     if (!this.#journaled) return solve(task.right, this.#batch).pipe(exhaustMap(delivered))
     const { solver, keyOf } = this.#journaled
     const key = E.flatMap(
-      safely('keyOf', scrub, () => keyOf(item)),
+      callSafely('keyOf', scrub, () => keyOf(item)),
       checkKey
     )
     return E.isLeft(key) ? delivered(key) : solver.solve(key.right, task.right, deliver)
@@ -129,7 +129,7 @@ const isAccountRefusal = (result: E.Either<SolveError, unknown>): boolean =>
   E.isLeft(result) && result.left._tag === 'Refused' && result.left.kind === 'account'
 
 /** Calls a function of the caller. If it throws, or returns a promise, its item ends as `InvalidTask`. */
-const safely = <A>(name: string, scrub: Scrub, call: () => A): E.Either<SolveError, A> => {
+const callSafely = <A>(name: string, scrub: Scrub, call: () => A): E.Either<SolveError, A> => {
   try {
     const value = call()
     if (!(value instanceof Promise)) return E.right(value)
@@ -148,7 +148,7 @@ const invalidTask = (problem: string): SolveError => ({ _tag: 'InvalidTask', pai
 
 const MAX_CONCURRENCY = 1_000_000
 
-const Source = refined('an array, an iterable, a promise or an Observable', isObservableInput)
+const ItemSource = refined('an array, an iterable, a promise or an Observable', isObservableInput)
 
 const JournalPort = refined(
   'a journal, such as that of fileJournal',
@@ -161,7 +161,7 @@ const JournalPort = refined(
 const batchOptionCodecs = {
   concurrency: optional(integerBetween(1, MAX_CONCURRENCY, 'tasks')),
   stopOnAccountError: optional(refined('true or false', t.boolean.is)),
-  until: optional(Source),
+  until: optional(ItemSource),
   deliver: optional(isFunction),
   journal: optional(JournalPort),
   keyOf: optional(isFunction)

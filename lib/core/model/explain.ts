@@ -125,7 +125,12 @@ export const whatToDoAbout = (error: SolveError): string => {
   return isClosed ? 'Create a new solver to solve it.' : WHAT_TO_DO[advise(error)]
 }
 
-const counted = (count: number, one: string, many = `${one}s`): string => `${String(count)} ${count === 1 ? one : many}`
+/** A count for people, as "1,200". */
+export const grouped = (count: number): string => count.toLocaleString('en')
+
+/** A count with its noun, as "1 task" or "1,200 tasks". */
+export const counted = (count: number, one: string, many = `${one}s`): string =>
+  `${grouped(count)} ${count === 1 ? one : many}`
 
 const notCreatedText = ({ reason, attempts, cause }: NotCreated): string => {
   const tries = attempts === 0 ? '' : ` after ${counted(attempts, 'try', 'tries')}`

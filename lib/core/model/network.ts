@@ -98,7 +98,8 @@ export interface Ports {
   readonly close: () => Promise<void>
 }
 
-const textOf = (value: unknown): string => (typeof value === 'string' || typeof value === 'number' ? String(value) : '')
+const textOrEmpty = (value: unknown): string =>
+  typeof value === 'string' || typeof value === 'number' ? String(value) : ''
 
 /** Reduces a thrown value to its name, code and message. An AggregateError without a message gets the messages of its errors. */
 export const causeOf = (error: unknown): ErrorCause => {
@@ -111,8 +112,8 @@ export const causeOf = (error: unknown): ErrorCause => {
 }
 
 const reduced = (error: unknown): ErrorCause => {
-  if (typeof error !== 'object' || error === null) return { name: 'Error', code: '', message: textOf(error) }
+  if (typeof error !== 'object' || error === null) return { name: 'Error', code: '', message: textOrEmpty(error) }
   const { name, code, message, errors }: { name?: unknown; code?: unknown; message?: unknown; errors?: unknown } = error
   const inner = Array.isArray(errors) ? errors.map((one) => reduced(one).message).join('; ') : ''
-  return { name: textOf(name), code: textOf(code), message: textOf(message) || inner }
+  return { name: textOrEmpty(name), code: textOrEmpty(code), message: textOrEmpty(message) || inner }
 }

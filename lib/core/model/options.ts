@@ -127,10 +127,10 @@ export const resolveOptions = ({
   createTimeoutMs,
   resultTimeoutMs,
   createsPerSecond,
-  meaningOf: safely(meaningOf)
+  meaningOf: checkedMeaningOf(meaningOf)
 })
 
-const Meaning = t.keyof({
+const KnownMeaning = t.keyof({
   account: null,
   request: null,
   unavailable: null,
@@ -141,14 +141,14 @@ const Meaning = t.keyof({
 } satisfies Record<CodeMeaning, null>)
 
 /** The caller's function must not break a solve if it throws or returns anything but a meaning. */
-const safely =
+const checkedMeaningOf =
   (meaningOf: (errorCode: string) => CodeMeaning | undefined) =>
   (errorCode: string): CodeMeaning | undefined => {
     const meaning = E.tryCatch(
       () => meaningOf(errorCode),
       () => undefined
     )
-    return E.isRight(meaning) && Meaning.is(meaning.right) ? meaning.right : undefined
+    return E.isRight(meaning) && KnownMeaning.is(meaning.right) ? meaning.right : undefined
   }
 
 /** Node runs a longer timer after 1 ms, which would turn a long wait into a busy loop. */

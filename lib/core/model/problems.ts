@@ -14,7 +14,7 @@ export const MAX_PROBLEMS = 8
 const isMember = ({ actual }: t.ContextEntry, parent: t.ContextEntry | undefined): boolean =>
   parent !== undefined && Object.is(actual, parent.actual)
 
-const problemOf = ({ context }: t.ValidationError): string => {
+const problemText = ({ context }: t.ValidationError): string => {
   const path = context
     .filter((entry, at) => entry.key !== '' && !isMember(entry, context[at - 1]))
     .map(({ key }) => key)
@@ -24,7 +24,7 @@ const problemOf = ({ context }: t.ValidationError): string => {
 
 /** The paths and expected types of what could not be decoded. Values are left out because they may be tokens. */
 export const problemsOf = (errors: t.Errors, max = MAX_PROBLEMS): Problems =>
-  [...new Set(errors.map(problemOf))].slice(0, max)
+  [...new Set(errors.map(problemText))].slice(0, max)
 
 const orProblem = <A>(read: () => E.Either<Problems, A>, problem: string): E.Either<Problems, A> =>
   E.flatten(E.tryCatch(read, () => [problem]))

@@ -33,12 +33,16 @@ const WebAddress = refined(
     typeof value === 'string' && /^https?:\/\/[^/\s]\S*$/i.test(value) && parseUrl(value) !== undefined
 )
 
-const Fields = t.type({ websiteURL: WebAddress, websiteKey: NonEmptyString, isInvisible: optional(t.boolean) })
+const RecaptchaV2Fields = t.type({
+  websiteURL: WebAddress,
+  websiteKey: NonEmptyString,
+  isInvisible: optional(t.boolean)
+})
 
 const EncodedFields = new t.Type<RecaptchaV2Fields, JsonValue>(
   'the fields of a reCAPTCHA v2 task',
-  Fields.is,
-  Fields.validate,
+  RecaptchaV2Fields.is,
+  RecaptchaV2Fields.validate,
   ({ websiteURL, websiteKey, isInvisible }) => ({
     websiteURL,
     websiteKey,

@@ -182,7 +182,7 @@ export const readRef = <A>(
 
 const TaskProblems = t.array(t.string)
 
-const JsonObject = refined(
+const JsonPayload = refined(
   'an object that JSON can hold',
   (value): value is { readonly [name: string]: JsonValue } => isRecord(value) && JSON.stringify(value).startsWith('{')
 )
@@ -191,7 +191,7 @@ const readPayload = (payload: unknown): E.Either<Problems, JsonValue> => {
   const { _tag, left, right } = isRecord(payload) ? payload : {}
   if (_tag === 'Left' && TaskProblems.is(left)) return E.left(left)
   if (_tag !== 'Right') return E.left(['the task: expected what recaptchaV2({ … }) or another kind returns'])
-  return JsonObject.is(right) ? E.right(right) : E.left([`the fields: expected ${JsonObject.name}`])
+  return JsonPayload.is(right) ? E.right(right) : E.left([`the fields: expected ${JsonPayload.name}`])
 }
 
 const readKind = <A>(task: Partial<Resumable<A>> | null | undefined): E.Either<Problems, Resumable<A>> => {
@@ -202,7 +202,8 @@ const readKind = <A>(task: Partial<Resumable<A>> | null | undefined): E.Either<P
     : E.left(['the task: expected numbers as bestWithinMs and validForMs'])
 }
 
-const Instant = refined('a number of milliseconds', (value): value is number => Number.isFinite(value))
+/** An instant in epoch milliseconds. JSON would make null of any number that is not finite. */
+export const Instant = refined('a number of milliseconds', (value): value is number => Number.isFinite(value))
 
 // Written into the request as it is.
 const NumericId = refined(

@@ -65,7 +65,7 @@ const Status = refined(
     value === 'ready' || (typeof value === 'string' && value.trim() !== '' && !ENDED.test(value.trim()))
 )
 
-const State = t.type({ errorId: Zero, status: Status })
+const StateDocument = t.type({ errorId: Zero, status: Status })
 
 /** The state of a task as a reply gives it. `Other`: a status that this library does not know. */
 export type ReplyState<A> =
@@ -79,7 +79,7 @@ export const readState = <A>(
   { fields }: Document
 ): E.Either<Problems, ReplyState<A>> => {
   // `is` goes first because it builds no report, and nearly every reply is valid.
-  const state = State.is(fields) ? E.right(fields) : State.decode(fields)
+  const state = StateDocument.is(fields) ? E.right(fields) : StateDocument.decode(fields)
   if (E.isLeft(state)) return E.left(problemsOf(state.left))
   const { status } = state.right
   if (status === 'processing') return E.right({ _tag: 'Processing' })

@@ -66,15 +66,15 @@ const documentOf = (fields: object): Document => {
   return {
     fields,
     ...(Number.isFinite(id) && { errorId: id }),
-    errorCode: textOf(errorCode),
-    errorDescription: textOf(errorDescription)
+    errorCode: fieldText(errorCode),
+    errorDescription: fieldText(errorDescription)
   }
 }
 
 const errorIdOf = (value: unknown): number =>
   typeof value === 'string' ? parseInt(value, 10) : typeof value === 'number' ? value : NaN
 
-const textOf = (value: unknown): string =>
+const fieldText = (value: unknown): string =>
   typeof value === 'string' ? value.trim() : typeof value === 'number' ? String(value) : ''
 
 /** The id of a task as it stands in a reply; `numeric` if it is a JSON number. */

@@ -12,21 +12,20 @@ export const parseStrict = (text: string): unknown => {
 }
 
 /**
- * Parses JSON, or an object that is JSON but for three slips of servers: raw control characters in strings are read as they
- * stand, values that JSON does not have (`NaN`, `Infinity`, `undefined`) as null, and a comma before a closing bracket is
- * skipped.
+ * Parses JSON, and objects with three mistakes that servers make: raw control characters in strings are kept, values that
+ * JSON does not have (`NaN`, `Infinity`, `undefined`) become null, and a comma before a closing bracket is skipped.
  */
 export const parseLenient = (text: string): unknown => {
   const value = parseStrict(text)
   if (value !== NOT_JSON) return value
-  const mended = parseStrict(withoutSlips(text))
-  return isRecord(mended) ? mended : NOT_JSON
+  const corrected = parseStrict(withoutMistakes(text))
+  return isRecord(corrected) ? corrected : NOT_JSON
 }
 
 // [^ -\uffff]: control characters. C libraries print nan and inf. No part can grow long, so that the pass is linear.
 const PARTS = /\\[^]|"|[^ -\uffff]|[+-]?(?:nan|inf(?:inity)?)|undefined|,(?=\s*[}\]])/gi
 
-const withoutSlips = (text: string): string => {
+const withoutMistakes = (text: string): string => {
   let isInString = false
   return text.replace(PARTS, (part) => {
     if (part === '"') isInString = !isInString

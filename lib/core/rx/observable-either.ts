@@ -12,15 +12,15 @@ export const right = <A>(value: A): Observable<E.Either<never, A>> => of(E.right
 export const map = <E, A, B>(change: (value: A) => B): OperatorFunction<E.Either<E, A>, E.Either<E, B>> =>
   mapValue(E.map(change))
 
-/** Switches to the Observable that the `Right` gives; a `Left` passes through. */
+/** Maps the `Right` to an Observable and mirrors it; a `Left` passes through. */
 export const flatMap = <E, A, B>(
   next: (value: A) => ObservableEither<E, B>
 ): OperatorFunction<E.Either<E, A>, E.Either<E, B>> =>
   andThen((either) => (E.isLeft(either) ? of(either) : next(either.right)))
 
 /**
- * Switches to the Observable that the one value of the source gives, as `exhaustMap` does. The next Observable takes over
- * the subscriber, so that a task that waits for a reply does not retain the operators of the steps before.
+ * Maps the one value of the source to an Observable and mirrors it, as `exhaustMap` does. That Observable is subscribed to
+ * with the same subscriber, so that a task that waits for a reply does not retain the operators of earlier steps.
  */
 export const andThen =
   <A, B>(next: (value: A) => Observable<B>): OperatorFunction<A, B> =>

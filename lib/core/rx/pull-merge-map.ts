@@ -1,12 +1,12 @@
 import { Observable, Subject, map, take, zip, type ObservableInput, type Subscriber, type Subscription } from 'rxjs'
 
 /**
- * `mergeMap` that pulls. An array, an iterable or an async iterable is asked for its next item only when fewer than
- * `concurrency` inner Observables are active; RxJS's `from` would read a whole file before the first of them ends. Other
- * inputs cannot be asked to wait, so their items are buffered, as `mergeMap` does.
+ * `mergeMap` with back-pressure. It pulls the next item of an array, an iterable or an async iterable only when fewer than
+ * `concurrency` inner Observables are active; RxJS's `from` would read a whole file before the first of them ends. Promises
+ * and Observables cannot be pulled, so their items are buffered, as in `mergeMap`.
  *
- * `project` gives an Observable of at most one value. When `takeUntil` emits or errors, nothing more is pulled; the active
- * inner Observables are finished before the result completes or errors.
+ * `project` returns an Observable of at most one value. When `takeUntil` emits or errors, no more items are pulled, and the
+ * result completes or errors once the active inner Observables have ended.
  */
 export const pullMergeMap = <T, R>(
   items: ObservableInput<T>,
@@ -92,7 +92,7 @@ class PullLoop<T, R> {
       next: (item) => {
         hasItem = true
         this.#isPulling = false
-        // The arrival of the item itself may have made the subscriber leave.
+        // The subscriber may have unsubscribed because of the item itself.
         if (this.#subscriber.closed) return
         this.#subscribeTo(item)
         this.#drain()

@@ -16,13 +16,13 @@ export interface Permit {
 }
 
 /** A wait for a permit, because of `createsPerSecond` (`rate`) or because the service asked for it (`unavailable`). */
-export interface Delay {
+export interface PermitDelay {
   readonly reason: 'rate' | 'unavailable'
   readonly waitMs: number
 }
 
 /** `Flowing`: permits are given. `Paused`: none is, until the instant `until`. `Probing`: one is out to test the service. */
-type State =
+type LimiterState =
   | { readonly _tag: 'Flowing' }
   | { readonly _tag: 'Paused'; readonly until: number; readonly pauses: number }
   | { readonly _tag: 'Probing'; readonly until: number; readonly pauses: number; readonly permit: Permit }
@@ -48,10 +48,10 @@ interface LimiterPorts {
 /**
  * Gives permits to send createTask: first in, first out, retries before new tasks. Polls need no permit.
  *
- * While flowing it gives `createsPerSecond` permits at a fixed interval. It pauses for as long as the service asks; else, for
- * a time that doubles, after the third `unavailable` or the third `unreadable` without a created task between them. After the
- * pause one permit at a time is given as a probe, until the service creates a task, which makes it flow again. `onUnreadable`
- * is called after five probes in a row with an unreadable reply.
+ * While flowing, it gives `createsPerSecond` permits at a fixed interval. If the service asks for a wait, the limiter pauses
+ * for that time. It also pauses after the third `unavailable` or the third `unreadable` without a created task in between,
+ * and these pauses double, up to a minute. After a pause it gives one permit at a time, as a probe, until the service creates a
+ * task; then it flows again. `onUnreadable` is called after five probes in a row with an unreadable reply.
  */
 export class RateLimiter {
   readonly #scheduler: SchedulerLike
@@ -60,7 +60,7 @@ export class RateLimiter {
   readonly #spacingMs: number
   readonly #onUnreadable: () => void
   readonly #queues = { retry: new Set<Subscriber<Permit>>(), new: new Set<Subscriber<Permit>>() }
-  #state: State = { _tag: 'Flowing' }
+  #state: LimiterState = { _tag: 'Flowing' }
   #unavailable = 0
   #unreadable = 0
   #unreadableProbes = 0
@@ -81,7 +81,7 @@ export class RateLimiter {
   }
 
   /** Emits one permit, then completes; unsubscribing leaves the queue. `onDelay` is called at once if there is a wait. */
-  acquire(queue: 'new' | 'retry', onDelay?: (delay: Delay) => void): Observable<Permit> {
+  acquire(queue: 'new' | 'retry', onDelay?: (delay: PermitDelay) => void): Observable<Permit> {
     return new Observable((subscriber) => {
       if (this.#canPassNow) {
         this.#admit(subscriber)
@@ -110,7 +110,7 @@ export class RateLimiter {
     return Math.max(this.#nextSlotAt, this.#state._tag === 'Flowing' ? -Infinity : this.#state.until)
   }
 
-  #delay(): Delay {
+  #delay(): PermitDelay {
     const inQueueMs = this.#nextPermitAt + (this.#waiting - 1) * this.#spacingMs - this.#elapsed()
     const reason = this.#state._tag === 'Flowing' ? 'rate' : 'unavailable'
     return { reason, waitMs: Math.max(0, Math.ceil(inQueueMs)) }
@@ -147,9 +147,9 @@ export class RateLimiter {
     subscriber.complete()
   }
 
-  #permit(givenIn: State): Permit {
+  #permit(givenIn: LimiterState): Permit {
     let isOpen = true
-    const endWith = (state: () => State): void => {
+    const endWith = (state: () => LimiterState): void => {
       if (!isOpen) return
       isOpen = false
       this.#state = state()
@@ -189,7 +189,7 @@ export class RateLimiter {
     return this.#state._tag === 'Probing' && this.#state.permit === permit
   }
 
-  #afterSuccess(permit: Permit): State {
+  #afterSuccess(permit: Permit): LimiterState {
     this.#unavailable = 0
     this.#unreadable = 0
     this.#endUnreadableProbes(permit)
@@ -209,21 +209,21 @@ export class RateLimiter {
   }
 
   /** The state once a permit has ended: paused if it was the probe, else unchanged. */
-  #withoutProbe(permit: Permit): State {
+  #withoutProbe(permit: Permit): LimiterState {
     const state = this.#state
     if (state._tag !== 'Probing' || state.permit !== permit) return state
     return { _tag: 'Paused', until: state.until, pauses: state.pauses }
   }
 
   /** Paused after the third trouble `inARow`, and after each troubled probe. */
-  #braked(permit: Permit, inARow: number): State {
+  #braked(permit: Permit, inARow: number): LimiterState {
     const state = this.#withoutProbe(permit)
     if (state._tag === 'Flowing' && inARow < PAUSE_AFTER) return state
     return this.#paused(permit, pauseMs(state._tag === 'Flowing' ? 0 : state.pauses, this.#random), true)
   }
 
   /** Paused for `waitMs`, or until the pause ends that is there; another pause than that one only if the wait is news. */
-  #paused(by: Permit, waitMs: number, isNews: boolean): State {
+  #paused(by: Permit, waitMs: number, isNews: boolean): LimiterState {
     const state = this.#withoutProbe(by)
     const { until, pauses } = state._tag === 'Flowing' ? { until: -Infinity, pauses: 0 } : state
     const pause = {

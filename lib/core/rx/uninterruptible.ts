@@ -1,8 +1,9 @@
 import { Observable, type MonoTypeOperatorFunction } from 'rxjs'
 
 /**
- * Mirrors the source. Unsubscribing ends the source as long as `isSent` gives `false`; from then on the source runs to its
- * end. `onLate` gets what it emits after the subscriber left, and `onEnd` is called when it has ended.
+ * Mirrors the source. Unsubscribing also unsubscribes from the source while `isSent` returns `false`; once it returns `true`,
+ * the source runs to its end. `onLate` is called with every value that the source emits after the subscriber has
+ * unsubscribed, and `onEnd` when the source has ended.
  *
  * ```
  * source   ---a---b|        source   ---a---b|

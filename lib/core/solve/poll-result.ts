@@ -171,7 +171,7 @@ class PollState<A> {
     reason: 'unavailable' | 'network' | 'reply',
     retryAfterMs: number | undefined
   ): 'poll again' {
-    this.#created.causes = [...this.#created.causes, problemOf(reply)].slice(-MAX_CAUSES)
+    this.#created.causes = [...this.#created.causes, replyProblemOf(reply)].slice(-MAX_CAUSES)
     this.#pollAgain(violations, unknownErrors, retryAfterMs)
     this.#emitDelay(reason)
     return 'poll again'
@@ -202,7 +202,7 @@ type NoState = Extract<
   { readonly _tag: 'NoReply' | 'OtherStatus' | 'Unavailable' | 'Unknown' | 'BadReply' }
 >
 
-const problemOf = (reply: NoState): ReplyProblem => {
+const replyProblemOf = (reply: NoState): ReplyProblem => {
   switch (reply._tag) {
     case 'NoReply':
       return { cause: reply.cause }
@@ -241,6 +241,6 @@ const stateOf = <A>(ref: TaskRef, reply: InterpretedPoll<A>): E.Either<SolveErro
     case 'Unavailable':
     case 'Unknown':
     case 'BadReply':
-      return E.right({ _tag: 'Unanswered', ...problemOf(reply) })
+      return E.right({ _tag: 'Unanswered', ...replyProblemOf(reply) })
   }
 }
