@@ -20,7 +20,7 @@ export type RecoveredState =
 export type Change = { readonly begun: true; readonly inDoubt?: true } | TaskRef | { readonly ended: string }
 
 /** The state of a key after a change. A finished key stays finished; until then, a recorded task stays recorded. */
-export const nextState = (state: KeyState | undefined, change: Change): KeyState | undefined => {
+export const nextKeyState = (state: KeyState | undefined, change: Change): KeyState | undefined => {
   if (state?._tag === 'Finished') return state
   if ('ended' in change) return afterEnd(state, change.ended)
   if ('taskId' in change) return { _tag: 'Known', ref: refOf(change) }
@@ -55,7 +55,7 @@ export const changeTo = (state: RecoveredState): Change => {
 
 // Keys in the same state share one object, because a journal may hold millions of them.
 const BEGUN: KeyState = { _tag: 'Begun' }
-const IN_DOUBT: RecoveredState = { _tag: 'InDoubt' }
+export const IN_DOUBT = { _tag: 'InDoubt' } as const
 const finished = new Map<string, RecoveredState>()
 
 const finishedWith = (tag: string): RecoveredState => {
@@ -64,14 +64,15 @@ const finishedWith = (tag: string): RecoveredState => {
   return state
 }
 
-export const lineOf = (at: string, key: string, change: Change): string => `${JSON.stringify({ at, key, ...change })}\n`
+export const journalLine = (at: string, key: string, change: Change): string =>
+  `${JSON.stringify({ at, key, ...change })}\n`
 
 /** The first line of a journal: which process opened it last, and when. */
 export interface Header extends Owner {
   readonly openedAt: string
 }
 
-export const headerOf = (header: Header): string =>
+export const headerLine = (header: Header): string =>
   `${JSON.stringify({ journal: 'rx-captcha', version: VERSION, ...header })}\n`
 
 const VERSION = 1
@@ -82,7 +83,7 @@ const Header: t.Decoder<unknown, Header> = t.intersection([
   t.partial({ processStart: t.string })
 ])
 
-const Line = t.intersection([
+const JournalLine = t.intersection([
   t.type({ at: t.string, key: t.string }),
   t.union([
     t.intersection([t.type({ begun: t.literal(true) }), t.partial({ inDoubt: t.literal(true) })]),
@@ -100,7 +101,7 @@ const TornLine = t.intersection([
 ])
 
 /** Whether the line of this change could be read back. Callers without types may pass anything. */
-export const isReadable = (key: string, change: Change): boolean => Line.is({ at: '', key, ...change })
+export const isReadable = (key: string, change: Change): boolean => JournalLine.is({ at: '', key, ...change })
 
 const read = <A>(codec: t.Decoder<unknown, A>, line: string): A | undefined => {
   try {
@@ -163,7 +164,7 @@ export class JournalReader {
 
   #readChange(line: string): void {
     if (this.#torn) throw this.#damaged(this.#torn.number)
-    const change = read(Line, line)
+    const change = read(JournalLine, line)
     if (change) this.#apply(change.key, change.at, change)
     else this.#torn = { number: this.#lineNumber, text: line }
   }
@@ -179,7 +180,7 @@ export class JournalReader {
 
   #apply(key: string, at: string, change: Change): void {
     const before = this.entries.get(key)?.state
-    const state = nextState(before, change)
+    const state = nextKeyState(before, change)
     if (state === before) return
     if (state) this.entries.set(key, { state, at })
     else this.entries.delete(key)

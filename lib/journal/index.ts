@@ -5,7 +5,7 @@ import { NonEmptyString } from '../core/model/problems.js'
 import type { TaskRef } from '../core/model/task.js'
 import { AppendLog, type Done } from './append-log.js'
 import { JournalError, NOT_WRITTEN, wrapErrors } from './error.js'
-import { isReadable, lineOf, nextState, refOf, type Change, type KeyState } from './format.js'
+import { IN_DOUBT, isReadable, journalLine, nextKeyState, refOf, type Change, type KeyState } from './format.js'
 import { acquireLock, withOpeningLock } from './lock.js'
 import { modeOf, openCompacted, readHeader, resolvePath } from './open.js'
 
@@ -111,12 +111,12 @@ class JournalIndex {
   readonly find = (key: string): Observable<JournalEntry> =>
     durable((done) => {
       this.#log.flush(done)
-      return entryOf(this.#states.get(key))
+      return entryOfState(this.#states.get(key))
     })
 
   readonly begin = (key: string): Observable<JournalEntry> =>
     durable((done) => {
-      const entry = entryOf(this.#states.get(key))
+      const entry = entryOfState(this.#states.get(key))
       if (entry._tag === 'Fresh') this.#change(key, { begun: true }, done)
       else this.#log.flush(done)
       return entry
@@ -135,12 +135,12 @@ class JournalIndex {
   #change(key: string, change: Change, done: Done): void {
     if (!isReadable(key, change)) throw unreadable(this.#path)
     const before = this.#states.get(key)
-    const state = nextState(before, change)
+    const state = nextKeyState(before, change)
     if (state) this.#states.set(key, state)
     else this.#states.delete(key)
     // An end that changes nothing is also written, for people who read the file, unless the key is finished.
     if (state !== before || (before && before._tag !== 'Finished'))
-      this.#log.write(lineOf(new Date().toISOString(), key, change), done)
+      this.#log.write(journalLine(new Date().toISOString(), key, change), done)
     else this.#log.flush(done)
   }
 }
@@ -164,7 +164,7 @@ const unreadable = (path: string): JournalError =>
     `${NOT_WRITTEN} Keys, task ids and tags are strings, and createdAt is a finite number.`
   )
 
-const entryOf = (state: KeyState | undefined): JournalEntry => {
+const entryOfState = (state: KeyState | undefined): JournalEntry => {
   switch (state?._tag) {
     case undefined:
       return FRESH
@@ -178,4 +178,3 @@ const entryOf = (state: KeyState | undefined): JournalEntry => {
 }
 
 const FRESH: JournalEntry = { _tag: 'Fresh' }
-const IN_DOUBT: JournalEntry = { _tag: 'InDoubt' }

@@ -6,8 +6,8 @@ import {
   JournalReader,
   afterCrash,
   changeTo,
-  headerOf,
-  lineOf,
+  headerLine,
+  journalLine,
   readJournal,
   type Header,
   type KeyState
@@ -51,13 +51,13 @@ export const readHeader = async (path: string): Promise<Header | undefined> => {
   if (!handle) return undefined
   const reader = new JournalReader(path)
   const { bytesRead, buffer } = await handle
-    .read(Buffer.alloc(MAX_HEADER_BYTES), 0, MAX_HEADER_BYTES, 0)
+    .read(Buffer.alloc(MAX_HEADER_LINE_BYTES), 0, MAX_HEADER_LINE_BYTES, 0)
     .finally(() => handle.close())
   reader.push(buffer.toString('utf8', 0, bytesRead))
   return reader.header
 }
 
-const MAX_HEADER_BYTES = 4_096
+const MAX_HEADER_LINE_BYTES = 4_096
 
 /** A journal that is open for writing, with the state of each key. */
 export interface OpenedJournal {
@@ -96,11 +96,11 @@ const replace = async (path: string, reader: JournalReader, mode: number): Promi
 
 const writeCompacted = async (handle: FileHandle, { entries }: JournalReader): Promise<OpenedJournal['states']> => {
   const states = new Map<string, KeyState>()
-  let lines = [headerOf({ openedAt: new Date().toISOString(), ...currentOwner() })]
+  let lines = [headerLine({ openedAt: new Date().toISOString(), ...currentOwner() })]
   for (const [key, { state, at }] of entries) {
     const recovered = afterCrash(state)
     states.set(key, recovered)
-    lines.push(lineOf(at, key, changeTo(recovered)))
+    lines.push(journalLine(at, key, changeTo(recovered)))
     if (lines.length < LINES_PER_WRITE) continue
     await handle.appendFile(lines.join(''))
     lines = []

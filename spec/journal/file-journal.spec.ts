@@ -14,7 +14,7 @@ import { lastValueFrom, type Observable } from 'rxjs'
 import { InvalidOptions, type TaskRef } from 'rx-captcha'
 import { JournalError, fileJournal, type FileJournal } from 'rx-captcha/journal'
 import { AppendLog } from '../../lib/journal/append-log.js'
-import { lineOf, refOf } from '../../lib/journal/format.js'
+import { journalLine, refOf } from '../../lib/journal/format.js'
 import { currentOwner } from '../../lib/journal/owner.js'
 import { journals, stateOf } from '../support/journals.js'
 import { until } from '../support/raw-http.js'
@@ -311,7 +311,7 @@ describe('opening', () => {
     'reads the task id of a torn last line once it is whole, wherever the line is cut %#',
     async (rest) => {
       const given: TaskRef = { taskId: 'a "quoted" id, \\ and \u00fc', createdAt: 1_767_225_600_123, numeric: true }
-      const whole = lineOf('2026-01-01T00:00:09.000Z', 'a', refOf(given)).slice(0, -1)
+      const whole = journalLine('2026-01-01T00:00:09.000Z', 'a', refOf(given)).slice(0, -1)
       const idEnds = whole.indexOf('\u00fc"') + 2
       for (let cut = 1; cut < whole.length; cut += 1) {
         await writeFile(at(), header + line('a') + whole.slice(0, cut) + rest)
@@ -326,7 +326,7 @@ describe('opening', () => {
 
   it('reads a torn last line that lacks its newline only, and one of a key that was not begun', async () => {
     const [at1, at2] = ['2026-01-01T00:00:01.000Z', '2026-01-01T00:00:02.000Z']
-    await writeFile(at(), header + line('a') + lineOf(at1, 'a', ref).replace('\n', '\0'))
+    await writeFile(at(), header + line('a') + journalLine(at1, 'a', ref).replace('\n', '\0'))
     expect(await done((await start()).find('a'))).toStrictEqual({ _tag: 'Known', ref })
     await writeFile(at('late'), `${header}{"at":"${at2}","key":"z","taskId":"id"`)
     const late = { taskId: 'id', createdAt: Date.parse(at2) }
@@ -335,7 +335,7 @@ describe('opening', () => {
 
   it('does not forget a finished key because of a torn last line', async () => {
     const torn = '{"at":"2026-01-01T00:00:02.000Z","key":"a","taskId":"id"'
-    await writeFile(at(), header + lineOf('2026-01-01T00:00:01.000Z', 'a', { ended: 'Solved' }) + torn)
+    await writeFile(at(), header + journalLine('2026-01-01T00:00:01.000Z', 'a', { ended: 'Solved' }) + torn)
     expect(await stateOf(await start(), 'a')).toBe('Finished')
   })
 

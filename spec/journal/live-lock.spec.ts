@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { fileJournal } from 'rx-captcha/journal'
-import { headerOf } from '../../lib/journal/format.js'
+import { headerLine } from '../../lib/journal/format.js'
 import { built } from '../support/built.js'
 import { journalProcesses } from '../support/journals.js'
 import { until } from '../support/raw-http.js'
@@ -39,7 +39,7 @@ const moveElsewhere = (name: string) => {
 
 /** The lock of a process on another machine, which was renewed so long ago by the clock of this one. */
 const leaveElsewhere = (name: string, ageMs: number) => {
-  writeFileSync(at(name), headerOf({ openedAt: '2026-01-01T00:00:00.000Z', pid: 1, place: 'far-away pid:[1]' }))
+  writeFileSync(at(name), headerLine({ openedAt: '2026-01-01T00:00:00.000Z', pid: 1, place: 'far-away pid:[1]' }))
   mkdirSync(at(`${name}.lock`))
   const renewedAt = (Date.now() - ageMs) / 1_000
   utimesSync(at(`${name}.lock`), renewedAt, renewedAt)

@@ -14,7 +14,7 @@ import {
 } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 import { fileJournal, type FileJournal } from 'rx-captcha/journal'
-import { headerOf } from '../../lib/journal/format.js'
+import { headerLine } from '../../lib/journal/format.js'
 import { currentOwner, ownerStatus } from '../../lib/journal/owner.js'
 import { built, ownBuild } from '../support/built.js'
 import { journalProcesses, journals, stateOf } from '../support/journals.js'
@@ -183,7 +183,7 @@ describe('the leftover lock of an owner', () => {
       .split(' ')[19]!
 
   const leaveLock = (owner: { readonly pid: number; readonly processStart?: string }): void => {
-    writeFileSync(at(), headerOf({ openedAt: '2026-01-01T00:00:00.000Z', place: currentOwner().place, ...owner }))
+    writeFileSync(at(), headerLine({ openedAt: '2026-01-01T00:00:00.000Z', place: currentOwner().place, ...owner }))
     mkdirSync(at('batch.journal.lock'))
   }
 

@@ -6,7 +6,7 @@ import { entryAfter, type Journal, type JournalEntry } from '../../../lib/core/m
 import type { NetworkEvent, Post } from '../../../lib/core/model/network.js'
 import { resolveOptions } from '../../../lib/core/model/options.js'
 import { recaptchaV2, type RecaptchaV2Solution } from '../../../lib/core/model/recaptcha-v2.js'
-import { afterCrash, nextState, type Change, type KeyState } from '../../../lib/journal/format.js'
+import { afterCrash, nextKeyState, type Change, type KeyState } from '../../../lib/journal/format.js'
 import { KEY } from '../simulate.js'
 import { between, drawsOf, pick, type Draw } from './seeded.js'
 import { VirtualClock } from './virtual-clock.js'
@@ -82,7 +82,7 @@ export class BatchSimulation {
 
   constructor(seed: number) {
     this.#draw = drawsOf(seed)
-    this.#nextState = this.#draw() < 0.5 ? nextState : nextByContract
+    this.#nextState = this.#draw() < 0.5 ? nextKeyState : nextByContract
   }
 
   async simulate(items: number): Promise<ReadonlyArray<string>> {
