@@ -173,7 +173,7 @@ export const stubSolver = (members: Partial<Solver>): Solver => {
   return stub
 }
 
-const Source = refined('an Observable', isObservable)
+const ObservableMember = refined('an Observable', isObservable)
 
 const memberCodecs: OptionCodecs<Solver> = {
   solve: optional(isFunction),
@@ -184,8 +184,8 @@ const memberCodecs: OptionCodecs<Solver> = {
   getTaskResult: optional(isFunction),
   solveAll: optional(isFunction),
   withOptions: optional(isFunction),
-  orphans: optional(Source),
-  events: optional(Source),
+  orphans: optional(ObservableMember),
+  events: optional(ObservableMember),
   close: optional(isFunction)
 }
 

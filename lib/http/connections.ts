@@ -21,10 +21,10 @@ const MIN_WARM_MS = 20
 const KEEP_ALIVE_THRESHOLD_MS = 500
 
 // Node's 16 KB would refuse the reply to a paid task because of a proxy's cookies.
-const MAX_HEADER_BYTES = 262_144
+const MAX_REPLY_HEADER_BYTES = 262_144
 
 /** The limits of a dispatcher that is used in place of {@link Connections}, for a proxy. */
-export const AGENT_LIMITS = { connections: MAX_CONNECTIONS, maxHeaderSize: MAX_HEADER_BYTES }
+export const AGENT_LIMITS = { connections: MAX_CONNECTIONS, maxHeaderSize: MAX_REPLY_HEADER_BYTES }
 
 /** The handler of a request. `isAborted`: its subscriber has unsubscribed. */
 type Handler = Dispatcher.DispatchHandler & { readonly isAborted?: boolean }
@@ -151,7 +151,7 @@ class Connection {
     this.client = new Client(origin, {
       connect,
       pipelining: 1,
-      maxHeaderSize: MAX_HEADER_BYTES,
+      maxHeaderSize: MAX_REPLY_HEADER_BYTES,
       keepAliveTimeoutThreshold: KEEP_ALIVE_THRESHOLD_MS
     })
       .on('connect', () => {

@@ -45,7 +45,7 @@ import { undiciPost } from './undici-post.js'
  * @since 0.1.0
  */
 export const createSolver = (options: SolverOptions): Solver => {
-  const checked = checkOptions<SolverOptions>(optionCodecs, options, ({ post }) => (post ? BESIDE_POST : {}))
+  const checked = checkOptions<SolverOptions>(solverOptionCodecs, options, ({ post }) => (post ? REPLACED_BY_POST : {}))
   const { scheduler, random = Math.random } = checked
   const { post, close } = openNetwork(checked)
   return buildSolver({ post, ...clockOf(scheduler), random, close }, resolveOptions(checked))
@@ -119,7 +119,7 @@ const DispatcherOption = refined(
       hasDispatch(value.poll))
 )
 
-const optionCodecs = {
+const solverOptionCodecs = {
   ...coreOptionCodecs,
   baseUrl: optional(BaseUrl),
   maxReplyBytes: optional(integerBetween(1, MAX_TIMER_MS, 'bytes')),
@@ -134,4 +134,4 @@ const Nothing = optional(
 )
 
 // The caller's network has its own address, connections and limits.
-const BESIDE_POST = { baseUrl: Nothing, maxReplyBytes: Nothing, dispatcher: Nothing }
+const REPLACED_BY_POST = { baseUrl: Nothing, maxReplyBytes: Nothing, dispatcher: Nothing }

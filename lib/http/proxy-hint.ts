@@ -10,9 +10,9 @@ export type Environment = Readonly<Record<string, string | undefined>>
  * proxy is the only way out, nothing else would explain why the host name is unknown.
  */
 export const withProxyHint = (post: Post, address: URL, env: Environment = process.env): Post => {
-  const variable = proxyVariable(address, env, [...VARIABLES, 'all_proxy', 'ALL_PROXY'])
+  const variable = proxyVariable(address, env, [...PROXY_VARIABLES, 'all_proxy', 'ALL_PROXY'])
   if (variable === undefined) return post
-  const hint = VARIABLES.includes(variable)
+  const hint = PROXY_VARIABLES.includes(variable)
     ? `${variable} is set, but a proxy is used only through the option dispatcher`
     : `${variable} is set, but not used: the command uses HTTPS_PROXY, and a program the option dispatcher`
   const hinted = (event: NetworkEvent): NetworkEvent =>
@@ -25,7 +25,7 @@ export const withProxyHint = (post: Post, address: URL, env: Environment = proce
 const isUnreachable = ({ code }: ErrorCause): boolean =>
   /^(ENOTFOUND|ENODATA|EAI_.*|ECONNREFUSED|ENETUNREACH|EHOSTUNREACH|ETIMEDOUT|UND_ERR_CONNECT_TIMEOUT)$/.test(code)
 
-const VARIABLES = ['https_proxy', 'HTTPS_PROXY', 'http_proxy', 'HTTP_PROXY']
+const PROXY_VARIABLES = ['https_proxy', 'HTTPS_PROXY', 'http_proxy', 'HTTP_PROXY']
 
 /**
  * The variable that names a proxy for the address, in the order in which undici reads them; an empty one counts as not set.
@@ -34,7 +34,7 @@ const VARIABLES = ['https_proxy', 'HTTPS_PROXY', 'http_proxy', 'HTTP_PROXY']
 export const proxyVariable = (
   { hostname, port }: URL,
   env: Environment,
-  variables: ReadonlyArray<string> = VARIABLES
+  variables: ReadonlyArray<string> = PROXY_VARIABLES
 ): string | undefined => {
   const noProxy = [env.no_proxy, env.NO_PROXY].find(Boolean) ?? ''
   return isLoopback(hostname) || isExempt(hostname, port || '443', noProxy)

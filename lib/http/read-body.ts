@@ -11,13 +11,13 @@ import { causeOf } from '../core/model/network.js'
  */
 export const readBody = (bytes: Buffer, contentEncoding: string, maxBytes: number): string => {
   // Decompresses at once: a reply is small by its limit, and a stream would cost more.
-  return textOf(decompressed(bytes, contentEncoding, (data, name) => decode(data, name, maxBytes)))
+  return decodeText(decompressed(bytes, contentEncoding, (data, name) => decompressWhole(data, name, maxBytes)))
 }
 
 /** As {@link readBody}, for what has arrived of a broken reply; if it is too large, its beginning is read. */
 export const readPart = (bytes: Buffer, contentEncoding: string, maxBytes: number): string => {
   const beginning = bytes.subarray(0, maxBytes)
-  return textOf(decompressed(beginning, contentEncoding, (data, name) => decodePart(data, name, maxBytes)))
+  return decodeText(decompressed(beginning, contentEncoding, (data, name) => decompressPart(data, name, maxBytes)))
 }
 
 /** Why a reply is not read. */
@@ -71,7 +71,7 @@ const encodingsOf = (contentEncoding: string): ReadonlyArray<string> => {
 const decompressorsOf = (data: Buffer, name: string): ReadonlyArray<Decompress> =>
   decompressors.get(isGzip(data) ? 'gzip' : name) ?? []
 
-const decode = (data: Buffer, name: string, maxBytes: number): Buffer => {
+const decompressWhole = (data: Buffer, name: string, maxBytes: number): Buffer => {
   for (const decompress of decompressorsOf(data, name)) {
     try {
       return decompress(data, { maxOutputLength: maxBytes })
@@ -79,13 +79,13 @@ const decode = (data: Buffer, name: string, maxBytes: number): Buffer => {
       if (isTooLarge(error)) throw tooLarge(maxBytes)
     }
   }
-  return decodePart(data, name, maxBytes)
+  return decompressPart(data, name, maxBytes)
 }
 
 const isTooLarge = (error: unknown): boolean => causeOf(error).code === 'ERR_BUFFER_TOO_LARGE'
 
 /** What can be decompressed; the data itself if it is a text, or if nothing can be. */
-const decodePart = (data: Buffer, name: string, maxBytes: number): Buffer => {
+const decompressPart = (data: Buffer, name: string, maxBytes: number): Buffer => {
   if (isPlain(data)) return data
   const isBrotli = name === 'br' && !isGzip(data)
   const finishFlush = isBrotli ? constants.BROTLI_OPERATION_FLUSH : constants.Z_SYNC_FLUSH
@@ -113,7 +113,7 @@ const longestOf = (data: Buffer, decompress: (part: Buffer) => Buffer): Buffer |
 }
 
 /** UTF-8, or UTF-16 by its byte order mark or by the zero next to a first ASCII character. */
-const textOf = (bytes: Buffer): string => {
+const decodeText = (bytes: Buffer): string => {
   // Taking a Buffer apart would make an iterator for each reply.
   const first = bytes[0]
   const second = bytes[1]

@@ -102,7 +102,7 @@ class Exchange implements Dispatcher.DispatchHandler {
   onResponseEnd(): void {
     this.#isOver = true
     try {
-      const body = readBody(joined(this.#chunks), this.#encoding, this.#maxReplyBytes)
+      const body = readBody(concatenated(this.#chunks), this.#encoding, this.#maxReplyBytes)
       this.#end({ _tag: 'Reply', ...this.#replyWith(body) })
     } catch (error) {
       this.#fail(error)
@@ -181,16 +181,16 @@ class Exchange implements Dispatcher.DispatchHandler {
   /** What has arrived of the reply. */
   #received(): PartialReply | undefined {
     if (this.#status === 0) return undefined
-    return this.#replyWith(readPart(joined(this.#chunks), this.#encoding, this.#maxReplyBytes))
+    return this.#replyWith(readPart(concatenated(this.#chunks), this.#encoding, this.#maxReplyBytes))
   }
 
   #replyWith(body: string): PartialReply {
-    const retryAfterMs = retryAfterOf(this.#headers)
+    const retryAfterMs = parseRetryAfter(this.#headers)
     return { status: this.#status, body, ...(retryAfterMs !== undefined && { retryAfterMs }) }
   }
 
   get #encoding(): string {
-    return headerOf(this.#headers['content-encoding']).trim()
+    return headerValue(this.#headers['content-encoding']).trim()
   }
 
   #end(result: NetworkEvent): void {
@@ -202,20 +202,20 @@ class Exchange implements Dispatcher.DispatchHandler {
 // Most replies have one chunk, and a call has none until then; an array that grows takes 17 places at once.
 const NO_CHUNKS: Buffer[] = []
 
-const joined = (chunks: ReadonlyArray<Buffer>): Buffer =>
+const concatenated = (chunks: ReadonlyArray<Buffer>): Buffer =>
   chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks)
 
-const headerOf = (value: string | string[] | undefined): string => (Array.isArray(value) ? value[0] : value) ?? ''
+const headerValue = (value: string | string[] | undefined): string => (Array.isArray(value) ? value[0] : value) ?? ''
 
 // All forms of an HTTP date begin with a day of the week. `Date.parse` alone reads '-5' and '1.5' as dates.
 const HTTP_DATE = /^[A-Z][a-z]{2,8},? .*\d\d:\d\d:\d\d/
 
 /** `Retry-After` in milliseconds. It gives seconds, or a date that counts from the reply's own `Date`. */
-export const retryAfterOf = (headers: Headers): number | undefined => {
-  const given = headerOf(headers['retry-after']).trim()
+export const parseRetryAfter = (headers: Headers): number | undefined => {
+  const given = headerValue(headers['retry-after']).trim()
   if (/^\d+$/.test(given)) return Number(given) * 1_000
   if (!HTTP_DATE.test(given)) return undefined
-  const waitMs = Date.parse(given) - (Date.parse(headerOf(headers.date)) || Date.now())
+  const waitMs = Date.parse(given) - (Date.parse(headerValue(headers.date)) || Date.now())
   return Number.isNaN(waitMs) ? undefined : Math.max(0, waitMs)
 }
 

@@ -4,7 +4,7 @@ import { lastValueFrom, map, toArray } from 'rxjs'
 import { Agent, Dispatcher } from 'undici'
 import type { ErrorCause, CallPath, NetworkEvent, PartialReply, Post, RequestBody } from 'rx-captcha'
 import { Connections } from '../../lib/http/connections.js'
-import { retryAfterOf, undiciPost, type Endpoint } from '../../lib/http/undici-post.js'
+import { parseRetryAfter, undiciPost, type Endpoint } from '../../lib/http/undici-post.js'
 import {
   byteServers,
   closes,
@@ -184,7 +184,7 @@ describe('retryAfterOf', () => {
     [' 120 ', 120_000],
     ['2147484', 2_147_484_000]
   ])('reads "%s" as seconds', (given, ms) => {
-    expect(retryAfterOf({ 'retry-after': given })).toBe(ms)
+    expect(parseRetryAfter({ 'retry-after': given })).toBe(ms)
   })
 
   it.each([
@@ -192,23 +192,23 @@ describe('retryAfterOf', () => {
     ['Friday, 01-Jan-2100 00:00:42 GMT', 42_000],
     ['Thu, 31 Dec 2099 23:59:59 GMT', 0]
   ])('counts the date "%s" from the date of the reply', (given, ms) => {
-    expect(retryAfterOf({ 'retry-after': given, date: DATE })).toBe(ms)
+    expect(parseRetryAfter({ 'retry-after': given, date: DATE })).toBe(ms)
   })
 
   it.each([undefined, 'yesterday'])('counts a date from now if the date of the reply is %p', (date) => {
     const inAMinute = new Date(Date.now() + 60_000).toUTCString()
-    expect(retryAfterOf({ 'retry-after': inAMinute, date })).toBeGreaterThan(55_000)
-    expect(retryAfterOf({ 'retry-after': inAMinute, date })).toBeLessThanOrEqual(60_000)
+    expect(parseRetryAfter({ 'retry-after': inAMinute, date })).toBeGreaterThan(55_000)
+    expect(parseRetryAfter({ 'retry-after': inAMinute, date })).toBeLessThanOrEqual(60_000)
   })
 
   it('reads the first of several headers', () => {
-    expect(retryAfterOf({ 'retry-after': ['3', '9'] })).toBe(3_000)
+    expect(parseRetryAfter({ 'retry-after': ['3', '9'] })).toBe(3_000)
   })
 
   it.each(['', 'soon', 'soon 5', '-5', '+7', '1.5', '5,6', '5s', '1e3', '0x10', 'NaN', 'Infinity', '٣', undefined])(
     'reads no wait from %p',
     (given) => {
-      expect(retryAfterOf({ 'retry-after': given, date: DATE })).toBeUndefined()
+      expect(parseRetryAfter({ 'retry-after': given, date: DATE })).toBeUndefined()
     }
   )
 })
