@@ -1,7 +1,7 @@
 import type { OutgoingHttpHeaders, ServerResponse } from 'node:http'
 import { Readable, pipeline } from 'node:stream'
 import { createGzip, gzipSync } from 'node:zlib'
-import { inState, jsonOf, ready, refusal, type Call, type JsonObject } from './protocol.js'
+import { inState, jsonOf, ready, refusal, type CallName, type JsonObject } from './protocol.js'
 import { actAfter, actEvery, sendHtml, sendJson } from './response.js'
 
 /**
@@ -70,7 +70,7 @@ export type FaultName =
 /** How a named fault replies. */
 export interface FaultKind {
   /** The only call to which it applies; both if left out. */
-  readonly on?: Call
+  readonly on?: CallName
   /** Whether the client can read the correct reply from it. */
   readonly isReadable?: boolean
   /** The default number of a fault that may be written as `name=NUMBER`. */

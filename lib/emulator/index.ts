@@ -1,9 +1,9 @@
 import { once } from 'node:events'
 import { createServer, type ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
-import { countersOf, recordsOf, type Counters, type TaskRecord } from './ledger.js'
-import { resolveOptions, type EmulatorOptions } from './options.js'
-import { Service } from './service.js'
+import { countersOf, taskRecordsOf, type Counters, type TaskRecord } from './ledger.js'
+import { resolveEmulatorOptions, type EmulatorOptions } from './options.js'
+import { EmulatedService } from './service.js'
 
 export type { FaultName, FaultReply } from './faults.js'
 export type { Counters, TaskRecord } from './ledger.js'
@@ -62,9 +62,9 @@ export interface Emulator {
  * @since 0.1.0
  */
 export const startEmulator = async (options: EmulatorOptions = {}): Promise<Emulator> => {
-  const resolved = resolveOptions(options)
+  const resolved = resolveEmulatorOptions(options)
   const { port, basePath, idleMs, seed } = resolved
-  const service = new Service(resolved)
+  const service = new EmulatedService(resolved)
   const closeOnceIdle = idleCloser(idleMs)
   const server = createServer({ keepAliveTimeout: 0 }, (req, res) => {
     closeOnceIdle(res)
@@ -80,7 +80,7 @@ export const startEmulator = async (options: EmulatorOptions = {}): Promise<Emul
     await closed
   }
   const { ledger } = service
-  return { url, seed, counters: () => countersOf(ledger), tasks: () => recordsOf(ledger), close }
+  return { url, seed, counters: () => countersOf(ledger), tasks: () => taskRecordsOf(ledger), close }
 }
 
 // Node announces its own keepAliveTimeout in a header and waits a second longer than that; not every version of Node has an option

@@ -1,6 +1,6 @@
 import { now } from './clock.js'
 import type { FaultName } from './faults.js'
-import type { Call, JsonObject } from './protocol.js'
+import type { CallName, JsonObject } from './protocol.js'
 import type { CheckedFault } from './rules.js'
 import { seeded, seededNumericTaskId, seededTaskId } from './seeded.js'
 
@@ -73,7 +73,7 @@ export interface LedgerOptions {
 export interface Ledger {
   readonly options: LedgerOptions
   readonly tasks: Map<string, LedgerTask>
-  readonly requests: Record<Call | 'other', number>
+  readonly requests: Record<CallName | 'other', number>
   readonly totals: { refused: number; lostCreates: number; overlaps: number; delivered: number }
   smallestGapMs: number | undefined
 }
@@ -154,7 +154,7 @@ export const countersOf = ({ tasks, requests, totals, smallestGapMs }: Ledger): 
   neverFetched: [...tasks.values()].filter((task) => task.finalFault?.isReadable !== false && !task.deliveredAt).length
 })
 
-export const recordsOf = ({ tasks }: Ledger): ReadonlyArray<TaskRecord> =>
+export const taskRecordsOf = ({ tasks }: Ledger): ReadonlyArray<TaskRecord> =>
   [...tasks.values()].map(({ nth: _nth, openPolls: _open, lastReplyAt: _lastReplyAt, finalFault, ...record }) => ({
     ...record,
     fault: finalFault?.text

@@ -61,8 +61,8 @@ export interface ResolvedOptions {
 }
 
 /** Fills in the defaults; throws `InvalidOptions`, which names every bad option. */
-export const resolveOptions = (options: EmulatorOptions): ResolvedOptions => {
-  const checked = checkOptions(optionCodecs, options)
+export const resolveEmulatorOptions = (options: EmulatorOptions): ResolvedOptions => {
+  const checked = checkOptions(emulatorOptionCodecs, options)
   const { port = 0, basePath = '', clientKey = EMULATOR_KEY, forgetAfterMs = Infinity, idleMs = 5_000 } = checked
   const {
     readyAfterMs = [5_000, 15_000],
@@ -92,7 +92,7 @@ const numberFrom0 = (max: number, name: string): t.Type<number> =>
   refined(name, (value): value is number => typeof value === 'number' && value >= 0 && value <= max)
 
 const Port = numberFrom0(65_535, 'a port from 0 to 65535')
-const Delay = numberFrom0(MAX_TIMER_MS, `a number of milliseconds from 0 to ${MAX_TIMER_MS}`)
+const DelayMs = numberFrom0(MAX_TIMER_MS, `a number of milliseconds from 0 to ${MAX_TIMER_MS}`)
 
 const BasePath = refined(
   "'' or a path like '/v1'",
@@ -107,7 +107,7 @@ const ReadyAfter = refined(
   }
 )
 
-const optionCodecs: OptionCodecs<EmulatorOptions> = {
+const emulatorOptionCodecs: OptionCodecs<EmulatorOptions> = {
   port: optional(Port),
   basePath: optional(BasePath),
   clientKey: optional(t.string),
@@ -116,7 +116,7 @@ const optionCodecs: OptionCodecs<EmulatorOptions> = {
   numericIds: optional(t.boolean),
   seed: optional(t.number),
   faults: optional(refined('an array of rules', (value): value is EmulatorOptions['faults'] => Array.isArray(value))),
-  idleMs: optional(Delay),
-  latencyMs: optional(Delay),
+  idleMs: optional(DelayMs),
+  latencyMs: optional(DelayMs),
   solutions: optional(refined('an object of functions', isRecord))
 }

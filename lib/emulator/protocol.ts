@@ -2,7 +2,7 @@ import { isUtf8 } from 'node:buffer'
 import type { IncomingMessage } from 'node:http'
 
 /** A call of the service. */
-export type Call = 'createTask' | 'getTaskResult'
+export type CallName = 'createTask' | 'getTaskResult'
 
 /** A JSON object in a request or a reply. */
 export type JsonObject = Readonly<Record<string, unknown>>
@@ -41,7 +41,7 @@ export interface Account {
 }
 
 /** The refusal of a request, if its client key or, for createTask, its task is wrong. */
-export const refuse = (call: Call, body: JsonObject, account: Account): JsonObject | undefined => {
+export const refuse = (call: CallName, body: JsonObject, account: Account): JsonObject | undefined => {
   const request = { body, task: taskOf(body), account }
   const failed = (call === 'createTask' ? CREATE_CHECKS : [KEY_CHECK]).find(([, , holds]) => !holds(request))
   return failed && refusal(failed[0], failed[1])
@@ -96,7 +96,10 @@ export interface HttpRefusal {
 }
 
 /** The refusal of a request by its head. `call` is undefined if the path is not known. */
-export const refuseHead = ({ method, headers }: IncomingMessage, call: Call | undefined): HttpRefusal | undefined =>
+export const refuseHead = (
+  { method, headers }: IncomingMessage,
+  call: CallName | undefined
+): HttpRefusal | undefined =>
   call === undefined
     ? { status: 404, reason: 'only /createTask and /getTaskResult are known' }
     : method !== 'POST'
@@ -112,7 +115,7 @@ const MAX_REQUEST_BYTES = 65_536
  * Reads a body to its end, and calls `onBody` with the JSON object in it, or `onRefused`. Does nothing if the client
  * disconnects. A `taskId` that is an integer becomes a bigint.
  */
-export const readBody = (
+export const readRequestBody = (
   req: IncomingMessage,
   onBody: (body: JsonObject) => void,
   onRefused: (refusal: HttpRefusal) => void

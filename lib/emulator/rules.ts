@@ -1,6 +1,6 @@
 import type { OutgoingHttpHeaders } from 'node:http'
 import { FAULT_KINDS, type FaultKind, type FaultName, type FaultReply } from './faults.js'
-import { jsonOf, refusal, type Call } from './protocol.js'
+import { jsonOf, refusal, type CallName } from './protocol.js'
 import { MAX_TIMER_MS, sendHtml, sendJson } from './response.js'
 import { seeded } from './seeded.js'
 import { appliesOf, isValidWhen, readWhen, type Applies, type When } from './when.js'
@@ -63,7 +63,7 @@ export interface CheckedFault {
   /** The name of a named fault. */
   readonly name?: FaultName
   /** The only call to which it applies; both if left out. */
-  readonly on?: Call
+  readonly on?: CallName
   /** The client can read the correct reply from it. */
   readonly isReadable: boolean
   readonly send: (reply: FaultReply) => void
@@ -95,7 +95,7 @@ const readRule = (rule: FaultRule | string): CheckedRule => {
     isReadable,
     billed = false
   }: RuleParts = typeof rule === 'string' ? split(rule) : rule
-  const bad = (reason: string) => new Error(`fault rule ${JSON.stringify(textOf(rule))}: ${reason}`)
+  const bad = (reason: string) => new Error(`fault rule ${JSON.stringify(ruleText(rule))}: ${reason}`)
   const fits = Object.hasOwn(FITS, on) ? FITS[on as FaultRule['on']] : undefined
   if (!fits) throw bad('on: expected createTask, getTaskResult, task, connection or outage, as in createTask:1:reset')
   if (when === undefined || !isValidWhen(when))
@@ -126,7 +126,7 @@ const split = (text: string): RuleParts => {
   return { on, when: readWhen(when), fault, billed: billed !== undefined }
 }
 
-const textOf = (rule: FaultRule | string): string =>
+const ruleText = (rule: FaultRule | string): string =>
   typeof rule === 'string'
     ? rule
     : JSON.stringify(rule, (_, value: unknown) => (typeof value === 'function' ? nameOf(value) : value))
@@ -193,9 +193,9 @@ const readReply = (text: string): CheckedFault | undefined => {
 const INJECTED = 'injected by a fault rule'
 
 const readHeaders = (suffix: string): OutgoingHttpHeaders =>
-  Object.fromEntries(suffix.split(';').slice(1).map(readHeader))
+  Object.fromEntries(suffix.split(';').slice(1).map(parseHeader))
 
-const readHeader = (part: string): [name: string, value: string] => {
+const parseHeader = (part: string): [name: string, value: string] => {
   const equals = part.indexOf('=')
   return [part.slice(0, equals), part.slice(equals + 1)]
 }

@@ -17,14 +17,14 @@ import {
   created,
   inState,
   jsonOf,
-  readBody,
+  readRequestBody,
   ready,
   refusal,
   refuse,
   refuseHead,
   taskOf,
   type Account,
-  type Call,
+  type CallName,
   type HttpRefusal,
   type JsonObject
 } from './protocol.js'
@@ -33,7 +33,7 @@ import { readRules, type CheckedFault, type CheckedRule, type FindRule } from '.
 import { seededNumericTaskId, seededTaskId, seededToken } from './seeded.js'
 
 /** The emulated service: the ledger determines the correct reply, and a fault may replace it. */
-export class Service {
+export class EmulatedService {
   readonly ledger: Ledger
   readonly #options: ResolvedOptions
   readonly #account: Account
@@ -67,17 +67,17 @@ export class Service {
     const refused = refuseHead(req, call)
     if (refused) return refuseByHttp(refused)
     if (call === 'getTaskResult')
-      return readBody(req, (body) => this.#getTaskResult(res, body, arrivedAt), refuseByHttp)
+      return readRequestBody(req, (body) => this.#getTaskResult(res, body, arrivedAt), refuseByHttp)
     const nth = (this.#creates += 1)
     const rule = this.#findRule('outage') ?? this.#findRule('createTask', nth)
     if (rule?.fault.name === 'reset-unread' && !rule.billed) {
       this.ledger.totals.refused += 1
       return void req.socket.resetAndDestroy()
     }
-    readBody(req, (body) => this.#createTask(res, body, nth, rule), refuseByHttp)
+    readRequestBody(req, (body) => this.#createTask(res, body, nth, rule), refuseByHttp)
   }
 
-  #callOf(url: string): Call | undefined {
+  #callOf(url: string): CallName | undefined {
     const { basePath } = this.#options
     const path = url.replace(/\?.*$/s, '')
     return path.startsWith(basePath) ? CALLS.get(path.slice(basePath.length)) : undefined
@@ -142,7 +142,7 @@ export class Service {
 const isSent = (res: ServerResponse, isComplete: boolean, fault: CheckedFault | undefined): boolean =>
   fault?.isReadable !== false && (isComplete || (fault?.name === 'reply-unfinished' && res.headersSent))
 
-const CALLS: ReadonlyMap<string, Call> = new Map([
+const CALLS: ReadonlyMap<string, CallName> = new Map([
   ['/createTask', 'createTask'],
   ['/getTaskResult', 'getTaskResult']
 ])

@@ -16,11 +16,11 @@ import {
 
 const start = emulators()
 
-type Call = 'createTask' | 'getTaskResult'
-const both: ReadonlyArray<Call> = ['createTask', 'getTaskResult']
+type CallName = 'createTask' | 'getTaskResult'
+const both: ReadonlyArray<CallName> = ['createTask', 'getTaskResult']
 
 /** A request that the fault affects, and the correct reply to it. A createTask is billed, so its correct reply has an id. */
-const affected = async (call: Call, fault: string) => {
+const affected = async (call: CallName, fault: string) => {
   const emulator = await start({ faults: [ruleOf(`${call}:1:${call === 'createTask' ? 'billed+' : ''}${fault}`)] })
   const reference = await start()
   const taskId = call === 'getTaskResult' ? await createdId(emulator) : ''
@@ -30,7 +30,7 @@ const affected = async (call: Call, fault: string) => {
   return { emulator, path, body, correct: correct.json() as Readonly<Record<string, unknown>> }
 }
 
-const rawReply = async (call: Call, fault: string) => {
+const rawReply = async (call: CallName, fault: string) => {
   const { emulator, path, body, correct } = await affected(call, fault)
   const { bytes, end } = await rawPost(emulator.url, [path], body).over
   const [head = '', ...rest] = bytes.toString('latin1').split('\r\n\r\n')

@@ -26,10 +26,10 @@ const connectionsTo = (origin: string, options?: ConstructorParameters<typeof Co
   return connections
 }
 
-type Call = 'create' | 'poll'
+type CallName = 'create' | 'poll'
 
 /** Sends one request; resolves with its status, or with the code of its failure. */
-const send = (connections: Connections, origin: string, call: Call, isAborted = false): Promise<number | string> =>
+const send = (connections: Connections, origin: string, call: CallName, isAborted = false): Promise<number | string> =>
   new Promise((resolve) => {
     let status = 0
     const handler: Dispatcher.DispatchHandler & { isAborted: boolean } = {
@@ -57,7 +57,7 @@ const OK = sends(reply('{}'))
 /** undici frees a connection just after it has reported the end of the reply. */
 const aTurn = () => new Promise((resolve) => setImmediate(resolve))
 
-const inTurn = async (connections: Connections, origin: string, calls: ReadonlyArray<Call>) => {
+const inTurn = async (connections: Connections, origin: string, calls: ReadonlyArray<CallName>) => {
   const results: (number | string)[] = []
   for (const call of calls) {
     results.push(await send(connections, origin, call))
@@ -165,7 +165,7 @@ describe('the connections of a solver', () => {
   it('are no more than the bound, and the rest waits, first in, first out', async () => {
     const server = await serve(OK)
     const connections = connectionsTo(server.origin, { max: 2 })
-    const calls = Array.from({ length: 10 }, (_, nth): Call => (nth % 3 === 0 ? 'create' : 'poll'))
+    const calls = Array.from({ length: 10 }, (_, nth): CallName => (nth % 3 === 0 ? 'create' : 'poll'))
     await Promise.all(calls.map((call) => send(connections, server.origin, call)))
     expect(server.accepted()).toBe(2)
     expect(server.requests().map(({ line }) => line.split(' ')[1])).toStrictEqual(calls.map((call) => `/${call}`))
@@ -205,7 +205,7 @@ describe('the connections of a solver', () => {
   it('that break fail the request that was sent, and no other', async () => {
     const server = await serve([resets, OK])
     const connections = connectionsTo(server.origin, { max: 1 })
-    const calls: ReadonlyArray<Call> = ['create', 'poll', 'poll']
+    const calls: ReadonlyArray<CallName> = ['create', 'poll', 'poll']
     const results = calls.map((call) => send(connections, server.origin, call))
     expect(await Promise.all(results)).toStrictEqual(['ECONNRESET', 200, 200])
   })

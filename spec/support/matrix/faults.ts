@@ -4,7 +4,7 @@ import * as onCreate from './outcomes-of-create.js'
 import * as onPoll from './outcomes-of-poll.js'
 import type { FaultRule } from 'rx-captcha/emulator'
 
-type Call = 'createTask' | 'getTaskResult'
+type CallName = 'createTask' | 'getTaskResult'
 
 /** One fault, and what is expected of it on each call that it can affect. */
 export interface FaultRow {
@@ -12,7 +12,7 @@ export interface FaultRow {
   readonly kind:
     'connect' | 'TLS' | 'headers' | 'body' | 'status' | 'JSON' | 'shape' | 'protocol' | 'timing' | 'numeric ids'
   readonly fault: string
-  readonly expected: Readonly<Partial<Record<Call, ExpectedWhen>>>
+  readonly expected: Readonly<Partial<Record<CallName, ExpectedWhen>>>
   /** The cause, which `explain` names; left out if the fault is harmless. */
   readonly cause?: RegExp
 }
@@ -251,13 +251,13 @@ export const FAULTS: ReadonlyArray<FaultRow> = [
 
 /** One fault on one call, injected at one time. */
 export interface MatrixCase extends Omit<FaultRow, 'expected'> {
-  readonly call: Call
+  readonly call: CallName
   readonly when: When
   readonly expected: Expected
   readonly title: string
 }
 
-const matrixCase = (row: FaultRow, call: Call, when: When, expectedWhen: ExpectedWhen): MatrixCase => ({
+const matrixCase = (row: FaultRow, call: CallName, when: When, expectedWhen: ExpectedWhen): MatrixCase => ({
   ...row,
   call,
   when,
@@ -265,7 +265,7 @@ const matrixCase = (row: FaultRow, call: Call, when: When, expectedWhen: Expecte
   title: `${call}, ${when}: ${row.fault}${row.kind === 'numeric ids' ? ', numeric ids' : ''}`
 })
 
-const CALLS: ReadonlyArray<Call> = ['createTask', 'getTaskResult']
+const CALLS: ReadonlyArray<CallName> = ['createTask', 'getTaskResult']
 const WHENS: ReadonlyArray<When> = ['first', 'n-th', 'always']
 
 export const MATRIX: ReadonlyArray<MatrixCase> = FAULTS.flatMap((row) =>
