@@ -5,7 +5,7 @@ import { BATCH_EXIT_HELP, BATCH_HELP } from './batch/help.js'
 import { WrongUsage, type CliContext } from './shared/context.js'
 import { EXIT_HELP } from './shared/exit-code.js'
 import * as parse from './shared/parse.js'
-import { VARIABLES, VARIABLES_HELP } from './shared/service.js'
+import { OPTION_VARIABLES, VARIABLES_HELP } from './shared/service.js'
 import { messageOf, printable } from './shared/text.js'
 
 /** The commands and their options, without actions. */
@@ -125,7 +125,7 @@ const rootCommand = ({ stdout, stderr, env }: CliContext): Command =>
 const applyVariables = (command: Command, env: CliContext['env']): void => {
   for (const option of command.options) {
     const name = option.attributeName()
-    const variable = VARIABLES.get(name)
+    const variable = OPTION_VARIABLES.get(name)
     const text = variable === undefined ? undefined : env[variable]
     if (variable === undefined || !text || command.getOptionValueSource(name) !== undefined) continue
     try {

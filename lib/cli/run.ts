@@ -7,7 +7,7 @@ import { emulate, type EmulateFlags } from './emulate.js'
 import { buildProgram } from './program.js'
 import { WrongUsage, printLine, type CliContext } from './shared/context.js'
 import { EXIT } from './shared/exit-code.js'
-import { KEY_VARIABLE, openService, type Service, type ServiceFlags } from './shared/service.js'
+import { KEY_VARIABLE, openService, type OpenedService, type ServiceFlags } from './shared/service.js'
 import { messageOf } from './shared/text.js'
 import { runTask } from './solve/run-task.js'
 
@@ -31,10 +31,10 @@ export const run = async (argv: ReadonlyArray<string>, context: CliContext): Pro
 const withActions = (context: CliContext, argv: ReadonlyArray<string>, onEnd: (code: number) => void): Command => {
   const commands = buildProgram(context)
   commands.solve.action(async (flags: SolveFlags) => {
-    onEnd(await solve(context, flags))
+    onEnd(await runSolve(context, flags))
   })
   commands.resume.action(async (taskId: string, flags: ResumeFlags) => {
-    onEnd(await resume(context, taskId, flags))
+    onEnd(await runResume(context, taskId, flags))
   })
   commands.batch.action(async (input: string, flags: ServiceFlags & BatchFlags) => {
     onEnd(await withService(context, flags, (service) => batch(context, service, input, flags, argv)))
@@ -55,7 +55,7 @@ interface SolveFlags extends ServiceFlags {
   readonly json?: true
 }
 
-const solve = (context: CliContext, flags: SolveFlags): Promise<number> =>
+const runSolve = (context: CliContext, flags: SolveFlags): Promise<number> =>
   withService(context, flags, (service) => {
     const { url: websiteURL, key: websiteKey, invisible: isInvisible, json = false } = flags
     if (websiteKey === service.options.clientKey)
@@ -70,7 +70,7 @@ interface ResumeFlags extends ServiceFlags {
   readonly json?: true
 }
 
-const resume = (context: CliContext, taskId: string, flags: ResumeFlags): Promise<number> => {
+const runResume = (context: CliContext, taskId: string, flags: ResumeFlags): Promise<number> => {
   const { createdAt = 0, numeric, json = false } = flags
   // Without an instant the task counts as old, so "no such task" is not taken for a service that lags behind.
   const ref = { taskId, createdAt, ...(numeric && { numeric }) }
@@ -82,7 +82,7 @@ const resume = (context: CliContext, taskId: string, flags: ResumeFlags): Promis
 const withService = async (
   context: CliContext,
   flags: ServiceFlags,
-  use: (service: Service) => Promise<number>
+  use: (service: OpenedService) => Promise<number>
 ): Promise<number> => {
   const service = await openService(context, flags)
   try {

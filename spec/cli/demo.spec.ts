@@ -2,7 +2,7 @@ import { Subject, asyncScheduler, type SchedulerAction, type SchedulerLike } fro
 import * as emulator from 'rx-captcha/emulator'
 import { demo } from '../../lib/cli/demo/command.js'
 import { compare, deviations } from '../../lib/cli/demo/report.js'
-import { nextState, paidOf, startOf, type SceneState } from '../../lib/cli/demo/scenes.js'
+import { nextSceneState, paidOf, startOf, type SceneState } from '../../lib/cli/demo/scenes.js'
 import { makeConsole, makeContext } from '../support/command.js'
 import { until } from '../support/raw-http.js'
 
@@ -118,7 +118,7 @@ describe('a state of the demo', () => {
 
   it('shows an assumed refusal by its HTTP status', () => {
     const event = { _tag: 'AssumedNotCreated', at: 5, status: 503 } as const
-    expect(nextState(state, event)).toStrictEqual({ ...state, endedAt: 5, note: 'HTTP 503' })
+    expect(nextSceneState(state, event)).toStrictEqual({ ...state, endedAt: 5, note: 'HTTP 503' })
   })
 
   it('is unpaid as long as it has no outcome', () => {

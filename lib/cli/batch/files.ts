@@ -5,7 +5,7 @@ import { WrongUsage, type CliContext } from '../shared/context.js'
 import type { ServiceReach } from '../shared/explain.js'
 import { messageOf } from '../shared/text.js'
 import { openInput, type Format, type Input } from './input.js'
-import { joined, type BatchJournal } from './journals.js'
+import { combineJournals, type BatchJournal } from './journals.js'
 import { createFile, openOutputFile, openOutputStream, type Output } from './output.js'
 
 /** Where a batch reads, writes, and records what is paid for. */
@@ -45,7 +45,7 @@ export const openFiles = async (context: CliContext, paths: BatchPaths): Promise
     const own = ownPath === undefined ? undefined : await opening(openOwnJournal(context, ownPath))
     const other = isOther ? await opening(openJournal(context, paths.journal)) : undefined
     // No later run could continue the tasks of the embedded emulator.
-    const journal = service.isEmbedded ? undefined : joined(own, other)
+    const journal = service.isEmbedded ? undefined : combineJournals(own, other)
     const output = await opening(
       out === undefined ? openOutputStream(context.stdout, service) : openOutputFile(out, journal, service)
     )
@@ -72,10 +72,10 @@ const openOwnJournal = async (context: CliContext, path: string): Promise<FileJo
 
 const hasOneLine = async (path: string): Promise<boolean> => {
   const found = await stat(path).catch(() => undefined)
-  return found !== undefined && found.size < MAX_HEADER_BYTES && /^.*\n$/.test(await readFile(path, 'utf8'))
+  return found !== undefined && found.size < MAX_EMPTY_JOURNAL_BYTES && /^.*\n$/.test(await readFile(path, 'utf8'))
 }
 
-const MAX_HEADER_BYTES = 1_000
+const MAX_EMPTY_JOURNAL_BYTES = 1_000
 
 const openJournal = async ({ loadJournal }: CliContext, path: string): Promise<FileJournal> => {
   const { fileJournal } = await loadJournal()

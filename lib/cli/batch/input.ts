@@ -48,10 +48,10 @@ const inputOf = (
 
 const itemsOf = async function* (chunks: Chunks, format: Format | undefined, clientKey: string) {
   const { start, text } = await peek(decode(chunks))
-  for await (const record of recordsOf(start, text, format ?? formatOfText(start))) yield itemOf(record, clientKey)
+  for await (const record of readRecords(start, text, format ?? formatOfText(start))) yield itemOf(record, clientKey)
 }
 
-const recordsOf = (start: string, text: AsyncIterable<string>, format: Format): AsyncIterable<InputRecord> => {
+const readRecords = (start: string, text: AsyncIterable<string>, format: Format): AsyncIterable<InputRecord> => {
   if (format === 'ndjson') return jsonRecords(text)
   refuseOtherSeparators(start)
   return csvRecords(text)

@@ -24,7 +24,7 @@ export const itemOf = (record: InputRecord, clientKey: string): Item => {
   if ('problem' in record) return badItem(record, [record.problem])
   const misnamed = misnamedIn(Object.keys(record.value ?? {}))
   if (misnamed.length > 0) return badItem(record, misnamed)
-  const fields = Fields.decode(record.value)
+  const fields = ItemFields.decode(record.value)
   if (E.isLeft(fields)) return badItem(record, problemsOf(fields.left))
   const { isInvisible, id } = fields.right
   const [websiteURL, websiteKey] = [trimmed(fields.right.websiteURL), trimmed(fields.right.websiteKey)]
@@ -44,7 +44,7 @@ const CLIENT_KEY = 'websiteKey: this is the client key; expected the site key of
 const orNull = <A>(name: string, { is }: t.Type<A>) =>
   refined(name, (value): value is A | null | undefined => value === undefined || value === null || is(value))
 
-const Fields = t.intersection([
+const ItemFields = t.intersection([
   t.type({ websiteURL: t.string, websiteKey: t.string }),
   t.partial({
     isInvisible: orNull('true or false', t.boolean),

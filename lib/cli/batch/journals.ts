@@ -10,7 +10,7 @@ export type BatchJournal = Omit<FileJournal, 'close'>
  * One journal or two as one: an entry of either counts, and both record what happens. So no later run pays again for a
  * task, whether it has both journals or one of them.
  */
-export const joined = (one?: BatchJournal, other?: BatchJournal): BatchJournal | undefined => {
+export const combineJournals = (one?: BatchJournal, other?: BatchJournal): BatchJournal | undefined => {
   if (!one || !other) return one ?? other
   const inBoth = <A>(call: (journal: BatchJournal) => Observable<A>) => forkJoin([call(one), call(other)])
   const entryOf = (call: (journal: BatchJournal) => Observable<JournalEntry>) =>

@@ -31,7 +31,8 @@ export interface Output {
 export const openOutputStream = (stream: OutputStream, service: ServiceReach): Output => ({
   isOnTerminal: stream.isTTY === true,
   write: async (item, result) => {
-    if (!(await write(stream, lineOf(item, result, service)))) throw new Error('the reader of the output is gone')
+    if (!(await write(stream, formatOutcome(item, result, service))))
+      throw new Error('the reader of the output is gone')
   },
   close: () => undefined
 })
@@ -52,7 +53,7 @@ export const openOutputFile = async (
       write: async (item, result) => {
         const lasting = E.isLeft(result) ? lastingError(result.left) : undefined
         if (lasting !== undefined && reported.get(item.key) === lasting) return
-        await append(lineOf(item, result, service))
+        await append(formatOutcome(item, result, service))
       },
       close: () => file.close()
     }
@@ -90,7 +91,7 @@ const appender = (file: FileHandle): ((text: string) => Promise<void>) => {
 }
 
 /** The line of an outcome. It has the key of the item if it has no id, and the line of a bad record. */
-const lineOf = (
+const formatOutcome = (
   { index, id, key, line, isBad }: KeyedItem,
   result: SolveResult<RecaptchaV2Solution>,
   service: ServiceReach
@@ -178,21 +179,21 @@ const replay = async (path: string, journal: BatchJournal | undefined): Promise<
 const readLine = (text: string) => {
   const line = E.flatMap(
     E.tryCatch((): unknown => JSON.parse(text), E.toError),
-    (value) => Line.decode(value)
+    (value) => OutputLine.decode(value)
   )
   if (E.isLeft(line)) return undefined
   const { key, id } = line.right
   const error = line.right.ok ? undefined : line.right.error
   return {
     key: key ?? (id === undefined ? undefined : itemIdOf(text, id).key),
-    entry: error ? entryOf(error) : SOLVED,
+    entry: error ? entryOfError(error) : SOLVED,
     lasting: error && lastingError(error)
   }
 }
 
 const SOLVED: JournalEntry = { _tag: 'Finished', tag: 'Solved' }
 
-const entryOf = (error: ErrorFields): JournalEntry => {
+const entryOfError = (error: ErrorFields): JournalEntry => {
   const tag = journalTagOf(error)
   const entry = entryAfter(tag)
   if (entry === 'Known') return error.ref ? { _tag: entry, ref: error.ref } : { _tag: 'Fresh' }
@@ -208,7 +209,7 @@ const ErrorFields = t.intersection([
 
 type ErrorFields = t.TypeOf<typeof ErrorFields>
 
-const Line = t.intersection([
+const OutputLine = t.intersection([
   t.type({ index: t.number }),
   t.partial({ key: t.string, id: t.union([t.string, t.number]) }),
   t.union([

@@ -19,7 +19,7 @@ import { closeSolver } from '../shared/close-solver.js'
 import { signalStream, type CliContext } from '../shared/context.js'
 import type { ServiceReach } from '../shared/explain.js'
 import { drawProgress, printProgress, type Progress } from '../shared/progress.js'
-import type { Service } from '../shared/service.js'
+import type { OpenedService } from '../shared/service.js'
 import { shellQuoted } from '../shared/text.js'
 import { openFiles, type BatchFiles } from './files.js'
 import type { Format } from './input.js'
@@ -41,7 +41,7 @@ export interface BatchFlags {
 /** Solves all tasks of the input; returns the exit code. */
 export const batch = async (
   context: CliContext,
-  service: Service,
+  service: OpenedService,
   input: string,
   { concurrency, createsPerSecond, format, out, journal }: BatchFlags,
   argv: ReadonlyArray<string>

@@ -18,7 +18,7 @@ import { EXIT, exitCodeOfSignal } from '../shared/exit-code.js'
 import { drawProgress } from '../shared/progress.js'
 import { seconds } from '../shared/text.js'
 import { compare, deviations, tables } from './report.js'
-import { FAULTS, READY_AFTER_MS, SCENES, SEED, nextState, startOf, type SceneState } from './scenes.js'
+import { FAULTS, READY_AFTER_MS, SCENES, SEED, nextSceneState, startOf, type SceneState } from './scenes.js'
 
 /** How fast the demonstration runs; without a scheduler by the real clock. */
 export interface Pace {
@@ -89,7 +89,7 @@ const play = async (
       const task = recaptchaV2({ websiteURL: `https://example.com/${index + 1}`, websiteKey: 'demo-site-key' })
       const first = startOf(scene, index, scheduler.now())
       return solveWithProgress(task).pipe(
-        scan(nextState, first),
+        scan(nextSceneState, first),
         startWith(first),
         map((state) => ({ index, state }))
       )

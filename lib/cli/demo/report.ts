@@ -56,13 +56,13 @@ export const tables = (states: ReadonlyArray<SceneState>, comparisons: ReadonlyA
 
 const rowOf = (state: SceneState): ReadonlyArray<string> => {
   const { name, result, taskId, polls, startedAt, endedAt } = state
-  const token = result && E.isRight(result) ? truncate(result.right.solution.gRecaptchaResponse, 10) : undefined
+  const token = result && E.isRight(result) ? shortened(result.right.solution.gRecaptchaResponse, 10) : undefined
   const outcome = token === undefined ? (tagOf(state) ?? '-') : `token ${token}`
   const took = seconds(endedAt - startedAt)
-  return [name, outcome, truncate(taskId ?? '-', 8), String(polls), took, paidOf(state)]
+  return [name, outcome, shortened(taskId ?? '-', 8), String(polls), took, paidOf(state)]
 }
 
-const truncate = (text: string, length: number): string => (text.length > length ? `${text.slice(0, length)}…` : text)
+const shortened = (text: string, length: number): string => (text.length > length ? `${text.slice(0, length)}…` : text)
 
 const table = (rows: ReadonlyArray<ReadonlyArray<string>>): string => {
   const widthOf = (column: number) => Math.max(...rows.map((row) => String(row[column]).length))

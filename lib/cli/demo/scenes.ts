@@ -54,7 +54,7 @@ export const startOf = ({ about }: Scene, index: number, startedAt: number): Sce
   result: undefined
 })
 
-export const nextState = (state: SceneState, event: TaskEvent<RecaptchaV2Solution>): SceneState => {
+export const nextSceneState = (state: SceneState, event: TaskEvent<RecaptchaV2Solution>): SceneState => {
   const at = { ...state, endedAt: event.at }
   switch (event._tag) {
     case 'Created':

@@ -1,11 +1,11 @@
 import type { SolveError } from '../../core/model/error.js'
 import { advise, whatHappened, whatToDoAbout } from '../../core/model/explain.js'
 import type { TaskRef } from '../../core/model/task.js'
-import type { Service } from './service.js'
+import type { OpenedService } from './service.js'
 import { shellQuoted } from './text.js'
 
 /** How another command line reaches the service of this one. */
-export type ServiceReach = Pick<Service, 'flags' | 'isEmbedded'>
+export type ServiceReach = Pick<OpenedService, 'flags' | 'isEmbedded'>
 
 /** What happened to a task, and what to do unless it can be resumed. */
 export const explainUnlessResumable = (error: SolveError): string =>

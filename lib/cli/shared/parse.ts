@@ -5,7 +5,7 @@ import { MAX_TIMER_MS } from '../../core/model/options.js'
 export type Parse<A> = (text: string) => A
 
 /** Digits only: `1e3`, `0x10` and `3.0` are more often a mistake than meant. */
-export const integerBetween =
+export const integerParser =
   (from: number, to: number, what: string): Parse<number> =>
   (text) => {
     const value = /^\d+$/.test(text) ? Number(text) : NaN
@@ -13,16 +13,16 @@ export const integerBetween =
     throw new InvalidArgumentError(`Expected ${what} from ${from} to ${to}.`)
   }
 
-export const duration = integerBetween(1, MAX_TIMER_MS, 'a whole number of milliseconds')
+export const duration = integerParser(1, MAX_TIMER_MS, 'a whole number of milliseconds')
 
 // Ten digits are seconds, and would name a day in January 1970.
-export const instant = integerBetween(1_000_000_000_000, 8_640_000_000_000_000, 'epoch milliseconds')
+export const instant = integerParser(1_000_000_000_000, 8_640_000_000_000_000, 'epoch milliseconds')
 
-export const port = integerBetween(0, 65_535, 'a port')
+export const port = integerParser(0, 65_535, 'a port')
 
-export const seed = integerBetween(0, 2 ** 32 - 1, 'a whole number')
+export const seed = integerParser(0, 2 ** 32 - 1, 'a whole number')
 
-export const concurrency = integerBetween(1, 100_000, 'a whole number')
+export const concurrency = integerParser(1, 100_000, 'a whole number')
 
 /** A rate may have decimals. */
 export const rate: Parse<number> = (text) => {
@@ -31,7 +31,7 @@ export const rate: Parse<number> = (text) => {
   throw new InvalidArgumentError('Expected a number from 0.001 to 1000, such as 20 or 0.5.')
 }
 
-const wait = integerBetween(0, MAX_TIMER_MS, 'MIN-MAX, or a whole number of milliseconds')
+const wait = integerParser(0, MAX_TIMER_MS, 'MIN-MAX, or a whole number of milliseconds')
 
 /** `N` or `MIN-MAX`. */
 export const waitRange: Parse<number | readonly [min: number, max: number]> = (text) => {

@@ -17,7 +17,7 @@ export interface ServiceFlags {
 }
 
 /** The service that a command calls. */
-export interface Service {
+export interface OpenedService {
   readonly options: SolverOptions
   /** The options that another command line needs to reach the same service. */
   readonly flags: ReadonlyArray<string>
@@ -27,7 +27,7 @@ export interface Service {
 }
 
 /** Resolves the options, and starts the emulator if it is wanted. */
-export const openService = async ({ env, loadEmulator }: CliContext, flags: ServiceFlags): Promise<Service> => {
+export const openService = async ({ env, loadEmulator }: CliContext, flags: ServiceFlags): Promise<OpenedService> => {
   const { baseUrl, pollEveryMs, giveUpAfterMs, clientKeyFile, emulator, fault = [] } = flags
   const pace = { pollEveryMs, giveUpAfterMs }
   if (emulator) return embeddedService(loadEmulator, pace, fault)
@@ -56,7 +56,7 @@ const embeddedService = async (
   load: CliContext['loadEmulator'],
   pace: Pick<SolverOptions, 'pollEveryMs' | 'giveUpAfterMs'>,
   faults: ReadonlyArray<string>
-): Promise<Service> => {
+): Promise<OpenedService> => {
   const { EMULATOR_KEY, startEmulator } = await load()
   const everyMs = pace.pollEveryMs ?? 3_000
   // Ready at the second or third poll, whatever the pace.
@@ -84,12 +84,12 @@ const clientKeyOf = async (env: CliContext['env'], file: string | undefined): Pr
 
 // The path is not repeated: the key itself may have been typed there.
 const keyIn = async (name: string, path: string): Promise<string> => {
-  const key = trimmed(await textOf(name, path))
+  const key = trimmed(await readText(name, path))
   if (hasBlank(key) || key === '') throw new WrongUsage(`${name}: expected a file that holds the key and nothing else`)
   return key
 }
 
-const textOf = async (name: string, path: string): Promise<string> => {
+const readText = async (name: string, path: string): Promise<string> => {
   let text = ''
   try {
     for await (const part of decode(createReadStream(path))) text += part
@@ -100,7 +100,7 @@ const textOf = async (name: string, path: string): Promise<string> => {
 }
 
 /** The variable of an option, by the name of the option. */
-export const VARIABLES: ReadonlyMap<string, string> = new Map([
+export const OPTION_VARIABLES: ReadonlyMap<string, string> = new Map([
   ['baseUrl', 'CAPTCHA_BASE_URL'],
   ['pollEveryMs', 'CAPTCHA_POLL_EVERY_MS'],
   ['giveUpAfterMs', 'CAPTCHA_GIVE_UP_AFTER_MS']

@@ -32,14 +32,14 @@ const reportSolved = async (
   { json, service }: ReportOptions,
   solved: Solved<RecaptchaV2Solution>
 ): Promise<number> => {
-  const text = json ? JSON.stringify(jsonOf(solved)) : solved.solution.gRecaptchaResponse
+  const text = json ? JSON.stringify(solvedJson(solved)) : solved.solution.gRecaptchaResponse
   if (await write(stdout, `${text}\n`)) return EXIT.solved
   printLine(stderr, 'The task is solved, but its token could not be written: the reader of the output is gone.')
   printLine(stderr, howToResume(solved.ref, service, RESUME))
   return EXIT.paid
 }
 
-const jsonOf = ({ ref, solution, useBefore, expiresAt }: Solved<RecaptchaV2Solution>) => ({
+const solvedJson = ({ ref, solution, useBefore, expiresAt }: Solved<RecaptchaV2Solution>) => ({
   ok: true,
   ...ref,
   ...solution,

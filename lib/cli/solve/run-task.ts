@@ -9,7 +9,7 @@ import { closeSolver } from '../shared/close-solver.js'
 import { signalStream, type CliContext, type OutputStream } from '../shared/context.js'
 import { exitCodeOfSignal } from '../shared/exit-code.js'
 import { DELAY_REASONS, drawProgress } from '../shared/progress.js'
-import type { Service } from '../shared/service.js'
+import type { OpenedService } from '../shared/service.js'
 import { counted } from '../shared/text.js'
 import { report, type ReportOptions } from './report.js'
 
@@ -18,7 +18,7 @@ type Events = Observable<TaskEvent<RecaptchaV2Solution>>
 /** Runs one task to its end, or until the user interrupts it; prints its outcome and returns the exit code. */
 export const runTask = async (
   context: CliContext,
-  service: Service,
+  service: OpenedService,
   options: Pick<ReportOptions, 'json' | 'isResumed'>,
   start: (solver: Solver) => Events
 ): Promise<number> => {
