@@ -48,6 +48,19 @@ const typesOf = (file: string): ReadonlyArray<string> => {
   return names.sort()
 }
 
+/** The files of lib whose declarations a user's compiler reads with those of a module, itself included. */
+const declaredBy = (file: string, found = new Set<string>()): ReadonlySet<string> => {
+  found.add(file)
+  const { outputText } = ts.transpileDeclaration(readFileSync(join(__dirname, '..', 'lib', file), 'utf8'), {
+    compilerOptions: { module: ts.ModuleKind.CommonJS, target: ts.ScriptTarget.ES2023 }
+  })
+  for (const [, path = ''] of outputText.matchAll(/ from '(\.[^']+)\.js'/g)) {
+    const imported = join(file, '..', `${path}.ts`)
+    if (!found.has(imported)) declaredBy(imported, found)
+  }
+  return found
+}
+
 const namesIn = (names: string): ReadonlyArray<string> => names.trim().split(/\s+/).sort()
 
 describe('the exports of', () => {
@@ -67,7 +80,7 @@ describe('the exports of', () => {
       'rx-captcha/emulator',
       emulator,
       'emulator/index.ts',
-      'EMULATOR_KEY faultNames startEmulator',
+      'EMULATOR_KEY startEmulator',
       'Counters Emulator EmulatorOptions Fault FaultName FaultReply FaultRule TaskRecord When'
     ],
     ['rx-captcha/journal', journal, 'journal/index.ts', 'JournalError fileJournal', 'FileJournal']
@@ -79,6 +92,14 @@ describe('the exports of', () => {
 
   it.each(entries)('%s are exactly the listed types', (_, _module, file, _values, types) => {
     expect(typesOf(file)).toStrictEqual(namesIn(types))
+  })
+})
+
+describe('the declarations of rx-captcha/emulator', () => {
+  it('show neither the table of faults nor the ledger', () => {
+    const files = ['emulator/fault.ts', 'emulator/index.ts', 'emulator/model.ts']
+    expect([...declaredBy('emulator/index.ts')].sort()).toStrictEqual(files)
+    expect(declaredBy('emulator/service.ts')).toContain('emulator/ledger.ts') // so the check above can fail
   })
 })
 

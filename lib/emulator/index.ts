@@ -1,32 +1,13 @@
 import { once } from 'node:events'
 import { createServer, type ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
-import { countersOf, taskRecordsOf, type Counters, type TaskRecord } from './ledger.js'
-import { resolveEmulatorOptions, type EmulatorOptions } from './options.js'
+import { countersOf, taskRecordsOf } from './ledger.js'
+import type { Emulator, EmulatorOptions } from './model.js'
+import { resolveEmulatorOptions } from './options.js'
 import { EmulatedService } from './service.js'
 
-export type { FaultName, FaultReply } from './faults.js'
-export type { Counters, TaskRecord } from './ledger.js'
-export { EMULATOR_KEY, type EmulatorOptions } from './options.js'
-export { faultNames, type Fault, type FaultRule } from './rules.js'
-export type { When } from './when.js'
-
-/**
- * A running emulator.
- *
- * @since 0.1.0
- */
-export interface Emulator {
-  /** The base URL for a client. */
-  readonly url: string
-  /** The seed in use. An emulator with the same seed draws the same ids, tokens, durations and faults. */
-  readonly seed: number
-  readonly counters: () => Counters
-  /** All tasks since the start, oldest first. */
-  readonly tasks: () => ReadonlyArray<TaskRecord>
-  /** Ends every connection and timer, and stops listening; `counters` and `tasks` still work. May be called again. */
-  readonly close: () => Promise<void>
-}
+export type { Fault, FaultName, FaultReply, FaultRule, When } from './fault.js'
+export { EMULATOR_KEY, type Counters, type Emulator, type EmulatorOptions, type TaskRecord } from './model.js'
 
 /**
  * Starts the service on 127.0.0.1: a real HTTP server that validates requests strictly, counts every call, and injects the

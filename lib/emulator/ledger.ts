@@ -1,55 +1,9 @@
 import { now } from './clock.js'
-import type { FaultName } from './faults.js'
+import type { FaultName } from './fault.js'
+import type { Counters, TaskRecord } from './model.js'
 import type { CallName, JsonObject } from './protocol.js'
 import type { CheckedFault } from './rules.js'
 import { seeded, seededNumericTaskId, seededTaskId } from './seeded.js'
-
-/**
- * What an emulator counted since it started.
- *
- * @since 0.1.0
- */
-export interface Counters {
-  /** Requests by call, valid or not; `other` went to an unknown path. */
-  readonly requests: Readonly<Record<'createTask' | 'getTaskResult' | 'other', number>>
-  /** createTask requests that created a task; each of them is billed. */
-  readonly accepted: number
-  /** createTask requests that created no task. */
-  readonly refused: number
-  /** Billed createTask requests without a reply from which the client can read the task id. */
-  readonly lostCreates: number
-  /** Polls by task id. */
-  readonly polls: Readonly<Record<string, number>>
-  /** The shortest time from the end of a reply about a task (createTask included) to the arrival of its next poll. */
-  readonly smallestGapMs: number | undefined
-  /** Polls that arrived while another poll of the same task had no complete reply. */
-  readonly overlaps: number
-  /** Tasks whose solution was sent to a client, each counted once. */
-  readonly delivered: number
-  /** Tasks whose solution was not sent to any client, ready or not, except those that a fault rule fails. */
-  readonly neverFetched: number
-}
-
-/**
- * A task of an emulator. Instants are epoch milliseconds.
- *
- * @since 0.1.0
- */
-export interface TaskRecord {
-  /** A string even if it is a number on the wire. */
-  readonly taskId: string
-  readonly acceptedAt: number
-  readonly readyAt: number
-  /** Whether a reply to createTask was sent from which the client can read the task id. */
-  readonly replySent: boolean
-  readonly polls: number
-  /** When the solution was first sent completely to a client. */
-  readonly deliveredAt?: number | undefined
-  /** The task as it was sent, with its `type`. */
-  readonly task: Readonly<Record<string, unknown>>
-  /** The fault that replaces the solution, if a rule on `task` chose one. */
-  readonly fault?: string | undefined
-}
 
 /** A task with the emulator's own bookkeeping. */
 export interface LedgerTask extends TaskRecord {

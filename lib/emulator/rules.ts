@@ -1,60 +1,12 @@
 import type { OutgoingHttpHeaders } from 'node:http'
-import { FAULT_KINDS, type FaultKind, type FaultName, type FaultReply } from './faults.js'
+import { FAULT_KINDS, type FaultKind } from './fault-kinds.js'
+import type { FaultName, FaultReply, FaultRule, When } from './fault.js'
 import { jsonOf, refusal, type CallName } from './protocol.js'
 import { MAX_TIMER_MS, sendHtml, sendJson } from './response.js'
 import { seeded } from './seeded.js'
-import { appliesOf, isValidWhen, readWhen, type Applies, type When } from './when.js'
+import { appliesOf, isValidWhen, readWhen, type Applies } from './when.js'
 
-/**
- * What goes wrong, in the form of the command line: a {@link FaultName}; `name=NUMBER` for those with a duration (in
- * milliseconds; `retry-after` in seconds) or a size in bytes; `right@STATUS`, the correct reply with another HTTP status; an HTTP
- * status with an HTML page; or an error code with an error document (`ERROR_FOO`, `ERROR_FOO@400`). The last three may be followed by
- * `;retry-after=SECONDS-OR-DATE` and `;location=URL`.
- *
- * @since 0.1.0
- */
-export type Fault =
-  | FaultName
-  | `${'drip' | 'drip-headers' | 'slow' | 'reply-unfinished' | 'large' | 'gzip-bomb' | 'retry-after'}=${number}`
-  | `right@${number}`
-  | `right@${number};${'retry-after' | 'location'}=${string}`
-  | `${number}`
-  | `${number};${'retry-after' | 'location'}=${string}`
-  | `${Uppercase<string>}_${Uppercase<string>}`
-  | `${Uppercase<string>}_${Uppercase<string>}@${number}`
-  | `${Uppercase<string>}_${Uppercase<string>};${'retry-after' | 'location'}=${string}`
-  | `${Uppercase<string>}_${Uppercase<string>}@${number};${'retry-after' | 'location'}=${string}`
-
-/**
- * A fault, and when it is injected. The first rule that applies wins, and an outage has precedence over all other rules.
- * Examples in the form of the command line: `createTask:always:503`, `createTask:1:reset`, `getTaskResult:first2:503`,
- * `task:10%:never`, `createTask:500ms:502`, `outage:2s:502`.
- *
- * @since 0.1.0
- */
-export interface FaultRule {
-  /**
-   * What `when` counts: the createTask requests of the emulator, the polls of each task, the tasks (the fault replaces the
-   * solution, once the task would be ready), or the connections (only `reset` and `close`). An `outage` replaces the replies
-   * to both calls, including those about unknown tasks, and needs a duration.
-   */
-  readonly on: 'createTask' | 'getTaskResult' | 'task' | 'connection' | 'outage'
-  readonly when: When
-  /**
-   * What goes wrong. A function is called in place of the correct reply, after `latencyMs`. It may write any bytes to `res` or to
-   * its socket, now or later, or none. The emulator does not catch what it throws.
-   */
-  readonly fault: Fault | ((reply: FaultReply) => void)
-  /**
-   * For a function: whether the client can read the correct reply from what it writes. If not, a createTask creates no task
-   * (unless `billed`), so the task id in `correctReply` does not exist, and a poll delivers no solution. @defaultValue `false`
-   */
-  readonly isReadable?: boolean | undefined
-  /** For a createTask fault that hides the task id: whether the task is created and billed nevertheless. @defaultValue `false` */
-  readonly billed?: boolean | undefined
-}
-
-/** The names of all faults that have one. @since 0.1.0 */
+/** The names of all faults that have one. */
 export const faultNames: ReadonlyArray<FaultName> = Object.keys(FAULT_KINDS) as FaultName[]
 
 /** A fault that was checked. */

@@ -1,17 +1,5 @@
 import { now } from './clock.js'
-
-/**
- * When a rule applies: always, the `nth` time, the `first` n times, in a random `share` (0 to 1) of cases, or for a duration in
- * milliseconds that begins at the first time.
- *
- * @since 0.1.0
- */
-export type When =
-  | 'always'
-  | { readonly nth: number }
-  | { readonly first: number }
-  | { readonly share: number }
-  | { readonly forMs: number }
+import type { When } from './fault.js'
 
 /** Whether a rule applies at a count; `draw` gives a number from 0 to 1. */
 export type Applies = (count: number, draw: () => number) => boolean

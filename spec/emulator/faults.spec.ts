@@ -1,5 +1,6 @@
 import { gunzipSync } from 'node:zlib'
-import { EMULATOR_KEY, faultNames, type Emulator, type FaultReply } from 'rx-captcha/emulator'
+import { EMULATOR_KEY, type Emulator, type FaultReply } from 'rx-captcha/emulator'
+import { faultNames } from '../../lib/emulator/rules.js'
 import { ruleOf } from '../support/matrix/odd-replies.js'
 import {
   create,

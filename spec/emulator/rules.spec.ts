@@ -1,4 +1,5 @@
-import { faultNames, startEmulator, type Fault, type FaultReply, type FaultRule } from 'rx-captcha/emulator'
+import { startEmulator, type Fault, type FaultReply, type FaultRule } from 'rx-captcha/emulator'
+import { faultNames } from '../../lib/emulator/rules.js'
 import { aTask, create, createBody, createdId, emulators, poll, post, rawPost, until } from '../support/raw-http.js'
 import { ruleOf } from '../support/matrix/odd-replies.js'
 

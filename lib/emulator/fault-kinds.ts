@@ -1,71 +1,9 @@
 import type { OutgoingHttpHeaders, ServerResponse } from 'node:http'
 import { Readable, pipeline } from 'node:stream'
 import { createGzip, gzipSync } from 'node:zlib'
+import type { FaultName, FaultReply } from './fault.js'
 import { inState, jsonOf, ready, refusal, type CallName, type JsonObject } from './protocol.js'
 import { actAfter, actEvery, sendHtml, sendJson } from './response.js'
-
-/**
- * What a fault function gets: a reply that is due.
- *
- * @since 0.1.0
- */
-export interface FaultReply {
-  /** The response. None of it has been sent yet, and the request has been read completely; `res.req.socket` is the connection. */
-  readonly res: ServerResponse
-  /** The JSON object that the service would send without the fault. With `numericIds` its `taskId` is a bigint. */
-  readonly correctReply: Readonly<Record<string, unknown>>
-  /** The same as JSON text, with every digit of its `taskId`. */
-  readonly correctJson: string
-  /** The client key that the emulator accepts. */
-  readonly clientKey: string
-}
-
-/**
- * The name of a fault.
- *
- * Connection: `reset` after the request is read, `reset-unread` before; `close` without a reply; `close-headers` within the
- * head; `cut` within the body; `not-http` sends something that is not HTTP. Time: `silent` never replies, `drip` and
- * `drip-headers` send a byte at a time (every 1,000 ms; the head never ends), `slow` replies correctly after 30,000 ms, and
- * `reply-unfinished` sends the whole body at once but never the last chunk (`reply-unfinished=MS` closes the connection after
- * that time; without a number it stays open). Body: `large` (1,000,000 bytes) and `gzip-bomb` (50,000,000 bytes once inflated)
- * send JSON without content; `html`, `empty`, `cut-json` and `not-json` are not JSON; `gzip` is the correct reply, compressed;
- * `text-before` is the correct reply after a warning of the server's script.
- *
- * createTask: `no-id`, `numeric-id` (the id as a number, which is correct), and `ready-at-once` (the reply also holds the
- * solution). getTaskResult: `never` (always processing), `retry-after` (the correct reply, with a `Retry-After` header of
- * 5 seconds), `no-solution`, `empty-token` and `unknown-status`. Both: `echo-key` is an error that repeats the client key.
- *
- * @since 0.1.0
- */
-export type FaultName =
-  | 'reset'
-  | 'reset-unread'
-  | 'close'
-  | 'close-headers'
-  | 'cut'
-  | 'not-http'
-  | 'silent'
-  | 'drip'
-  | 'drip-headers'
-  | 'slow'
-  | 'reply-unfinished'
-  | 'large'
-  | 'gzip-bomb'
-  | 'html'
-  | 'empty'
-  | 'cut-json'
-  | 'not-json'
-  | 'gzip'
-  | 'text-before'
-  | 'no-id'
-  | 'numeric-id'
-  | 'ready-at-once'
-  | 'never'
-  | 'retry-after'
-  | 'no-solution'
-  | 'empty-token'
-  | 'unknown-status'
-  | 'echo-key'
 
 /** How a named fault replies. */
 export interface FaultKind {
