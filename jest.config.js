@@ -7,7 +7,7 @@ module.exports = {
   transform: { '^.+\\.ts$': ['ts-jest', { tsconfig: 'tsconfig.spec.json' }] },
   moduleNameMapper: {
     '^rx-captcha$': '<rootDir>/lib/index.ts',
-    '^rx-captcha/testing$': '<rootDir>/lib/testing.ts',
+    '^rx-captcha/testing$': '<rootDir>/lib/testing/index.ts',
     '^rx-captcha/emulator$': '<rootDir>/lib/emulator/index.ts',
     '^rx-captcha/journal$': '<rootDir>/lib/journal/index.ts',
     '^(\\.{1,2}/.*)\\.js$': '$1'

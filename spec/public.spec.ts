@@ -75,7 +75,13 @@ describe('the exports of', () => {
        BadReply CreateUnknown ReplyProblem Interrupted InvalidTask ErrorKind NotCreated Refused SolveError TaskFailed TimedOut
        Advice BatchOptions JournalEntry Journal CodeMeaning Orphan Outcome EventMeta SolverEvent SolverEventBody TaskEvent TaskStep CallResult ErrorCause JsonValue CallPath Post NetworkEvent PartialReply RequestBody`
     ],
-    ['rx-captcha/testing', testing, 'testing.ts', 'outcomes replies scriptedPost stubSolver', 'Scripted SeenCall'],
+    [
+      'rx-captcha/testing',
+      testing,
+      'testing/index.ts',
+      'outcomes replies scriptedPost stubSolver',
+      'Scripted SeenCall'
+    ],
     [
       'rx-captcha/emulator',
       emulator,

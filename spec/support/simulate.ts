@@ -6,7 +6,7 @@ import type { CallPath, Post } from '../../lib/core/model/network.js'
 import { resolveOptions, type CoreOptions } from '../../lib/core/model/options.js'
 import { recaptchaV2 } from '../../lib/core/model/recaptcha-v2.js'
 import type { Solver } from '../../lib/core/solver.js'
-import { replies, scriptedPost, type Scripted } from '../../lib/testing.js'
+import { replies, scriptedPost, type Scripted } from 'rx-captcha/testing'
 
 export const KEY = 'canary-key-9f8e7d6c'
 

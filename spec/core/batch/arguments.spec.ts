@@ -8,7 +8,7 @@ import { explain } from '../../../lib/core/model/explain.js'
 import { recaptchaV2 } from '../../../lib/core/model/recaptcha-v2.js'
 import type { TaskRef, TaskSpec } from '../../../lib/core/model/task.js'
 import type { Solver } from '../../../lib/core/solver.js'
-import { replies } from '../../../lib/testing.js'
+import { replies } from 'rx-captcha/testing'
 import { KEY, aTask, scriptedByKey, simulateOver, taskOf } from '../../support/simulate.js'
 
 const solver = () => {

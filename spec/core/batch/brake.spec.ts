@@ -1,6 +1,6 @@
 import * as E from 'fp-ts/lib/Either.js'
 import type { Outcome } from '../../../lib/core/model/batch.js'
-import { replies, scriptedPost, type Scripted } from '../../../lib/testing.js'
+import { replies, scriptedPost, type Scripted } from 'rx-captcha/testing'
 import { simulateOver, taskOf, type Simulation } from '../../support/simulate.js'
 
 const ITEMS = Array.from({ length: 300 }, (_, nth) => `item-${String(nth)}`)

@@ -3,7 +3,7 @@ import { NEVER, defer, of, throwError, timer, type ObservableInput } from 'rxjs'
 import type { TestScheduler } from 'rxjs/testing'
 import type { Outcome } from '../../../lib/core/model/batch.js'
 import type { Journal } from '../../../lib/core/model/journal.js'
-import { replies } from '../../../lib/testing.js'
+import { replies } from 'rx-captcha/testing'
 import { scriptedByKey, simulateOver, taskOf, type ScriptsByKey, type Simulation } from '../../support/simulate.js'
 
 const SAVE_MS = 500

@@ -3,7 +3,7 @@ import { EMPTY, Observable, concat, defer, ignoreElements, map, of, throwError, 
 import { entryAfter, journalTagOf, type JournalEntry, type Journal } from '../../../lib/core/model/journal.js'
 import type { Outcome } from '../../../lib/core/model/batch.js'
 import type { RecaptchaV2Solution } from '../../../lib/core/model/recaptcha-v2.js'
-import { replies } from '../../../lib/testing.js'
+import { replies } from 'rx-captcha/testing'
 import {
   scriptedByKey,
   simulateOver,

@@ -18,7 +18,7 @@ import { InvalidOptions, resolveOptions, type CoreOptions } from '../../../lib/c
 import type { Post } from '../../../lib/core/model/network.js'
 import { buildSolver } from '../../../lib/core/build-solver.js'
 import type { RecaptchaV2Solution } from '../../../lib/core/model/recaptcha-v2.js'
-import { replies, type Scripted } from '../../../lib/testing.js'
+import { replies, type Scripted } from 'rx-captcha/testing'
 import { marbles } from '../../support/marbles.js'
 import {
   KEY,

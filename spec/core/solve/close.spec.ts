@@ -5,7 +5,7 @@ import type { Journal } from '../../../lib/core/model/journal.js'
 import type { NetworkEvent } from '../../../lib/core/model/network.js'
 import { buildSolver } from '../../../lib/core/build-solver.js'
 import { recaptchaV2 } from '../../../lib/core/model/recaptcha-v2.js'
-import { replies } from '../../../lib/testing.js'
+import { replies } from 'rx-captcha/testing'
 import { KEY, aTask, simulate, type Simulation } from '../../support/simulate.js'
 
 const { created, processing, ready, refused } = replies

@@ -3,7 +3,7 @@ import { buildSolver } from '../../../lib/core/build-solver.js'
 import type { Journal } from '../../../lib/core/model/journal.js'
 import type { Post } from '../../../lib/core/model/network.js'
 import { resolveOptions } from '../../../lib/core/model/options.js'
-import { replies, scriptedPost, type Scripted } from '../../../lib/testing.js'
+import { replies, scriptedPost, type Scripted } from 'rx-captcha/testing'
 import { KEY, aTask, scriptedByKey, simulate, simulateOver, taskOf } from '../../support/simulate.js'
 
 const { created, ready, refused, processing } = replies

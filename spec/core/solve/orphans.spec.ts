@@ -1,7 +1,7 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { take } from 'rxjs'
 import { recaptchaV2 } from '../../../lib/core/model/recaptcha-v2.js'
-import { replies, type Scripted } from '../../../lib/testing.js'
+import { replies, type Scripted } from 'rx-captcha/testing'
 import { aTask, simulate, type Simulation } from '../../support/simulate.js'
 
 const { created, processing, ready, refused } = replies

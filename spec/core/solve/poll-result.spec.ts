@@ -2,7 +2,7 @@ import * as E from 'fp-ts/lib/Either.js'
 import * as t from 'io-ts'
 import { recaptchaV2 } from '../../../lib/core/model/recaptcha-v2.js'
 import { defineTask } from '../../../lib/core/model/task.js'
-import { replies, scriptedPost, type Scripted } from '../../../lib/testing.js'
+import { replies, scriptedPost, type Scripted } from 'rx-captcha/testing'
 import { aTask, simulate, simulateOver } from '../../support/simulate.js'
 
 const { created, processing, ready, refused } = replies

@@ -3,7 +3,7 @@ import { resolveOptions } from '../../../lib/core/model/options.js'
 import type { Post, NetworkEvent } from '../../../lib/core/model/network.js'
 import { buildSolver } from '../../../lib/core/build-solver.js'
 import { recaptchaV2 } from '../../../lib/core/model/recaptcha-v2.js'
-import { replies, scriptedPost } from '../../../lib/testing.js'
+import { replies, scriptedPost } from 'rx-captcha/testing'
 import { marbles } from '../../support/marbles.js'
 import { KEY, aTask, simulate } from '../../support/simulate.js'
 

@@ -1,8 +1,8 @@
 import * as E from 'fp-ts/lib/Either.js'
 import type { Observable, SchedulerLike } from 'rxjs'
 import { EMPTY, NEVER, concat, defer, isObservable, map, of, throwError, timer } from 'rxjs'
-import { checkOptions, type OptionCodecs } from './core/model/check-options.js'
-import type { SolveError } from './core/model/error.js'
+import { checkOptions, type OptionCodecs } from '../core/model/check-options.js'
+import type { SolveError } from '../core/model/error.js'
 import type {
   CallPath,
   ErrorCause,
@@ -11,12 +11,12 @@ import type {
   PartialReply,
   Post,
   RequestBody
-} from './core/model/network.js'
-import { isFunction } from './core/model/options.js'
-import { optional, refined } from './core/model/problems.js'
-import type { SolveResult } from './core/model/result.js'
-import type { TaskRef } from './core/model/task.js'
-import type { Solver } from './core/solver.js'
+} from '../core/model/network.js'
+import { isFunction } from '../core/model/options.js'
+import { optional, refined } from '../core/model/problems.js'
+import type { SolveResult } from '../core/model/result.js'
+import type { TaskRef } from '../core/model/task.js'
+import type { Solver } from '../core/solver.js'
 
 /**
  * One call that a scripted network received.

@@ -10,7 +10,7 @@ import {
   type Solver
 } from 'rx-captcha'
 import { replies, outcomes, scriptedPost, stubSolver, type Scripted } from 'rx-captcha/testing'
-import { marbles } from './support/marbles.js'
+import { marbles } from '../support/marbles.js'
 
 const BODY = { clientKey: 'a-client-key' }
 const sent: NetworkEvent = { _tag: 'Sent' }
