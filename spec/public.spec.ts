@@ -70,7 +70,7 @@ describe('the exports of', () => {
       main,
       'index.ts',
       'createSolver recaptchaV2 defineTask advise explain entryAfter jsonText orThrow retryLeft toTaskEither InvalidOptions SolveFailure',
-      `Solver SolverOptions UndiciDispatcher ScopeOptions RetryOptions SolveResult
+      `Solver AsyncDisposal SolverOptions UndiciDispatcher ScopeOptions RetryOptions SolveResult
        Problems RecaptchaV2Fields RecaptchaV2Solution Resumable SolutionOf Solved TaskKind TaskRef TaskSpec TaskState
        BadReply CreateUnknown ReplyProblem Interrupted InvalidTask ErrorKind NotCreated Refused SolveError TaskFailed TimedOut
        Advice BatchOptions JournalEntry Journal CodeMeaning Orphan Outcome EventMeta SolverEvent SolverEventBody TaskEvent TaskStep CallResult ErrorCause JsonValue CallPath Post NetworkEvent PartialReply RequestBody`

@@ -115,7 +115,9 @@ const scopedSolver = (context: Context, close: Solver['close'], scope: ScopeSett
     },
     orphans: events.orphans,
     events: events.events,
-    close
+    close,
+    // The longest grace: what `close` resolves with is lost here, so every paid task is polled to its own end.
+    [Symbol.asyncDispose]: () => close({ graceMs: MAX_TIMER_MS }).then(() => undefined)
   }
 }
 

@@ -1,6 +1,7 @@
 import type { Either } from 'fp-ts/lib/Either.js'
 import type { Observable, ObservableInput } from 'rxjs'
 import type { BatchOptions, Outcome } from './model/batch.js'
+import type { AsyncDisposal } from './model/disposal.js'
 import type { SolveError } from './model/error.js'
 import type { Orphan, SolverEvent, TaskEvent } from './model/event.js'
 import type { ScopeOptions } from './model/options.js'
@@ -11,9 +12,13 @@ import type { Resumable, SolutionOf, TaskRef, TaskSpec } from './model/task.js'
  * The client of one account. Its members are function properties and can be passed unbound:
  * `tasks$.pipe(mergeMap(solver.solve, 20))`.
  *
+ * `await using solver = createSolver(…)` closes the solver at the end of the block. `Symbol.asyncDispose` is `close` with a grace
+ * that lasts until every paid task has ended, each at its own deadline at the latest. It returns no orphans, so subscribe to
+ * `orphans` if subscribers may unsubscribe early. To wait for less, call `close` yourself: only the first call counts.
+ *
  * @since 0.1.0
  */
-export interface Solver {
+export interface Solver extends AsyncDisposal {
   /**
    * Creates one task at the service, polls it until it is final, and emits its outcome.
    *

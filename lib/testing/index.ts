@@ -134,7 +134,7 @@ export const outcomes = {
 
 /**
  * A solver with the given members, for tests of code that takes one. A member that is not given throws when it is called;
- * `orphans` and `events` are empty, and `close` resolves.
+ * `orphans` and `events` are empty, `close` resolves, and `await using` calls `close`.
  *
  * @throws InvalidOptions for a member that no solver has
  *
@@ -155,7 +155,7 @@ export const outcomes = {
  * @since 0.1.0
  */
 export const stubSolver = (members: Partial<Solver>): Solver => {
-  checkOptions<Partial<Solver>>(memberCodecs, members)
+  checkOptions<Partial<Omit<Solver, typeof Symbol.asyncDispose>>>(memberCodecs, members)
   const stub: Solver = {
     solve: notGiven('solve'),
     solveWithProgress: notGiven('solveWithProgress'),
@@ -168,6 +168,7 @@ export const stubSolver = (members: Partial<Solver>): Solver => {
     orphans: EMPTY,
     events: EMPTY,
     close: () => Promise.resolve([]),
+    [Symbol.asyncDispose]: () => stub.close().then(() => undefined),
     ...members
   }
   return stub
@@ -175,7 +176,7 @@ export const stubSolver = (members: Partial<Solver>): Solver => {
 
 const ObservableMember = refined('an Observable', isObservable)
 
-const memberCodecs: OptionCodecs<Solver> = {
+const memberCodecs: OptionCodecs<Omit<Solver, typeof Symbol.asyncDispose>> = {
   solve: optional(isFunction),
   solveWithProgress: optional(isFunction),
   resume: optional(isFunction),

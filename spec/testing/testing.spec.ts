@@ -247,4 +247,14 @@ describe('stubSolver', () => {
     await expect(firstValueFrom(solver.events.pipe(toArray()))).resolves.toStrictEqual([])
     await expect(solver.close()).resolves.toStrictEqual([])
   })
+
+  it('calls the given close at the end of an `await using` block', async () => {
+    const close = jest.fn(() => Promise.resolve([]))
+    {
+      await using solver = stubSolver({ close })
+      expect(solver.close).toBe(close)
+      expect(close).not.toHaveBeenCalled()
+    }
+    expect(close).toHaveBeenCalledTimes(1)
+  })
 })

@@ -271,3 +271,41 @@ describe('close', () => {
     ])
   })
 })
+
+describe('Symbol.asyncDispose', () => {
+  it('polls a paid task to its own end, and resolves with nothing', async () => {
+    let disposed: Promise<unknown> = Promise.resolve('not called')
+    const { results } = simulate({ create: [created()], poll: [processing()] }, ({ solver, record, at }) => {
+      record(solver.withOptions({ giveUpAfterMs: 9_000 }).solve(aTask))
+      at(1_000, () => {
+        disposed = solver[Symbol.asyncDispose]()
+      })
+    })
+
+    expect(results[0]).toMatchObject([9_000, 'solve', { left: { _tag: 'TimedOut' } }])
+    await expect(disposed).resolves.toBeUndefined()
+  })
+
+  it('ends a task that is not created at once', () => {
+    const { results } = simulate({ create: [connecting] }, ({ solver, record, at }) => {
+      record(solver.solve(aTask))
+      at(100, () => void solver.withOptions({})[Symbol.asyncDispose]())
+    })
+
+    expect(results[0]).toMatchObject([100, 'solve', { left: { _tag: 'NotCreated', reason: 'closed' } }])
+  })
+
+  it('waits no longer than a close before it', async () => {
+    let disposed: Promise<unknown> = Promise.resolve('not called')
+    const { results } = simulate({ create: [created()], poll: [processing()] }, ({ solver, record, at }) => {
+      record(solver.solve(aTask))
+      at(1_000, () => {
+        void solver.close({ graceMs: 500 })
+        disposed = solver[Symbol.asyncDispose]()
+      })
+    })
+
+    expect(results[0]).toMatchObject([1_500, 'solve', { left: { _tag: 'Interrupted' } }])
+    await expect(disposed).resolves.toBeUndefined()
+  })
+})
