@@ -3,6 +3,8 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import * as rxjs from 'rxjs'
 import * as rxjsTesting from 'rxjs/testing'
+import * as TE from 'fp-ts/lib/TaskEither.js'
+import * as fpFunction from 'fp-ts/lib/function.js'
 import * as iots from 'io-ts'
 import * as rxCaptcha from 'rx-captcha'
 import * as emulatorModule from 'rx-captcha/emulator'
@@ -92,6 +94,8 @@ describe('the examples in documents and docstrings', () => {
     'rx-captcha/testing': testingModule,
     'rx-captcha/emulator': { ...emulatorModule, startEmulator },
     'rx-captcha/journal': { ...journalModule, fileJournal },
+    'fp-ts/lib/TaskEither.js': TE,
+    'fp-ts/lib/function.js': fpFunction,
     'io-ts': iots
   }
 
