@@ -5,6 +5,7 @@ import * as rxjs from 'rxjs'
 import * as rxjsTesting from 'rxjs/testing'
 import * as TE from 'fp-ts/lib/TaskEither.js'
 import * as fpFunction from 'fp-ts/lib/function.js'
+import * as sqlite from 'node-sqlite3-wasm'
 import * as iots from 'io-ts'
 import * as rxCaptcha from 'rx-captcha'
 import * as emulatorModule from 'rx-captcha/emulator'
@@ -96,7 +97,8 @@ describe('the examples in documents and docstrings', () => {
     'rx-captcha/journal': { ...journalModule, fileJournal },
     'fp-ts/lib/TaskEither.js': TE,
     'fp-ts/lib/function.js': fpFunction,
-    'io-ts': iots
+    'io-ts': iots,
+    'node-sqlite3-wasm': sqlite
   }
 
   beforeAll(async () => {
