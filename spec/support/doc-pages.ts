@@ -56,7 +56,9 @@ export const typeProblems = (blocks: ReadonlyArray<Block>): ReadonlyArray<string
   const { config } = ts.readConfigFile(join(ROOT, 'tsconfig.spec.json'), ts.sys.readFile) as { config: unknown }
   const { options } = ts.parseJsonConfigFileContent(config, ts.sys, ROOT)
   const codes = new Map(blocks.map(({ at, code }) => [join(ROOT, `${at.replace(/[/:]/g, '-')}.ts`), { at, code }]))
-  const asModules = { ...options, moduleDetection: ts.ModuleDetectionKind.Force }
+  // The NestJS recipe uses the decorators of TypeScript.
+  const decorators = { experimentalDecorators: true, emitDecoratorMetadata: true }
+  const asModules = { ...options, ...decorators, moduleDetection: ts.ModuleDetectionKind.Force }
   const host = ts.createCompilerHost(asModules)
   const { fileExists, readFile, getSourceFile } = host
   host.fileExists = (name) => codes.has(name) || fileExists(name)

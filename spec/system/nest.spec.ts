@@ -1,5 +1,5 @@
 import { spawn, type ChildProcess } from 'node:child_process'
-import { copyFileSync, writeFileSync } from 'node:fs'
+import { copyFileSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import ts from 'typescript'
 import { EMULATOR_KEY } from 'rx-captcha/emulator'
@@ -69,4 +69,110 @@ describe('a NestJS application with the service of README', () => {
     },
     30_000
   )
+})
+
+/** The program of the recipe, as JavaScript, with a shorter grace, a faster pace, and the emulator as the service. */
+const recipe = (): string => {
+  const [block] = blocksOf('docs/recipes/nestjs.md').filter(({ language }) => language === 'ts')
+  const options = 'createSolver({'
+  expect([block!.code.includes(GRACE), block!.code.includes(options)]).toStrictEqual([true, true])
+  const code = block!.code
+    .replace(GRACE, 'graceMs: 0')
+    .replace(options, `${options} baseUrl: process.env.EMULATOR_URL, pollEveryMs: 20,`)
+  return ts.transpileModule(code, {
+    compilerOptions: {
+      module: ts.ModuleKind.CommonJS,
+      target: ts.ScriptTarget.ES2023,
+      experimentalDecorators: true,
+      emitDecoratorMetadata: true
+    }
+  }).outputText
+}
+
+/** A process with the program of the recipe, once it listens. */
+const recipeProcess = async (emulatorUrl: string) => {
+  const main = join(folder(), 'recipe.js')
+  writeFileSync(main, recipe())
+  const env = {
+    PATH: process.env.PATH,
+    NO_COLOR: '1',
+    CAPTCHA_CLIENT_KEY: EMULATOR_KEY,
+    EMULATOR_URL: emulatorUrl,
+    PORT: '0',
+    OPEN_TASKS: join(folder(), 'open-tasks.json')
+  }
+  const child = spawn(process.execPath, [main], { env, stdio: ['ignore', 'pipe', 'inherit'] })
+  children.push(child)
+  const ended = new Promise((resolve) => child.once('close', (code, signal) => resolve(signal ?? code)))
+  const port = await new Promise<string>((resolve, reject) => {
+    let out = ''
+    child.stdout.on('data', (chunk) => {
+      out += String(chunk)
+      const [, listening] = /listening on \S+:(\d+)\n/.exec(out) ?? []
+      if (listening) resolve(listening)
+    })
+    void ended.then((how) => reject(new Error(`the application ended with ${String(how)}`)))
+  })
+  return { child, ended, solves: `http://127.0.0.1:${port}/solves` }
+}
+
+const json = async (url: string): Promise<unknown> => (await fetch(url)).json()
+
+const buy = async (solves: string): Promise<string> => {
+  const body = JSON.stringify({ websiteURL: 'https://example.com/login', websiteKey: 'your-site-key' })
+  const response = await fetch(solves, { method: 'POST', headers: { 'content-type': 'application/json' }, body })
+  return ((await response.json()) as { id: string }).id
+}
+
+describe('the NestJS recipe', () => {
+  it('streams the progress to a reader that reconnects, and resumes its open task after a restart, for one payment', async () => {
+    const emulator = await start({ readyAfterMs: 600_000 })
+    const { child, ended, solves } = await recipeProcess(emulator.url)
+    const id = await buy(solves)
+    const connect = async () => {
+      const response = await fetch(`${solves}/${id}/events`)
+      const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader()
+      const read = async (): Promise<string> => {
+        const { value = '', done } = await reader.read()
+        return done ? '' : value + (value.includes('Polled') ? '' : await read())
+      }
+      return { read, reader }
+    }
+
+    const first = await connect()
+    expect(await first.read()).toContain('data: Polled')
+    await first.reader.cancel()
+    const second = await connect()
+    expect(await second.read()).toContain('data: Polled')
+    expect(await json(`${solves}/${id}`)).toStrictEqual({ state: 'open' })
+
+    child.kill('SIGTERM')
+    let rest = ''
+    for (let chunk = await second.reader.read(); !chunk.done; chunk = await second.reader.read()) rest += chunk.value
+    expect(rest).toContain('event: end')
+    await expect(ended).resolves.toBe('SIGTERM')
+    const { taskId } = emulator.tasks()[0]!
+    expect(JSON.parse(readFileSync(join(folder(), 'open-tasks.json'), 'utf8'))).toMatchObject([{ id, ref: { taskId } }])
+
+    const polls = emulator.counters().requests.getTaskResult
+    const next = await recipeProcess(emulator.url)
+    await until(() => emulator.counters().requests.getTaskResult > polls)
+    expect(await json(`${next.solves}/${id}`)).toStrictEqual({ state: 'open' })
+    expect(emulator.counters()).toMatchObject({ accepted: 1 })
+  }, 30_000)
+
+  it('answers with the token', async () => {
+    const emulator = await start({ readyAfterMs: 0 })
+    writeFileSync(join(folder(), 'open-tasks.json'), '[]')
+    const { solves } = await recipeProcess(emulator.url)
+    const id = await buy(solves)
+    const events = await (await fetch(`${solves}/${id}/events`)).text()
+
+    expect(events).toMatch(/event: end/)
+    expect(await json(`${solves}/${id}`)).toMatchObject({
+      state: 'solved',
+      token: expect.stringMatching(/^03A/) as string
+    })
+    expect((await fetch(`${solves}/unknown`)).status).toBe(404)
+  }, 30_000)
 })
