@@ -1,5 +1,14 @@
 import { execFileSync } from 'node:child_process'
-import { copyFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 
@@ -87,5 +96,28 @@ describe('the rules of dependency-cruiser', () => {
   it.each(BREACHES)('do not let %s import %s', (file, _imported, rule) => {
     const reported = rule === 'light-entry' ? 'lib/index.ts' : file
     expect(violations).toContain(`${reported} breaks ${rule}`)
+  })
+})
+
+/** Names that two files of lib define with the same meaning, because one may not import the other. */
+const SAME_MEANING: ReadonlyArray<readonly [name: string, reason: string]> = [
+  ['MAX_TIMER_MS', 'a limit of Node; the emulator shares no line with the client that it tests']
+]
+
+// Prettier puts every top-level declaration at the beginning of a line.
+const DECLARATION = /^(?:export )?(?:abstract |async )?(?:const|let|function\*?|class|interface|type) (\w+)/gm
+
+describe('the top-level names of lib', () => {
+  const filesOf = new Map<string, Set<string>>()
+  for (const file of readdirSync(join(ROOT, 'lib'), { recursive: true, encoding: 'utf8' })) {
+    if (!file.endsWith('.ts')) continue
+    for (const [, name = ''] of readFileSync(join(ROOT, 'lib', file), 'utf8').matchAll(DECLARATION))
+      filesOf.set(name, (filesOf.get(name) ?? new Set()).add(file))
+  }
+
+  it('have one meaning: none is defined in two files', () => {
+    const definedTwice = [...filesOf].filter(([, files]) => files.size > 1).map(([name]) => name)
+    expect(filesOf.has('RateLimiter')).toBe(true)
+    expect(definedTwice).toStrictEqual(SAME_MEANING.map(([name]) => name))
   })
 })
