@@ -36,7 +36,7 @@ export const buildProgram = (context: CliContext) => {
     .option('--port <port>', 'port on 127.0.0.1 (default: any free one)', parse.port)
     .option('--ready-after-ms <ms>', 'time to solve a task: N or MIN-MAX (default: 5000-15000)', parse.waitRange)
     .option('--seed <n>', 'the same seed gives the same ids, tokens and times (default: random)', parse.seed)
-    .option('--base-path <path>', 'what the paths start with, such as /v1 (default: nothing)')
+    .option('--base-path <path>', 'prefix of the paths, such as /v1 (default: none)')
     .option('--numeric-ids', 'task ids are JSON numbers beyond 2^53, and polls must send them as such')
     .addOption(faultOption('inject a fault, such as createTask:1:reset; may be repeated'))
     .addHelpText(

@@ -34,7 +34,7 @@ export const jsonOf = (reply: JsonObject): string => {
   return JSON.stringify({ ...reply, taskId: String(taskId) }).replace(`"taskId":"${taskId}"`, `"taskId":${taskId}`)
 }
 
-/** What a request must satisfy besides its form. */
+/** What a request must satisfy, apart from its form. */
 export interface Account {
   readonly clientKey: string
   readonly isKnownType: (type: string) => boolean

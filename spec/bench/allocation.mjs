@@ -10,7 +10,7 @@ const POLL_EVERY_MS = 300
 const SPREAD_MS = 1_000
 const WARM_UP_TASKS = 300
 const SAMPLING_BYTES = 8_192
-const MOST_LINES = 30
+const MAX_LINES = 30
 
 const OPEN = {
   floor: async () => (await import('./floor.mjs')).openFloor,
@@ -82,5 +82,5 @@ const cpuUs = (user + system) / exchanges
 console.log(
   `${name}: ${exchanges} exchanges, ${(bytes / exchanges / 1_024).toFixed(2)} KB each, ${cpuUs.toFixed(1)} us (profiled)`
 )
-for (const [site, size] of sites.slice(0, MOST_LINES))
+for (const [site, size] of sites.slice(0, MAX_LINES))
   console.log(`${String(Math.round(size / exchanges)).padStart(6)} B  ${site}`)

@@ -46,7 +46,7 @@ export const plot = ({ date, machine, workloads }) => {
     ({ name }, at) => `<text x="${LABEL - 10}" y="${TOP + at * ROW + 17}" text-anchor="end">${escaped(name)}</text>`
   )
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" role="img">
-  <title>CPU and memory beside a hand-written floor and other clients</title>
+  <title>CPU and memory, compared with a hand-written floor and with other clients</title>
   <style>${STYLE}</style>
   <text class="title" x="${first}" y="22">CPU of a solve over ${protocol}, floor = 1</text>
   <text class="title" x="${second}" y="22">Heap of a waiting task, KB</text>

@@ -2,9 +2,9 @@
 import { readFileSync } from 'node:fs'
 import { basename } from 'node:path'
 
-const MOST_LINES = 25
+const MAX_LINES = 25
 
-const top = (totals) => [...totals].sort(([, a], [, b]) => b.self - a.self).slice(0, MOST_LINES)
+const top = (totals) => [...totals].sort(([, a], [, b]) => b.self - a.self).slice(0, MAX_LINES)
 
 const add = (totals, name, self) => {
   const total = totals.get(name) ?? { self: 0, count: 0 }

@@ -42,7 +42,7 @@ const POLL_EVERY_MS = 3_000
 const READY_FROM_MS = 24_000
 const READY_TO_MS = 36_000
 // A machine that is too slow stretches the pace; one that hangs is not waited for.
-const LONGEST_RUN_MS = 180_000
+const MAX_RUN_MS = 180_000
 
 /** Everything is created before the first task is ready, and over whole rounds, so that polls come evenly. */
 const spreadOf = (tasks) => (given.burst ? 1 : POLL_EVERY_MS * Math.min(6, Math.max(2, Math.ceil(tasks / 5_000))))
@@ -50,7 +50,7 @@ const spreadOf = (tasks) => (given.burst ? 1 : POLL_EVERY_MS * Math.min(6, Math.
 const here = (file) => new URL(file, import.meta.url)
 
 /** The next message of a process that has `field`; fails when the process ends first. */
-const hear = async (child, field) => {
+const messageWith = async (child, field) => {
   for (;;) {
     const stop = new AbortController()
     const [message] = await Promise.race([
@@ -66,7 +66,7 @@ const hear = async (child, field) => {
 
 const start = (file, settings, execArgv = [], env = {}) => {
   const child = fork(here(file), [JSON.stringify(settings)], { execArgv, env: { ...process.env, ...env } })
-  child.limit = setTimeout(() => child.kill('SIGKILL'), LONGEST_RUN_MS)
+  child.limit = setTimeout(() => child.kill('SIGKILL'), MAX_RUN_MS)
   return child
 }
 
@@ -89,20 +89,20 @@ const measureOnce = async (name, tasks, measure, tls) => {
   const server = start('server.mjs', { ...pace, seed: Number(given.seed), tls })
   let client
   try {
-    const baseUrl = `${tls ? 'https' : 'http'}://127.0.0.1:${await hear(server, 'port')}`
+    const baseUrl = `${tls ? 'https' : 'http'}://127.0.0.1:${await messageWith(server, 'port')}`
     const { execArgv, snapshot } = profiling(name, measure)
     const workload = { name, baseUrl, tasks, spreadMs: spreadOf(tasks), pollEveryMs: POLL_EVERY_MS, measure, snapshot }
     const env = tls ? { NODE_EXTRA_CA_CERTS: tls.file } : {}
     client = start('client.mjs', workload, ['--expose-gc', ...execArgv], env)
-    await hear(client, 'warm')
+    await messageWith(client, 'warm')
     server.send('begin')
-    await hear(server, 'done')
+    await messageWith(server, 'done')
     const began = performance.now()
     client.send('go')
-    const result = await hear(client, 'result')
+    const result = await messageWith(client, 'result')
     const tookMs = performance.now() - began
     server.send('report')
-    const report = await hear(server, 'report')
+    const report = await messageWith(server, 'report')
     if (given.profile !== undefined && measure === 'time') {
       client.send('end')
       await once(client, 'exit')

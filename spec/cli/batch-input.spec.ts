@@ -357,10 +357,10 @@ describe('the fields of an input', () => {
   })
 
   it.each([
-    ['website_url,websiteKey', 'website_url, did you mean websiteURL?'],
-    ['Website URL,Site Key', 'Website URL, did you mean websiteURL?'],
-    ['websiteURL,sitekey', 'sitekey, did you mean websiteKey?'],
-    ['websiteURL,websiteKey,invisible', 'invisible, did you mean isInvisible?']
+    ['website_url,websiteKey', 'website_url (did you mean websiteURL?)'],
+    ['Website URL,Site Key', 'Website URL (did you mean websiteURL?)'],
+    ['websiteURL,sitekey', 'sitekey (did you mean websiteKey?)'],
+    ['websiteURL,websiteKey,invisible', 'invisible (did you mean isInvisible?)']
   ])('are refused in a CSV if a column almost is one: %s', async (header, hint) => {
     const emulator = await start()
     const { code, err } = await batch(emulator, [file('.csv', `${header}\nhttps://a.b/,k,1\n`)])
@@ -369,14 +369,14 @@ describe('the fields of an input', () => {
   })
 
   it.each([
-    [{ websiteUrl: 'https://a.b/', websiteKey: 'k' }, 'websiteUrl, did you mean websiteURL?'],
-    [task(1, { isinvisible: true }), 'isinvisible, did you mean isInvisible?']
+    [{ websiteUrl: 'https://a.b/', websiteKey: 'k' }, 'websiteUrl (did you mean websiteURL?)'],
+    [task(1, { isinvisible: true }), 'isinvisible (did you mean isInvisible?)']
   ])('are refused in a record if a name almost is one: %j', async (record, hint) => {
     const { code, lines } = await batch(await start(), [file('.ndjson', ndjson(record))])
     expect([code, lines[0]?.error?.problems]).toStrictEqual([1, [`line 1: ${hint}`]])
   })
 
-  it.each(['ip', 'uid', 'url', 'note', ''])('may be beside others, such as "%s"', async (name) => {
+  it.each(['ip', 'uid', 'url', 'note', ''])('may stand next to other columns, such as "%s"', async (name) => {
     const emulator = await start()
     expect((await batch(emulator, [file('.csv', `websiteURL,websiteKey,${name}\nhttps://a.b/,k,\n`)])).code).toBe(0)
     expect((await batch(emulator, [file('.ndjson', ndjson(task(1, { [name]: 1 })))])).code).toBe(0)

@@ -57,14 +57,14 @@ const batchOf = (emulator: Emulator, folder: string) => {
     const { createTask, getTaskResult } = emulator.counters().requests
     return createTask + getTaskResult
   }
-  /** Runs it until the service has seen so many requests more, or to its end; whether it came to its end. */
-  const run = async (mostRequests: number): Promise<boolean> => {
+  /** Runs the command until the service has received `maxRequests` more requests, then kills it; `true` if it ended before. */
+  const run = async (maxRequests: number): Promise<boolean> => {
     const child = spawn(process.execPath, argv, { cwd: library(), env, stdio: 'ignore' })
     const before = requests()
     const ended = new Promise<boolean>((resolve) => child.once('close', (_, signal) => resolve(signal === null)))
-    const life = { isOver: false }
-    void ended.then(() => (life.isOver = true))
-    while (!life.isOver && requests() - before < mostRequests) await sleep(1)
+    const status = { isEnded: false }
+    void ended.then(() => (status.isEnded = true))
+    while (!status.isEnded && requests() - before < maxRequests) await sleep(1)
     child.kill('SIGKILL')
     return ended
   }
@@ -80,11 +80,11 @@ const grouped = <T>(items: ReadonlyArray<T>, keyOf: (item: T) => string): Readon
 /** What does not hold of a batch that has ended, although it was killed. */
 const broken = (emulator: Emulator, { items, lines }: ReturnType<typeof batchOf>, known: ReadonlySet<string>) => {
   const made = grouped(emulator.tasks(), (task) => String(task.task.websiteURL))
-  const told = grouped(lines(), ({ id }) => id)
+  const reported = grouped(lines(), ({ id }) => id)
   const solved = new Set(lines().flatMap(({ taskId }) => taskId ?? []))
   return [
     ...items.flatMap(({ id, websiteURL }) => {
-      const [tasks, outcomes] = [made.get(websiteURL) ?? [], told.get(id) ?? []]
+      const [tasks, outcomes] = [made.get(websiteURL) ?? [], reported.get(id) ?? []]
       const [outcome] = outcomes
       const isTrue = outcome?.ok ? outcome.taskId === tasks[0]?.taskId : outcome?.error?._tag === 'CreateUnknown'
       return [
@@ -93,7 +93,7 @@ const broken = (emulator: Emulator, { items, lines }: ReturnType<typeof batchOf>
         ...(isTrue ? [] : [`${id} ends as ${JSON.stringify(outcome)}`])
       ]
     }),
-    ...[...known].filter((id) => !solved.has(id)).map((id) => `the task ${id} was known, and is forgotten`)
+    ...[...known].filter((id) => !solved.has(id)).map((id) => `the task ${id} was recorded, and is forgotten`)
   ]
 }
 
@@ -102,7 +102,7 @@ describe(`a batch that is killed, KILL_SEED=${seed}`, () => {
     `buys nothing twice, forgets no task it knew, and ends every item once, after ${kills} kills`,
     async () => {
       const draw = drawsOf(seed)
-      const tellProgress = progressOf(`KILL_SEED=${seed}`, kills, KILLS_A_BATCH)
+      const printProgress = progressOf(`KILL_SEED=${seed}`, kills, KILLS_A_BATCH)
       for (let done = 0; done < kills;) {
         const folder = mkdtempSync(join(tmpdir(), 'rx-captcha-'))
         const emulator = await start({ seed: seed + done, readyAfterMs: [20, 200] })
@@ -118,7 +118,7 @@ describe(`a batch that is killed, KILL_SEED=${seed}`, () => {
         expect(broken(emulator, batch, known)).toStrictEqual([])
         await emulator.close()
         rmSync(folder, { recursive: true })
-        tellProgress(done)
+        printProgress(done)
       }
     },
     timeoutMs

@@ -327,7 +327,7 @@ describe('retryLeft', () => {
     ['no options', undefined, 'the options: expected an object'],
     ['a number as options', 2, 'the options: expected an object'],
     ['empty options', {}, 'count: expected a whole number of retries'],
-    ['a misspelt option', { count: 1, delayMS: 5 }, 'delayMS: unknown option, did you mean delayMs?'],
+    ['a misspelt option', { count: 1, delayMS: 5 }, 'delayMS: unknown option (did you mean delayMs?)'],
     ['an unknown option', { count: 1, resetOnSuccess: true }, 'resetOnSuccess: unknown option'],
     ['a `when` that is no function', { count: 1, when: 'Refused' }, 'when: expected a function'],
     ['a scheduler that is none', { count: 1, scheduler: {} }, 'scheduler: expected a scheduler of RxJS']

@@ -157,8 +157,8 @@ describe('startEmulator', () => {
     [{ numericIds: 1 }, 'numericIds: expected boolean'],
     [{ faults: 'createTask:1:reset' }, 'faults: expected an array of rules'],
     [{ solutions: [] }, 'solutions: expected an object of functions'],
-    [{ fault: [] }, 'fault: unknown option, did you mean faults?'],
-    [{ readyAfter: 0 }, 'readyAfter: unknown option, did you mean readyAfterMs?'],
+    [{ fault: [] }, 'fault: unknown option (did you mean faults?)'],
+    [{ readyAfter: 0 }, 'readyAfter: unknown option (did you mean readyAfterMs?)'],
     [{ keepAlive: undefined }, 'keepAlive: unknown option'],
     [null, 'the options: expected an object'],
     [8080, 'the options: expected an object']

@@ -193,7 +193,7 @@ describe('the connections of a solver', () => {
     expect(server.requests()).toHaveLength(2)
   })
 
-  it('that the server closes after each reply are opened anew', async () => {
+  it('that the server closes after each reply are opened again', async () => {
     const server = await serve(sendsAndCloses(reply('{}', { connection: 'close' })))
     const connections = connectionsTo(server.origin)
     expect(await inTurn(connections, server.origin, ['create', 'create', 'poll'])).toStrictEqual([200, 200, 200])
@@ -210,7 +210,7 @@ describe('the connections of a solver', () => {
     expect(await Promise.all(results)).toStrictEqual(['ECONNRESET', 200, 200])
   })
 
-  it('whose request is aborted are closed, and not opened anew', async () => {
+  it('whose request is aborted are closed, and not opened again', async () => {
     const server = await serve(staysSilent)
     const connections = connectionsTo(server.origin)
     let abort = (): void => {}

@@ -357,7 +357,7 @@ describe('createSolver', () => {
       'scheduler: expected a scheduler of RxJS'
     ],
     ['a scheduler without `now`', { scheduler: { schedule: () => {} } }, 'scheduler: expected a scheduler of RxJS'],
-    ['a misspelt option', { baseURL: 'https://canary.example' }, 'baseURL: unknown option, did you mean baseUrl?'],
+    ['a misspelt option', { baseURL: 'https://canary.example' }, 'baseURL: unknown option (did you mean baseUrl?)'],
     ['an unknown option', { canari: 'canary' }, 'canari: unknown option'],
     ['an unknown option that is undefined', { apiKey: undefined }, 'apiKey: unknown option'],
     ['a number as random', { random: 0.5 }, 'random: expected a function'],

@@ -167,7 +167,7 @@ describe('a journal after kill -9', () => {
 })
 
 describe('a journal that is cut at a random byte', () => {
-  type Step = readonly [key: string, what: 'begin' | 'created' | (string & {})]
+  type JournalStep = readonly [key: string, what: 'begin' | 'created' | (string & {})]
   const TAGS = [
     'Solved',
     'TaskFailed{account}',
@@ -177,7 +177,7 @@ describe('a journal that is cut at a random byte', () => {
     'Refused{paid: unknown}',
     'CreateUnknown'
   ]
-  const aStep: fc.Arbitrary<Step> = fc.tuple(
+  const aStep: fc.Arbitrary<JournalStep> = fc.tuple(
     fc.constantFrom('a', 'b', 'ü'),
     fc.oneof(fc.constantFrom('begin', 'created'), fc.constantFrom(...TAGS))
   )
@@ -192,7 +192,7 @@ describe('a journal that is cut at a random byte', () => {
     return what === 'NotCreated' || what === 'Refused' ? 'Fresh' : 'InDoubt'
   }
 
-  const run = (journal: FileJournal, [key, what]: Step, id: string): Promise<unknown> => {
+  const run = (journal: FileJournal, [key, what]: JournalStep, id: string): Promise<unknown> => {
     if (what === 'begin') return lastValueFrom(journal.begin(key))
     if (what === 'created') return lastValueFrom(journal.created(key, { taskId: id, createdAt: 0 }))
     return lastValueFrom(journal.ended(key, what))
@@ -203,7 +203,7 @@ describe('a journal that is cut at a random byte', () => {
 
   let files = 0
   /** Runs groups of concurrent steps; returns the states after each step, and how many steps each file size confirms. */
-  const write = async (groups: ReadonlyArray<ReadonlyArray<Step>>) => {
+  const write = async (groups: ReadonlyArray<ReadonlyArray<JournalStep>>) => {
     const path = at(`run-${(files += 1)}`)
     const journal = await start(path)
     const header = statSync(path).size

@@ -17,7 +17,7 @@ const ALL_SAVED = ITEMS.map((item) => `saved ${item}`)
 const HANGS = `print('saving ' + item); return new Promise(() => {})`
 const SAVES = `print('saved ' + item); return Promise.resolve()`
 
-interface Run {
+interface BatchParts {
   /** The body of `deliver`, which has `item`. */
   readonly deliver?: string
   /** What the subscriber does after the last outcome. */
@@ -25,7 +25,7 @@ interface Run {
 }
 
 /** A process that solves the items, and prints what `deliver` does and how the batch ends. */
-const startBatch = ({ url }: Emulator, { deliver = SAVES, atLast = '' }: Run = {}) =>
+const startBatch = ({ url }: Emulator, { deliver = SAVES, atLast = '' }: BatchParts = {}) =>
   startProcess(
     at(),
     `
@@ -46,7 +46,7 @@ const startBatch = ({ url }: Emulator, { deliver = SAVES, atLast = '' }: Run = {
   )
 
 /** Runs the batch to its end, and returns what it printed. */
-const linesOf = async (emulator: Emulator, run?: Run): Promise<ReadonlyArray<string>> => {
+const linesOf = async (emulator: Emulator, run?: BatchParts): Promise<ReadonlyArray<string>> => {
   const { ended, lines } = startBatch(emulator, run)
   await ended
   return lines()

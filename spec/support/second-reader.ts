@@ -53,7 +53,7 @@ const onlyOne = (members: ReadonlyArray<IdMember>) => {
 const fieldsOf = (value: unknown): Fields | undefined =>
   typeof value === 'object' && value !== null && !Array.isArray(value) ? new Map(Object.entries(value)) : undefined
 
-/** The whole text as a JSON object; else the only object with an `errorId` that stands in it. Slips are no hindrance. */
+/** The whole text as a JSON object; else the only object with an `errorId` that stands in it. The known mistakes of servers are corrected. */
 const documentIn = (text: string): Fields | undefined => {
   const whole = text.replace(/^\ufeff/, '')
   const json = parsed(whole)

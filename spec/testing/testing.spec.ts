@@ -109,7 +109,7 @@ describe('scriptedPost', () => {
     [
       'a path without its slash',
       { createTask: [], '/getTaskResult': [] },
-      'createTask: unknown option, did you mean /createTask?'
+      'createTask: unknown option (did you mean /createTask?)'
     ],
     ['a missing path', { '/createTask': [] }, '/getTaskResult: expected an array of replies'],
     [
@@ -226,7 +226,7 @@ describe('stubSolver', () => {
   })
 
   it.each<[string, unknown, string]>([
-    ['a misspelt member', { createtask: () => NEVER }, 'createtask: unknown option, did you mean createTask?'],
+    ['a misspelt member', { createtask: () => NEVER }, 'createtask: unknown option (did you mean createTask?)'],
     ['a member that is no function', { solve: NEVER }, 'solve: expected a function'],
     ['events that are no Observable', { events: [] }, 'events: expected an Observable'],
     ['no members', undefined, 'the options: expected an object']

@@ -5,7 +5,7 @@ import { trimmed } from '../shared/decode.js'
 const REQUIRED = ['websiteURL', 'websiteKey'] as const
 const FIELDS = [...REQUIRED, 'isInvisible', 'id'] as const
 
-/** The names of the columns of a CSV, known ones as the fields of a task are written; throws for a header that cannot be used. */
+/** Reads the header of a CSV. Known names get the case of the task's fields. Throws for a header that cannot be used. */
 export const checkedHeader = (cells: ReadonlyArray<string>): ReadonlyArray<string> => {
   const names = cells.map((cell) => FIELDS.find((field) => isSame(field, trimmed(cell))) ?? trimmed(cell))
   const twice = FIELDS.find((field) => names.indexOf(field) !== names.lastIndexOf(field))
@@ -19,19 +19,19 @@ export const checkedHeader = (cells: ReadonlyArray<string>): ReadonlyArray<strin
   )
 }
 
-/** Names that were probably meant as a field that is missing. Left out, such a field would make another task. */
+/** Names that are probably misspelt fields. A task without such a field would be another task. */
 export const misnamedIn = (names: ReadonlyArray<string>): ReadonlyArray<string> => {
-  // Nothing is near to `id` but names of other things, such as `ip`.
+  // The names that resemble `id`, such as `ip`, mean other things.
   const missing = FIELDS.filter((field) => field !== 'id' && !names.includes(field))
   return names.flatMap((name) => {
     const field = suggest(name.replace(/[\s_-]/g, ''), missing)
-    return field === undefined || isField(name) ? [] : [`${name}, did you mean ${field}?`]
+    return field === undefined || isField(name) ? [] : [`${name} (did you mean ${field}?)`]
   })
 }
 
 const isField = (name: string): boolean => FIELDS.some((field) => field === name)
 
-/** Throws if the text begins with a header whose columns are not separated by commas; quoted ones would seem to be one. */
+/** Throws if the text begins with a header whose columns are separated by something else than commas. */
 export const refuseOtherSeparators = (start: string): void => {
   const [, separator] = /^[^,\r\n]*website(?:url|key)["']? *([;\t|]) *["']?\w/i.exec(start) ?? []
   if (separator === undefined) return

@@ -29,7 +29,7 @@ import type { KeyedItem } from './output.js'
 import { printReport, progressRows } from './report.js'
 import { BatchStats } from './stats.js'
 
-/** The options of `batch`, besides those of the service. */
+/** The options of `batch`, without those of the service. */
 export interface BatchFlags {
   readonly format?: Format
   readonly journal?: string
@@ -143,7 +143,7 @@ const solveItems = (
   )
 }
 
-/** The journal; it tells the stats of items that are skipped because their task failed in an earlier run. */
+/** The journal; `stats` counts the items that are skipped because their task failed in an earlier run. */
 const watched = (journal: BatchJournal, stats: BatchStats): Journal => ({
   ...journal,
   find: (key) =>

@@ -17,13 +17,13 @@ export const explainInLine = (error: SolveError, service: ServiceReach): string 
     ? `${happened(error)} ${howToResume(error.ref, service, 'Resume it at no further cost: ')}`
     : explainUnlessResumable(error)
 
-/** The command line that resumes a task, behind its title. */
+/** A title, followed by the command line that resumes a task. */
 export const howToResume = (ref: TaskRef, { flags, isEmbedded }: ServiceReach, title: string): string =>
   isEmbedded
     ? `Task ${ref.taskId} belonged to the embedded emulator, which ends with this command.`
     : `${title}${resumeCommand(ref, flags)}`
 
-/** The command line that resumes a task; a creation at 0 is one that nobody knows. */
+/** The command line that resumes a task; `createdAt` is 0 if it is unknown when the task was created. */
 export const resumeCommand = ({ taskId, createdAt, numeric }: TaskRef, flags: ReadonlyArray<string>): string => {
   const options = [
     ...(createdAt === 0 ? [] : ['--created-at', String(createdAt)]),

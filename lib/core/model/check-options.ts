@@ -57,5 +57,5 @@ const readOptions = (names: ReadonlyArray<string>, options: unknown) =>
 const unknownOption = (name: string, names: ReadonlyArray<string>): string => {
   const meant = suggest(name, names)
   const shown = /^[\w$-]{1,40}$/.test(name) ? name : JSON.stringify(name.slice(0, 40))
-  return `${shown}: unknown option${meant === undefined ? '' : `, did you mean ${meant}?`}`
+  return `${shown}: unknown option${meant === undefined ? '' : ` (did you mean ${meant}?)`}`
 }

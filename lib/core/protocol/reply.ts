@@ -89,7 +89,7 @@ export const serviceErrorOf = ({ scrub }: ReadOptions, document: Document) => ({
   errorDescription: scrub(document.errorDescription).slice(0, MAX_TEXT_LENGTH)
 })
 
-/** The problems of a reply, and the error code beside them. */
+/** The problems of a reply, after its error code. */
 export const problemsWith = ({ scrub }: ReadOptions, problems: Problems, code: string): Problems =>
   [...(code === '' ? [] : [`errorCode: ${code}`]), ...problems].map((problem) =>
     scrub(problem).slice(0, MAX_TEXT_LENGTH)

@@ -54,8 +54,8 @@ describe('solveAll', () => {
   })
 
   it.each<[string, unknown, string]>([
-    ['a misspelt option', { concurency: 5 }, 'concurency: unknown option, did you mean concurrency?'],
-    ['an option in another case', { keyof: String }, 'keyof: unknown option, did you mean keyOf?'],
+    ['a misspelt option', { concurency: 5 }, 'concurency: unknown option (did you mean concurrency?)'],
+    ['an option in another case', { keyof: String }, 'keyof: unknown option (did you mean keyOf?)'],
     ['an unknown option', { retries: 5 }, 'retries: unknown option'],
     ['an unknown option that is undefined', { retries: undefined }, 'retries: unknown option'],
     ['an option of createSolver', { clientKey: KEY }, 'clientKey: unknown option'],
@@ -95,7 +95,7 @@ describe('withOptions', () => {
   it.each<[string, unknown, string]>([
     ['another client key', { clientKey: KEY }, 'clientKey: unknown option'],
     ['another service', { baseUrl: 'https://example.com' }, 'baseUrl: unknown option'],
-    ['a misspelt option', { giveUpAfterMS: 1 }, 'giveUpAfterMS: unknown option, did you mean giveUpAfterMs?'],
+    ['a misspelt option', { giveUpAfterMS: 1 }, 'giveUpAfterMS: unknown option (did you mean giveUpAfterMs?)'],
     ['a label that is a number', { label: 7 }, 'label: expected string'],
     ['a Proxy that throws', throwing, 'the options: threw an error when read']
   ])('throws InvalidOptions for %s', (_, options, problem) => {
@@ -145,7 +145,7 @@ describe('close', () => {
   })
 
   it.each<[string, unknown, string]>([
-    ['a misspelt option', { gracems: 5 }, 'gracems: unknown option, did you mean graceMs?'],
+    ['a misspelt option', { gracems: 5 }, 'gracems: unknown option (did you mean graceMs?)'],
     ['an unknown option', { timeout: 5 }, 'timeout: unknown option'],
     ['a negative grace', { graceMs: -1 }, 'graceMs: expected a whole number of milliseconds from 0 to 2147483647'],
     ['a Proxy that throws', throwing, 'the options: threw an error when read']
@@ -156,7 +156,9 @@ describe('close', () => {
   it('throws InvalidOptions the second time too', async () => {
     const { close } = solver()
     await close()
-    expect(refused(() => close({ grace: 5 } as object))).toStrictEqual(['grace: unknown option, did you mean graceMs?'])
+    expect(refused(() => close({ grace: 5 } as object))).toStrictEqual([
+      'grace: unknown option (did you mean graceMs?)'
+    ])
   })
 })
 

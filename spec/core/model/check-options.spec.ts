@@ -63,7 +63,7 @@ describe('checkOptions', () => {
   })
 
   it.each<[string, string, string]>([
-    ['near a known one', 'lable', 'lable: unknown option, did you mean label?'],
+    ['near a known one', 'lable', 'lable: unknown option (did you mean label?)'],
     ['near no known one', 'size', 'size: unknown option'],
     ['named like a member of every object', 'constructor', 'constructor: unknown option'],
     ['named __proto__', '__proto__', '__proto__: unknown option'],

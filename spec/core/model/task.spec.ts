@@ -14,7 +14,7 @@ const thrower = (): never => {
 const throwing = new Proxy({}, { get: thrower, has: thrower, ownKeys: thrower })
 
 describe('defineTask', () => {
-  const kindOf = <F>(codec: t.Type<F, JsonValue>) =>
+  const taskKindWith = <F>(codec: t.Type<F, JsonValue>) =>
     defineTask({ type: 'OtherTask', fields: codec, solution: t.string })
   const throws = (): never => {
     throw new Error('a-secret-value')
@@ -27,29 +27,32 @@ describe('defineTask', () => {
       (value) => t.success(value as Date),
       (date) => ({ from: date.getTime(), type: 'AnotherTask' })
     )
-    expect(kindOf(codec)(new Date(17)).payload).toStrictEqual(E.right({ from: 17, type: 'OtherTask' }))
+    expect(taskKindWith(codec)(new Date(17)).payload).toStrictEqual(E.right({ from: 17, type: 'OtherTask' }))
   })
 
   it('makes an invalid task if the codec throws while decoding', () => {
     const codec = new t.Type<string, JsonValue>('throws', t.string.is, throws, t.identity)
-    expect(kindOf(codec)('x').payload).toStrictEqual(E.left(['the fields: its codec threw']))
+    expect(taskKindWith(codec)('x').payload).toStrictEqual(E.left(['the fields: its codec threw']))
   })
 
   it('makes an invalid task if the codec throws while encoding', () => {
     const codec = new t.Type<string, JsonValue>('throws', t.string.is, t.string.validate, throws)
-    expect(kindOf(codec)('x').payload).toStrictEqual(E.left(['the fields: its codec threw']))
+    expect(taskKindWith(codec)('x').payload).toStrictEqual(E.left(['the fields: its codec threw']))
   })
 
   it.each<readonly [JsonValue]>([['text'], [7], [null], [true], [[1]]])(
     'makes an invalid task if the fields are encoded as %j',
     (encoded) => {
       const codec = new t.Type<string, JsonValue>('odd', t.string.is, t.string.validate, () => encoded)
-      expect(kindOf(codec)('x').payload).toStrictEqual(E.left(['the fields: expected an object']))
+      expect(taskKindWith(codec)('x').payload).toStrictEqual(E.left(['the fields: expected an object']))
     }
   )
 
   it('has no times if none are given', () => {
-    expect({ ...kindOf(t.type({ a: t.string })) }).toMatchObject({ bestWithinMs: undefined, validForMs: undefined })
+    expect({ ...taskKindWith(t.type({ a: t.string })) }).toMatchObject({
+      bestWithinMs: undefined,
+      validForMs: undefined
+    })
   })
 
   it('copies its times to its tasks', () => {
@@ -76,7 +79,7 @@ describe('the definition of a kind', () => {
     [
       'a misspelt member',
       { ...definition, bestWithinMS: 1 },
-      'bestWithinMS: unknown option, did you mean bestWithinMs?'
+      'bestWithinMS: unknown option (did you mean bestWithinMs?)'
     ],
     ['a Proxy that throws', throwing, 'the options: threw an error when read']
   ])('is refused with InvalidOptions if it is %s', (_, wrong, problem) => {

@@ -69,7 +69,7 @@ describe('readTaskId', () => {
     expect(idIn('{"taskId" :\n 9007199254740993 ,"errorId":0}')).toStrictEqual(E.right(id))
   })
 
-  it('reads a long number beside other ids', () => {
+  it('reads a long number among other ids', () => {
     const id = { taskId: '9007199254740993', numeric: true }
     const body = '{"parent":{"taskId":7},"last":{"taskId":"9007199254740992"},"taskId":9007199254740993}'
     expect(idIn(body)).toStrictEqual(E.right(id))

@@ -99,7 +99,7 @@ describe('readDocument in a text', () => {
     expect(documentIn(body).fields).toStrictEqual(JSON.parse(DOCUMENT))
   })
 
-  it('finds the document with slips, and none within it', () => {
+  it('finds a document with mistakes, and none within it', () => {
     expect(documentIn(`x {"errorId":0,"cost":NaN,"last":${DOCUMENT},}`).fields).toMatchObject({ cost: null })
   })
 

@@ -44,7 +44,7 @@ describe('parseLenient', () => {
   })
 
   it.each(['NaN', 'undefined', '[{"a":1},]', '[NaN]', '"a\nb"'])(
-    'reads %j with slips, which is no object, as no JSON',
+    'returns NOT_JSON for %j, which has a mistake and is no object',
     (text) => {
       expect(parseLenient(text)).toBe(NOT_JSON)
     }
@@ -56,8 +56,8 @@ describe('parseLenient', () => {
     fc.assert(fc.property(fc.json({ stringUnit: 'binary' }), readsAlike))
   })
 
-  it('reads any object whose values and strings have slips', () => {
-    const slips = fc.record({
+  it('parses any object whose values and strings have these mistakes', () => {
+    const mistakes = fc.record({
       cost: fc.constantFrom('NaN', '-Infinity', 'undefined'),
       comma: fc.constantFrom('', ',', ' ,\n')
     })
@@ -69,7 +69,7 @@ describe('parseLenient', () => {
       const read = parseLenient(`{${[...members, `"":${cost}`].join(',')}${comma}}`)
       return JSON.stringify(read) === JSON.stringify({ ...object, '': null })
     }
-    fc.assert(fc.property(objects, slips, isRead))
+    fc.assert(fc.property(objects, mistakes, isRead))
   })
 
   it.each([

@@ -281,7 +281,7 @@ describe('a createTask whose reply is still open', () => {
   })
 })
 
-describe('Retry-After beside a created task', () => {
+describe('Retry-After in the reply that created a task', () => {
   it('delays the first poll', () => {
     const { calls } = solveOnce({ create: [{ ...created(), retryAfterMs: 20_000 }], poll: [ready()] })
 

@@ -78,7 +78,7 @@ describe('Retry-After on a poll', () => {
     ['an HTTP 403 page', { body: '<html>', status: 403, retryAfterMs: 20_000 }],
     ['a redirect', { body: '', status: 302, retryAfterMs: 20_000 }],
     ['a reply that broke off', { failed: {}, received: { status: 200, body: '{', retryAfterMs: 20_000 } }]
-  ])('delays the next poll beside %s', (_, reply) => {
+  ])('delays the next poll if it comes with %s', (_, reply) => {
     const { calls, events } = solveOnce([reply, ready()])
 
     expect(polls(calls)).toStrictEqual([3_000, 23_000])
@@ -88,13 +88,13 @@ describe('Retry-After on a poll', () => {
   it.each<readonly [string, Scripted]>([
     ['processing', processing()],
     ['a task that is not known yet', refused('ERROR_TASKID_INVALID')]
-  ])('emits Delayed with the reason unavailable beside %s', (_, reply) => {
+  ])('emits Delayed with the reason unavailable if it comes with %s', (_, reply) => {
     const { events } = solveOnce([{ ...reply, retryAfterMs: 20_000 }, ready()])
 
     expect(events).toContainEqual({ at: 3_000, _tag: 'Delayed', reason: 'unavailable', waitMs: 20_000, ref })
   })
 
-  it('emits no Delayed beside processing if it asks for no more than the usual wait', () => {
+  it('emits no Delayed if it comes with processing and asks for no more than the usual wait', () => {
     const { events } = solveOnce([{ ...processing(), retryAfterMs: 3_000 }, ready()])
 
     expect(events.map(({ _tag }) => _tag)).not.toContain('Delayed')

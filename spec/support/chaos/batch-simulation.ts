@@ -38,11 +38,11 @@ interface Account {
  * One run of a program. When it dies, its timers do not fire any more, and no reply and no confirmation of a write reaches it.
  * The service still handles what it sent.
  */
-interface Run {
+interface SimulatedRun {
   readonly scheduler: SchedulerLike
   readonly isLast: boolean
   isDead: boolean
-  isOver: boolean
+  isClosed: boolean
   journalFailed: boolean
   deliverFailed: boolean
   pulled: number
@@ -125,7 +125,7 @@ export class BatchSimulation {
       const graceMs = between(this.#draw, 0, 20_000)
       void solver.close({ graceMs: isLast ? 0 : graceMs }).then((leftOpen) => {
         this.#closing -= 1
-        run.isOver = true
+        run.isClosed = true
         if (!run.journalFailed && !run.isDead) for (const { ref } of leftOpen) this.#checkRecorded(ref.taskId)
       })
     }
@@ -151,15 +151,15 @@ export class BatchSimulation {
       this.#clock.schedule(() => !run.isDead && close(), between(this.#draw, 0, 60_000))
     if (!isLast && this.#draw() < 0.3) this.#clock.schedule(() => (run.isDead = true), between(this.#draw, 0, 60_000))
     await this.#flush(run)
-    if (!run.isDead && !run.isOver) this.#breach('a run never ends')
+    if (!run.isDead && !run.isClosed) this.#breach('a run never ends')
     // What this process has sent still reaches the service before the next process starts.
     run.isDead = true
   }
 
-  #startRun(isLast: boolean): Run {
+  #startRun(isLast: boolean): SimulatedRun {
     const counts = { pulled: 0, emitted: 0 }
-    const faults = { isDead: false, isOver: false, journalFailed: false, deliverFailed: false }
-    const run: Run = { scheduler: this.#clock, isLast, ...faults, ...counts }
+    const faults = { isDead: false, isClosed: false, journalFailed: false, deliverFailed: false }
+    const run: SimulatedRun = { scheduler: this.#clock, isLast, ...faults, ...counts }
     const scheduler: SchedulerLike = {
       now: () => this.#clock.now(),
       schedule: <T>(work: (this: SchedulerAction<T>, state?: T) => void, delayMs?: number, state?: T) =>
@@ -174,8 +174,8 @@ export class BatchSimulation {
     return Object.assign(run, { scheduler })
   }
 
-  async #flush(run: Run): Promise<void> {
-    const isRunning = () => !run.isDead && !run.isOver
+  async #flush(run: SimulatedRun): Promise<void> {
+    const isRunning = () => !run.isDead && !run.isClosed
     while (isRunning()) {
       const stepped = this.#clock.step()
       for (let nth = 0; this.#closing > 0 && nth < 8; nth += 1) await Promise.resolve()
@@ -183,7 +183,7 @@ export class BatchSimulation {
     }
   }
 
-  *#pull(run: Run, keys: ReadonlyArray<string>): Generator<string> {
+  *#pull(run: SimulatedRun, keys: ReadonlyArray<string>): Generator<string> {
     for (const key of keys) {
       run.pulled += 1
       yield key
@@ -191,7 +191,7 @@ export class BatchSimulation {
   }
 
   /** Saves an outcome after some time. It may fail or hang, and a crash may come before, during or after the save. */
-  #save(run: Run, finished: ReadonlySet<string>, outcome: BatchOutcome): Observable<never> {
+  #save(run: SimulatedRun, finished: ReadonlySet<string>, outcome: BatchOutcome): Observable<never> {
     const { item: key, result } = outcome
     // After a failure of the journal the library cannot know what earlier runs did.
     const isUninformed = E.isLeft(result) && 'reason' in result.left && result.left.reason === 'journal'
@@ -224,17 +224,17 @@ export class BatchSimulation {
     )
   }
 
-  #schedule(run: Run, ms: number, act: () => void) {
+  #schedule(run: SimulatedRun, ms: number, act: () => void) {
     return run.scheduler.schedule(act, ms)
   }
 
-  #mayCrash(run: Run): void {
+  #mayCrash(run: SimulatedRun): void {
     if (run.isLast || this.#draw() > 0.01) return
     this.#clock.schedule(() => (run.isDead = true), between(this.#draw, 0, 120))
   }
 
   /** A journal on the simulated disk. Writes become durable after some time, in the order of the calls, unless the run dies. */
-  #journalOf(run: Run, memory: Map<string, KeyState>): Journal {
+  #journalOf(run: SimulatedRun, memory: Map<string, KeyState>): Journal {
     const entryOf = (key: string): JournalEntry => {
       const state = memory.get(key)
       if (state?._tag === 'Known' || state?._tag === 'InDoubt') return state
@@ -285,7 +285,7 @@ export class BatchSimulation {
     return account
   }
 
-  #postOf(run: Run, finished: ReadonlySet<string>): Post {
+  #postOf(run: SimulatedRun, finished: ReadonlySet<string>): Post {
     return (path, body) =>
       defer(() => {
         const text = JSON.stringify(body)
@@ -298,7 +298,7 @@ export class BatchSimulation {
       })
   }
 
-  #create(run: Run, key: string): Observable<NetworkEvent> {
+  #create(run: SimulatedRun, key: string): Observable<NetworkEvent> {
     const account = this.#accountOf(key)
     const charge = (): string => {
       account.charges += 1
@@ -332,7 +332,7 @@ export class BatchSimulation {
     return concat(of(SENT), this.#after(run, fate).pipe(tap(onReply)))
   }
 
-  #poll(run: Run, id: string): Observable<NetworkEvent> {
+  #poll(run: SimulatedRun, id: string): Observable<NetworkEvent> {
     const task = this.#tasks.get(id)
     if (!task) {
       this.#breach(`a poll for ${id}, which does not exist`)
@@ -355,7 +355,7 @@ export class BatchSimulation {
     return concat(of(SENT), this.#after(run, event))
   }
 
-  #after(run: Run, event: NetworkEvent): Observable<NetworkEvent> {
+  #after(run: SimulatedRun, event: NetworkEvent): Observable<NetworkEvent> {
     return timer(between(this.#draw, 0, 2_000), run.scheduler).pipe(map(() => event))
   }
 

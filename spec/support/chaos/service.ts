@@ -161,11 +161,11 @@ export const chaosService = (draw: Draw, scheduler: SchedulerLike, ledger: Ledge
   /** Opens the network of one solver. */
   return (settings: Settings): Network => {
     const spacingMs = settings.createsPerSecond === undefined ? 0 : 1_000 / settings.createsPerSecond
-    let nextAt = 0
+    let nextSlotAt = 0
     const checkRate = (): void => {
       const now = scheduler.now()
-      if (now < nextAt) ledger.breach(`a createTask was sent ${nextAt - now} ms too early for the rate`)
-      nextAt = now + spacingMs
+      if (now < nextSlotAt) ledger.breach(`a createTask was sent ${nextSlotAt - now} ms too early for the rate`)
+      nextSlotAt = now + spacingMs
     }
     const post: Post = (path, body) =>
       defer(() => {

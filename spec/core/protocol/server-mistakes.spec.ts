@@ -14,7 +14,7 @@ const processing = { errorId: 0, errorCode: null, errorDescription: null, status
 const ready = { ...processing, status: 'ready', solution: { gRecaptchaResponse: 'token' } }
 const refusal = (errorCode: string) => ({ errorId: 1, errorCode, errorDescription: 'a reason' })
 
-const slips: ReadonlyArray<[slip: string, (json: string) => string]> = [
+const mistakes: ReadonlyArray<[mistake: string, (json: string) => string]> = [
   ['NaN', (json) => json.replace(/}$/, ',"cost":NaN}')],
   ['-Infinity', (json) => json.replace(/^{/, '{"balance":-Infinity,')],
   ['undefined', (json) => json.replace(/}$/, ',"ip":undefined}')],
@@ -23,7 +23,7 @@ const slips: ReadonlyArray<[slip: string, (json: string) => string]> = [
   ['all of these behind a warning', (json) => `<b>Warning</b> ${json.replace(/}$/, ',"note":"a\nb","cost":NaN,}')}`]
 ]
 
-describe.each(slips)('a reply with %s', (_, spoil) => {
+describe.each(mistakes)('a reply with %s', (_, spoil) => {
   const spoilt = (body: unknown) => spoil(JSON.stringify(body))
 
   it('creates the task', () => {
