@@ -87,7 +87,7 @@ describe('the exports of', () => {
       emulator,
       'emulator/index.ts',
       'EMULATOR_KEY startEmulator',
-      'Counters Emulator EmulatorOptions Fault FaultName FaultReply FaultRule TaskRecord When'
+      'Counters Emulator EmulatorOptions Fault FaultName FaultReply FaultRule TaskRecord VerifyErrorCode When'
     ],
     ['rx-captcha/journal', journal, 'journal/index.ts', 'JournalError fileJournal', 'FileJournal']
   ]

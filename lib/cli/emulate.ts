@@ -41,6 +41,7 @@ const countersText = ({ requests, accepted, refused, lostCreates, delivered, ...
   [
     `# createTask: ${requests.createTask} (created ${accepted}, refused ${refused}, reply lost ${lostCreates})`,
     `# getTaskResult: ${requests.getTaskResult} (delivered ${delivered}, never fetched ${rest.neverFetched})`,
+    `# siteverify: ${requests.siteverify} (accepted ${rest.verified}, not accepted ${rest.unverified})`,
     `# other requests: ${requests.other}`,
     `# shortest delay before a poll: ${rest.smallestGapMs === undefined ? 'none' : `${Math.round(rest.smallestGapMs)} ms`}`,
     `# overlapping polls: ${rest.overlaps}`

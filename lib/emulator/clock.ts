@@ -1,4 +1,4 @@
 import { performance } from 'node:perf_hooks'
 
 /** Milliseconds since the epoch, by a clock that never jumps. */
-export const now = (): number => performance.timeOrigin + performance.now()
+export const steadyNow = (): number => performance.timeOrigin + performance.now()

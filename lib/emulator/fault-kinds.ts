@@ -7,8 +7,8 @@ import { actAfter, actEvery, sendHtml, sendJson } from './response.js'
 
 /** How a named fault replies. */
 export interface FaultKind {
-  /** The only call to which it applies; both if left out. */
-  readonly on?: CallName
+  /** The calls to which it applies; all if left out. */
+  readonly on?: ReadonlyArray<CallName>
   /** Whether the client can read the correct reply from it. */
   readonly isReadable?: boolean
   /** The default number of a fault that may be written as `name=NUMBER`. */
@@ -106,27 +106,28 @@ export const FAULT_KINDS: Readonly<Record<FaultName, FaultKind>> = {
   'not-json': { send: changed(() => 'OK') },
   gzip: { isReadable: true, send: changed((json) => gzipSync(json), GZIP) },
   'text-before': { isReadable: true, send: changed((json) => WARNING + json, AS_PHP) },
-  'no-id': { on: 'createTask', send: replaced((correct) => ({ ...correct, taskId: undefined })) },
+  'no-id': { on: ['createTask'], send: replaced((correct) => ({ ...correct, taskId: undefined })) },
   'numeric-id': {
-    on: 'createTask',
+    on: ['createTask'],
     isReadable: true,
     send: replaced((correct) =>
       'taskId' in correct ? { ...correct, taskId: BigInt(String(correct.taskId)) } : correct
     )
   },
   // The service itself adds the solution to the correct reply.
-  'ready-at-once': { on: 'createTask', isReadable: true, send: changed((json) => json) },
-  never: { on: 'getTaskResult', send: replaced(() => inState('processing')) },
+  'ready-at-once': { on: ['createTask'], isReadable: true, send: changed((json) => json) },
+  never: { on: ['getTaskResult'], send: replaced(() => inState('processing')) },
   'retry-after': {
-    on: 'getTaskResult',
+    on: ['getTaskResult'],
     isReadable: true,
     defaultNumber: 5,
     send: ({ res, correctJson }, seconds) => sendJson(res, correctJson, 200, { 'retry-after': String(seconds) })
   },
-  'no-solution': { on: 'getTaskResult', send: replaced(() => inState('ready')) },
-  'empty-token': { on: 'getTaskResult', send: replaced(() => ready({ gRecaptchaResponse: '' })) },
-  'unknown-status': { on: 'getTaskResult', send: replaced(() => inState('waiting')) },
+  'no-solution': { on: ['getTaskResult'], send: replaced(() => inState('ready')) },
+  'empty-token': { on: ['getTaskResult'], send: replaced(() => ready({ gRecaptchaResponse: '' })) },
+  'unknown-status': { on: ['getTaskResult'], send: replaced(() => inState('waiting')) },
   'echo-key': {
+    on: ['createTask', 'getTaskResult'],
     send: replaced((_correct, clientKey) => ({
       ...refusal(`ERROR_KEY_${clientKey}_REJECTED`, `the key ${clientKey} was rejected`),
       request: { clientKey }

@@ -10,10 +10,10 @@ import type { ServerResponse } from 'node:http'
 export interface FaultRule {
   /**
    * What `when` counts: the createTask requests of the emulator, the polls of each task, the tasks (the fault replaces the
-   * solution, once the task would be ready), or the connections (only `reset` and `close`). An `outage` replaces the replies
-   * to both calls, including those about unknown tasks, and needs a duration.
+   * solution, once the task would be ready), the siteverify requests, or the connections (only `reset` and `close`). An `outage`
+   * replaces the replies to createTask and getTaskResult, including those about unknown tasks, and needs a duration.
    */
-  readonly on: 'createTask' | 'getTaskResult' | 'task' | 'connection' | 'outage'
+  readonly on: 'createTask' | 'getTaskResult' | 'task' | 'siteverify' | 'connection' | 'outage'
   readonly when: When
   /**
    * What goes wrong. A function is called in place of the correct reply, after `latencyMs`. It may write any bytes to `res` or to
@@ -22,7 +22,8 @@ export interface FaultRule {
   readonly fault: Fault | ((reply: FaultReply) => void)
   /**
    * For a function: whether the client can read the correct reply from what it writes. If not, a createTask creates no task
-   * (unless `billed`), so the task id in `correctReply` does not exist, and a poll delivers no solution. @defaultValue `false`
+   * (unless `billed`), so the task id in `correctReply` does not exist, a poll delivers no solution, and a siteverify uses up no
+   * token. @defaultValue `false`
    */
   readonly isReadable?: boolean | undefined
   /** For a createTask fault that hides the task id: whether the task is created and billed nevertheless. @defaultValue `false` */
@@ -46,7 +47,7 @@ export type When =
  * What goes wrong, in the form of the command line: a {@link FaultName}; `name=NUMBER` for those with a duration (in
  * milliseconds; `retry-after` in seconds) or a size in bytes; `right@STATUS`, the correct reply with another HTTP status; an HTTP
  * status with an HTML page; or an error code with an error document (`ERROR_FOO`, `ERROR_FOO@400`). The last three may be followed by
- * `;retry-after=SECONDS-OR-DATE` and `;location=URL`.
+ * `;retry-after=SECONDS-OR-DATE` and `;location=URL`. On siteverify, error codes are those of {@link VerifyErrorCode}.
  *
  * @since 0.1.0
  */
@@ -61,6 +62,21 @@ export type Fault =
   | `${Uppercase<string>}_${Uppercase<string>}@${number}`
   | `${Uppercase<string>}_${Uppercase<string>};${'retry-after' | 'location'}=${string}`
   | `${Uppercase<string>}_${Uppercase<string>}@${number};${'retry-after' | 'location'}=${string}`
+  | VerifyErrorCode
+
+/**
+ * The error codes that reCAPTCHA documents for siteverify.
+ *
+ * @see https://developers.google.com/recaptcha/docs/verify#error_code_reference
+ * @since 0.1.0
+ */
+export type VerifyErrorCode =
+  | 'missing-input-secret'
+  | 'invalid-input-secret'
+  | 'missing-input-response'
+  | 'invalid-input-response'
+  | 'bad-request'
+  | 'timeout-or-duplicate'
 
 /**
  * The name of a fault.
@@ -75,7 +91,8 @@ export type Fault =
  *
  * createTask: `no-id`, `numeric-id` (the id as a number, which is correct), and `ready-at-once` (the reply also holds the
  * solution). getTaskResult: `never` (always processing), `retry-after` (the correct reply, with a `Retry-After` header of
- * 5 seconds), `no-solution`, `empty-token` and `unknown-status`. Both: `echo-key` is an error that repeats the client key.
+ * 5 seconds), `no-solution`, `empty-token` and `unknown-status`. Either of them: `echo-key` is an error that repeats the client
+ * key.
  *
  * @since 0.1.0
  */

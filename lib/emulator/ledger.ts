@@ -1,4 +1,4 @@
-import { now } from './clock.js'
+import { isRecord } from '../core/model/problems.js'
 import type { FaultName } from './fault.js'
 import type { Counters, TaskRecord } from './model.js'
 import type { CallName, JsonObject } from './protocol.js'
@@ -12,6 +12,9 @@ export interface LedgerTask extends TaskRecord {
   replySent: boolean
   polls: number
   deliveredAt?: number
+  verifiedAt?: number
+  /** When its token was made. */
+  madeAt: number
   openPolls: number
   lastReplyAt?: number
 }
@@ -21,22 +24,26 @@ export interface LedgerOptions {
   readonly readyAfterMs: readonly [min: number, max: number]
   readonly forgetAfterMs: number
   readonly numericIds: boolean
+  readonly now: () => number
 }
 
 /** All tasks and counts of an emulator. Each change takes constant time; only reading all of them does not. */
 export interface Ledger {
   readonly options: LedgerOptions
   readonly tasks: Map<string, LedgerTask>
+  /** The tasks whose tokens were put into a reply, by token. */
+  readonly tokens: Map<string, LedgerTask>
   readonly requests: Record<CallName | 'other', number>
-  readonly totals: { refused: number; lostCreates: number; overlaps: number; delivered: number }
+  readonly totals: Record<'refused' | 'lostCreates' | 'overlaps' | 'delivered' | 'verified' | 'unverified', number>
   smallestGapMs: number | undefined
 }
 
 export const openLedger = (options: LedgerOptions): Ledger => ({
   options,
   tasks: new Map(),
-  requests: { createTask: 0, getTaskResult: 0, other: 0 },
-  totals: { refused: 0, lostCreates: 0, overlaps: 0, delivered: 0 },
+  tokens: new Map(),
+  requests: { createTask: 0, getTaskResult: 0, siteverify: 0, other: 0 },
+  totals: { refused: 0, lostCreates: 0, overlaps: 0, delivered: 0, verified: 0, unverified: 0 },
   smallestGapMs: undefined
 })
 
@@ -47,7 +54,7 @@ export const acceptTask = (
   finalFaultOf: (nth: number) => CheckedFault | undefined,
   fault: FaultName | undefined
 ): LedgerTask => {
-  const { seed, readyAfterMs, numericIds } = options
+  const { seed, readyAfterMs, numericIds, now } = options
   const [min, max] = fault === 'ready-at-once' ? [0, 0] : readyAfterMs
   const nth = tasks.size + 1
   const taskId = numericIds
@@ -57,7 +64,7 @@ export const acceptTask = (
       : seededTaskId(seed, nth)
   const acceptedAt = now()
   const readyAt = acceptedAt + min + (min === max ? 0 : (max - min) * seeded(seed, 'ready', nth))
-  const counts = { replySent: false, polls: 0, openPolls: 0 }
+  const counts = { replySent: false, polls: 0, openPolls: 0, madeAt: readyAt }
   const accepted: LedgerTask = { nth, finalFault: finalFaultOf(nth), taskId, acceptedAt, readyAt, task, ...counts }
   tasks.set(taskId, accepted)
   return accepted
@@ -66,13 +73,13 @@ export const acceptTask = (
 export const findTask = ({ options, tasks }: Ledger, taskId: unknown): LedgerTask | undefined => {
   const isId = typeof taskId === 'bigint' || (typeof taskId === 'string' && !options.numericIds)
   const task = isId ? tasks.get(String(taskId)) : undefined
-  return task && now() - task.acceptedAt < options.forgetAfterMs ? task : undefined
+  return task && options.now() - task.acceptedAt < options.forgetAfterMs ? task : undefined
 }
 
 /** The reply to createTask ended; `isSent` if the client could read it, and `hasSolution` if it held the solution. */
 export const createEnded = (ledger: Ledger, task: LedgerTask, isSent: boolean, hasSolution: boolean): void => {
   task.replySent = isSent
-  if (isSent) task.lastReplyAt = now()
+  if (isSent) task.lastReplyAt = ledger.options.now()
   else ledger.totals.lostCreates += 1
   if (isSent && hasSolution) deliver(ledger, task)
 }
@@ -86,17 +93,44 @@ export const pollArrived = (ledger: Ledger, task: LedgerTask, arrivedAt: number)
   else if (gapMs < (ledger.smallestGapMs ?? Infinity)) ledger.smallestGapMs = gapMs
 }
 
+/** A fault says of a solved task that it is still processing, so its token is not made yet. */
+export const stillProcessing = ({ options }: Ledger, task: LedgerTask): void => {
+  task.madeAt = options.now()
+}
+
 /** The reply to a poll ended; `isDelivered` if it held the solution and the client could read it. */
 export const pollEnded = (ledger: Ledger, task: LedgerTask, isDelivered: boolean): void => {
   task.openPolls -= 1
-  task.lastReplyAt = now()
+  task.lastReplyAt = ledger.options.now()
   if (isDelivered) deliver(ledger, task)
 }
 
-const deliver = ({ totals }: Ledger, task: LedgerTask): void => {
+const deliver = ({ options, totals }: Ledger, task: LedgerTask): void => {
   if (task.deliveredAt !== undefined) return
-  task.deliveredAt = now()
+  task.deliveredAt = options.now()
   totals.delivered += 1
+}
+
+/** Records the token in a solution that is about to be sent. A token that several tasks have is that of the last one. */
+export const tokenGiven = ({ tokens }: Ledger, task: LedgerTask, solution: unknown): void => {
+  const token = isRecord(solution) ? solution.gRecaptchaResponse : undefined
+  if (typeof token === 'string') tokens.set(token, task)
+}
+
+/** The task of a token that can be used: `unknown` if it was not given out, `spent` if it was used or is too old. */
+export const taskOfToken = ({ options, tokens }: Ledger, token: string): LedgerTask | 'unknown' | 'spent' => {
+  const task = tokens.get(token)
+  if (!task) return 'unknown'
+  return task.verifiedAt === undefined && options.now() < task.madeAt + TOKEN_VALID_MS ? task : 'spent'
+}
+
+// https://developers.google.com/recaptcha/docs/verify#token_restrictions
+const TOKEN_VALID_MS = 120_000
+
+/** A siteverify was answered; `task` is that of the token that it accepted. */
+export const verifyEnded = ({ options, totals }: Ledger, task: LedgerTask | undefined): void => {
+  totals[task ? 'verified' : 'unverified'] += 1
+  if (task) task.verifiedAt = options.now()
 }
 
 export const countersOf = ({ tasks, requests, totals, smallestGapMs }: Ledger): Counters => ({
@@ -109,7 +143,7 @@ export const countersOf = ({ tasks, requests, totals, smallestGapMs }: Ledger): 
 })
 
 export const taskRecordsOf = ({ tasks }: Ledger): ReadonlyArray<TaskRecord> =>
-  [...tasks.values()].map(({ nth: _nth, openPolls: _open, lastReplyAt: _lastReplyAt, finalFault, ...record }) => ({
-    ...record,
-    fault: finalFault?.text
-  }))
+  [...tasks.values()].map(({ nth: _nth, openPolls: _open, lastReplyAt: _lastReplyAt, madeAt: _madeAt, ...record }) => {
+    const { finalFault, ...publicRecord } = record
+    return { ...publicRecord, fault: finalFault?.text }
+  })

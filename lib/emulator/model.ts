@@ -36,6 +36,8 @@ export interface EmulatorOptions {
   readonly basePath?: string | undefined
   /** The only client key that is accepted. @defaultValue {@link EMULATOR_KEY} */
   readonly clientKey?: string | undefined
+  /** The only secret that siteverify accepts. @defaultValue any secret that is not empty */
+  readonly siteSecret?: string | undefined
   /** The time from createTask to the solution; each task draws its own from a range. @defaultValue `[5_000, 15_000]` */
   readonly readyAfterMs?: number | readonly [min: number, max: number] | undefined
   /** The time from createTask until the task is unknown to the emulator. @defaultValue `Infinity` */
@@ -55,6 +57,11 @@ export interface EmulatorOptions {
   readonly numericIds?: boolean | undefined
   /** More types of tasks, each with a function that returns the solution of a task as it was sent. @defaultValue none */
   readonly solutions?: Readonly<Record<string, (task: Readonly<Record<string, unknown>>) => unknown>> | undefined
+  /**
+   * The clock, in epoch milliseconds. A test that lets it jump need not wait until a token expires. Delays of replies do not use
+   * it. @defaultValue a clock that does not change when the system clock is set
+   */
+  readonly now?: (() => number) | undefined
 }
 
 /**
@@ -64,7 +71,7 @@ export interface EmulatorOptions {
  */
 export interface Counters {
   /** Requests by call, valid or not; `other` went to an unknown path. */
-  readonly requests: Readonly<Record<'createTask' | 'getTaskResult' | 'other', number>>
+  readonly requests: Readonly<Record<'createTask' | 'getTaskResult' | 'siteverify' | 'other', number>>
   /** createTask requests that created a task; each of them is billed. */
   readonly accepted: number
   /** createTask requests that created no task. */
@@ -81,6 +88,10 @@ export interface Counters {
   readonly delivered: number
   /** Tasks whose solution was not sent to any client, ready or not, except those that a fault rule fails. */
   readonly neverFetched: number
+  /** siteverify requests that accepted a token. */
+  readonly verified: number
+  /** siteverify requests that accepted no token. */
+  readonly unverified: number
 }
 
 /**
@@ -98,6 +109,8 @@ export interface TaskRecord {
   readonly polls: number
   /** When the solution was first sent completely to a client. */
   readonly deliveredAt?: number | undefined
+  /** When siteverify accepted the token. */
+  readonly verifiedAt?: number | undefined
   /** The task as it was sent, with its `type`. */
   readonly task: Readonly<Record<string, unknown>>
   /** The fault that replaces the solution, if a rule on `task` chose one. */

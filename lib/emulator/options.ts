@@ -1,7 +1,8 @@
 import { randomInt } from 'node:crypto'
 import * as t from 'io-ts'
 import { checkOptions, type OptionCodecs } from '../core/model/check-options.js'
-import { isRecord, optional, refined } from '../core/model/problems.js'
+import { NonEmptyString, isRecord, optional, refined } from '../core/model/problems.js'
+import { steadyNow } from './clock.js'
 import type { FaultRule } from './fault.js'
 import { EMULATOR_KEY, type EmulatorOptions } from './model.js'
 import { MAX_TIMER_MS } from './response.js'
@@ -11,6 +12,7 @@ export interface ResolvedOptions {
   readonly port: number
   readonly basePath: string
   readonly clientKey: string
+  readonly siteSecret: string | undefined
   readonly readyAfterMs: readonly [min: number, max: number]
   readonly forgetAfterMs: number
   readonly seed: number
@@ -19,6 +21,7 @@ export interface ResolvedOptions {
   readonly latencyMs: number
   readonly numericIds: boolean
   readonly solutions: NonNullable<EmulatorOptions['solutions']>
+  readonly now: () => number
 }
 
 /** Fills in the defaults; throws `InvalidOptions`, which names every bad option. */
@@ -31,13 +34,15 @@ export const resolveEmulatorOptions = (options: EmulatorOptions): ResolvedOption
     numericIds = false,
     seed = randomInt(2 ** 32),
     faults = [],
-    solutions = {}
+    solutions = {},
+    now = steadyNow
   } = checked
   const [min, max] = typeof readyAfterMs === 'number' ? [readyAfterMs, readyAfterMs] : readyAfterMs
   return {
     port,
     basePath,
     clientKey,
+    siteSecret: checked.siteSecret,
     readyAfterMs: [min, max],
     forgetAfterMs,
     seed,
@@ -45,7 +50,8 @@ export const resolveEmulatorOptions = (options: EmulatorOptions): ResolvedOption
     idleMs,
     latencyMs,
     numericIds,
-    solutions
+    solutions,
+    now
   }
 }
 
@@ -72,6 +78,7 @@ const emulatorOptionCodecs: OptionCodecs<EmulatorOptions> = {
   port: optional(Port),
   basePath: optional(BasePath),
   clientKey: optional(t.string),
+  siteSecret: optional(NonEmptyString),
   readyAfterMs: optional(ReadyAfter),
   forgetAfterMs: optional(numberFrom0(Infinity, 'a number of milliseconds from 0')),
   numericIds: optional(t.boolean),
@@ -79,5 +86,6 @@ const emulatorOptionCodecs: OptionCodecs<EmulatorOptions> = {
   faults: optional(refined('an array of rules', (value): value is EmulatorOptions['faults'] => Array.isArray(value))),
   idleMs: optional(DelayMs),
   latencyMs: optional(DelayMs),
-  solutions: optional(refined('an object of functions', isRecord))
+  solutions: optional(refined('an object of functions', isRecord)),
+  now: optional(refined('a function', (value): value is () => number => typeof value === 'function'))
 }

@@ -1,8 +1,9 @@
 import { isUtf8 } from 'node:buffer'
 import type { IncomingMessage } from 'node:http'
+import type { VerifyErrorCode } from './fault.js'
 
-/** A call of the service. */
-export type CallName = 'createTask' | 'getTaskResult'
+/** A call of the service, or of reCAPTCHA. */
+export type CallName = 'createTask' | 'getTaskResult' | 'siteverify'
 
 /** A JSON object in a request or a reply. */
 export type JsonObject = Readonly<Record<string, unknown>>
@@ -25,6 +26,22 @@ export const refusal = (errorCode: string, errorDescription: string): JsonObject
   errorId: 1,
   errorCode,
   errorDescription
+})
+
+/** The error codes of siteverify: https://developers.google.com/recaptcha/docs/verify#error_code_reference */
+export const VERIFY_ERROR_CODES: ReadonlyArray<VerifyErrorCode> = [
+  'missing-input-secret',
+  'invalid-input-secret',
+  'missing-input-response',
+  'invalid-input-response',
+  'bad-request',
+  'timeout-or-duplicate'
+]
+
+/** The reply of siteverify if it accepts no token. */
+export const rejected = (errorCodes: ReadonlyArray<VerifyErrorCode>): JsonObject => ({
+  success: false,
+  'error-codes': errorCodes
 })
 
 /** The JSON text of a reply. A `taskId` that is a bigint becomes a number with all its digits. */
@@ -101,10 +118,10 @@ export const refuseHead = (
   call: CallName | undefined
 ): HttpRefusal | undefined =>
   call === undefined
-    ? { status: 404, reason: 'only /createTask and /getTaskResult are known' }
+    ? { status: 404, reason: 'only /createTask, /getTaskResult and /siteverify are known' }
     : method !== 'POST'
       ? { status: 405, reason: 'only POST is allowed' }
-      : !/^application\/json\s*(;|$)/i.test(headers['content-type'] ?? '')
+      : call !== 'siteverify' && !/^application\/json\s*(;|$)/i.test(headers['content-type'] ?? '')
         ? { status: 415, reason: 'content-type must be application/json' }
         : undefined
 
@@ -115,24 +132,27 @@ const MAX_REQUEST_BYTES = 65_536
  * Reads a body to its end, and calls `onBody` with the JSON object in it, or `onRefused`. Does nothing if the client
  * disconnects. A `taskId` that is an integer becomes a bigint.
  */
-export const readRequestBody = (
+export const readRequestObject = (
   req: IncomingMessage,
   onBody: (body: JsonObject) => void,
   onRefused: (refusal: HttpRefusal) => void
-): void => {
+): void =>
+  readRequestBody(req, (bytes) => {
+    if (!bytes) return onRefused({ status: 413, reason: `the body must not be over ${MAX_REQUEST_BYTES} bytes` })
+    const body = parseObject(bytes)
+    if (body) onBody(body)
+    else onRefused({ status: 400, reason: 'the body must be a JSON object in UTF-8' })
+  })
+
+/** Reads a body to its end; it is undefined if it is too large. Does nothing if the client disconnects. */
+export const readRequestBody = (req: IncomingMessage, onBody: (body: Buffer | undefined) => void): void => {
   const chunks: Buffer[] = []
   let size = 0
   req.on('data', (chunk: Buffer) => {
     size += chunk.length
     if (size <= MAX_REQUEST_BYTES) chunks.push(chunk)
   })
-  req.once('end', () => {
-    if (size > MAX_REQUEST_BYTES)
-      return onRefused({ status: 413, reason: `the body must not be over ${MAX_REQUEST_BYTES} bytes` })
-    const body = parseObject(Buffer.concat(chunks))
-    if (body) onBody(body)
-    else onRefused({ status: 400, reason: 'the body must be a JSON object in UTF-8' })
-  })
+  req.once('end', () => onBody(size <= MAX_REQUEST_BYTES ? Buffer.concat(chunks) : undefined))
 }
 
 const parseObject = (body: Buffer): JsonObject | undefined => {

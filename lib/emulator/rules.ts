@@ -1,7 +1,7 @@
 import type { OutgoingHttpHeaders } from 'node:http'
 import { FAULT_KINDS, type FaultKind } from './fault-kinds.js'
 import type { FaultName, FaultReply, FaultRule, When } from './fault.js'
-import { jsonOf, refusal, type CallName } from './protocol.js'
+import { VERIFY_ERROR_CODES, jsonOf, refusal, rejected, type CallName } from './protocol.js'
 import { MAX_TIMER_MS, sendHtml, sendJson } from './response.js'
 import { seeded } from './seeded.js'
 import { appliesOf, isValidWhen, readWhen, type Applies } from './when.js'
@@ -14,8 +14,8 @@ export interface CheckedFault {
   readonly text: string
   /** The name of a named fault. */
   readonly name?: FaultName
-  /** The only call to which it applies; both if left out. */
-  readonly on?: CallName
+  /** The calls to which it applies; all if left out. */
+  readonly on?: ReadonlyArray<CallName> | undefined
   /** The client can read the correct reply from it. */
   readonly isReadable: boolean
   readonly send: (reply: FaultReply) => void
@@ -33,13 +33,13 @@ export interface CheckedRule {
 export type FindRule = (on: FaultRule['on'], count?: number, subject?: number) => CheckedRule | undefined
 
 /** Checks the rules; throws an `Error` that names the first bad one and lists what is allowed. */
-export const readRules = (rules: ReadonlyArray<FaultRule | string>, seed: number): FindRule => {
-  const checked = rules.map(readRule)
+export const readRules = (rules: ReadonlyArray<FaultRule | string>, seed: number, now: () => number): FindRule => {
+  const checked = rules.map((rule) => readRule(rule, now))
   return (on, count = 0, subject = 0) =>
     checked.find((rule, i) => rule.on === on && rule.applies(count, () => seeded(seed, 'rule', i, subject, count)))
 }
 
-const readRule = (rule: FaultRule | string): CheckedRule => {
+const readRule = (rule: FaultRule | string, now: () => number): CheckedRule => {
   const {
     on,
     when,
@@ -49,19 +49,25 @@ const readRule = (rule: FaultRule | string): CheckedRule => {
   }: RuleParts = typeof rule === 'string' ? split(rule) : rule
   const bad = (reason: string) => new Error(`fault rule ${JSON.stringify(ruleText(rule))}: ${reason}`)
   const fits = Object.hasOwn(FITS, on) ? FITS[on as FaultRule['on']] : undefined
-  if (!fits) throw bad('on: expected createTask, getTaskResult, task, connection or outage, as in createTask:1:reset')
+  if (!fits)
+    throw bad(
+      'on: expected createTask, getTaskResult, task, siteverify, connection or outage, as in createTask:1:reset'
+    )
   if (when === undefined || !isValidWhen(when))
     throw bad(
       'when: expected always, N (the Nth time), firstN (the first N times), N%, or a duration such as 2s or 500ms'
     )
   if (on === 'outage' && !(typeof when === 'object' && 'forMs' in when))
     throw bad('when: an outage needs a duration, as in outage:2s:502')
-  const fault = typeof given === 'function' ? ofFunction(given, isReadable) : (readNamed(given) ?? readReply(given))
+  const fault =
+    typeof given === 'function'
+      ? ofFunction(given, isReadable)
+      : (readNamed(given) ?? readReply(given) ?? readVerifyError(given))
   if (!fault || !fits(fault)) throw bad(`no such fault of ${on}; allowed are ${allowedFaults(on, fits)}`)
   if (billed && on !== 'createTask') throw bad('billed: only a createTask can be billed')
   if (isReadable !== undefined && typeof given !== 'function')
     throw bad('isReadable: only for a fault that is a function')
-  return { on, applies: appliesOf(when), fault, billed }
+  return { on, applies: appliesOf(when, now), fault, billed }
 }
 
 /** The parts of a rule, not checked yet. */
@@ -85,13 +91,19 @@ const ruleText = (rule: FaultRule | string): string =>
 
 const nameOf = ({ name }: { readonly name: string }): string => (name === '' ? 'a function' : `function ${name}`)
 
+const fitting =
+  (...calls: ReadonlyArray<CallName>) =>
+  ({ on }: CheckedFault): boolean =>
+    on === undefined || calls.every((call) => on.includes(call))
+
 /** Which faults a rule may have, by what it counts. */
 const FITS: Readonly<Record<FaultRule['on'], (fault: CheckedFault) => boolean>> = {
-  createTask: ({ on }) => on !== 'getTaskResult',
-  getTaskResult: ({ on }) => on !== 'createTask',
-  task: ({ on }) => on !== 'createTask',
+  createTask: fitting('createTask'),
+  getTaskResult: fitting('getTaskResult'),
+  task: fitting('getTaskResult'),
+  siteverify: fitting('siteverify'),
   connection: ({ name }) => name === 'reset' || name === 'close',
-  outage: ({ on }) => on === undefined
+  outage: fitting('createTask', 'getTaskResult')
 }
 
 const ofFunction = (send: (reply: FaultReply) => void, isReadable = false): CheckedFault => ({
@@ -106,7 +118,7 @@ const readNamed = (text: string): CheckedFault | undefined => {
   const { on, isReadable = false, defaultNumber, send }: FaultKind = FAULT_KINDS[name]
   if (number !== undefined && (defaultNumber === undefined || Number(number) > MAX_TIMER_MS)) return undefined
   const value = Number(number ?? defaultNumber)
-  return { text, name, ...(on && { on }), isReadable, send: (reply) => send(reply, value) }
+  return { text, name, on, isReadable, send: (reply) => send(reply, value) }
 }
 
 const isFaultName = (text: string): text is FaultName => Object.hasOwn(FAULT_KINDS, text)
@@ -139,7 +151,19 @@ const readReply = (text: string): CheckedFault | undefined => {
   if (code === undefined) return undefined
   const error = jsonOf(refusal(code, `${code}, ${INJECTED}`))
   const headers = readHeaders(codeSuffix)
-  return { text, isReadable: false, send: ({ res }) => sendJson(res, error, Number(codeStatus), headers) }
+  return {
+    text,
+    on: ['createTask', 'getTaskResult'],
+    isReadable: false,
+    send: ({ res }) => sendJson(res, error, Number(codeStatus), headers)
+  }
+}
+
+const readVerifyError = (text: string): CheckedFault | undefined => {
+  const code = VERIFY_ERROR_CODES.find((known) => known === text)
+  return (
+    code && { text, on: ['siteverify'], isReadable: false, send: ({ res }) => sendJson(res, jsonOf(rejected([code]))) }
+  )
 }
 
 const INJECTED = 'injected by a fault rule'
@@ -161,6 +185,6 @@ const allowedFaults = (on: string, fits: (fault: CheckedFault) => boolean) =>
           'NAME=NUMBER for drip, drip-headers, slow and reply-unfinished (milliseconds), retry-after (seconds), large and gzip-bomb (bytes)',
           'right@STATUS or right@STATUS;retry-after=7',
           'an HTTP status such as 503 or 429;retry-after=7 or 302;location=URL',
-          'an error code such as ERROR_FOO or ERROR_FOO@400'
+          ...(on === 'siteverify' ? VERIFY_ERROR_CODES : ['an error code such as ERROR_FOO or ERROR_FOO@400'])
         ])
   ].join(', ')

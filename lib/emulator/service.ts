@@ -1,6 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
-import { now } from './clock.js'
 import {
   acceptTask,
   createEnded,
@@ -8,6 +7,9 @@ import {
   openLedger,
   pollArrived,
   pollEnded,
+  stillProcessing,
+  tokenGiven,
+  verifyEnded,
   type Ledger,
   type LedgerTask
 } from './ledger.js'
@@ -18,6 +20,7 @@ import {
   inState,
   jsonOf,
   readRequestBody,
+  readRequestObject,
   ready,
   refusal,
   refuse,
@@ -31,6 +34,7 @@ import {
 import { actAfter, onceSettled, sendHtml, sendJson } from './response.js'
 import { readRules, type CheckedFault, type CheckedRule, type FindRule } from './rules.js'
 import { seededNumericTaskId, seededTaskId, seededToken } from './seeded.js'
+import { verify } from './siteverify.js'
 
 /** The emulated service: the ledger determines the correct reply, and a fault may replace it. */
 export class EmulatedService {
@@ -40,14 +44,15 @@ export class EmulatedService {
   readonly #findRule: FindRule
   #connections = 0
   #creates = 0
+  #verifies = 0
 
   constructor(options: ResolvedOptions) {
-    const { clientKey, faults, seed, solutions } = options
+    const { clientKey, faults, seed, solutions, now } = options
     const isKnownType = (type: string) => type === RECAPTCHA_V2 || Object.hasOwn(solutions, type)
     this.ledger = openLedger(options)
     this.#options = options
     this.#account = { clientKey, isKnownType }
-    this.#findRule = readRules(faults, seed)
+    this.#findRule = readRules(faults, seed, now)
   }
 
   connect(socket: Socket): void {
@@ -57,24 +62,26 @@ export class EmulatedService {
   }
 
   handle(req: IncomingMessage, res: ServerResponse): void {
-    const arrivedAt = now()
+    const arrivedAt = this.#options.now()
     const call = this.#callOf(String(req.url))
     this.ledger.requests[call ?? 'other'] += 1
     const refuseByHttp = ({ status, reason }: HttpRefusal) => {
       if (call === 'createTask') this.ledger.totals.refused += 1
+      if (call === 'siteverify') verifyEnded(this.ledger, undefined)
       actAfter(res, this.#options.latencyMs, () => sendHtml(res, status, reason))
     }
     const refused = refuseHead(req, call)
     if (refused) return refuseByHttp(refused)
+    if (call === 'siteverify') return this.#siteverify(req, res)
     if (call === 'getTaskResult')
-      return readRequestBody(req, (body) => this.#getTaskResult(res, body, arrivedAt), refuseByHttp)
+      return readRequestObject(req, (body) => this.#getTaskResult(res, body, arrivedAt), refuseByHttp)
     const nth = (this.#creates += 1)
     const rule = this.#findRule('outage') ?? this.#findRule('createTask', nth)
     if (rule?.fault.name === 'reset-unread' && !rule.billed) {
       this.ledger.totals.refused += 1
       return void req.socket.resetAndDestroy()
     }
-    readRequestBody(req, (body) => this.#createTask(res, body, nth, rule), refuseByHttp)
+    readRequestObject(req, (body) => this.#createTask(res, body, nth, rule), refuseByHttp)
   }
 
   #callOf(url: string): CallName | undefined {
@@ -117,16 +124,32 @@ export class EmulatedService {
     if (refused || !task)
       return this.#reply(res, refused ?? refusal('ERROR_TASKID_INVALID', 'there is no such task'), outage)
     pollArrived(ledger, task, arrivedAt)
-    const isReady = task.readyAt <= now()
+    const isReady = task.readyAt <= this.#options.now()
     const fault =
       outage ?? this.#findRule('getTaskResult', task.polls, task.nth)?.fault ?? (isReady ? task.finalFault : undefined)
+    if (isReady && fault?.name === 'never') stillProcessing(ledger, task)
     onceSettled(res, (isComplete) => pollEnded(ledger, task, isReady && isSent(res, isComplete, fault)))
     this.#reply(res, isReady ? ready(this.#solutionOf(task)) : inState('processing'), fault)
   }
 
-  #solutionOf({ task, nth }: LedgerTask): unknown {
+  /** The solution of a task, which the reply to be sent holds. */
+  #solutionOf(solved: LedgerTask): unknown {
+    const { task, nth } = solved
     const { seed, solutions } = this.#options
-    return solutions[String(task.type)]?.(task) ?? { gRecaptchaResponse: seededToken(seed, nth) }
+    const solution = solutions[String(task.type)]?.(task) ?? { gRecaptchaResponse: seededToken(seed, nth) }
+    tokenGiven(this.ledger, solved, solution)
+    return solution
+  }
+
+  #siteverify(req: IncomingMessage, res: ServerResponse): void {
+    const { ledger } = this
+    const fault = this.#findRule('siteverify', (this.#verifies += 1))?.fault
+    readRequestBody(req, (body) => {
+      const { task, reply } = verify(ledger, this.#options.siteSecret, req, body)
+      // A fault that hides the reply uses up no token.
+      verifyEnded(ledger, fault?.isReadable === false ? undefined : task)
+      this.#reply(res, reply, fault)
+    })
   }
 
   #reply(res: ServerResponse, correctReply: JsonObject, fault?: CheckedFault): void {
@@ -144,5 +167,6 @@ const isSent = (res: ServerResponse, isComplete: boolean, fault: CheckedFault | 
 
 const CALLS: ReadonlyMap<string, CallName> = new Map([
   ['/createTask', 'createTask'],
-  ['/getTaskResult', 'getTaskResult']
+  ['/getTaskResult', 'getTaskResult'],
+  ['/siteverify', 'siteverify']
 ])

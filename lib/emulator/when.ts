@@ -1,10 +1,9 @@
-import { now } from './clock.js'
 import type { When } from './fault.js'
 
 /** Whether a rule applies at a count; `draw` gives a number from 0 to 1. */
 export type Applies = (count: number, draw: () => number) => boolean
 
-export const appliesOf = (when: When): Applies => {
+export const appliesOf = (when: When, now: () => number): Applies => {
   if (when === 'always') return () => true
   if ('nth' in when) return (count) => count === when.nth
   if ('first' in when) return (count) => count <= when.first

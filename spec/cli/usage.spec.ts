@@ -217,7 +217,7 @@ describe('rx-captcha emulate', () => {
     const { code, out, err } = await serving.ended()
     expect([code, err]).toStrictEqual([0, 'The emulator runs with --seed 7. Press Ctrl-C to stop it.\n'])
     expect(out).toMatch(
-      new RegExp(`^CAPTCHA_BASE_URL=http://127.0.0.1:\\d+/v1\nCAPTCHA_CLIENT_KEY=${EMULATOR_KEY}\n(# .*\n){5}$`)
+      new RegExp(`^CAPTCHA_BASE_URL=http://127.0.0.1:\\d+/v1\nCAPTCHA_CLIENT_KEY=${EMULATOR_KEY}\n(# .*\n){6}$`)
     )
   })
 
@@ -240,6 +240,7 @@ describe('rx-captcha emulate', () => {
     const { out } = await serving.ended()
     expect(out).toContain('# createTask: 1 (created 1, refused 0, reply lost 0)\n')
     expect(out).toContain('# getTaskResult: 1 (delivered 1, never fetched 0)\n')
+    expect(out).toContain('# siteverify: 0 (accepted 0, not accepted 0)\n')
     expect(out).toMatch(/# shortest delay before a poll: \d+ ms\n# overlapping polls: 0\n/)
   })
 

@@ -153,6 +153,8 @@ describe('startEmulator', () => {
     [{ port: 65_536 }, 'port: expected a port from 0 to 65535'],
     [{ port: '80' }, 'port: expected a port from 0 to 65535'],
     [{ clientKey: 7 }, 'clientKey: expected string'],
+    [{ siteSecret: '' }, 'siteSecret: expected a string that is not empty'],
+    [{ now: 5 }, 'now: expected a function'],
     [{ seed: '7' }, 'seed: expected number'],
     [{ numericIds: 1 }, 'numericIds: expected boolean'],
     [{ faults: 'createTask:1:reset' }, 'faults: expected an array of rules'],

@@ -209,7 +209,10 @@ describe('a billed fault', () => {
 describe('a bad fault rule', () => {
   const ON_CREATES: ReadonlyArray<string> = ['no-id', 'numeric-id', 'ready-at-once']
   const ON_POLLS: ReadonlyArray<string> = ['never', 'retry-after', 'no-solution', 'empty-token', 'unknown-status']
-  const badOn = 'on: expected createTask, getTaskResult, task, connection or outage, as in createTask:1:reset'
+  const VERIFY_ERRORS =
+    'missing-input-secret, invalid-input-secret, missing-input-response, invalid-input-response, bad-request, timeout-or-duplicate'
+  const badOn =
+    'on: expected createTask, getTaskResult, task, siteverify, connection or outage, as in createTask:1:reset'
   const badWhen =
     'when: expected always, N (the Nth time), firstN (the first N times), N%, or a duration such as 2s or 500ms'
   const badOutage = 'when: an outage needs a duration, as in outage:2s:502'
@@ -234,6 +237,7 @@ describe('a bad fault rule', () => {
     ['outage:always:502', badOutage],
     ['outage:2:502', badOutage],
     ['outage:2s:billed+502', 'billed: only a createTask can be billed'],
+    ['siteverify:1:billed+reset', 'billed: only a createTask can be billed'],
     ['getTaskResult:1:billed+reset', 'billed: only a createTask can be billed']
   ])('is refused with what is expected: "%s"', async (rule, reason) => {
     await expect(startEmulator({ faults: [rule] })).rejects.toThrow(`fault rule "${rule}": ${reason}`)
@@ -263,7 +267,13 @@ describe('a bad fault rule', () => {
     'getTaskResult:1:no-id',
     'createTask:1:utf16',
     'task:1:numeric-id',
-    'connection:1:503'
+    'connection:1:503',
+    'siteverify:1:ERROR_FOO',
+    'siteverify:1:echo-key',
+    'siteverify:1:retry-after',
+    'siteverify:1:numeric-id',
+    'createTask:1:bad-request',
+    'outage:2s:bad-request'
   ])('is refused with the faults that are allowed: "%s"', async (rule) => {
     const [call = ''] = rule.split(':')
     await expect(startEmulator({ faults: [rule] })).rejects.toThrow(
@@ -277,14 +287,17 @@ describe('a bad fault rule', () => {
       const [names = '', forms = ''] = String(error).split('allowed are ')[1]!.split(', NAME=NUMBER for ')
       return { names: names.split(', '), forms }
     }
-    const [connection, create, task, outage] = await Promise.all(
-      ['connection', 'createTask', 'task', 'outage'].map(allowed)
+    const [connection, create, task, outage, siteverify] = await Promise.all(
+      ['connection', 'createTask', 'task', 'outage', 'siteverify'].map(allowed)
     )
     expect(connection).toStrictEqual({ names: ['reset', 'close'], forms: '' })
     expect(create?.names).toStrictEqual(faultNames.filter((name) => !ON_POLLS.includes(name)))
     expect(task?.names).toStrictEqual(faultNames.filter((name) => !ON_CREATES.includes(name)))
     expect(outage?.names).toStrictEqual(faultNames.filter((name) => ![...ON_CREATES, ...ON_POLLS].includes(name)))
     expect(create?.forms).toContain('right@STATUS')
+    expect(create?.forms).toMatch(/, an error code such as ERROR_FOO or ERROR_FOO@400$/)
+    expect(siteverify?.names).toStrictEqual(outage?.names.filter((name) => name !== 'echo-key'))
+    expect(siteverify?.forms.endsWith(`302;location=URL, ${VERIFY_ERRORS}`)).toBe(true)
   })
 
   it('is refused as an object, too', async () => {
@@ -326,7 +339,7 @@ describe('a bad fault rule', () => {
   it('does not compile as an object', () => {
     const good: ReadonlyArray<Fault> = [
       ...(['reset', 'slow=5', 'reply-unfinished=5', 'retry-after=2', '503', '429;retry-after=7'] as const),
-      ...(['ERROR_FOO@400', 'right@500', 'right@202;retry-after=7'] as const)
+      ...(['ERROR_FOO@400', 'right@500', 'right@202;retry-after=7', 'timeout-or-duplicate'] as const)
     ]
     const bad: ReadonlyArray<Fault> = [
       // @ts-expect-error no such fault
@@ -334,7 +347,7 @@ describe('a bad fault rule', () => {
       // @ts-expect-error reset takes no number
       'reset=5'
     ]
-    expect([good.length, bad.length]).toStrictEqual([9, 2])
+    expect([good.length, bad.length]).toStrictEqual([10, 2])
   })
 })
 
