@@ -1,33 +1,39 @@
-import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
-import * as rxjs from 'rxjs'
-import * as rxjsTesting from 'rxjs/testing'
-import * as TE from 'fp-ts/lib/TaskEither.js'
-import * as fpFunction from 'fp-ts/lib/function.js'
-import * as sqlite from 'node-sqlite3-wasm'
-import * as iots from 'io-ts'
 import * as rxCaptcha from 'rx-captcha'
 import * as emulatorModule from 'rx-captcha/emulator'
 import * as journalModule from 'rx-captcha/journal'
-import * as testingModule from 'rx-captcha/testing'
 import type { SolveError, Solver, SolverOptions } from 'rx-captcha'
 import { CODE_MEANINGS } from '../../lib/core/protocol/error-codes.js'
+import { command, envOf } from '../support/command.js'
 import {
   ROOT,
   blocksOf,
   docstringBlocks,
-  firstPrint,
   pages,
+  runBlock,
   sources,
   textOf,
-  typeProblems
+  typeProblems,
+  type Block
 } from '../support/doc-pages.js'
+import { callsOf, commandsOf, problemOf, type Words } from '../support/doc-shell.js'
 
-const inDocstrings = sources.flatMap(docstringBlocks)
-const examples = [...pages.flatMap(blocksOf).filter(({ language }) => language === 'ts'), ...inDocstrings]
+const blocks = pages.flatMap(blocksOf)
+const isProgram = ({ language }: Block): boolean => ['ts', 'js'].includes(language)
+const isShell = ({ language }: Block): boolean => ['sh', 'bash'].includes(language)
+
+// The Chinese README repeats the blocks of README.md.
+const examples = [
+  ...new Map(
+    [...blocks.filter(isProgram), ...sources.flatMap(docstringBlocks)].map((block) => [block.code, block])
+  ).values()
+]
 const errorsMd = 'docs/errors.md'
 const errorBlocks = blocksOf(errorsMd).filter(({ language }) => language === 'json')
+
+const aPage = { websiteURL: 'https://example.com/login', websiteKey: 'your-site-key' }
 
 const tags = Object.keys({
   InvalidTask: true,
@@ -66,9 +72,11 @@ describe('the examples in documents and docstrings', () => {
   const opened: { readonly close: () => Promise<unknown> }[] = []
   let emulator: emulatorModule.Emulator
 
-  // Closed after all tests, because an example that fails does not close it.
-  const startEmulator = async (options?: emulatorModule.EmulatorOptions): Promise<emulatorModule.Emulator> => {
-    const started = await emulatorModule.startEmulator(options)
+  // Closed after all tests, because an example that fails does not close it. A hundred times as fast as the example says.
+  const startEmulator = async (options: emulatorModule.EmulatorOptions = {}): Promise<emulatorModule.Emulator> => {
+    const { readyAfterMs = 0 } = options
+    const hastened = typeof readyAfterMs === 'number' ? readyAfterMs / 100 : readyAfterMs
+    const started = await emulatorModule.startEmulator({ ...options, readyAfterMs: hastened })
     opened.push(started)
     return started
   }
@@ -81,28 +89,22 @@ describe('the examples in documents and docstrings', () => {
     return solver
   }
 
-  // Journals of examples are written to a temporary folder.
+  // Files of examples are written to a temporary folder.
   const folder = mkdtempSync(join(tmpdir(), 'rx-captcha-examples-'))
   const fileJournal = async (path: string): Promise<journalModule.FileJournal> => {
     const journal = await journalModule.fileJournal(join(folder, path))
     opened.push(journal)
     return journal
   }
-  const modules = {
-    rxjs,
-    'rxjs/testing': rxjsTesting,
+  const modules: Readonly<Record<string, unknown>> = {
     'rx-captcha': { ...rxCaptcha, createSolver },
-    'rx-captcha/testing': testingModule,
     'rx-captcha/emulator': { ...emulatorModule, startEmulator },
-    'rx-captcha/journal': { ...journalModule, fileJournal },
-    'fp-ts/lib/TaskEither.js': TE,
-    'fp-ts/lib/function.js': fpFunction,
-    'io-ts': iots,
-    'node-sqlite3-wasm': sqlite
+    'rx-captcha/journal': { ...journalModule, fileJournal }
   }
+  const load = (name: string): unknown => modules[name] ?? jest.requireActual(name)
 
   beforeAll(async () => {
-    emulator = await startEmulator({ readyAfterMs: 0, seed: 1 })
+    emulator = await startEmulator({ seed: 1 })
     process.env.CAPTCHA_CLIENT_KEY = emulatorModule.EMULATOR_KEY
   })
   afterAll(async () => {
@@ -119,12 +121,67 @@ describe('the examples in documents and docstrings', () => {
     expect(typeProblems([...examples, ...annotated])).toStrictEqual([])
   }, 60_000)
 
-  it.each(inDocstrings)('state what they print if they are in a docstring: $at', ({ prints }) => {
-    expect(prints).toBeDefined()
+  it.each(examples.filter(({ testedIn }) => testedIn === undefined))(
+    'run and print what they state: $at',
+    async (example) => {
+      expect(example.isTest || example.prints.length > 0).toBe(true)
+      await runBlock(example, load)
+    }
+  )
+
+  it('name a spec that reads their page if they do not run here', () => {
+    const elsewhere = examples.flatMap(({ at, page, testedIn }) =>
+      testedIn === undefined ? [] : [{ at, page, testedIn }]
+    )
+    const wrong = elsewhere.filter(
+      ({ page, testedIn }) => !existsSync(join(ROOT, testedIn)) || !textOf(testedIn).includes(page)
+    )
+    expect(wrong).toStrictEqual([])
   })
 
-  it.each(examples.filter(({ prints }) => prints !== undefined))('print what they state: $at', async (example) => {
-    expect(await firstPrint(example, modules)).toContain(example.prints)
+  it.each(blocks.filter(isShell))('name only commands and files that exist: $at', async (block) => {
+    const commands = commandsOf(block)
+    expect(commands).not.toStrictEqual([])
+    expect(commands.flatMap((words) => problemOf(block.page, words) ?? [])).toStrictEqual([])
+    for (const args of callsOf(block)) {
+      const help = await command([...args.slice(0, 1), '--help']).ended()
+      const options = args.filter((arg) => arg.startsWith('--'))
+      expect({ code: help.code, unknown: options.filter((option) => !help.out.includes(option)) }).toStrictEqual({
+        code: 0,
+        unknown: []
+      })
+    }
+  })
+
+  // Pages for a start. Other pages also show commands that fail.
+  const begun = blocks.filter(({ page }) => page === 'README.md' || page.startsWith('docs/guide'))
+  const lines = begun
+    .filter(isShell)
+    .flatMap((block) => callsOf(block).map((args) => ({ at: block.at, line: args.join(' '), args })))
+
+  /** The arguments with the files in the temporary folder, a free port, and a task that exists; the demo takes too long. */
+  const madeToRun = async (args: Words): Promise<Words> => {
+    const task = { clientKey: emulatorModule.EMULATOR_KEY, task: { type: 'RecaptchaV2TaskProxyless', ...aPage } }
+    const created = await fetch(`${emulator.url}/createTask`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(task)
+    })
+    const { taskId } = (await created.json()) as { readonly taskId: string }
+    const csv = begun.find(({ language }) => language === 'csv')
+    writeFileSync(join(folder, 'tasks.csv'), csv?.code ?? '')
+    const shown: Readonly<Record<string, string>> = { TASKID: taskId, '8080': '0', demo: '--version' }
+    return args.map((arg) => (/^[a-z]+\.[a-z]+$/.test(arg) ? join(folder, arg) : (shown[arg] ?? arg)))
+  }
+
+  it.each(lines)('are commands that succeed: rx-captcha $line', async ({ args }) => {
+    const running = command(await madeToRun(args), { env: envOf(emulator) })
+    if (args[0] === 'emulate') {
+      await running.prints('CAPTCHA_BASE_URL')
+      running.signal('SIGINT')
+    }
+    const { code, err } = await running.ended()
+    expect({ code: args[0] === 'emulate' && code === 130 ? 0 : code, err }).toMatchObject({ code: 0 })
   })
 })
 

@@ -16,9 +16,11 @@ const GRACE = 'graceMs: 5_000'
 
 const HOOK = 'beforeApplicationShutdown'
 
-/** The service of README's section on shutdown, as JavaScript, with a shorter grace and with this hook. */
-const serviceOfReadme = (hook: string): string => {
-  const [block, ...others] = blocksOf('README.md').filter(({ code }) => code.includes('class CaptchaService'))
+/** The service of the guide, as JavaScript, with a shorter grace and with this hook. */
+const serviceOfGuide = (hook: string): string => {
+  const [block, ...others] = blocksOf('docs/guide/closing.md').filter(({ code }) =>
+    code.includes('class CaptchaService')
+  )
   const { code } = block!
   expect([code.includes(GRACE), code.includes(HOOK), others]).toStrictEqual([true, true, []])
   return ts.transpileModule(code.replace(GRACE, 'graceMs: 100').replace(HOOK, hook), {
@@ -26,11 +28,11 @@ const serviceOfReadme = (hook: string): string => {
   }).outputText
 }
 
-/** A process with a NestJS application around the service of README. */
+/** A process with a NestJS application around the service of the guide. */
 const application = async (baseUrl: string, hook: string) => {
   const [main, service] = ['nest-app.cjs', 'captcha-service.js'].map((name) => join(folder(), name)) as [string, string]
   copyFileSync(join(__dirname, '../support/nest-app.cjs'), main)
-  writeFileSync(service, serviceOfReadme(hook))
+  writeFileSync(service, serviceOfGuide(hook))
   const env = { PATH: process.env.PATH, CAPTCHA_CLIENT_KEY: EMULATOR_KEY }
   const child = spawn(process.execPath, [main, service, baseUrl], { env, stdio: ['ignore', 'pipe', 'inherit'] })
   children.push(child)
@@ -47,7 +49,7 @@ const application = async (baseUrl: string, hook: string) => {
   return { child, lines, ended, url: `http://127.0.0.1:${lines()[0]!.split(' ')[1]!}/` }
 }
 
-describe('a NestJS application with the service of README', () => {
+describe('a NestJS application with the service of the guide', () => {
   const title = 'stores the task of a waiting request on SIGTERM, answers it with the reference, and ends: %s'
 
   it.each([HOOK, 'onModuleDestroy'])(
