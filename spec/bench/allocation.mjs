@@ -17,7 +17,7 @@ const OPEN = {
   'rx-captcha': async () => (await import('./ours.mjs')).openOurs
 }
 
-const settings = { pollEveryMs: POLL_EVERY_MS, readyFromMs: 8 * POLL_EVERY_MS, readyToMs: 12 * POLL_EVERY_MS, seed: 1 }
+const settings = { pollEveryMs: POLL_EVERY_MS, readyFromMs: 0, readyToMs: 0, readyAtPoll: 10, seed: 1 }
 const server = fork(new URL('./server.mjs', import.meta.url), [JSON.stringify(settings)])
 const message = async (field) => {
   for (;;) {

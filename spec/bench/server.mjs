@@ -2,7 +2,8 @@
 import { createServer as createHttpServer } from 'node:http'
 import { createServer as createHttpsServer } from 'node:https'
 
-const { pollEveryMs, readyFromMs, readyToMs, seed, tls } = JSON.parse(process.argv[2])
+// Tasks are ready after a time, or at the nth poll, which makes the number of exchanges independent of the machine's load.
+const { pollEveryMs, readyFromMs, readyToMs, readyAtPoll, seed, tls } = JSON.parse(process.argv[2])
 
 /** Instants that the client's process can compare with its own. */
 const now = () => performance.timeOrigin + performance.now()
@@ -34,7 +35,7 @@ const create = (websiteKey) => {
   const isWarmUp = websiteKey === 'warm-up'
   const taskId = String((lastId += 1))
   const readyInMs = isWarmUp ? WARM_UP_READY_MS : readyFromMs + random() * (readyToMs - readyFromMs)
-  tasks.set(taskId, { readyAt: now() + readyInMs, answeredAt: 0, isWarmUp })
+  tasks.set(taskId, { readyAt: now() + readyInMs, answeredAt: 0, polls: 0, isWarmUp })
   if (!isWarmUp) creates += 1
   return Buffer.from(JSON.stringify({ errorId: 0, taskId }))
 }
@@ -48,7 +49,8 @@ const answer = (taskId, arrivedAt) => {
     // Before the first poll a client may wait as it likes.
     if (task.answeredAt > 0) lateness.push(arrivedAt - task.answeredAt - pollEveryMs)
   }
-  if (now() < task.readyAt) {
+  task.polls += 1
+  if (readyAtPoll === undefined ? now() < task.readyAt : task.polls < readyAtPoll) {
     task.answeredAt = now()
     return PROCESSING
   }

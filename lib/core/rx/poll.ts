@@ -1,8 +1,19 @@
 import { Observable, Subscription, filter, takeWhile } from 'rxjs'
 import type { Observer, SchedulerLike, Subscriber, Unsubscribable } from 'rxjs'
 
+/** The polls of one task. */
+export interface Polls<F> {
+  /** The wait before the next poll. */
+  readonly waitMs: number
+  /** Begins a poll. What it returns is not subscribed to if the subscriber leaves meanwhile. */
+  poll(): Observable<Decision<F>>
+}
+
+/** What follows from a poll: the final state, or the next poll. */
+export type Decision<F> = F | 'poll again'
+
 /**
- * Waits, polls, and repeats both until a state is final; emits the final state. At least `waitMs()` pass between the end of a
+ * Waits, polls, and repeats both until a state is final; emits the final state. At least `waitMs` pass between the end of a
  * poll and the start of the next, and two polls never overlap.
  *
  * ```
@@ -11,54 +22,56 @@ import type { Observer, SchedulerLike, Subscriber, Unsubscribable } from 'rxjs'
  * result   ------------------(f|)
  * ```
  */
-export const pollUntilFinal =
-  (waitMs: () => number, scheduler: SchedulerLike) =>
-  <S, F extends S>(poll: Observable<S>, isFinal: (state: S) => state is F): Observable<F> =>
-    restartingInterval(waitMs, scheduler, poll).pipe(
-      takeWhile((state) => !isFinal(state), true),
-      filter(isFinal)
-    )
+export const pollUntilFinal = <F>(polls: Polls<F>, scheduler: SchedulerLike): Observable<F> =>
+  restartingInterval(polls, scheduler).pipe(takeWhile(isProcessing<F>, true), filter(isFinal<F>))
+
+const isProcessing = <F>(decision: Decision<F>): boolean => decision === 'poll again'
+
+const isFinal = <F>(decision: Decision<F>): decision is F => decision !== 'poll again'
 
 /**
  * `interval` into `exhaustMap`, except that each wait begins when the poll before it has ended. With a plain `interval` the
  * next poll would start 10 ms after a reply that took 2,990 ms.
  */
-const restartingInterval = <S>(waitMs: () => number, scheduler: SchedulerLike, poll: Observable<S>): Observable<S> =>
+const restartingInterval = <F>(polls: Polls<F>, scheduler: SchedulerLike): Observable<Decision<F>> =>
   new Observable((subscriber) => {
-    const loop = new PollLoop(subscriber, waitMs, scheduler, poll)
+    const loop = new PollLoop(subscriber, polls, scheduler)
     loop.wait()
     return loop
   })
 
 /** One waiting task. A class, because five operators take six times the memory: docs/decisions/0005-the-form-of-the-poll.md. */
-class PollLoop<S> implements Observer<S>, Unsubscribable {
-  readonly #subscriber: Subscriber<S>
-  readonly #waitMs: () => number
+class PollLoop<F> implements Observer<Decision<F>>, Unsubscribable {
+  readonly #subscriber: Subscriber<Decision<F>>
+  readonly #polls: Polls<F>
   readonly #scheduler: SchedulerLike
-  readonly #poll: Observable<S>
   #current = Subscription.EMPTY // the wait, or the poll
 
-  constructor(subscriber: Subscriber<S>, waitMs: () => number, scheduler: SchedulerLike, poll: Observable<S>) {
+  constructor(subscriber: Subscriber<Decision<F>>, polls: Polls<F>, scheduler: SchedulerLike) {
     this.#subscriber = subscriber
-    this.#waitMs = waitMs
+    this.#polls = polls
     this.#scheduler = scheduler
-    this.#poll = poll
   }
 
   wait(): void {
-    this.#current = this.#scheduler.schedule(startPoll, this.#waitMs(), this)
+    this.#current = this.#scheduler.schedule(startPoll, this.#polls.waitMs, this)
   }
 
   startPoll(): void {
-    // Assigned before the poll starts: a listener may unsubscribe synchronously while it starts, and then nothing must be sent.
-    new Observable<S>((subscriber) => {
-      this.#current = subscriber
-      return this.#poll.subscribe(subscriber)
-    }).subscribe(this)
+    try {
+      const poll = this.#polls.poll()
+      if (this.#hasLeft()) return
+      const polling = poll.subscribe(this)
+      if (this.#hasLeft()) polling.unsubscribe()
+      // A poll that has ended already is followed by a wait, which is the current one.
+      else if (!polling.closed) this.#current = polling
+    } catch (defect) {
+      this.#subscriber.error(defect)
+    }
   }
 
-  next(state: S): void {
-    this.#subscriber.next(state)
+  next(decision: Decision<F>): void {
+    this.#subscriber.next(decision)
   }
 
   error(defect: unknown): void {
@@ -66,11 +79,16 @@ class PollLoop<S> implements Observer<S>, Unsubscribable {
   }
 
   complete(): void {
-    this.wait()
+    if (!this.#hasLeft()) this.wait()
   }
 
   unsubscribe(): void {
     this.#current.unsubscribe()
+  }
+
+  /** Whether the subscriber has left, or has the final state. */
+  #hasLeft(): boolean {
+    return this.#subscriber.closed
   }
 }
 

@@ -1,4 +1,12 @@
-import { Observable, defer, type Observer, type Subscriber } from 'rxjs'
+import {
+  Observable,
+  Subscription,
+  from,
+  type Observer,
+  type SchedulerLike,
+  type Subscriber,
+  type Unsubscribable
+} from 'rxjs'
 import {
   causeOf,
   type CallPath,
@@ -11,38 +19,30 @@ import {
 } from '../model/network.js'
 import type { Scrub } from '../protocol/redact.js'
 
-/** Makes one call with a time limit: `Sent` zero or more times, then exactly one result. Never errors. */
-export type CallService = (path: CallPath, body: RequestBody, limitMs: number) => Observable<NetworkEvent>
+/** Makes one call with a time limit; emits what the reader reads from its result, and completes. Errors only if the reader throws. */
+export type CallService = <A>(
+  path: CallPath,
+  body: RequestBody,
+  limitMs: number,
+  reader: ResultReader<A>
+) => Observable<A>
+
+/** Reads the result of a call. */
+export interface ResultReader<A> {
+  read(result: CallResult): A
+  /** Called when the request may have reached the service, perhaps more than once; `received` is what has arrived of the reply. */
+  onSent?(received: () => PartialReply | undefined): void
+}
 
 /** Calls through `post`. If it errors, or completes without a result, the call has `Failed`, and may have been sent. */
 export const makeCall =
   ({ post, scheduler }: Pick<Ports, 'post' | 'scheduler'>, scrub: Scrub): CallService =>
-  (path, body, limitMs) =>
+  (path, body, limitMs, reader) =>
     new Observable((subscriber) => {
-      const call = new TimedCall(subscriber, scrub, limitMs)
-      subscriber.add(defer(() => post(path, body)).subscribe(call))
-      if (!subscriber.closed) subscriber.add(scheduler.schedule(timeOut, limitMs, call))
+      const call = new TimedCall(subscriber, reader, scrub, limitMs)
+      call.start(() => post(path, body), scheduler)
+      return call
     })
-
-/** Maps the result of a call with `read` and completes; calls `onSent` once the request may have reached the service. */
-export const mapResult = <A>(
-  call: Observable<NetworkEvent>,
-  read: (result: CallResult) => A,
-  onSent?: (received: () => PartialReply | undefined) => void
-) =>
-  new Observable<A>((subscriber) =>
-    call.subscribe((event) => {
-      try {
-        if (event._tag === 'Sent') onSent?.(event.received ?? NOTHING)
-        else {
-          subscriber.next(read(event))
-          subscriber.complete()
-        }
-      } catch (defect) {
-        subscriber.error(defect)
-      }
-    })
-  )
 
 /** The cause of an error after a limit of the library. */
 export const timeoutCause = (afterMs: number): ErrorCause => ({
@@ -57,36 +57,45 @@ export const scrubbedCause = (scrub: Scrub, error: unknown): ErrorCause => {
   return { name: scrub(name), code: scrub(code), message: scrub(message) }
 }
 
-const SENT: NetworkEvent = { _tag: 'Sent' }
-
 const NOTHING = (): undefined => undefined
 
 const NO_RESULT: ErrorCause = { name: 'Error', code: 'NO_RESULT', message: 'the network completed without a result' }
 
 /** One call. A class, because a solve makes a hundred of them: operators would make ten times the objects. */
-class TimedCall implements Observer<NetworkEvent> {
-  readonly #subscriber: Subscriber<NetworkEvent>
+class TimedCall<A> implements Observer<NetworkEvent>, Unsubscribable {
+  readonly #subscriber: Subscriber<A>
+  readonly #reader: ResultReader<A>
   readonly #scrub: Scrub
   readonly #limitMs: number
   /** What has arrived of the reply; set once the request may have been sent. */
   #received: (() => PartialReply | undefined) | undefined
+  #exchange = Subscription.EMPTY
+  #limit = Subscription.EMPTY
 
-  constructor(subscriber: Subscriber<NetworkEvent>, scrub: Scrub, limitMs: number) {
+  constructor(subscriber: Subscriber<A>, reader: ResultReader<A>, scrub: Scrub, limitMs: number) {
     this.#subscriber = subscriber
+    this.#reader = reader
     this.#scrub = scrub
     this.#limitMs = limitMs
   }
 
+  start(post: () => Observable<NetworkEvent>, scheduler: SchedulerLike): void {
+    try {
+      this.#exchange = from(post()).subscribe(this)
+    } catch (error) {
+      this.error(error)
+    }
+    if (!this.#subscriber.closed) this.#limit = scheduler.schedule(timeOut, this.#limitMs, this)
+  }
+
   next(event: NetworkEvent): void {
-    if (event._tag === 'Sent') {
-      this.#received = event.received ?? this.#received ?? NOTHING
-      this.#subscriber.next(event)
-    } else if (event._tag === 'Reply') this.#end(event)
+    if (event._tag === 'Sent') this.#markSent(event.received)
+    else if (event._tag === 'Reply') this.#end(event)
     else this.#fail(event.cause, event.received)
   }
 
   error(error: unknown): void {
-    if (!this.#received) this.#subscriber.next(SENT)
+    if (!this.#received) this.#markSent()
     this.#fail(error)
   }
 
@@ -98,15 +107,36 @@ class TimedCall implements Observer<NetworkEvent> {
     this.#fail(timeoutCause(this.#limitMs))
   }
 
+  unsubscribe(): void {
+    this.#exchange.unsubscribe()
+    this.#limit.unsubscribe()
+  }
+
+  #markSent(received = this.#received ?? NOTHING): void {
+    if (this.#subscriber.closed) return
+    this.#received = received
+    try {
+      this.#reader.onSent?.(received)
+    } catch (defect) {
+      this.#subscriber.error(defect)
+    }
+  }
+
   /** Reduces every cause, because a `post` of the caller may put more into it than three strings. */
   #fail(error: unknown, received = this.#received?.()): void {
     this.#end({ _tag: 'Failed', cause: scrubbedCause(this.#scrub, error), ...(received && { received }) })
   }
 
   #end(result: CallResult): void {
-    this.#subscriber.next(result)
-    this.#subscriber.complete()
+    // A network that emits more at once than one result is not unsubscribed from in time.
+    if (this.#subscriber.closed) return
+    try {
+      this.#subscriber.next(this.#reader.read(result))
+      this.#subscriber.complete()
+    } catch (defect) {
+      this.#subscriber.error(defect)
+    }
   }
 }
 
-const timeOut = (call?: TimedCall): void => call?.timeOut()
+const timeOut = (call?: Pick<TimedCall<unknown>, 'timeOut'>): void => call?.timeOut()

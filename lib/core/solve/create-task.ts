@@ -12,7 +12,14 @@ import type { ActiveTask } from './active-task.js'
 import type { Context } from './context.js'
 import type { CreatedPhase } from './phase.js'
 import { recordCreated, recordIntent } from './record.js'
-import { createUnknown, sendCreate, type ArrivedReply, type CreateCall, type CreateReply } from './send-create.js'
+import {
+  createUnknown,
+  refOf,
+  sendCreate,
+  type ArrivedReply,
+  type CreateCall,
+  type CreateReply
+} from './send-create.js'
 import { solved } from './solved.js'
 
 /** A created task; `ready` if the reply to createTask held its result. */
@@ -139,7 +146,7 @@ class CreateAttempts<A> {
   }
 
   #created({ id }: Extract<InterpretedCreate<A>, { readonly _tag: 'Created' }>, sentAt: ArrivedReply<A>['sentAt']) {
-    const created = this.#task.markCreated({ ...id, createdAt: sentAt.now }, sentAt.elapsed)
+    const created = this.#task.markCreated(refOf(id, sentAt.now), sentAt.elapsed)
     this.#task.emit({ _tag: 'Created', ref: created.ref })
     return created
   }

@@ -1,6 +1,7 @@
 import * as E from 'fp-ts/lib/Either.js'
-import { Observable, defer } from 'rxjs'
+import { defer, type Observable } from 'rxjs'
 import type { ReplyProblem, SolveError, TaskFailed } from '../model/error.js'
+import type { CallResult } from '../model/network.js'
 import { MAX_TIMER_MS } from '../model/options.js'
 import type { SolveResult, TaskState } from '../model/result.js'
 import type { Resumable, Solved, TaskRef } from '../model/task.js'
@@ -8,9 +9,9 @@ import { getTaskResultBody } from '../protocol/codec.js'
 import { interpretPoll, type InterpretedPoll } from '../protocol/interpret.js'
 import { retryAfterOf } from '../protocol/reply.js'
 import type { ObservableEither } from '../rx/observable-either.js'
-import { pollUntilFinal } from '../rx/poll.js'
+import { pollUntilFinal, type Decision, type Polls } from '../rx/poll.js'
 import type { ActiveTask } from './active-task.js'
-import { mapResult } from './call.js'
+import type { ResultReader } from './call.js'
 import type { Context } from './context.js'
 import type { CreatedPhase } from './phase.js'
 import { solved } from './solved.js'
@@ -23,33 +24,20 @@ export const pollResult = <A>(
   task: ActiveTask,
   firstWaitMs: number
 ): ObservableEither<SolveError, Solved<A>> =>
-  defer(() => {
-    const state = new PollState(context, kind, created, task, firstWaitMs)
-    const polling = poll(
-      context,
-      kind,
-      created,
-      () => {
-        state.start()
-      },
-      (reply, retryAfterMs) => state.decide(reply, retryAfterMs)
-    )
-    return pollUntilFinal(() => state.waitMs, context.scheduler)(polling, isFinal<A>)
-  })
+  defer(() => pollUntilFinal(new PollState(context, kind, created, task, firstWaitMs), context.scheduler))
 
 /** Polls a task once. A `Left` means that the task itself has ended. */
 export const pollOnce = <A>(
   context: Context,
-  kind: Resumable<A>,
+  { solution }: Resumable<A>,
   ref: TaskRef
 ): ObservableEither<SolveError, TaskState<A>> =>
-  poll(
-    context,
-    kind,
-    { ref, sentElapsed: undefined },
-    () => undefined,
-    (reply) => stateOf(ref, reply)
-  )
+  defer(() => {
+    const isNew = isNewAt(ageOf(context, { ref, sentElapsed: undefined }))
+    return getTaskResult(context, ref, {
+      read: (result) => stateOf(ref, interpretPoll(context.readOptions, solution, result, isNew))
+    })
+  })
 
 /** The usual wait, or the longer one that the service asked for. */
 export const waitBeforePoll = (paceMs: number, retryAfterMs = 0): number => {
@@ -60,28 +48,11 @@ export const waitBeforePoll = (paceMs: number, retryAfterMs = 0): number => {
 // The service may not know a new task on all of its servers yet.
 const NEW_TASK_MS = 10_000
 
-/** Makes one getTaskResult call; `decide` maps its reply. */
-const poll = <A, R>(
-  context: Context,
-  { solution }: Resumable<A>,
-  created: Pick<CreatedPhase, 'ref' | 'sentElapsed'>,
-  onStart: () => void,
-  decide: (reply: InterpretedPoll<A>, retryAfterMs: number | undefined) => R
-): Observable<R> => {
-  const { call, readOptions, settings } = context
-  return new Observable((subscriber) => {
-    const ageMs = ageOf(context, created)
-    const isNew = ageMs >= 0 && ageMs < NEW_TASK_MS
-    onStart()
-    // A listener may unsubscribe synchronously from the `Polled` event, and then the request must not be sent.
-    if (subscriber.closed) return undefined
-    const body = getTaskResultBody(settings.clientKey, created.ref)
-    const result = call('/getTaskResult', body, settings.resultTimeoutMs)
-    return mapResult(result, (reply) =>
-      decide(interpretPoll(readOptions, solution, reply, isNew), retryAfterOf(reply))
-    ).subscribe(subscriber)
-  })
-}
+const isNewAt = (ageMs: number): boolean => ageMs >= 0 && ageMs < NEW_TASK_MS
+
+/** Makes one getTaskResult call. */
+const getTaskResult = <R>({ call, settings }: Context, ref: TaskRef, reader: ResultReader<R>): Observable<R> =>
+  call('/getTaskResult', getTaskResultBody(settings.clientKey, ref), settings.resultTimeoutMs, reader)
 
 // A reference of another process has wall-clock time only, and its clock may run ahead.
 const ageOf = (
@@ -89,22 +60,19 @@ const ageOf = (
   { ref, sentElapsed }: Pick<CreatedPhase, 'ref' | 'sentElapsed'>
 ): number => (sentElapsed === undefined ? scheduler.now() - ref.createdAt : elapsed() - sentElapsed)
 
-type Decision<A> = SolveResult<A> | 'poll again'
-
-const isFinal = <A>(decision: Decision<A>): decision is SolveResult<A> => decision !== 'poll again'
-
 // Services of the same family allow 120 polls of a task; at the default pace 100 polls fit into the deadline.
 const FULL_PACE_POLLS = 109
 const MAX_IN_A_ROW = 3
 const MAX_CAUSES = 3
 
 /** All polls of one task: what each reply means after those before it, and how long to wait for the next poll. */
-class PollState<A> {
+class PollState<A> implements Polls<SolveResult<A>>, ResultReader<Decision<SolveResult<A>>> {
   readonly #context: Context
   readonly #kind: Resumable<A>
   readonly #created: CreatedPhase
   readonly #task: ActiveTask
   #waitMs: number
+  #isNew = false
   #polledAt = 0
   /** When the task was last known to be unfinished, in elapsed milliseconds. */
   #unfinishedAt: number | undefined
@@ -123,14 +91,21 @@ class PollState<A> {
     return this.#waitMs
   }
 
-  start(): void {
+  poll(): Observable<Decision<SolveResult<A>>> {
     const created = this.#created
+    this.#isNew = isNewAt(ageOf(this.#context, created))
     this.#polledAt = this.#context.elapsed()
     created.polls += 1
     this.#task.emit({ _tag: 'Polled', ref: created.ref, polls: created.polls })
+    return getTaskResult(this.#context, created.ref, this)
   }
 
-  decide(reply: InterpretedPoll<A>, retryAfterMs: number | undefined): Decision<A> {
+  read(result: CallResult): Decision<SolveResult<A>> {
+    const reply = interpretPoll(this.#context.readOptions, this.#kind.solution, result, this.#isNew)
+    return this.#decide(reply, retryAfterOf(result))
+  }
+
+  #decide(reply: InterpretedPoll<A>, retryAfterMs: number | undefined): Decision<SolveResult<A>> {
     const { ref } = this.#created
     this.#created.gotReply = true
     switch (reply._tag) {

@@ -2,12 +2,12 @@ import { defer, type Observable } from 'rxjs'
 import type { CreateUnknown } from '../model/error.js'
 import type { CallResult, ErrorCause, PartialReply, RequestBody } from '../model/network.js'
 import type { Resumable, TaskRef } from '../model/task.js'
+import type { TaskId } from '../protocol/document.js'
 import { interpretCreate, type InterpretedCreate } from '../protocol/interpret.js'
 import { retryAfterOf } from '../protocol/reply.js'
 import type { Permit } from '../rx/rate-limiter.js'
 import { uninterruptible } from '../rx/uninterruptible.js'
 import type { ActiveTask } from './active-task.js'
-import { mapResult } from './call.js'
 import type { Context } from './context.js'
 import { recordCreated } from './record.js'
 
@@ -57,9 +57,12 @@ export const sendCreate = <A>(
       const reply = interpret(result)
       return { ...reply, pausedMs: endPermit(permit, reply.interpreted), retryAfterMs: retryAfterOf(result) }
     }
-    const reply = mapResult(call('/createTask', body, settings.createTimeoutMs), read, (received) => {
-      sentAt ??= instant()
-      onSent((cause) => interpretOpen(cause, received()))
+    const reply = call('/createTask', body, settings.createTimeoutMs, {
+      read,
+      onSent: (received) => {
+        sentAt ??= instant()
+        onSent((cause) => interpretOpen(cause, received()))
+      }
     })
     const untrack = inFlight.trackCreate()
     return reply.pipe(
@@ -106,10 +109,17 @@ const handleLateReply = (context: Context, task: ActiveTask, { interpreted, sent
     if (task.phase._tag === 'Sent') task.emitLost(error)
     return
   }
-  const ref: TaskRef = { ...interpreted.id, createdAt: sentAt.now }
+  const ref = refOf(interpreted.id, sentAt.now)
   recordCreated(context, task, ref).subscribe()
   task.emitOrphan(ref)
 }
+
+// Spread last: a property added after a spread gives every reference its own hidden class.
+export const refOf = ({ taskId, numeric }: TaskId, createdAt: number): TaskRef => ({
+  taskId,
+  createdAt,
+  ...(numeric && { numeric })
+})
 
 export const createUnknown = (problem: Omit<CreateUnknown, '_tag' | 'paid'>): CreateUnknown => ({
   _tag: 'CreateUnknown',

@@ -1,5 +1,5 @@
 import { EMPTY, NEVER, Observable, VirtualTimeScheduler, concat, of, throwError } from 'rxjs'
-import { makeCall, timeoutCause } from '../../../lib/core/solve/call.js'
+import { makeCall, timeoutCause, type ResultReader } from '../../../lib/core/solve/call.js'
 import { causeOf } from '../../../lib/core/model/network.js'
 import type { ErrorCause, Post, NetworkEvent } from '../../../lib/core/model/network.js'
 import { scrubber } from '../../../lib/core/protocol/redact.js'
@@ -17,7 +17,19 @@ const values: Readonly<Record<string, NetworkEvent>> = {
 }
 
 const calling = (post: Post, scheduler: VirtualTimeScheduler, limitMs = 5) =>
-  makeCall({ post, scheduler }, scrub)('/createTask', { clientKey: KEY }, limitMs)
+  new Observable<NetworkEvent>((subscriber) => {
+    const reader: ResultReader<NetworkEvent> = {
+      read: (result) => result,
+      onSent: () => subscriber.next({ _tag: 'Sent' })
+    }
+    return makeCall({ post, scheduler }, scrub)('/createTask', { clientKey: KEY }, limitMs, reader).subscribe(
+      subscriber
+    )
+  })
+
+const thrower = (): never => {
+  throw Object.assign(new TypeError('no network'), { code: 'ENONET' })
+}
 
 /** All events of a call. */
 const eventsOf = (post: Post): ReadonlyArray<NetworkEvent> => {
@@ -153,9 +165,6 @@ describe('makeCall', () => {
   })
 
   it('ends as Failed after a Sent when its network throws', () => {
-    const thrower = (): never => {
-      throw Object.assign(new TypeError('no network'), { code: 'ENONET' })
-    }
     expect(eventsOf(thrower)).toStrictEqual([
       { _tag: 'Sent' },
       { _tag: 'Failed', cause: { name: 'TypeError', code: 'ENONET', message: 'no network' } }
@@ -199,6 +208,36 @@ describe('makeCall', () => {
     const foreign = Object.assign(new TypeError('it broke'), { code: '', request: { body: KEY } })
     const reduced = { name: 'TypeError', code: '', message: 'it broke' }
     expect(eventsOf(() => of({ _tag: 'Failed', cause: foreign }))).toStrictEqual([{ _tag: 'Failed', cause: reduced }])
+  })
+
+  it.each<readonly [string, Partial<ResultReader<unknown>>]>([
+    ['onSent', { onSent: () => thrower() }],
+    ['read', { read: () => thrower() }]
+  ])('errors if %s of its reader throws, which is a defect', (_, reader) => {
+    const scheduler = new VirtualTimeScheduler()
+    const post = () => of(values.s!, values.r!)
+    const errors: unknown[] = []
+    makeCall({ post, scheduler }, scrub)('/createTask', { clientKey: KEY }, 5, {
+      read: (result) => result,
+      ...reader
+    }).subscribe({ error: (error: unknown) => errors.push(error) })
+    scheduler.flush()
+    expect(errors).toStrictEqual([expect.objectContaining({ message: 'no network' })])
+    expect(scheduler.now()).toBe(0)
+  })
+
+  it.each<readonly [string, Post]>([
+    ['another', () => of(values.r!, values.R!)],
+    ['Sent', () => of(values.r!, values.s!)],
+    ['an error', () => concat(of(values.r!), throwError(thrower))],
+    ['nothing', () => of(values.r!)]
+  ])('reads its first result and nothing after it when its network emits %s at once', (_, post) => {
+    const scheduler = new VirtualTimeScheduler()
+    const reader = { read: jest.fn(), onSent: jest.fn() }
+    makeCall({ post, scheduler }, scrub)('/createTask', { clientKey: KEY }, 5, reader).subscribe()
+    scheduler.flush()
+    expect(reader.read.mock.calls).toStrictEqual([[values.r]])
+    expect(reader.onSent).not.toHaveBeenCalled()
   })
 
   it('names its time limit in the message', () => {
