@@ -155,7 +155,11 @@ describe('the input of a batch', () => {
   })
 
   it.each([
-    ['a file that is not there', ['nowhere.ndjson'], 'nowhere.ndjson: the file cannot be read (ENOENT)'],
+    [
+      'a file that is not there',
+      ['nowhere.ndjson'],
+      'nowhere.ndjson: the file cannot be read (ENOENT: no such file or directory)'
+    ],
     ['a folder', ['.'], 'expected a file, this is a folder'],
     ['a JSON array', [file('.json', '[{}]')], 'this looks like a JSON array; expected one JSON object per line'],
     ['CSV without its columns', [file('.csv', 'url,key\n')], 'has no column websiteURL and websiteKey'],

@@ -40,7 +40,9 @@ describe('the output file of a batch', () => {
     const output = await openOutputFile(path, undefined, SERVICE)
     await output.close() // the next write meets a closed file
 
-    await expect(output.write(item, solved)).rejects.toThrow('the output cannot be written (EBADF)')
+    await expect(output.write(item, solved)).rejects.toThrow(
+      'the output cannot be written (EBADF: bad file descriptor)'
+    )
     await expect(output.write(item, solved)).rejects.toThrow('the output cannot be written')
     expect(readFileSync(path, 'utf8')).toBe('')
   })

@@ -158,7 +158,7 @@ describe('--out', () => {
       'line 1 is not an outcome. It was left unchanged'
     ],
     ['a foreign last line', () => file('.out', 'dear diary'), 'its last line is not an outcome'],
-    ['a folder', () => folder, 'cannot be written (EISDIR)'],
+    ['a folder', () => folder, 'cannot be written (EISDIR: illegal operation on a directory)'],
     ['a device', () => '/dev/null', 'is not a regular file']
   ])('is refused as %s, before anything is paid', async (_, pathOf, why) => {
     const emulator = await start()

@@ -303,8 +303,8 @@ describe('the client key', () => {
     ['empty', 'expected a file that holds the key and nothing else'],
     ['invisible', 'expected a file that holds the key and nothing else'],
     ['two', 'expected a file that holds the key and nothing else'],
-    ['absent', 'the file cannot be read (ENOENT)'],
-    ['.', 'the file cannot be read (EISDIR)']
+    ['absent', 'the file cannot be read (ENOENT: no such file or directory)'],
+    ['.', 'the file cannot be read (EISDIR: illegal operation on a directory)']
   ])('is refused from the file "%s"', async (name, why) => {
     expect(await solveWithFile(name)).toStrictEqual({ code: 2, out: '', err: `error: --client-key-file: ${why}\n` })
   })

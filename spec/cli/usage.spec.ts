@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { EMULATOR_KEY } from 'rx-captcha/emulator'
 import { exitCodeOfSignal } from '../../lib/cli/shared/exit-code.js'
-import { codeOf, counted, durationText, messageOf, printable, shellQuoted } from '../../lib/cli/shared/text.js'
+import { reasonOf, counted, durationText, messageOf, printable, shellQuoted } from '../../lib/cli/shared/text.js'
 import { SOLVE, UUID, command, envOf, makeConsole, watchedEmulator } from '../support/command.js'
 import { emulators, until } from '../support/raw-http.js'
 
@@ -329,7 +329,10 @@ describe('text of the command', () => {
 
   it('is a message, whatever was thrown', () => {
     expect([messageOf(new Error('a')), messageOf('b'), messageOf(null)]).toStrictEqual(['a', 'b', 'null'])
-    expect([codeOf(Object.assign(new Error('a'), { code: 'E' })), codeOf(new Error('b'))]).toStrictEqual(['E', 'b'])
+    const reasons = [{ code: 'ENOSPC' }, { code: 'E' }, {}].map((fields) =>
+      reasonOf(Object.assign(new Error('b'), fields))
+    )
+    expect(reasons).toStrictEqual(['ENOSPC: no space left on device', 'E', 'b'])
   })
 
   it('has the exit code 128 for a signal without a known number', () => {

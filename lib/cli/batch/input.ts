@@ -1,7 +1,7 @@
 import { createReadStream } from 'node:fs'
 import { open, stat } from 'node:fs/promises'
 import { WrongUsage, type CliContext } from '../shared/context.js'
-import { codeOf } from '../shared/text.js'
+import { reasonOf } from '../shared/text.js'
 import { decode, trimmed, type Chunks } from '../shared/decode.js'
 import { refuseOtherSeparators } from './fields.js'
 import { itemOf, type Item } from './item.js'
@@ -32,7 +32,7 @@ export const openInput = async ({ stdin }: CliContext, path: string, format: For
     return inputOf(handle.createReadStream(), knownFormat, knownFormat === 'csv' ? Math.max(0, lines - 1) : lines)
   } catch (error) {
     if (error instanceof WrongUsage) throw error
-    throw new WrongUsage(`${path}: the file cannot be read (${codeOf(error)})`)
+    throw new WrongUsage(`${path}: the file cannot be read (${reasonOf(error)})`)
   }
 }
 

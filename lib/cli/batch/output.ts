@@ -7,7 +7,7 @@ import type { RecaptchaV2Solution } from '../../core/model/recaptcha-v2.js'
 import type { SolveResult } from '../../core/model/result.js'
 import { WrongUsage, write, type OutputStream } from '../shared/context.js'
 import { explainInLine, type ServiceReach } from '../shared/explain.js'
-import { codeOf } from '../shared/text.js'
+import { reasonOf } from '../shared/text.js'
 import type { Item } from './item.js'
 import { itemIdOf } from './item-id.js'
 import { recordEntry, type BatchJournal } from './journals.js'
@@ -85,7 +85,7 @@ const appender = (file: FileHandle): ((text: string) => Promise<void>) => {
     pending += text
     next ??= last = last.then(writePending)
     return next.catch((error: unknown) => {
-      throw new Error(`the output cannot be written (${codeOf(error)})`)
+      throw new Error(`the output cannot be written (${reasonOf(error)})`)
     })
   }
 }
@@ -117,7 +117,7 @@ export const createFile = async (path: string): Promise<string> => {
 
 const openFile = async (path: string): Promise<FileHandle> => {
   const file = await open(path, 'a+', 0o600).catch((error: unknown) => {
-    throw new WrongUsage(`--out: ${path} cannot be written (${codeOf(error)})`)
+    throw new WrongUsage(`--out: ${path} cannot be written (${reasonOf(error)})`)
   })
   const found = await file.stat()
   if (found.isFile() && found.nlink === 1) return file

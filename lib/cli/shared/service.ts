@@ -4,7 +4,7 @@ import { DEFAULT_BASE_URL } from '../../http/create-solver.js'
 import { openProxyDispatchers } from '../../http/proxy-dispatchers.js'
 import { WrongUsage, type CliContext } from './context.js'
 import { decode, hasBlank, trimmed } from './decode.js'
-import { codeOf, messageOf, shellQuoted } from './text.js'
+import { reasonOf, messageOf, shellQuoted } from './text.js'
 
 /** The options of every command that calls the service. */
 export interface ServiceFlags {
@@ -95,7 +95,7 @@ const readText = async (name: string, path: string): Promise<string> => {
     for await (const part of decode(createReadStream(path))) text += part
     return text
   } catch (error) {
-    throw new WrongUsage(`${name}: the file cannot be read (${codeOf(error)})`)
+    throw new WrongUsage(`${name}: the file cannot be read (${reasonOf(error)})`)
   }
 }
 

@@ -1,3 +1,4 @@
+import { getSystemErrorMap } from 'node:util'
 import { causeOf } from '../../core/model/network.js'
 
 export { counted, grouped } from '../../core/model/explain.js'
@@ -9,8 +10,12 @@ export const printable = (text: string): string => text.replace(/[^\P{C}\n]/gu, 
 export const messageOf = (thrown: unknown): string =>
   typeof thrown === 'object' && thrown !== null && 'message' in thrown ? String(thrown.message) : String(thrown)
 
-/** The code of a system error, or else its message. */
-export const codeOf = (thrown: unknown): string => causeOf(thrown).code || messageOf(thrown)
+/** The code of a system error with the words of Node for it, such as `ENOENT: no such file or directory`; or else the message. */
+export const reasonOf = (thrown: unknown): string => {
+  const { code } = causeOf(thrown)
+  const [, words] = [...getSystemErrorMap().values()].find(([name]) => name === code) ?? []
+  return words === undefined ? code || messageOf(thrown) : `${code}: ${words}`
+}
 
 /** An argument as a shell reads it. */
 export const shellQuoted = (argument: string): string =>
