@@ -221,7 +221,8 @@ describe('rx-captcha resume', () => {
     expect(code).toBe(1)
     expect(err).toMatch(text)
     expect(out + err).not.toMatch(/was paid for|rx-captcha resume/)
-    if (option) expect(JSON.parse(out)).toMatchObject({ ok: false, error: { _tag: 'TaskFailed' }, advice: 'decide' })
+    const error = { _tag: 'TaskFailed', notFound: true, paid: 'unknown' }
+    if (option) expect(JSON.parse(out)).toMatchObject({ ok: false, error, advice: 'decide' })
   })
 
   it.each([[['--emulator']], [['--fault', 'getTaskResult:1:reset']]])(

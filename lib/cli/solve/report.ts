@@ -23,8 +23,8 @@ export const report = (
 ): Promise<number> =>
   E.isRight(result)
     ? reportSolved(context, options, result.right)
-    : options.isResumed && isUnknownTask(result.left)
-      ? reportUnknownTask(context, options, result.left)
+    : options.isResumed && result.left._tag === 'TaskFailed' && result.left.notFound
+      ? reportNotFound(context, options, result.left)
       : reportFailed(context, options, result.left)
 
 const reportSolved = async (
@@ -67,12 +67,8 @@ const reportFailed = async (
 const RESUME = 'Resume it at no further cost:\n  '
 const POLL_AGAIN = 'Poll it again at no further cost:\n  '
 
-// The codes with which services of this protocol say it.
-const isUnknownTask = (error: SolveError): error is TaskFailed =>
-  error._tag === 'TaskFailed' && /CAPT?CHA_ID|TASK_?ID|WRONG_ID/.test(error.errorCode)
-
-/** Whether such a task was ever paid for is unknown, and to resume it again would be of no use. */
-const reportUnknownTask = async (
+/** The id came from the user, so nothing says that such a task exists and was paid for. Resuming it again would fail again. */
+const reportNotFound = async (
   { stdout, stderr }: CliContext,
   { json }: ReportOptions,
   error: TaskFailed
@@ -80,7 +76,8 @@ const reportUnknownTask = async (
   const message =
     `The service knows no task ${error.ref.taskId} (${error.errorCode}): the id is wrong, the task belongs to another ` +
     'account, or it is too old. Nothing was paid by this command.'
-  if (json) await write(stdout, `${JSON.stringify({ ok: false, error, message, advice: 'decide' })}\n`)
+  const failure = { ok: false, error: { ...error, paid: 'unknown' }, message, advice: 'decide' }
+  if (json) await write(stdout, `${JSON.stringify(failure)}\n`)
   else printLine(stderr, message)
   return EXIT.unpaid
 }

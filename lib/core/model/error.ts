@@ -96,6 +96,9 @@ export interface CreateUnknown {
 /**
  * The service ended the task with an error. The task is paid for.
  *
+ * `notFound`: the service does not know the task, by an error code that means `notFound`. If `createTask` returned its id, it
+ * was paid for, and is lost; if the reference came from elsewhere, it may be wrong, and nothing says that it was paid for.
+ *
  * @since 0.1.0
  */
 export interface TaskFailed {
@@ -106,6 +109,7 @@ export interface TaskFailed {
   readonly errorCode: string
   readonly errorDescription: string
   readonly kind: ErrorKind
+  readonly notFound?: true
 }
 
 /**

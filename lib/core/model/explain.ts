@@ -25,6 +25,8 @@ export const whatHappened = (error: SolveError): string => {
       )
     case 'TaskFailed': {
       const why = serviceErrorText(error) || 'without a reason'
+      if (error.notFound)
+        return `The service does not know task ${error.ref.taskId}: ${why}. It was paid for when it was created.`
       return `The service ended task ${error.ref.taskId} with an error: ${why}. It was paid for.`
     }
     case 'BadReply': {

@@ -98,7 +98,8 @@ export type InterpretedPoll<A> =
   | { readonly _tag: 'NotYetKnown' }
   /** `hasDocument`: the service itself said so, and not only an HTTP status. */
   | { readonly _tag: 'Unavailable'; readonly problem: ReplyProblem; readonly hasDocument: boolean }
-  | ({ readonly _tag: 'Failed' } & ServiceError)
+  /** `notFound`: the service does not know the task. */
+  | ({ readonly _tag: 'Failed'; readonly notFound?: true } & ServiceError)
   | ({ readonly _tag: 'Unknown' } & ServiceError)
   | { readonly _tag: 'NoReply'; readonly cause: ErrorCause }
   | { readonly _tag: 'BadReply'; readonly status: number; readonly problems: Problems; readonly excerpt: string }
@@ -127,7 +128,7 @@ export const interpretPoll = <A>(
     case 'Unknown':
       return { _tag: tag, kind: KIND_OF[replyClass], status, ...serviceError }
     case 'NotFound':
-      return isNew ? { _tag: 'NotYetKnown' } : { _tag: 'Failed', kind: 'task', status, ...serviceError }
+      return isNew ? { _tag: 'NotYetKnown' } : { _tag: 'Failed', kind: 'task', status, ...serviceError, notFound: true }
     case 'Unavailable':
       return {
         _tag: 'Unavailable',

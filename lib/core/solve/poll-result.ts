@@ -194,13 +194,12 @@ const replyProblemOf = (reply: NoState): ReplyProblem => {
 
 const taskFailed = (
   ref: TaskRef,
-  {
-    errorId,
-    errorCode,
-    errorDescription,
-    kind
-  }: Extract<InterpretedPoll<never>, { readonly _tag: 'Failed' | 'Unknown' }>
-): TaskFailed => ({ _tag: 'TaskFailed', paid: 'yes', ref, errorId, errorCode, errorDescription, kind })
+  reply: Extract<InterpretedPoll<never>, { readonly _tag: 'Failed' | 'Unknown' }>
+): TaskFailed => {
+  const { errorId, errorCode, errorDescription, kind } = reply
+  const notFound = reply._tag === 'Failed' && reply.notFound && { notFound: true as const }
+  return { _tag: 'TaskFailed', paid: 'yes', ref, errorId, errorCode, errorDescription, kind, ...notFound }
+}
 
 const stateOf = <A>(ref: TaskRef, reply: InterpretedPoll<A>): E.Either<SolveError, TaskState<A>> => {
   switch (reply._tag) {

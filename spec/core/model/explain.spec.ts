@@ -212,6 +212,13 @@ const CASES: ReadonlyArray<readonly [name: string, SolveError, Advice, paid: str
     PERHAPS,
     [': EODD.']
   ],
+  [
+    'a task that the service does not know',
+    failed({ errorCode: 'ERROR_TASKID_INVALID', notFound: true }),
+    'pay-again',
+    'It was paid for when it was created.',
+    ['The service does not know task', 'ERROR_TASKID_INVALID']
+  ],
   ['a failed task', failed({}), 'pay-again', PAID, ['ended task task-17', 'ERROR_X']],
   ['a task that failed with an account error', failed({ kind: 'account' }), 'fix-account', PAID, ['task-17']],
   [

@@ -1,5 +1,6 @@
 import * as E from 'fp-ts/lib/Either.js'
 import * as t from 'io-ts'
+import type { CodeMeaning, TaskFailed } from '../../../lib/core/model/error.js'
 import { recaptchaV2 } from '../../../lib/core/model/recaptcha-v2.js'
 import { defineTask } from '../../../lib/core/model/task.js'
 import { replies, scriptedPost, type Scripted } from 'rx-captcha/testing'
@@ -279,6 +280,23 @@ describe('an error code that ends the task', () => {
 
     expect(polls(calls)).toStrictEqual([3_000, 6_000, 9_000, 12_000])
     expect(results[0]?.[2]).toMatchObject({ left: { _tag: 'TaskFailed', kind: 'task' } })
+  })
+
+  it.each<readonly [string, string, (code: string) => CodeMeaning | undefined, unknown]>([
+    ['with notFound for a code that means it', 'ERROR_TASKID_INVALID', () => undefined, true],
+    ['with notFound for a code to which meaningOf gives that meaning', 'ERROR_X', () => 'notFound', true],
+    [
+      'without notFound for a code to which meaningOf gives another one',
+      'ERROR_TASKID_INVALID',
+      () => 'task',
+      undefined
+    ]
+  ])('gives a paid TaskFailed %s', (_, code, meaningOf, notFound) => {
+    const { results } = solveOnce([refused(code)], { meaningOf })
+    const result = results[0]?.[2]
+
+    expect(result).toMatchObject({ left: { _tag: 'TaskFailed', paid: 'yes', kind: 'task', errorCode: code } })
+    expect((result as { readonly left: TaskFailed }).left.notFound).toBe(notFound)
   })
 
   it('gives TaskFailed for an unknown task exactly 10 s after its creation', () => {
