@@ -1,4 +1,4 @@
-import { asyncScheduler, type SchedulerAction, type SchedulerLike } from 'rxjs'
+import { Subscription, asyncScheduler, type SchedulerAction, type SchedulerLike } from 'rxjs'
 
 /** A scheduler, and a count of milliseconds that changes of the system clock do not affect. */
 export interface Clock extends SchedulerLike {
@@ -15,33 +15,93 @@ export interface Clock extends SchedulerLike {
  *   the timers.
  */
 export const realClock = (): Clock => {
-  let skippedMs = 0
-  let isFaked = false
-  const elapsed = (): number => performance.now() + skippedMs
+  const time = new ElapsedTime()
   return {
-    elapsed,
+    elapsed: () => time.now(),
     now: () => asyncScheduler.now(),
-    schedule: <T>(work: (this: SchedulerAction<T>, state?: T) => void, delayMs = 0, state?: T) => {
-      const dueAt = elapsed() + delayMs
-      let isLast = delayMs <= 0
-      const fire = function (this: SchedulerAction<T>, given?: T): void {
-        const earlyMs = isLast ? 0 : dueAt - elapsed()
-        isFaked ||= earlyMs > EARLY_MS
-        if (isFaked) skippedMs += Math.max(0, earlyMs)
-        else if (earlyMs > 0) {
-          this.schedule(given, Math.ceil(earlyMs))
-          return
-        } else if (earlyMs < -LATE_MS) {
-          isLast = true
-          this.schedule(given, 0)
-          return
-        }
-        work.call(this, given)
-      }
-      return asyncScheduler.schedule(fire, delayMs, state)
-    }
+    schedule: <T>(work: Work<T>, delayMs?: number, state?: T) => new ClockAction(time, work).schedule(state, delayMs)
   }
 }
 
 const EARLY_MS = 2
 const LATE_MS = 1
+
+/** Milliseconds since any moment. */
+class ElapsedTime {
+  #skippedMs = 0
+  #isFaked = false
+
+  now(): number {
+    return performance.now() + this.#skippedMs
+  }
+
+  /** For how long a timer has to wait that fires now; nothing if it is time. */
+  msLeft(dueAt: number): number | undefined {
+    const earlyMs = dueAt - this.now()
+    this.#isFaked ||= earlyMs > EARLY_MS
+    if (this.#isFaked) {
+      this.#skippedMs += Math.max(0, earlyMs)
+      return undefined
+    }
+    return earlyMs > 0 ? Math.ceil(earlyMs) : earlyMs < -LATE_MS ? 0 : undefined
+  }
+}
+
+type Work<T> = (this: SchedulerAction<T>, state?: T) => void
+
+/** A timer. It has half the objects of an action of `asyncScheduler`, and every waiting task has two. */
+class ClockAction<T> extends Subscription implements SchedulerAction<T> {
+  readonly #time: ElapsedTime
+  readonly #work: Work<T>
+  #state: T | undefined
+  #dueAt = 0
+  #isLast = false
+  #timer: NodeJS.Timeout | Subscription | undefined
+
+  constructor(time: ElapsedTime, work: Work<T>) {
+    super()
+    this.#time = time
+    this.#work = work
+  }
+
+  schedule(state?: T, delayMs = 0): this {
+    this.#state = state
+    this.#dueAt = this.#time.now() + delayMs
+    this.#isLast = delayMs <= 0
+    this.#start(delayMs)
+    return this
+  }
+
+  fire(): void {
+    const leftMs = this.#isLast ? undefined : this.#time.msLeft(this.#dueAt)
+    if (leftMs === undefined) {
+      this.#work(this.#state)
+      return
+    }
+    this.#isLast = leftMs === 0
+    this.#start(leftMs)
+  }
+
+  override unsubscribe(): void {
+    super.unsubscribe()
+    this.#stop()
+  }
+
+  #start(delayMs: number): void {
+    this.#stop()
+    if (this.closed) return
+    this.#timer = isVirtual() ? asyncScheduler.schedule(fire, delayMs, this) : setTimeout(fire, delayMs, this)
+  }
+
+  #stop(): void {
+    if (this.#timer instanceof Subscription) this.#timer.unsubscribe()
+    else clearTimeout(this.#timer)
+  }
+}
+
+/** Whether this is a `TestScheduler.run`: it replaces the timers and the `now` of `asyncScheduler`, and begins at zero. */
+const isVirtual = (): boolean => asyncScheduler.now() < REAL_NOW
+
+const REAL_NOW = 1e12
+
+const fire = (action?: Pick<ClockAction<unknown>, 'fire'>): void => action?.fire()

@@ -120,8 +120,11 @@ export const defineTask = <F, A>(kind: {
 }): TaskKind<F, A> => {
   const { type, fields: codec, solution, bestWithinMs, validForMs } = checkOptions<typeof kind>(kindCodecs, kind)
   const resumable: Resumable<A> = { solution, bestWithinMs, validForMs }
-  // Spread last: a property added after a spread gives every task its own hidden class, of half a kilobyte each.
-  return Object.assign((fields: F) => ({ type, payload: payloadOf(type, codec, fields), ...resumable }), resumable)
+  // No spread: its properties would be stored outside of the object, or give every task a hidden class of its own.
+  return Object.assign(
+    (fields: F) => ({ type, payload: payloadOf(type, codec, fields), solution, bestWithinMs, validForMs }),
+    resumable
+  )
 }
 
 const Duration = optional(refined('a number of milliseconds', t.number.is))

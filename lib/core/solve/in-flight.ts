@@ -50,17 +50,22 @@ export class InFlight {
   track<R>(options: TrackOptions<R>, run: (task: ActiveTask) => ObservableEither<SolveError, R>) {
     return new Observable<E.Either<SolveError, R>>((subscriber) => {
       const task = new ActiveTask(options, this.#events, subscriber)
-      this.#tasks.add(task)
-      subscriber.add(() => {
-        this.#tasks.delete(task)
-        if (task.unsettledRef) task.emitOrphan(task.unsettledRef)
-        this.#emitEnded()
-      })
+      subscriber.add(this.#register(task))
       const reason = this.reasonToEnd(task)
       // A batch that stops still resumes tasks that are paid for.
       if (reason === 'closed' || (reason && task.phase._tag !== 'Created')) task.next(E.left(task.errorIfEnded(reason)))
       else subscriber.add(run(task).subscribe(task))
     })
+  }
+
+  /** Returns what removes the task. A method, because a closure within `track` would retain everything that it was called with. */
+  #register(task: ActiveTask): () => void {
+    this.#tasks.add(task)
+    return () => {
+      this.#tasks.delete(task)
+      if (task.unsettledRef) task.emitOrphan(task.unsettledRef)
+      this.#emitEnded()
+    }
   }
 
   /** Counts a createTask call, or the journal entry of its task, until the returned function is called; `close` waits for it. */
