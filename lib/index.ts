@@ -1,7 +1,7 @@
 export { createSolver } from './http/create-solver.js'
 export type { Solver } from './core/solver.js'
 export type { AsyncDisposal } from './core/model/disposal.js'
-export type { ScopeOptions, SolverOptions, UndiciDispatcher } from './core/model/options.js'
+export type { ScopeOptions, SolverCounts, SolverOptions, UndiciDispatcher } from './core/model/options.js'
 export { InvalidOptions } from './core/model/options.js'
 
 export { defineTask } from './core/model/task.js'

@@ -70,7 +70,7 @@ describe('the exports of', () => {
       main,
       'index.ts',
       'createSolver recaptchaV2 defineTask advise explain entryAfter jsonText orThrow retryLeft toTaskEither InvalidOptions SolveFailure',
-      `Solver AsyncDisposal SolverOptions UndiciDispatcher ScopeOptions RetryOptions SolveResult
+      `Solver AsyncDisposal SolverCounts SolverOptions UndiciDispatcher ScopeOptions RetryOptions SolveResult
        Problems RecaptchaV2Fields RecaptchaV2Solution Resumable SolutionOf Solved TaskKind TaskRef TaskSpec TaskState
        BadReply CreateUnknown ReplyProblem Interrupted InvalidTask ErrorKind NotCreated Refused SolveError TaskFailed TimedOut
        Advice BatchOptions JournalEntry Journal CodeMeaning Orphan Outcome EventMeta SolverEvent SolverEventBody TaskEvent TaskStep CallResult ErrorCause JsonValue CallPath Post NetworkEvent PartialReply RequestBody`
@@ -214,7 +214,13 @@ describe('the public types', () => {
   it('accept undefined for every optional field', () => {
     const none: { readonly [K in keyof Omit<Required<SolverOptions>, 'clientKey'>]: undefined } = {
       ...{ baseUrl: undefined, pollEveryMs: undefined, giveUpAfterMs: undefined, createTimeoutMs: undefined },
-      ...{ resultTimeoutMs: undefined, createsPerSecond: undefined, maxReplyBytes: undefined, meaningOf: undefined },
+      ...{
+        resultTimeoutMs: undefined,
+        createsPerSecond: undefined,
+        maxOpenTasks: undefined,
+        maxReplyBytes: undefined,
+        meaningOf: undefined
+      },
       ...{ dispatcher: undefined, post: undefined, scheduler: undefined, random: undefined }
     }
     expect(() => createSolver({ clientKey: 'a-client-key', ...none })).not.toThrow()

@@ -52,9 +52,15 @@ export const buildSolver = (ports: Ports, settings: Settings): Solver => {
     readOptions: { meaningOf: settings.meaningOf, scrub },
     call: makeCall(ports, scrub),
     pollBackoff: pollBackoff(settings.pollEveryMs),
-    limiter: new RateLimiter({ scheduler, elapsed, random }, settings.createsPerSecond, () => {
-      inFlight.stopBatches('unreadable')
-    }),
+    limiter: new RateLimiter(
+      { scheduler, elapsed, random },
+      {
+        ...{ createsPerSecond: settings.createsPerSecond, maxOpenTasks: settings.maxOpenTasks },
+        onUnreadable: () => {
+          inFlight.stopBatches('unreadable')
+        }
+      }
+    ),
     inFlight
   }
   return scopedSolver(context, closeOnce(context, ports), { label: undefined, giveUpAfterMs: settings.giveUpAfterMs })
@@ -115,6 +121,7 @@ const scopedSolver = (context: Context, close: Solver['close'], scope: ScopeSett
     },
     orphans: events.orphans,
     events: events.events,
+    counts: () => context.limiter.counts,
     close,
     // The longest grace: what `close` resolves with is lost here, so every paid task is polled to its own end.
     [Symbol.asyncDispose]: () => close({ graceMs: MAX_TIMER_MS }).then(() => undefined)

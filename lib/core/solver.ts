@@ -4,7 +4,7 @@ import type { BatchOptions, Outcome } from './model/batch.js'
 import type { AsyncDisposal } from './model/disposal.js'
 import type { SolveError } from './model/error.js'
 import type { Orphan, SolverEvent, TaskEvent } from './model/event.js'
-import type { ScopeOptions } from './model/options.js'
+import type { ScopeOptions, SolverCounts } from './model/options.js'
 import type { SolveResult, TaskState } from './model/result.js'
 import type { Resumable, SolutionOf, TaskRef, TaskSpec } from './model/task.js'
 
@@ -163,6 +163,23 @@ export interface Solver extends AsyncDisposal {
    * @since 0.1.0
    */
   readonly events: Observable<SolverEvent>
+  /**
+   * How many tasks of the solver are open and how many wait to be created, now, over all solves and scopes of `withOptions`.
+   *
+   * @example
+   * ```ts
+   * import { createSolver, recaptchaV2 } from 'rx-captcha'
+   *
+   * const solver = createSolver({ clientKey: process.env.CAPTCHA_CLIENT_KEY ?? '', maxOpenTasks: 2 })
+   * const task = recaptchaV2({ websiteURL: 'https://example.com/login', websiteKey: 'your-site-key' })
+   *
+   * for (const _ of [1, 2, 3]) solver.solve(task).subscribe()
+   * console.log(JSON.stringify(solver.counts())) // prints {"open":2,"waiting":1}
+   * ```
+   *
+   * @since 0.1.0
+   */
+  readonly counts: () => SolverCounts
   /**
    * Closes the solver. A task that is not created ends at once as `NotCreated`; a paid task is polled until `graceMs`
    * (default 0) have passed, and then ends as `Interrupted`; a createTask that was sent is awaited, at most for

@@ -167,6 +167,7 @@ export const stubSolver = (members: Partial<Solver>): Solver => {
     withOptions: () => stub,
     orphans: EMPTY,
     events: EMPTY,
+    counts: () => ({ open: 0, waiting: 0 }),
     close: () => Promise.resolve([]),
     [Symbol.asyncDispose]: () => stub.close().then(() => undefined),
     ...members
@@ -187,6 +188,7 @@ const memberCodecs: OptionCodecs<Omit<Solver, typeof Symbol.asyncDispose>> = {
   withOptions: optional(isFunction),
   orphans: optional(ObservableMember),
   events: optional(ObservableMember),
+  counts: optional(isFunction),
   close: optional(isFunction)
 }
 

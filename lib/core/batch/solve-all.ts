@@ -6,7 +6,7 @@ import type { BatchOptions, Outcome } from '../model/batch.js'
 import type { SolveError } from '../model/error.js'
 import type { Journal } from '../model/journal.js'
 import { causeOf } from '../model/network.js'
-import { checkOptions, integerBetween, isFunction } from '../model/options.js'
+import { MAX_TASKS, checkOptions, integerBetween, isFunction } from '../model/options.js'
 import { NonEmptyString, isRecord, optional, refined } from '../model/problems.js'
 import type { SolveResult } from '../model/result.js'
 import type { Resumable, TaskRef, TaskSpec } from '../model/task.js'
@@ -146,8 +146,6 @@ const checkKey = (key: unknown): E.Either<SolveError, string> =>
 
 const invalidTask = (problem: string): SolveError => ({ _tag: 'InvalidTask', paid: 'no', problems: [problem] })
 
-const MAX_CONCURRENCY = 1_000_000
-
 const ItemSource = refined('an array, an iterable, a promise or an Observable', isObservableInput)
 
 const JournalPort = refined(
@@ -159,7 +157,7 @@ const JournalPort = refined(
 )
 
 const batchOptionCodecs = {
-  concurrency: optional(integerBetween(1, MAX_CONCURRENCY, 'tasks')),
+  concurrency: optional(integerBetween(1, MAX_TASKS, 'tasks')),
   stopOnAccountError: optional(refined('true or false', t.boolean.is)),
   until: optional(ItemSource),
   deliver: optional(isFunction),

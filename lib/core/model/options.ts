@@ -47,6 +47,13 @@ export interface SolverOptions {
   readonly resultTimeoutMs?: number | undefined
   /** How many createTask calls are sent per second, at a fixed interval; may be a fraction. @defaultValue no limit */
   readonly createsPerSecond?: number | undefined
+  /**
+   * How many tasks may be open at a time, over all solves of the solver: the number of tasks that the account may have at once.
+   * Further ones wait before their createTask, first in, first out, without a `Delayed` event because nobody knows how long; the
+   * wait is not part of the deadline. `Solver.counts` says which tasks are open. `resume` never waits, because its task exists
+   * already, but it counts. From 1 to 1,000,000. @defaultValue no limit
+   */
+  readonly maxOpenTasks?: number | undefined
   /** The largest reply that is read, in bytes after decompression. @defaultValue 262_144 */
   readonly maxReplyBytes?: number | undefined
   /**
@@ -88,6 +95,22 @@ export interface ScopeOptions {
   readonly pollEveryMs?: number | undefined
 }
 
+/**
+ * How many tasks of a solver are open, and how many wait to be created.
+ *
+ * @since 0.1.0
+ */
+export interface SolverCounts {
+  /**
+   * Tasks that have a permit for createTask, or are resumed, and have not ended. A task has ended when its outcome was emitted or
+   * its subscriber has unsubscribed, and no createTask of it is in flight. `createTask` opens a task only until it emits, because
+   * the solver does not follow it any further; for the same reason orphans do not count.
+   */
+  readonly open: number
+  /** Solves that wait for their first permit: for an open task to end, for `createsPerSecond`, or for the end of a pause. */
+  readonly waiting: number
+}
+
 /** The options that the core itself uses. */
 export type CoreOptions = Pick<
   SolverOptions,
@@ -97,6 +120,7 @@ export type CoreOptions = Pick<
   | 'createTimeoutMs'
   | 'resultTimeoutMs'
   | 'createsPerSecond'
+  | 'maxOpenTasks'
   | 'meaningOf'
 >
 
@@ -108,6 +132,7 @@ export interface Settings {
   readonly createTimeoutMs: number
   readonly resultTimeoutMs: number
   readonly createsPerSecond: number | undefined
+  readonly maxOpenTasks: number | undefined
   readonly meaningOf: (errorCode: string) => CodeMeaning | undefined
 }
 
@@ -119,6 +144,7 @@ export const resolveOptions = ({
   createTimeoutMs = 25_000,
   resultTimeoutMs = 10_000,
   createsPerSecond,
+  maxOpenTasks,
   meaningOf = () => undefined
 }: CoreOptions): Settings => ({
   clientKey,
@@ -127,6 +153,7 @@ export const resolveOptions = ({
   createTimeoutMs,
   resultTimeoutMs,
   createsPerSecond,
+  maxOpenTasks,
   meaningOf: checkedMeaningOf(meaningOf)
 })
 
@@ -174,6 +201,9 @@ export const Scheduler = refined(
     isRecord(value) && typeof value.schedule === 'function' && typeof value.now === 'function'
 )
 
+/** The highest number of tasks at a time. */
+export const MAX_TASKS = 1_000_000
+
 const MIN_KEY_LENGTH = 8
 
 const isClientKey = (value: unknown): value is string =>
@@ -195,6 +225,7 @@ export const coreOptionCodecs = {
   createTimeoutMs: optional(durationFrom(1)),
   resultTimeoutMs: optional(durationFrom(1)),
   createsPerSecond: optional(Rate),
+  maxOpenTasks: optional(integerBetween(1, MAX_TASKS, 'tasks')),
   meaningOf: optional(isFunction)
 } satisfies OptionCodecs<CoreOptions>
 

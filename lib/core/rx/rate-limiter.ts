@@ -1,19 +1,8 @@
 import { Observable, Subscription, type SchedulerLike, type Subscriber } from 'rxjs'
 import { exponential } from './backoff.js'
+import { PermitQueue, type Permit, type QueueName } from './permit-queue.js'
 
-/** Permission to send one createTask. The first call of a method, except `refused`, ends it; later calls are ignored. */
-export interface Permit {
-  /** The service created the task. */
-  readonly succeeded: () => void
-  /** The service wants a wait. Returns for how many milliseconds no permit is given, 0 if only this task has to wait. */
-  readonly unavailable: (retryAfterMs: number | undefined) => number
-  /** The service itself refused the task. Does not end the permit: the refusal may stop the batch of the next one. */
-  readonly refused: () => void
-  /** The reply does not say whether the service created the task, or does not come from the service. */
-  readonly unreadable: () => void
-  /** The call ended in any other way. */
-  readonly release: () => void
-}
+export type { Permit } from './permit-queue.js'
 
 /** A wait for a permit, because of `createsPerSecond` (`rate`) or because the service asked for it (`unavailable`). */
 export interface PermitDelay {
@@ -45,8 +34,18 @@ interface LimiterPorts {
   readonly random: () => number
 }
 
+/** What a limiter limits, and whom it tells that the service cannot be read. */
+interface LimiterOptions {
+  readonly createsPerSecond?: number | undefined
+  readonly maxOpenTasks?: number | undefined
+  readonly onUnreadable: () => void
+}
+
 /**
  * Gives permits to send createTask: first in, first out, retries before new tasks. Polls need no permit.
+ *
+ * A permit for a new task opens the task; from then on it counts as open until {@link RateLimiter.closeTask} is called. While
+ * `maxOpenTasks` are open, new tasks wait. A retry belongs to an open task.
  *
  * While flowing, it gives `createsPerSecond` permits at a fixed interval. If the service asks for a wait, the limiter pauses
  * for that time. It also pauses after the third `unavailable` or the third `unreadable` without a created task in between,
@@ -59,7 +58,7 @@ export class RateLimiter {
   readonly #random: () => number
   readonly #spacingMs: number
   readonly #onUnreadable: () => void
-  readonly #queues = { retry: new Set<Subscriber<Permit>>(), new: new Set<Subscriber<Permit>>() }
+  readonly #queue: PermitQueue
   #state: LimiterState = { _tag: 'Flowing' }
   #unavailable = 0
   #unreadable = 0
@@ -70,40 +69,53 @@ export class RateLimiter {
 
   constructor(
     { scheduler, elapsed, random }: LimiterPorts,
-    createsPerSecond: number | undefined,
-    onUnreadable: () => void
+    { createsPerSecond, maxOpenTasks = Infinity, onUnreadable }: LimiterOptions
   ) {
     this.#scheduler = scheduler
     this.#elapsed = elapsed
     this.#random = random
     this.#spacingMs = createsPerSecond === undefined ? 0 : 1_000 / createsPerSecond
+    this.#queue = new PermitQueue(maxOpenTasks)
     this.#onUnreadable = onUnreadable
   }
 
-  /** Emits one permit, then completes; unsubscribing leaves the queue. `onDelay` is called at once if there is a wait. */
-  acquire(queue: 'new' | 'retry', onDelay?: (delay: PermitDelay) => void): Observable<Permit> {
+  /** How many tasks are open, and how many new ones wait for their permit. */
+  get counts(): { readonly open: number; readonly waiting: number } {
+    return this.#queue.counts
+  }
+
+  /**
+   * Emits one permit, then completes; unsubscribing leaves the queue. `onDelay` is called at once if there is a wait, but not for
+   * a task that waits until another one ends: how long that takes is unknown.
+   */
+  acquire(queue: QueueName, onDelay?: (delay: PermitDelay) => void): Observable<Permit> {
     return new Observable((subscriber) => {
-      if (this.#canPassNow) {
-        this.#admit(subscriber)
+      if (this.#canPassNow(queue)) {
+        this.#admit(subscriber, queue)
         return
       }
-      const waiting = this.#queues[queue]
-      waiting.add(subscriber)
-      subscriber.add(() => {
-        waiting.delete(subscriber)
-        if (this.#waiting === 0) this.#timer.unsubscribe()
+      this.#queue.add(queue, subscriber, () => {
+        if (this.#queue.size === 0) this.#timer.unsubscribe()
       })
       this.#drain()
-      if (waiting.has(subscriber)) onDelay?.(this.#delay())
+      if (!subscriber.closed && this.#queue.hasRoomFor(queue)) onDelay?.(this.#delay())
     })
   }
 
-  get #waiting(): number {
-    return this.#queues.retry.size + this.#queues.new.size
+  /** Counts a task that exists already and needs no permit. */
+  openTask(): void {
+    this.#queue.openTask()
   }
 
-  get #canPassNow(): boolean {
-    return this.#waiting === 0 && this.#state._tag === 'Flowing' && this.#nextSlotAt <= this.#elapsed()
+  /** An open task has ended, which makes room for a new one. */
+  closeTask(): void {
+    this.#queue.closeTask()
+    this.#drain()
+  }
+
+  #canPassNow(queue: QueueName): boolean {
+    const isFlowing = this.#state._tag === 'Flowing' && this.#nextSlotAt <= this.#elapsed()
+    return isFlowing && this.#queue.size === 0 && this.#queue.hasRoomFor(queue)
   }
 
   get #nextPermitAt(): number {
@@ -111,7 +123,7 @@ export class RateLimiter {
   }
 
   #delay(): PermitDelay {
-    const inQueueMs = this.#nextPermitAt + (this.#waiting - 1) * this.#spacingMs - this.#elapsed()
+    const inQueueMs = this.#nextPermitAt + (this.#queue.size - 1) * this.#spacingMs - this.#elapsed()
     const reason = this.#state._tag === 'Flowing' ? 'rate' : 'unavailable'
     return { reason, waitMs: Math.max(0, Math.ceil(inQueueMs)) }
   }
@@ -126,7 +138,7 @@ export class RateLimiter {
   }
 
   #admitFirst(): boolean {
-    const [first] = this.#queues.retry.size > 0 ? this.#queues.retry : this.#queues.new
+    const { first } = this.#queue
     if (first === undefined || this.#state._tag === 'Probing') return false
     const waitMs = Math.ceil(this.#nextPermitAt - this.#elapsed())
     if (waitMs > 0) {
@@ -135,11 +147,12 @@ export class RateLimiter {
       }, waitMs)
       return false
     }
-    this.#admit(first)
+    this.#admit(first.subscriber, first.queue)
     return true
   }
 
-  #admit(subscriber: Subscriber<Permit>): void {
+  #admit(subscriber: Subscriber<Permit>, queue: QueueName): void {
+    if (queue === 'new') this.#queue.openTask()
     this.#nextSlotAt = this.#elapsed() + this.#spacingMs
     const permit = this.#permit(this.#state)
     if (this.#state._tag === 'Paused') this.#state = { ...this.#state, _tag: 'Probing', permit }

@@ -49,6 +49,11 @@ export interface TrackOptions<R> {
   readonly journal?: JournalHooks | undefined
 }
 
+/** Where a task counts as open until it has ended. */
+export interface OpenTasks {
+  closeTask(): void
+}
+
 /**
  * One subscription to a solver, and the one owner of the phase of its task. It is settled once, by an outcome, the deadline,
  * `close` or its batch; or its subscriber unsubscribes first.
@@ -59,6 +64,9 @@ export class ActiveTask<R = never> implements Observer<E.Either<SolveError, R>> 
   readonly #subscriber: Subscriber<E.Either<SolveError, R>>
   #phase: Phase
   #isSettled = false
+  #openIn: OpenTasks | undefined
+  /** The subscription, and the createTask calls in flight. */
+  #holders = 1
 
   constructor(options: TrackOptions<R>, events: EventBus, subscriber: Subscriber<E.Either<SolveError, R>>) {
     this.#options = options
@@ -85,6 +93,20 @@ export class ActiveTask<R = never> implements Observer<E.Either<SolveError, R>> 
 
   get batch(): Batch | undefined {
     return this.#options.batch
+  }
+
+  /** From now on the task counts as open in `tasks`, until its subscription and its createTask calls have ended. */
+  openIn(tasks: OpenTasks): void {
+    this.#openIn = tasks
+  }
+
+  hold(): void {
+    this.#holders += 1
+  }
+
+  release(): void {
+    this.#holders -= 1
+    if (this.#holders === 0) this.#openIn?.closeTask()
   }
 
   /** A try of createTask begins, or could not be sent because of `cause`. */

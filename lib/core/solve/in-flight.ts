@@ -64,6 +64,7 @@ export class InFlight {
     return () => {
       this.#tasks.delete(task)
       if (task.unsettledRef) task.emitOrphan(task.unsettledRef)
+      task.release()
       this.#emitEnded()
     }
   }

@@ -65,6 +65,7 @@ export const sendCreate = <A>(
       }
     })
     const untrack = inFlight.trackCreate()
+    task.hold()
     return reply.pipe(
       uninterruptible({
         isSent: () => sentAt !== undefined,
@@ -73,6 +74,7 @@ export const sendCreate = <A>(
         },
         onEnd: () => {
           permit.release()
+          task.release()
           untrack()
         }
       })

@@ -155,6 +155,7 @@ describe('resolveOptions', () => {
     createTimeoutMs: 25_000,
     resultTimeoutMs: 10_000,
     createsPerSecond: undefined,
+    maxOpenTasks: undefined,
     meaningOf: expect.any(Function) as () => undefined
   }
 
@@ -163,7 +164,9 @@ describe('resolveOptions', () => {
   })
 
   it('fills in the defaults of fields that are undefined', () => {
-    const none = Object.fromEntries([...durations, 'createsPerSecond', 'meaningOf'].map((name) => [name, undefined]))
+    const none = Object.fromEntries(
+      [...durations, 'createsPerSecond', 'maxOpenTasks', 'meaningOf'].map((name) => [name, undefined])
+    )
     expect(resolveOptions({ clientKey: KEY, ...none })).toStrictEqual(defaults)
   })
 

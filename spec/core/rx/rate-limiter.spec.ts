@@ -6,6 +6,8 @@ interface Tools {
   /** A caller by name: acquires a permit, and ends it with `then`. */
   readonly acquire: (name: string, then?: (permit: Permit) => void, queue?: 'new' | 'retry') => Subscription
   readonly at: (ms: number, act: () => void) => void
+  /** Closes an open task. */
+  readonly close: () => void
   /** Three tasks in a row that the service refuses for now. */
   readonly pause: () => void
 }
@@ -15,22 +17,23 @@ const simulate = (
   act: (tools: Tools) => void,
   {
     createsPerSecond,
+    maxOpenTasks,
     random = () => 0.5,
     onUnreadable = () => undefined
-  }: { createsPerSecond?: number; random?: () => number; onUnreadable?: () => void } = {}
+  }: { createsPerSecond?: number; maxOpenTasks?: number; random?: () => number; onUnreadable?: () => void } = {}
 ): ReadonlyArray<string> => {
   const log: string[] = []
   const scheduler = new TestScheduler(() => undefined)
   scheduler.run(() => {
     const limiter = new RateLimiter(
       { scheduler, elapsed: () => scheduler.now(), random },
-      createsPerSecond,
-      onUnreadable
+      { createsPerSecond, maxOpenTasks, onUnreadable }
     )
     act({
       at: (ms, run) => {
         scheduler.schedule(run, ms)
       },
+      close: () => limiter.closeTask(),
       pause: () => {
         for (const _ of [1, 2, 3]) limiter.acquire('new').subscribe(unavailable())
       },
@@ -157,8 +160,7 @@ describe('a flowing limiter', () => {
     const scheduler = new VirtualTimeScheduler()
     const limiter = new RateLimiter(
       { scheduler, elapsed: () => scheduler.now(), random: () => 0.5 },
-      1,
-      () => undefined
+      { createsPerSecond: 1, onUnreadable: () => undefined }
     )
     limiter.acquire('new').subscribe()
     limiter.acquire('new').subscribe().unsubscribe()
@@ -547,5 +549,49 @@ describe('a permit', () => {
     })
 
     expect(log).toStrictEqual(['0 a', '0 b'])
+  })
+})
+
+describe('a limiter with maxOpenTasks', () => {
+  it('gives a permit to a new task when an open one is closed, and to a retry at any time', () => {
+    const log = simulate(
+      ({ acquire, at, close }) => {
+        for (const name of ['a', 'b', 'c']) acquire(name)
+        at(10, () => acquire('a again', undefined, 'retry'))
+        at(20, close)
+      },
+      { maxOpenTasks: 2 }
+    )
+
+    expect(log).toStrictEqual(['0 a', '0 b', '10 a again', '20 c'])
+  })
+
+  it('gives the probe to the next that may be created', () => {
+    const log = simulate(
+      ({ acquire, at, close, pause }) => {
+        pause()
+        acquire('new')
+        at(6_000, close)
+        at(6_000, () => acquire('another'))
+      },
+      { maxOpenTasks: 3 }
+    )
+
+    expect(log).toStrictEqual(['6000 new'])
+  })
+
+  it('schedules nothing for a task that waits for a place', () => {
+    const scheduler = new VirtualTimeScheduler()
+    const limiter = new RateLimiter(
+      { scheduler, elapsed: () => scheduler.now(), random: () => 0.5 },
+      { createsPerSecond: 1, maxOpenTasks: 1, onUnreadable: () => undefined }
+    )
+    limiter.acquire('new').subscribe()
+    limiter.acquire('new').subscribe()
+
+    scheduler.flush()
+
+    expect(scheduler.now()).toBe(0)
+    expect(limiter.counts).toStrictEqual({ open: 1, waiting: 1 })
   })
 })

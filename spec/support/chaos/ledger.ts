@@ -16,6 +16,12 @@ export interface Caller {
   /** Its solver was closed before the subscription, so no call may be sent for it. */
   readonly isAfterClose: boolean
   state: 'open' | 'ended' | 'left'
+  /** The solver of its subscription. */
+  readonly solver: object
+  /** It resumes a task, so it needs no permit. */
+  readonly isResume: boolean
+  /** How many of its createTask calls are open. */
+  openCreates: number
   /** When its deadline started: with its first createTask, or with the subscription of a resume. */
   deadlineFrom?: number
   /** The task whose id reached the process for it. */
@@ -33,7 +39,9 @@ export interface Caller {
   ends: number
 }
 
-export type NewCaller = Pick<Caller, 'name' | 'giveUpAfterMs' | 'polls' | 'isAfterClose'> & { readonly resumed?: Task }
+export type NewCaller = Pick<Caller, 'name' | 'solver' | 'giveUpAfterMs' | 'polls' | 'isAfterClose'> & {
+  readonly resumed?: Task
+}
 
 /** A task that the service has created, and charges for. */
 export interface Task {
@@ -73,8 +81,9 @@ export class Ledger {
 
   /** Adds a subscription that is about to start. A resume has its task from the start, and may poll at once. */
   open({ resumed, ...given }: NewCaller): Caller {
-    const counts = { charges: 0, assumed: 0, reported: 0, orphaned: 0, outcomes: 0, ends: 0 }
-    const caller: Caller = { ...given, state: 'open', mayPollAt: 0, isPolling: false, ...counts }
+    const counts = { openCreates: 0, charges: 0, assumed: 0, reported: 0, orphaned: 0, outcomes: 0, ends: 0 }
+    const isResume = resumed !== undefined
+    const caller: Caller = { ...given, isResume, state: 'open', mayPollAt: 0, isPolling: false, ...counts }
     if (resumed) {
       caller.deadlineFrom = this.now()
       caller.task = resumed
@@ -89,6 +98,21 @@ export class Ledger {
     if (caller.state !== 'open') return this.breach(`${caller.name} ended twice`)
     caller.state = state
     this.openCallers -= 1
+  }
+
+  /** What the counts of a solver should be, and how many of its open tasks it may create itself. */
+  countsOf(solver: object): { readonly open: number; readonly waiting: number; readonly created: number } {
+    const counts = { open: 0, waiting: 0, created: 0 }
+    for (const caller of this.callers.values()) {
+      if (caller.solver !== solver || caller.isAfterClose) continue
+      const isSubscribed = caller.state === 'open'
+      if (caller.deadlineFrom === undefined) counts.waiting += isSubscribed ? 1 : 0
+      else if (isSubscribed || caller.openCreates > 0) {
+        counts.open += 1
+        counts.created += caller.isResume ? 0 : 1
+      }
+    }
+    return counts
   }
 
   recordOutcome(caller: Caller, outcome: CallerOutcome): void {

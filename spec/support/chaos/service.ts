@@ -91,6 +91,7 @@ export const chaosService = (draw: Draw, scheduler: SchedulerLike, ledger: Ledge
       return NEVER
     }
     caller.deadlineFrom ??= scheduler.now()
+    caller.openCreates += 1
     const fate = pick<CreateFate>(draw, createFates(draw), {
       isCharged: true,
       isDelivered: true,
@@ -112,6 +113,7 @@ export const chaosService = (draw: Draw, scheduler: SchedulerLike, ledger: Ledge
       if (phase === 'ended') deliver()
     }
     const onEnd = (openMs: number): void => {
+      caller.openCreates -= 1
       if (phase === 'sent' && reply !== 'broken' && openMs < createTimeoutMs)
         ledger.breach(`${caller.name}: a createTask that was sent was aborted after ${openMs} ms`)
     }

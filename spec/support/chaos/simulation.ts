@@ -79,7 +79,8 @@ class Round {
       pollEveryMs: between(draw, 1_000, 4_000),
       createTimeoutMs: between(draw, 5_000, 25_000),
       resultTimeoutMs: between(draw, 2_000, 10_000),
-      createsPerSecond: draw() < 0.5 ? undefined : 0.5 + draw() * 20
+      createsPerSecond: draw() < 0.5 ? undefined : 0.5 + draw() * 20,
+      maxOpenTasks: draw() < 0.5 ? undefined : between(draw, 1, 30)
     })
     const network = this.#network(settings)
     const close = () => Promise.resolve()
@@ -125,7 +126,7 @@ class Round {
       'solve'
     )
     const isAfterClose = state !== 'open'
-    const caller = this.#ledger.open({ name, giveUpAfterMs, polls: member !== 'createTask', isAfterClose })
+    const caller = this.#ledger.open({ name, solver, giveUpAfterMs, polls: member !== 'createTask', isAfterClose })
     if (member === 'createTask') this.#subscribe(caller, scoped.createTask(task), created)
     else if (member === 'solve') this.#subscribe(caller, scoped.solve(task), solved)
     else this.#subscribeToEvents(caller, scoped.solveWithProgress(task))
@@ -142,7 +143,9 @@ class Round {
       const giveUpAfterMs = between(this.#draw, 5_000, 120_000)
       const scoped = client.solver.withOptions({ label: name, giveUpAfterMs })
       const isAfterClose = client.state !== 'open'
-      const caller = this.#ledger.open({ name, giveUpAfterMs, polls: true, isAfterClose, resumed: task })
+      const caller = this.#ledger.open({
+        ...{ name, solver: client.solver, giveUpAfterMs, polls: true, isAfterClose, resumed: task }
+      })
       if (this.#draw() < 0.8) this.#subscribe(caller, scoped.resume(recaptchaV2, task.ref), solved)
       else this.#subscribeToEvents(caller, scoped.resumeWithProgress(recaptchaV2, task.ref))
     })
@@ -199,6 +202,7 @@ class Round {
     do {
       while (this.#clock.step()) {
         this.#checkTimers()
+        this.#checkCounts()
         if (this.#isClosing) await microtasks()
       }
       await microtasks()
@@ -207,6 +211,18 @@ class Round {
 
   get #isClosing(): boolean {
     return this.#clients.some(({ state }) => state === 'closing')
+  }
+
+  #checkCounts(): void {
+    for (const { solver, network } of this.#clients) {
+      const { open, waiting } = solver.counts()
+      const expected = this.#ledger.countsOf(solver)
+      if (open !== expected.open) this.#ledger.breach(`${open} tasks are counted as open, and ${expected.open} are`)
+      if (waiting !== expected.waiting)
+        this.#ledger.breach(`${waiting} are counted as waiting, not ${expected.waiting}`)
+      const { maxOpenTasks = Infinity } = network.settings
+      if (expected.created > maxOpenTasks) this.#ledger.breach(`${expected.created} of ${maxOpenTasks} tasks are open`)
+    }
   }
 
   #checkTimers(): void {
