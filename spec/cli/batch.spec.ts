@@ -355,7 +355,7 @@ const runWith = async (
   const context = makeContext({ stdout, stderr })
   const service = { flags: [], isEmbedded: false }
   const input = file('.ndjson', items)
-  const files = await openFiles(context, { input, format: undefined, out: undefined, journal: undefined, service })
+  const files = await openFiles(context, service, input, {})
   const options = { clientKey: EMULATOR_KEY, baseUrl, pollEveryMs: 3_000 }
   const code = await runBatch(context, { ...config, files, service, commandLine: '', options })
   await files.close()

@@ -16,19 +16,22 @@ export interface BatchFiles {
   readonly close: () => Promise<void>
 }
 
-/** The paths of a batch; `-` for stdin. */
-export interface BatchPaths {
-  readonly input: string
-  readonly format: Format | undefined
-  readonly out: string | undefined
-  readonly journal: string | undefined
-  readonly service: ServiceReach
+/** The options of `batch` about its files. */
+export interface FileFlags {
+  readonly format?: Format
+  readonly out?: string
+  readonly journal?: string
 }
 
-/** Opens all files, those with locks before the output. */
-export const openFiles = async (context: CliContext, paths: BatchPaths): Promise<BatchFiles> => {
-  await refuseSameFile(paths)
-  const { out, service } = paths
+/** Opens all files, those with locks before the output. `path` of the input: `-` for stdin. */
+export const openFiles = async (
+  context: CliContext,
+  service: ServiceReach,
+  path: string,
+  flags: FileFlags
+): Promise<BatchFiles> => {
+  await refuseSameFile(path, flags)
+  const { format, out } = flags
   const opened: { readonly close: () => unknown }[] = []
   const opening = async <A extends { readonly close: () => unknown }>(file: A | Promise<A>): Promise<A> => {
     opened.push(await file)
@@ -38,12 +41,12 @@ export const openFiles = async (context: CliContext, paths: BatchPaths): Promise
     for (const one of opened.reverse()) await one.close()
   }
   try {
-    const input = await opening(openInput(context, paths.input, paths.format))
+    const input = await opening(openInput(context, path, format))
     // The journal is next to the file itself, even if the output is given by a link.
     const ownPath = out === undefined ? undefined : `${await createFile(out)}.journal`
-    const isOther = paths.journal !== undefined && !(await isSameFile(paths.journal, ownPath))
+    const isOther = flags.journal !== undefined && !(await isSameFile(flags.journal, ownPath))
     const own = ownPath === undefined ? undefined : await opening(openOwnJournal(context, ownPath))
-    const other = isOther ? await opening(openJournal(context, paths.journal)) : undefined
+    const other = isOther ? await opening(openJournal(context, flags.journal)) : undefined
     // No later run could continue the tasks of the embedded emulator.
     const journal = service.isEmbedded ? undefined : combineJournals(own, other)
     const output = await opening(
@@ -85,7 +88,7 @@ const openJournal = async ({ loadJournal }: CliContext, path: string): Promise<F
 }
 
 /** Refuses paths that lead to one file: one of them would overwrite the other. */
-const refuseSameFile = async ({ input, out, journal }: BatchPaths): Promise<void> => {
+const refuseSameFile = async (input: string, { out, journal }: FileFlags): Promise<void> => {
   const named = [
     ['the input', input === '-' ? undefined : input],
     ['--out', out],

@@ -212,11 +212,5 @@ type ErrorFields = t.TypeOf<typeof ErrorFields>
 const OutputLine = t.intersection([
   t.type({ index: t.number }),
   t.partial({ key: t.string, id: t.union([t.string, t.number]) }),
-  t.union([
-    t.type({ ok: t.literal(true), taskId: t.string }),
-    t.type({
-      ok: t.literal(false),
-      error: ErrorFields
-    })
-  ])
+  t.union([t.type({ ok: t.literal(true), taskId: t.string }), t.type({ ok: t.literal(false), error: ErrorFields })])
 ])

@@ -21,8 +21,7 @@ import type { ServiceReach } from '../shared/explain.js'
 import { drawProgress, printProgress, type Progress } from '../shared/progress.js'
 import type { OpenedService } from '../shared/service.js'
 import { shellQuoted } from '../shared/text.js'
-import { openFiles, type BatchFiles } from './files.js'
-import type { Format } from './input.js'
+import { openFiles, type BatchFiles, type FileFlags } from './files.js'
 import { itemKeys } from './item.js'
 import type { BatchJournal } from './journals.js'
 import type { KeyedItem } from './output.js'
@@ -30,10 +29,7 @@ import { printReport, progressRows } from './report.js'
 import { BatchStats } from './stats.js'
 
 /** The options of `batch`, without those of the service. */
-export interface BatchFlags {
-  readonly format?: Format
-  readonly journal?: string
-  readonly out?: string
+export interface BatchFlags extends FileFlags {
   readonly concurrency?: number
   readonly createsPerSecond?: number
 }
@@ -43,10 +39,10 @@ export const batch = async (
   context: CliContext,
   service: OpenedService,
   input: string,
-  { concurrency, createsPerSecond, format, out, journal }: BatchFlags,
+  { concurrency, createsPerSecond, ...flags }: BatchFlags,
   argv: ReadonlyArray<string>
 ): Promise<number> => {
-  const files = await openFiles(context, { input, format, out, journal, service })
+  const files = await openFiles(context, service, input, flags)
   const options = { ...service.options, createsPerSecond }
   const commandLine = ['rx-captcha', ...argv.map(shellQuoted)].join(' ')
   try {
@@ -82,8 +78,7 @@ export const runBatch = async (context: CliContext, config: BatchConfig): Promis
   const { signals, first, stop } = signalStream(context)
   const { stopPulling, forced } = stopOnSignals(signals, solver, progress)
   try {
-    const left = firstValueFrom(forced)
-    const failure = await Promise.race([solveItems(solver, config, stats, stopPulling), left])
+    const failure = await Promise.race([solveItems(solver, config, stats, stopPulling), firstValueFrom(forced)])
     progress.close()
     await closeSolver(solver, stderr, forced)
     return printReport(context, { ...config, stats, failure, signal: first(), elapsedMs: elapsedMs() })
