@@ -175,7 +175,7 @@ describe('a reply', () => {
   })
 })
 
-describe('retryAfterOf', () => {
+describe('parseRetryAfter', () => {
   const DATE = 'Fri, 01 Jan 2100 00:00:00 GMT'
 
   it.each([
