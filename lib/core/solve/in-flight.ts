@@ -69,11 +69,16 @@ export class InFlight {
     }
   }
 
-  /** Counts a createTask call, or the journal entry of its task, until the returned function is called; `close` waits for it. */
-  trackCreate(): () => void {
+  /**
+   * Counts a createTask call, or the journal entry of its task, until the returned function is called; `close` waits for it.
+   * A task whose call it is stays open for as long.
+   */
+  trackCreate(task?: ActiveTask): () => void {
     this.#openCreates += 1
+    task?.hold()
     return () => {
       this.#openCreates -= 1
+      task?.release()
       this.#emitEnded()
     }
   }

@@ -64,8 +64,7 @@ export const sendCreate = <A>(
         onSent((cause) => interpretOpen(cause, received()))
       }
     })
-    const untrack = inFlight.trackCreate()
-    task.hold()
+    const untrack = inFlight.trackCreate(task)
     return reply.pipe(
       uninterruptible({
         isSent: () => sentAt !== undefined,
@@ -74,7 +73,6 @@ export const sendCreate = <A>(
         },
         onEnd: () => {
           permit.release()
-          task.release()
           untrack()
         }
       })
