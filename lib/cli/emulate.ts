@@ -26,6 +26,7 @@ export const emulate = async (context: CliContext, { fault, ...options }: Emulat
       throw new WrongUsage(`the emulator does not start: ${why}`)
     })
     await write(stdout, `CAPTCHA_BASE_URL=${emulator.url}\nCAPTCHA_CLIENT_KEY=${EMULATOR_KEY}\n`)
+    printLine(stderr, `Status page: ${emulator.url}/`)
     printLine(stderr, `The emulator runs with --seed ${emulator.seed}. Press Ctrl-C to stop it.`)
     await firstValueFrom(signals)
     await emulator.close()

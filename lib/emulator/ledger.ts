@@ -13,6 +13,8 @@ export interface LedgerTask extends TaskRecord {
   polls: number
   deliveredAt?: number
   verifiedAt?: number
+  /** Its token, once it was put into a reply. */
+  token?: string
   /** When its token was made. */
   madeAt: number
   openPolls: number
@@ -111,10 +113,12 @@ const deliver = ({ options, totals }: Ledger, task: LedgerTask): void => {
   totals.delivered += 1
 }
 
-/** Records the token in a solution that is about to be sent. A token that several tasks have is that of the last one. */
+/** Records the token in a solution that a reply will show to the client. A token that several tasks have is that of the last one. */
 export const tokenGiven = ({ tokens }: Ledger, task: LedgerTask, solution: unknown): void => {
   const token = isRecord(solution) ? solution.gRecaptchaResponse : undefined
-  if (typeof token === 'string') tokens.set(token, task)
+  if (typeof token !== 'string') return
+  task.token = token
+  tokens.set(token, task)
 }
 
 /** The task of a token that can be used: `unknown` if it was not given out, `spent` if it was used or is too old. */
@@ -144,6 +148,6 @@ export const countersOf = ({ tasks, requests, totals, smallestGapMs }: Ledger): 
 
 export const taskRecordsOf = ({ tasks }: Ledger): ReadonlyArray<TaskRecord> =>
   [...tasks.values()].map(({ nth: _nth, openPolls: _open, lastReplyAt: _lastReplyAt, madeAt: _madeAt, ...record }) => {
-    const { finalFault, ...publicRecord } = record
+    const { finalFault, token: _token, ...publicRecord } = record
     return { ...publicRecord, fault: finalFault?.text }
   })

@@ -6,7 +6,7 @@ import type { FaultRule } from './fault.js'
  * @since 0.1.0
  */
 export interface Emulator {
-  /** The base URL for a client. */
+  /** The base URL for a client. In a browser it shows a page with the counters, the faults and the newest tasks. */
   readonly url: string
   /** The seed in use. An emulator with the same seed draws the same ids, tokens, durations and faults. */
   readonly seed: number

@@ -15,8 +15,11 @@ export const sendHtml = (
 ): void => {
   const title = `${status} ${STATUS_CODES[status] ?? 'Status'}`
   const page = `<html><head><title>${title}</title></head><body><h1>${title}</h1><p>${reason}</p></body></html>\n`
-  send(res, status, page, { 'content-type': 'text/html; charset=utf-8', ...headers })
+  sendPage(res, page, status, headers)
 }
+
+export const sendPage = (res: ServerResponse, page: string, status = 200, headers: OutgoingHttpHeaders = {}): void =>
+  send(res, status, page, { 'content-type': 'text/html; charset=utf-8', ...headers })
 
 const send = (res: ServerResponse, status: number, body: string | Buffer, headers: OutgoingHttpHeaders) => {
   res.writeHead(status, { 'content-length': Buffer.byteLength(body), ...headers }).end(body)

@@ -4,7 +4,7 @@ import type { FaultName, FaultReply, FaultRule, When } from './fault.js'
 import { VERIFY_ERROR_CODES, jsonOf, refusal, rejected, type CallName } from './protocol.js'
 import { MAX_TIMER_MS, sendHtml, sendJson } from './response.js'
 import { seeded } from './seeded.js'
-import { appliesOf, isValidWhen, readWhen, type Applies } from './when.js'
+import { appliesOf, isValidWhen, readWhen, whenText, type Applies } from './when.js'
 
 /** The names of all faults that have one. */
 export const faultNames: ReadonlyArray<FaultName> = Object.keys(FAULT_KINDS) as FaultName[]
@@ -23,6 +23,8 @@ export interface CheckedFault {
 
 /** A rule that was checked. */
 export interface CheckedRule {
+  /** Its form on the command line; a function has none, and is named. */
+  readonly text: string
   readonly on: string
   readonly applies: Applies
   readonly fault: CheckedFault
@@ -32,11 +34,29 @@ export interface CheckedRule {
 /** Finds the first rule that applies at this count. `subject` separates the draws of one task from those of another. */
 export type FindRule = (on: FaultRule['on'], count?: number, subject?: number) => CheckedRule | undefined
 
+/** A rule in the form of the command line, and how many requests, tasks or connections it was applied to. */
+export interface AppliedRule {
+  readonly rule: string
+  readonly applied: number
+}
+
+export interface Rules {
+  readonly find: FindRule
+  readonly applied: () => ReadonlyArray<AppliedRule>
+}
+
 /** Checks the rules; throws an `Error` that names the first bad one and lists what is allowed. */
-export const readRules = (rules: ReadonlyArray<FaultRule | string>, seed: number, now: () => number): FindRule => {
+export const readRules = (rules: ReadonlyArray<FaultRule | string>, seed: number, now: () => number): Rules => {
   const checked = rules.map((rule) => readRule(rule, now))
-  return (on, count = 0, subject = 0) =>
-    checked.find((rule, i) => rule.on === on && rule.applies(count, () => seeded(seed, 'rule', i, subject, count)))
+  const counts = new Map<CheckedRule, number>()
+  const find: FindRule = (on, count = 0, subject = 0) => {
+    const draw = (i: number) => () => seeded(seed, 'rule', i, subject, count)
+    const found = checked.find((rule, i) => rule.on === on && rule.applies(count, draw(i)))
+    if (found) counts.set(found, (counts.get(found) ?? 0) + 1)
+    return found
+  }
+  const applied = () => checked.map((rule) => ({ rule: rule.text, applied: counts.get(rule) ?? 0 }))
+  return { find, applied }
 }
 
 const readRule = (rule: FaultRule | string, now: () => number): CheckedRule => {
@@ -67,7 +87,8 @@ const readRule = (rule: FaultRule | string, now: () => number): CheckedRule => {
   if (billed && on !== 'createTask') throw bad('billed: only a createTask can be billed')
   if (isReadable !== undefined && typeof given !== 'function')
     throw bad('isReadable: only for a fault that is a function')
-  return { on, applies: appliesOf(when, now), fault, billed }
+  const text = typeof rule === 'string' ? rule : `${on}:${whenText(when)}:${billed ? 'billed+' : ''}${fault.text}`
+  return { text, on, applies: appliesOf(when, now), fault, billed }
 }
 
 /** The parts of a rule, not checked yet. */

@@ -31,17 +31,19 @@ import {
   type HttpRefusal,
   type JsonObject
 } from './protocol.js'
-import { actAfter, onceSettled, sendHtml, sendJson } from './response.js'
-import { readRules, type CheckedFault, type CheckedRule, type FindRule } from './rules.js'
+import { actAfter, onceSettled, sendHtml, sendJson, sendPage } from './response.js'
+import { readRules, type CheckedFault, type CheckedRule, type Rules } from './rules.js'
 import { seededNumericTaskId, seededTaskId, seededToken } from './seeded.js'
 import { verify } from './siteverify.js'
+import { STATUS_PAGE } from './status-page.js'
+import { statusOf } from './status.js'
 
 /** The emulated service: the ledger determines the correct reply, and a fault may replace it. */
 export class EmulatedService {
   readonly ledger: Ledger
   readonly #options: ResolvedOptions
   readonly #account: Account
-  readonly #findRule: FindRule
+  readonly #rules: Rules
   #connections = 0
   #creates = 0
   #verifies = 0
@@ -52,18 +54,22 @@ export class EmulatedService {
     this.ledger = openLedger(options)
     this.#options = options
     this.#account = { clientKey, isKnownType }
-    this.#findRule = readRules(faults, seed, now)
+    this.#rules = readRules(faults, seed, now)
   }
 
   connect(socket: Socket): void {
-    const rule = this.#findRule('connection', (this.#connections += 1))
+    const rule = this.#rules.find('connection', (this.#connections += 1))
     if (rule?.fault.name === 'reset') socket.resetAndDestroy()
     else if (rule) socket.destroySoon()
   }
 
   handle(req: IncomingMessage, res: ServerResponse): void {
     const arrivedAt = this.#options.now()
-    const call = this.#callOf(String(req.url))
+    const path = this.#pathOf(String(req.url))
+    if (req.method === 'GET' && (path === '' || path === '/')) return sendPage(res, STATUS_PAGE)
+    if (req.method === 'GET' && path === '/status')
+      return sendJson(res, JSON.stringify(statusOf(this.ledger, this.#rules.applied())))
+    const call = CALLS.get(path)
     this.ledger.requests[call ?? 'other'] += 1
     const refuseByHttp = ({ status, reason }: HttpRefusal) => {
       if (call === 'createTask') this.ledger.totals.refused += 1
@@ -76,7 +82,7 @@ export class EmulatedService {
     if (call === 'getTaskResult')
       return readRequestObject(req, (body) => this.#getTaskResult(res, body, arrivedAt), refuseByHttp)
     const nth = (this.#creates += 1)
-    const rule = this.#findRule('outage') ?? this.#findRule('createTask', nth)
+    const rule = this.#rules.find('outage') ?? this.#rules.find('createTask', nth)
     if (rule?.fault.name === 'reset-unread' && !rule.billed) {
       this.ledger.totals.refused += 1
       return void req.socket.resetAndDestroy()
@@ -84,10 +90,11 @@ export class EmulatedService {
     readRequestObject(req, (body) => this.#createTask(res, body, nth, rule), refuseByHttp)
   }
 
-  #callOf(url: string): CallName | undefined {
+  /** The path of a URL after the base path, without the query. */
+  #pathOf(url: string): string | undefined {
     const { basePath } = this.#options
     const path = url.replace(/\?.*$/s, '')
-    return path.startsWith(basePath) ? CALLS.get(path.slice(basePath.length)) : undefined
+    return path.startsWith(basePath) ? path.slice(basePath.length) : undefined
   }
 
   #createTask(res: ServerResponse, body: JsonObject, nth: number, rule: CheckedRule | undefined): void {
@@ -99,14 +106,14 @@ export class EmulatedService {
       // The fault still gets a correct reply, with an id that belongs to no task.
       return this.#reply(res, refused ?? created(this.#idOfNoTask(nth)), fault)
     }
-    const finalFaultOf = (taskNth: number) => this.#findRule('task', taskNth)?.fault
+    const finalFaultOf = (taskNth: number) => this.#rules.find('task', taskNth)?.fault
     const task = acceptTask(ledger, taskOf(body), finalFaultOf, fault?.name)
     const isReady = fault?.name === 'ready-at-once'
     onceSettled(res, (isComplete) => createEnded(ledger, task, isSent(res, isComplete, fault), isReady))
     const correctReply = created(this.#options.numericIds ? BigInt(task.taskId) : task.taskId)
     this.#reply(
       res,
-      isReady ? { ...correctReply, status: 'ready', solution: this.#solutionOf(task) } : correctReply,
+      isReady ? { ...correctReply, status: 'ready', solution: this.#solutionOf(task, fault) } : correctReply,
       fault
     )
   }
@@ -120,30 +127,32 @@ export class EmulatedService {
     const { ledger } = this
     const refused = refuse('getTaskResult', body, this.#account)
     const task = findTask(ledger, body.taskId)
-    const outage = this.#findRule('outage')?.fault
+    const outage = this.#rules.find('outage')?.fault
     if (refused || !task)
       return this.#reply(res, refused ?? refusal('ERROR_TASKID_INVALID', 'there is no such task'), outage)
     pollArrived(ledger, task, arrivedAt)
     const isReady = task.readyAt <= this.#options.now()
     const fault =
-      outage ?? this.#findRule('getTaskResult', task.polls, task.nth)?.fault ?? (isReady ? task.finalFault : undefined)
+      outage ??
+      this.#rules.find('getTaskResult', task.polls, task.nth)?.fault ??
+      (isReady ? task.finalFault : undefined)
     if (isReady && fault?.name === 'never') stillProcessing(ledger, task)
     onceSettled(res, (isComplete) => pollEnded(ledger, task, isReady && isSent(res, isComplete, fault)))
-    this.#reply(res, isReady ? ready(this.#solutionOf(task)) : inState('processing'), fault)
+    this.#reply(res, isReady ? ready(this.#solutionOf(task, fault)) : inState('processing'), fault)
   }
 
-  /** The solution of a task, which the reply to be sent holds. */
-  #solutionOf(solved: LedgerTask): unknown {
-    const { task, nth } = solved
+  #solutionOf(task: LedgerTask, fault: CheckedFault | undefined): unknown {
     const { seed, solutions } = this.#options
-    const solution = solutions[String(task.type)]?.(task) ?? { gRecaptchaResponse: seededToken(seed, nth) }
-    tokenGiven(this.ledger, solved, solution)
+    const solution = solutions[String(task.task.type)]?.(task.task) ?? {
+      gRecaptchaResponse: seededToken(seed, task.nth)
+    }
+    if (fault?.isReadable !== false) tokenGiven(this.ledger, task, solution)
     return solution
   }
 
   #siteverify(req: IncomingMessage, res: ServerResponse): void {
     const { ledger } = this
-    const fault = this.#findRule('siteverify', (this.#verifies += 1))?.fault
+    const fault = this.#rules.find('siteverify', (this.#verifies += 1))?.fault
     readRequestBody(req, (body) => {
       const { task, reply } = verify(ledger, this.#options.siteSecret, req, body)
       // A fault that hides the reply uses up no token.
@@ -165,7 +174,7 @@ export class EmulatedService {
 const isSent = (res: ServerResponse, isComplete: boolean, fault: CheckedFault | undefined): boolean =>
   fault?.isReadable !== false && (isComplete || (fault?.name === 'reply-unfinished' && res.headersSent))
 
-const CALLS: ReadonlyMap<string, CallName> = new Map([
+const CALLS: ReadonlyMap<string | undefined, Call> = new Map([
   ['/createTask', 'createTask'],
   ['/getTaskResult', 'getTaskResult'],
   ['/siteverify', 'siteverify']

@@ -23,6 +23,14 @@ export const readWhen = (text: string): When | undefined => {
   return unit ? { forMs: unit === 's' ? value * 1_000 : value } : { nth: value }
 }
 
+/** The form of the command line. */
+export const whenText = (when: When): string => {
+  if (when === 'always') return when
+  if ('nth' in when) return String(when.nth)
+  if ('first' in when) return `first${when.first}`
+  return 'share' in when ? `${Number((when.share * 100).toFixed(6))}%` : `${when.forMs}ms`
+}
+
 /** Whether the number of a `when` is in range. */
 export const isValidWhen = (when: When): boolean => {
   if (when === 'always') return true

@@ -62,6 +62,16 @@ describe('siteverify', () => {
     expect(await verify(emulator, token)).toMatchObject({ success: true })
   })
 
+  it('accepts no token of a reply that a fault hides, until another reply shows it', async () => {
+    const token = (await withToken({ seed: 7 })).token
+    const emulator = await start({ seed: 7, faults: ['getTaskResult:1:cut-json'] })
+    const taskId = await createdId(emulator)
+    await poll(emulator, taskId)
+    expect(await verify(emulator, token)).toStrictEqual(refusal('invalid-input-response'))
+    expect(await tokenOf(emulator, taskId)).toBe(token)
+    expect(await verify(emulator, token)).toMatchObject({ success: true })
+  })
+
   it('accepts a token from the reply to createTask', async () => {
     const emulator = await start({ faults: ['createTask:1:ready-at-once'] })
     const { solution } = (await create(emulator)).json() as { solution: { gRecaptchaResponse: string } }

@@ -1,0 +1,53 @@
+import { parseUrl } from '../core/model/problems.js'
+import { countersOf, type Ledger, type LedgerTask } from './ledger.js'
+import type { Counters } from './model.js'
+import type { AppliedRule } from './rules.js'
+
+/** What the status page shows. It holds no key, no secret and no whole token. */
+export interface Status {
+  readonly seed: number
+  readonly counters: Omit<Counters, 'polls'>
+  readonly faults: ReadonlyArray<AppliedRule>
+  /** The newest tasks, newest first. */
+  readonly tasks: ReadonlyArray<TaskStatus>
+}
+
+export interface TaskStatus extends Pick<LedgerTask, 'taskId' | 'acceptedAt' | 'polls'> {
+  readonly state: 'processing' | 'ready' | 'lost' | 'failed' | 'delivered' | 'verified'
+  readonly site: string
+  readonly token?: string | undefined
+  readonly fault?: string | undefined
+}
+
+const MAX_TASKS = 50
+
+export const statusOf = (ledger: Ledger, faults: ReadonlyArray<AppliedRule>): Status => {
+  const { polls: _polls, ...counters } = countersOf(ledger)
+  const newest = [...ledger.tasks.values()].slice(-MAX_TASKS).reverse()
+  return { seed: ledger.options.seed, counters, faults, tasks: newest.map((task) => taskStatusOf(ledger, task)) }
+}
+
+const taskStatusOf = ({ options }: Ledger, ledgerTask: LedgerTask): TaskStatus => {
+  const { taskId, acceptedAt, polls, task, token, finalFault } = ledgerTask
+  // Without user, password and query, which may be secret.
+  const { host = '', pathname = '' } = parseUrl(String(task.websiteURL)) ?? {}
+  return {
+    ...{ taskId, acceptedAt, polls, state: stateOf(ledgerTask, options.now()) },
+    site: host + pathname,
+    token: token && beginningOf(token),
+    fault: finalFault?.text
+  }
+}
+
+const stateOf = (
+  { readyAt, replySent, deliveredAt, verifiedAt, finalFault }: LedgerTask,
+  now: number
+): TaskStatus['state'] => {
+  if (verifiedAt !== undefined) return 'verified'
+  if (deliveredAt !== undefined) return 'delivered'
+  if (!replySent) return 'lost'
+  if (now < readyAt) return 'processing'
+  return finalFault?.isReadable === false ? 'failed' : 'ready'
+}
+
+const beginningOf = (token: string): string => `${token.length > 40 ? token.slice(0, 10) : ''}…`
