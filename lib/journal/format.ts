@@ -23,12 +23,12 @@ export type Change = { readonly begun: true; readonly inDoubt?: true } | TaskRef
 export const nextKeyState = (state: KeyState | undefined, change: Change): KeyState | undefined => {
   if (state?._tag === 'Finished') return state
   if ('ended' in change) return afterEnd(state, change.ended)
-  if ('taskId' in change) return { _tag: 'Known', ref: refOf(change) }
+  if ('taskId' in change) return { _tag: 'Known', ref: bareRef(change) }
   return state ?? (change.inDoubt ? IN_DOUBT : BEGUN)
 }
 
 /** The reference without other properties. `numeric` comes first, so that a torn line with a complete id has it too. */
-export const refOf = ({ taskId, createdAt, numeric }: TaskRef): TaskRef =>
+export const bareRef = ({ taskId, createdAt, numeric }: TaskRef): TaskRef =>
   numeric ? { numeric, taskId, createdAt } : { taskId, createdAt }
 
 const afterEnd = (state: KeyState | undefined, tag: string): KeyState | undefined => {

@@ -5,7 +5,7 @@ import { NonEmptyString } from '../core/model/problems.js'
 import type { TaskRef } from '../core/model/task.js'
 import { AppendLog, type Done } from './append-log.js'
 import { JournalError, NOT_WRITTEN, wrapErrors } from './error.js'
-import { IN_DOUBT, isReadable, journalLine, nextKeyState, refOf, type Change, type KeyState } from './format.js'
+import { IN_DOUBT, isReadable, journalLine, nextKeyState, bareRef, type Change, type KeyState } from './format.js'
 import { acquireLock, withOpeningLock } from './lock.js'
 import { modeOf, openCompacted, readHeader, resolvePath } from './open.js'
 
@@ -124,7 +124,7 @@ class JournalIndex {
 
   readonly created = (key: string, ref: TaskRef): Observable<void> =>
     durable((done) => {
-      this.#change(key, refOf(ref), done)
+      this.#change(key, bareRef(ref), done)
     })
 
   readonly ended = (key: string, tag: string): Observable<void> =>

@@ -14,7 +14,7 @@ import { lastValueFrom, type Observable } from 'rxjs'
 import { InvalidOptions, type TaskRef } from 'rx-captcha'
 import { JournalError, fileJournal, type FileJournal } from 'rx-captcha/journal'
 import { AppendLog } from '../../lib/journal/append-log.js'
-import { journalLine, refOf } from '../../lib/journal/format.js'
+import { journalLine, bareRef } from '../../lib/journal/format.js'
 import { currentOwner } from '../../lib/journal/owner.js'
 import { journals, stateOf } from '../support/journals.js'
 import { until } from '../support/raw-http.js'
@@ -311,7 +311,7 @@ describe('opening', () => {
     'reads the task id of a torn last line once it is whole, wherever the line is cut %#',
     async (rest) => {
       const given: TaskRef = { taskId: 'a "quoted" id, \\ and \u00fc', createdAt: 1_767_225_600_123, numeric: true }
-      const whole = journalLine('2026-01-01T00:00:09.000Z', 'a', refOf(given)).slice(0, -1)
+      const whole = journalLine('2026-01-01T00:00:09.000Z', 'a', bareRef(given)).slice(0, -1)
       const idEnds = whole.indexOf('\u00fc"') + 2
       for (let cut = 1; cut < whole.length; cut += 1) {
         await writeFile(at(), header + line('a') + whole.slice(0, cut) + rest)

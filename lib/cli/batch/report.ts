@@ -40,7 +40,7 @@ export const printReport = ({ stderr }: CliContext, end: BatchEnd): number => {
   const { stats, failure } = end
   // Nothing was done, so the user has to correct the command and nothing else.
   if (failure instanceof WrongUsage && stats.done === 0) throw failure
-  const reason = reasonOf(end)
+  const reason = stopReasonOf(end)
   const remarks = [...(reason === undefined ? [] : [reason, notPulled(end)]), ...howToContinue(end)]
   printLine(stderr, [summary(stats, end.elapsedMs), ...(remarks.length > 0 ? ['', ...remarks] : [])].join('\n'))
   return batchExitCode(end)
@@ -87,7 +87,7 @@ const failureText = ([name, { count, lines }]: readonly [string, Failures]): str
   return `  ${String(count).padStart(7)}  ${name.slice(0, 36).padEnd(36)}  ${where}`.slice(0, MAX_WIDTH)
 }
 
-const reasonOf = ({ stats, failure, signal }: BatchEnd): string | undefined => {
+const stopReasonOf = ({ stats, failure, signal }: BatchEnd): string | undefined => {
   if (stats.stoppedBy?._tag === 'NotCreated') return troubleText(stats)
   if (stats.stoppedBy) return explainUnlessResumable(stats.stoppedBy)
   if (stats.writeFailures > 0)
