@@ -20,6 +20,8 @@ const IMPORTS = [
   { regex: '^io-ts/(?!lib/\\w+\\.js$)', message: "Write 'io-ts' or 'io-ts/lib/PathReporter.js'." }
 ]
 
+const UNDICI = { regex: '^undici$', allowTypeImports: true, message: "Write 'undici/index.js': Bun replaces 'undici'." }
+
 export default defineConfig(
   globalIgnores(['dist/', 'coverage/', 'reports/', '.stryker-tmp/', '**/*.js', '**/*.cjs', '**/*.mjs']),
   {
@@ -69,7 +71,8 @@ export default defineConfig(
     rules: {
       'max-lines': ['error', { max: 250, skipBlankLines: false, skipComments: false }],
       'max-lines-per-function': ['error', { max: 40, skipBlankLines: true, skipComments: true }],
-      'no-restricted-properties': ['error', CAN_PARSE]
+      'no-restricted-properties': ['error', CAN_PARSE],
+      'no-restricted-imports': ['error', { patterns: [...IMPORTS, UNDICI] }]
     }
   },
   {

@@ -1,6 +1,6 @@
 import { Socket } from 'node:net'
 import { createSecureContext } from 'node:tls'
-import { Client, buildConnector, type Dispatcher } from 'undici'
+import { Client, buildConnector, type Dispatcher } from 'undici/index.js'
 import type { UndiciDispatcher } from '../core/model/options.js'
 
 // 10,000 waiting tasks need 900 of them if a reply takes 300 ms. Without a bound, a process that falls behind opens thousands,

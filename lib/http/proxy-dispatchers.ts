@@ -1,4 +1,4 @@
-import { Pool, ProxyAgent, type Dispatcher } from 'undici'
+import { Pool, ProxyAgent, type Dispatcher } from 'undici/index.js'
 import { causeOf } from '../core/model/network.js'
 import { parseUrl } from '../core/model/problems.js'
 import { AGENT_LIMITS } from './connections.js'

@@ -9,8 +9,8 @@ import { isRecord, optional, refined } from './problems.js'
 export { InvalidOptions, checkOptions } from './check-options.js'
 
 /**
- * A dispatcher of undici, by its shape: an `Agent`, a `ProxyAgent`, or your own. undici 6 and 7 are tested; undici 8 has the
- * same handler interface.
+ * A dispatcher of undici, by its shape: an `Agent`, a `ProxyAgent`, or your own. Those of undici 6, 7 and 8 are tested; it need
+ * not be the undici that this library has installed.
  *
  * @since 0.1.0
  */
