@@ -174,7 +174,7 @@ export class EmulatedService {
 const isSent = (res: ServerResponse, isComplete: boolean, fault: CheckedFault | undefined): boolean =>
   fault?.isReadable !== false && (isComplete || (fault?.name === 'reply-unfinished' && res.headersSent))
 
-const CALLS: ReadonlyMap<string | undefined, Call> = new Map([
+const CALLS: ReadonlyMap<string | undefined, CallName> = new Map([
   ['/createTask', 'createTask'],
   ['/getTaskResult', 'getTaskResult'],
   ['/siteverify', 'siteverify']
