@@ -4,7 +4,7 @@ import type { Counters } from './model.js'
 import type { AppliedRule } from './rules.js'
 
 /** What the status page shows. It holds no key, no secret and no whole token. */
-export interface Status {
+export interface EmulatorStatus {
   readonly seed: number
   readonly counters: Omit<Counters, 'polls'>
   readonly faults: ReadonlyArray<AppliedRule>
@@ -19,11 +19,11 @@ export interface TaskStatus extends Pick<LedgerTask, 'taskId' | 'acceptedAt' | '
   readonly fault?: string | undefined
 }
 
-const MAX_TASKS = 50
+const MAX_SHOWN_TASKS = 50
 
-export const statusOf = (ledger: Ledger, faults: ReadonlyArray<AppliedRule>): Status => {
+export const statusOf = (ledger: Ledger, faults: ReadonlyArray<AppliedRule>): EmulatorStatus => {
   const { polls: _polls, ...counters } = countersOf(ledger)
-  const newest = [...ledger.tasks.values()].slice(-MAX_TASKS).reverse()
+  const newest = [...ledger.tasks.values()].slice(-MAX_SHOWN_TASKS).reverse()
   return { seed: ledger.options.seed, counters, faults, tasks: newest.map((task) => taskStatusOf(ledger, task)) }
 }
 
@@ -32,14 +32,14 @@ const taskStatusOf = ({ options }: Ledger, ledgerTask: LedgerTask): TaskStatus =
   // Without user, password and query, which may be secret.
   const { host = '', pathname = '' } = parseUrl(String(task.websiteURL)) ?? {}
   return {
-    ...{ taskId, acceptedAt, polls, state: stateOf(ledgerTask, options.now()) },
+    ...{ taskId, acceptedAt, polls, state: shownState(ledgerTask, options.now()) },
     site: host + pathname,
     token: token && beginningOf(token),
     fault: finalFault?.text
   }
 }
 
-const stateOf = (
+const shownState = (
   { readyAt, replySent, deliveredAt, verifiedAt, finalFault }: LedgerTask,
   now: number
 ): TaskStatus['state'] => {
