@@ -141,7 +141,9 @@ class Connection {
   #isOpen = false
   /** The handler of the request that was sent last, until the request ends. */
   #handler: Handler | undefined
-  #usedAt = { monotonic: 0, wall: 0 }
+  // When its last reply ended, by two clocks.
+  #usedAt = 0
+  #usedAtWall = 0
 
   constructor(
     origin: string,
@@ -165,7 +167,8 @@ class Connection {
       })
       .on('drain', () => {
         this.#handler = undefined
-        this.#usedAt = { monotonic: performance.now(), wall: Date.now() }
+        this.#usedAt = performance.now()
+        this.#usedAtWall = Date.now()
         if (this.#isOpen) onIdle()
         else onClosed(false)
       })
@@ -178,8 +181,7 @@ class Connection {
 
   /** The longer time of two clocks: the monotonic one stops while the machine is suspended, and the wall clock may be set back. */
   get idleMs(): number {
-    const { monotonic, wall } = this.#usedAt
-    return Math.max(performance.now() - monotonic, Date.now() - wall)
+    return Math.max(performance.now() - this.#usedAt, Date.now() - this.#usedAtWall)
   }
 }
 

@@ -76,11 +76,11 @@ const openNetwork = (options: SolverOptions): Network => {
   const place = { origin, basePath: pathname.replace(/\/+$/, ''), maxReplyBytes }
   if (dispatcher) {
     const { create, poll } = 'create' in dispatcher ? dispatcher : { create: dispatcher, poll: dispatcher }
-    return { post: undiciPost({ ...place, create, poll, resetAfterCreate: true }), close: () => Promise.resolve() }
+    return { post: undiciPost({ ...place, create, poll, isForeign: true }), close: () => Promise.resolve() }
   }
   const connections = new Connections(origin)
   const { create, poll } = connections
-  const post = undiciPost({ ...place, create, poll, resetAfterCreate: false })
+  const post = undiciPost({ ...place, create, poll, isForeign: false })
   return { post: withProxyHint(post, address), close: () => connections.close() }
 }
 

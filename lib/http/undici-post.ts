@@ -19,14 +19,14 @@ export interface Endpoint {
   readonly basePath: string
   readonly create: UndiciDispatcher
   readonly poll: UndiciDispatcher
-  /** Whether the connection of a createTask is closed after its reply, so that no createTask uses an idle one. */
-  readonly resetAfterCreate: boolean
+  /** Whether the dispatchers are the caller's. Then a createTask has a connection of its own, so that it uses no idle one. */
+  readonly isForeign: boolean
   /** Counted after decompression. */
   readonly maxReplyBytes: number
 }
 
 /** POSTs JSON through undici's `dispatch`: no retries, no redirects. */
-export const undiciPost = ({ origin, basePath, create, poll, resetAfterCreate, maxReplyBytes }: Endpoint): Post => {
+export const undiciPost = ({ origin, basePath, create, poll, isForeign, maxReplyBytes }: Endpoint): Post => {
   const route = (dispatcher: UndiciDispatcher, call: CallPath, reset: boolean) => ({
     dispatcher,
     // The core limits each call. undici's own timeouts would add timers, and would notice only silence.
@@ -34,25 +34,26 @@ export const undiciPost = ({ origin, basePath, create, poll, resetAfterCreate, m
       origin,
       path: basePath + call,
       method: 'POST',
-      headers: HEADERS,
+      // Dispatchers add headers to an object; as an array undici reads them faster.
+      headers: isForeign ? HEADERS : Object.entries(HEADERS).flat(),
       reset,
       headersTimeout: 0,
       bodyTimeout: 0
     }
   })
   const routes = {
-    '/createTask': route(create, '/createTask', resetAfterCreate),
+    '/createTask': route(create, '/createTask', isForeign),
     '/getTaskResult': route(poll, '/getTaskResult', false)
   }
   return (call: CallPath, body: RequestBody) =>
     new Observable<NetworkEvent>((subscriber) => {
-      const exchange = new Exchange(subscriber, maxReplyBytes)
+      const exchange = new (isForeign ? ForeignExchange : Exchange)(subscriber, maxReplyBytes)
       const { dispatcher, request } = routes[call]
       try {
         // `body` first: an object that is spread and then extended has a hidden class of its own.
         dispatcher.dispatch({ body: jsonText(body), ...request }, exchange)
       } catch (error) {
-        exchange.onResponseError(undefined, error)
+        exchange.onError(error)
       }
       return () => {
         exchange.abort()
@@ -67,17 +68,21 @@ const HEADERS = {
   'user-agent': 'rx-captcha'
 }
 
-type Headers = Readonly<Record<string, string | string[] | undefined>>
+/** By their names, or names and values in turn. */
+type Headers = Readonly<Record<string, string | string[] | undefined>> | ReadonlyArray<Buffer>
 
-/** One request and its reply: maps undici's callbacks to at most one `Sent` and exactly one result. */
-class Exchange implements Dispatcher.DispatchHandler {
+/**
+ * One request and its reply: maps the callbacks of undici to at most one `Sent` and exactly one result. These are the callbacks of
+ * undici 6. Version 7 takes them too, and saves the objects that it makes for its own.
+ */
+class Exchange {
   readonly #subscriber: Subscriber<NetworkEvent>
   readonly #maxReplyBytes: number
-  #controller: Pick<Dispatcher.DispatchController, 'abort'> | undefined
+  #abort: ((reason: Error) => void) | undefined
   #isAborted = false
   #isOver = false // after the end an abort would only create an error
   #status = 0
-  #headers: Headers = {}
+  #headers = NO_HEADERS
   #bytes = 0
   #chunks = NO_CHUNKS
 
@@ -87,19 +92,27 @@ class Exchange implements Dispatcher.DispatchHandler {
   }
 
   // The only reliable sign that the service may see the request: codes such as ECONNRESET occur before and after it.
-  onRequestStart(controller: Dispatcher.DispatchController): void {
-    this.#start(controller)
+  onConnect(abort: (reason: Error) => void): void {
+    this.#abort = abort
+    if (this.#isAborted) this.abort()
+    else this.#subscriber.next({ _tag: 'Sent', received: () => this.#received() })
   }
 
-  onResponseStart(_: Dispatcher.DispatchController, status: number, headers: Headers): void {
-    this.#startReply(status, headers)
+  onHeaders(status: number, headers: Headers): boolean {
+    this.#status = status
+    this.#headers = headers
+    return true
   }
 
-  onResponseData(_: Dispatcher.DispatchController, chunk: Buffer): void {
-    this.#add(chunk)
+  onData(chunk: Buffer): boolean {
+    this.#bytes += chunk.length
+    if (this.#chunks === NO_CHUNKS) this.#chunks = [chunk]
+    else this.#chunks.push(chunk)
+    if (this.#bytes > this.#maxReplyBytes) this.#fail(tooLarge(this.#maxReplyBytes))
+    return true
   }
 
-  onResponseEnd(): void {
+  onComplete(): void {
     this.#isOver = true
     try {
       const body = readBody(concatenated(this.#chunks), this.#encoding, this.#maxReplyBytes)
@@ -109,37 +122,9 @@ class Exchange implements Dispatcher.DispatchHandler {
     }
   }
 
-  onResponseError(_: unknown, error: unknown): void {
+  onError(error: unknown): void {
     this.#isOver = true
     this.#fail(error)
-  }
-
-  // The callbacks of undici 6, whose dispatchers an application may bring.
-
-  onConnect(abort: (reason: Error) => void): void {
-    this.#start({ abort })
-  }
-
-  onHeaders(status: number, rawHeaders: ReadonlyArray<Buffer>): boolean {
-    const headers: Record<string, string> = {}
-    for (let at = 0; at + 1 < rawHeaders.length; at += 2) {
-      headers[String(rawHeaders[at]).toLowerCase()] ??= String(rawHeaders[at + 1])
-    }
-    this.#startReply(status, headers)
-    return true
-  }
-
-  onData(chunk: Buffer): boolean {
-    this.#add(chunk)
-    return true
-  }
-
-  onComplete(): void {
-    this.onResponseEnd()
-  }
-
-  onError(error: unknown): void {
-    this.onResponseError(undefined, error)
   }
 
   /** The subscriber has unsubscribed: a request that is not sent yet must not be sent. */
@@ -151,25 +136,7 @@ class Exchange implements Dispatcher.DispatchHandler {
   abort(): void {
     if (this.#isOver) return
     this.#isAborted = true
-    this.#controller?.abort(errorOf('AbortError', 'ABORTED', 'the subscriber has unsubscribed'))
-  }
-
-  #start(controller: Pick<Dispatcher.DispatchController, 'abort'>): void {
-    this.#controller = controller
-    if (this.#isAborted) this.abort()
-    else this.#subscriber.next({ _tag: 'Sent', received: () => this.#received() })
-  }
-
-  #startReply(status: number, headers: Headers): void {
-    this.#status = status
-    this.#headers = headers
-  }
-
-  #add(chunk: Buffer): void {
-    this.#bytes += chunk.length
-    if (this.#chunks === NO_CHUNKS) this.#chunks = [chunk]
-    else this.#chunks.push(chunk)
-    if (this.#bytes > this.#maxReplyBytes) this.#fail(tooLarge(this.#maxReplyBytes))
+    this.#abort?.(errorOf('AbortError', 'ABORTED', 'the subscriber has unsubscribed'))
   }
 
   #fail(error: unknown): void {
@@ -186,11 +153,11 @@ class Exchange implements Dispatcher.DispatchHandler {
 
   #replyWith(body: string): PartialReply {
     const retryAfterMs = parseRetryAfter(this.#headers)
-    return { status: this.#status, body, ...(retryAfterMs !== undefined && { retryAfterMs }) }
+    return retryAfterMs === undefined ? { status: this.#status, body } : { status: this.#status, body, retryAfterMs }
   }
 
   get #encoding(): string {
-    return headerValue(this.#headers['content-encoding']).trim()
+    return headerValue(this.#headers, 'content-encoding')
   }
 
   #end(result: NetworkEvent): void {
@@ -199,23 +166,64 @@ class Exchange implements Dispatcher.DispatchHandler {
   }
 }
 
+/** An exchange for a dispatcher of the caller's, which may be of any version. */
+class ForeignExchange extends Exchange {
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.onConnect((reason) => {
+      controller.abort(reason)
+    })
+  }
+
+  onResponseStart(_: Dispatcher.DispatchController, status: number, headers: Headers): void {
+    this.onHeaders(status, headers)
+  }
+
+  onResponseData(_: Dispatcher.DispatchController, chunk: Buffer): void {
+    this.onData(chunk)
+  }
+
+  onResponseEnd(): void {
+    this.onComplete()
+  }
+
+  onResponseError(_: unknown, error: unknown): void {
+    this.onError(error)
+  }
+}
+
+const NO_HEADERS: Headers = {}
+
 // Most replies have one chunk, and a call has none until then; an array that grows takes 17 places at once.
 const NO_CHUNKS: Buffer[] = []
 
 const concatenated = (chunks: ReadonlyArray<Buffer>): Buffer =>
   chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks)
 
-const headerValue = (value: string | string[] | undefined): string => (Array.isArray(value) ? value[0] : value) ?? ''
+/** The first value of a header; the name is in lower case. */
+const headerValue = (headers: Headers, name: string): string => {
+  const value = isRaw(headers) ? rawHeaderOf(headers, name) : headers[name]
+  return ((typeof value === 'object' ? value[0] : value) ?? '').trim()
+}
+
+const isRaw = (headers: Headers): headers is ReadonlyArray<Buffer> => Array.isArray(headers)
+
+const rawHeaderOf = (headers: ReadonlyArray<Buffer>, name: string): string | undefined => {
+  for (let at = 0; at < headers.length; at += 2) {
+    const isSame = headers[at]?.length === name.length && String(headers[at]).toLowerCase() === name
+    if (isSame) return String(headers[at + 1])
+  }
+  return undefined
+}
 
 // All forms of an HTTP date begin with a day of the week. `Date.parse` alone reads '-5' and '1.5' as dates.
 const HTTP_DATE = /^[A-Z][a-z]{2,8},? .*\d\d:\d\d:\d\d/
 
 /** `Retry-After` in milliseconds. It gives seconds, or a date that counts from the reply's own `Date`. */
 export const parseRetryAfter = (headers: Headers): number | undefined => {
-  const given = headerValue(headers['retry-after']).trim()
+  const given = headerValue(headers, 'retry-after')
   if (/^\d+$/.test(given)) return Number(given) * 1_000
   if (!HTTP_DATE.test(given)) return undefined
-  const waitMs = Date.parse(given) - (Date.parse(headerValue(headers.date)) || Date.now())
+  const waitMs = Date.parse(given) - (Date.parse(headerValue(headers, 'date')) || Date.now())
   return Number.isNaN(waitMs) ? undefined : Math.max(0, waitMs)
 }
 

@@ -61,6 +61,19 @@ describe('realClock', () => {
     expect(states).toStrictEqual(['kept'])
   })
 
+  it('does not act again if it is unsubscribed while it acts', async () => {
+    let times = 0
+    const clock = realClock()
+    clock.schedule(function () {
+      times += 1
+      this.unsubscribe()
+      this.schedule(undefined, 1)
+    }, 1)
+    await acted(clock, 4)
+
+    expect(times).toBe(1)
+  })
+
   it('returns the time of day', () => {
     expect(Math.abs(realClock().now() - Date.now())).toBeLessThan(1_000)
   })

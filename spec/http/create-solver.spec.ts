@@ -469,7 +469,7 @@ describe('a dispatcher of the caller', () => {
     expect(await outcome(solver.solve(aSpec))).toMatchObject({ _tag: 'Right' })
     await solver.close()
     expect([create.destroyed, create.closed, poll.destroyed, poll.closed]).toStrictEqual([false, false, false, false])
-    expect((await create.request({ origin: emulator.url, path: '/', method: 'GET' })).statusCode).toBe(404)
+    expect((await create.request({ origin: emulator.url, path: '/other', method: 'GET' })).statusCode).toBe(404)
   })
 
   it('gets createTask if it is the one for create, and polls if it is the one for poll', async () => {

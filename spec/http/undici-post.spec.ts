@@ -38,7 +38,7 @@ const postTo = (origin: string, service: Partial<Endpoint> = {}): Post =>
     basePath: '',
     create: agentOf(),
     poll: agentOf(),
-    resetAfterCreate: true,
+    isForeign: true,
     maxReplyBytes: LIMIT,
     ...service
   })
@@ -167,6 +167,14 @@ describe('a reply', () => {
     expect(await eventsWith(act)).toStrictEqual([sent, { ...replied('{}', 429), retryAfterMs: 7_000 }])
   })
 
+  it.each([true, false])(
+    'has its headers read, whatever their case; for a dispatcher of the caller: %p',
+    async (isForeign) => {
+      const act = sends(reply(gzipSync('{}'), { 'Retry-After': '7', 'Content-Encoding': 'gzip' }, 429))
+      expect(await eventsWith(act, { isForeign })).toStrictEqual([sent, { ...replied('{}', 429), retryAfterMs: 7_000 }])
+    }
+  )
+
   it('has no wait if Retry-After is malformed', async () => {
     expect(await eventsWith(sends(reply('{}', { 'retry-after': 'soon' }, 429)))).toStrictEqual([
       sent,
@@ -203,6 +211,14 @@ describe('parseRetryAfter', () => {
 
   it('reads the first of several headers', () => {
     expect(parseRetryAfter({ 'retry-after': ['3', '9'] })).toBe(3_000)
+  })
+
+  it('reads names and values in turn, the first of several', () => {
+    const raw = ['Date', DATE, 'X-Retry-After', '1', 'Retry-After', '3', 'retry-after', '9'].map((text) =>
+      Buffer.from(text)
+    )
+    expect(parseRetryAfter(raw)).toBe(3_000)
+    expect(parseRetryAfter(raw.slice(0, 4))).toBeUndefined()
   })
 
   it.each(['', 'soon', 'soon 5', '-5', '+7', '1.5', '5,6', '5s', '1e3', '0x10', 'NaN', 'Infinity', '٣', undefined])(
