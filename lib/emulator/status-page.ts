@@ -27,6 +27,7 @@ h3 { margin: 0 0 .4rem; font-size: .95rem; }
 p { margin: .3rem 0; color: var(--soft); }
 code, .id { font-family: ui-monospace, monospace; font-size: .88em; overflow-wrap: anywhere; }
 .short { white-space: nowrap; }
+.site { min-width: 14rem; }
 .cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(15rem, 1fr)); gap: .8rem; margin-top: 1.2rem; }
 .cards section, table { background: var(--card); border: 1px solid var(--line); border-radius: .5rem; }
 .cards section { padding: .8rem 1rem; }
@@ -35,7 +36,7 @@ dt { color: var(--soft); }
 dd { margin: 0; text-align: right; font-variant-numeric: tabular-nums; }
 table { width: 100%; border-collapse: separate; border-spacing: 0; }
 th, td { padding: .4rem .8rem; text-align: left; vertical-align: baseline; overflow-wrap: anywhere; }
-th { color: var(--soft); font-weight: 500; font-size: .88rem; }
+th { white-space: nowrap; color: var(--soft); font-weight: 500; font-size: .88rem; }
 td { border-top: 1px solid var(--line); }
 .number { text-align: right; font-variant-numeric: tabular-nums; }
 .delivered, .verified, #live.on { color: var(--good); }
@@ -47,7 +48,7 @@ table:not(:has(tbody tr)), table:has(tbody tr) + .none { display: none; }
   thead { position: absolute; clip-path: inset(50%); }
   tr { padding: .5rem .8rem; border-top: 1px solid var(--line); }
   tr:first-child { border-top: 0; }
-  td, .number { display: grid; grid-template-columns: 6.5rem minmax(0, 1fr); align-items: baseline; padding: .1rem 0; border: 0; text-align: left; }
+  td, .number, .site { display: grid; grid-template-columns: 6.5rem minmax(0, 1fr); align-items: baseline; min-width: 0; padding: .1rem 0; border: 0; text-align: left; }
   td::before { content: attr(data-label); color: var(--soft); font: .93rem system-ui, sans-serif; }
 }
 </style>
@@ -120,7 +121,7 @@ const show = ({ seed, counters, faults, tasks }) => {
   showRows('tasks', tasks, (task) => [
     ['Task', task.taskId, 'id'],
     ['State', task.state, 'short ' + task.state],
-    ['Site', task.site],
+    ['Site', task.site, 'site'],
     ['Created', new Date(task.acceptedAt).toLocaleTimeString('en-GB'), 'short'],
     ['Polls', task.polls, 'number'],
     ['Token', task.token ?? '–', 'id short'],

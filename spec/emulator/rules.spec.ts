@@ -1,5 +1,7 @@
 import { startEmulator, type Fault, type FaultReply, type FaultRule } from 'rx-captcha/emulator'
+import { VERIFY_ERROR_CODES } from '../../lib/emulator/protocol.js'
 import { faultNames } from '../../lib/emulator/rules.js'
+import { textOf } from '../support/doc-pages.js'
 import { aTask, create, createBody, createdId, emulators, poll, post, rawPost, until } from '../support/raw-http.js'
 import { ruleOf } from '../support/matrix/odd-replies.js'
 
@@ -348,6 +350,20 @@ describe('a bad fault rule', () => {
       'reset=5'
     ]
     expect([good.length, bad.length]).toStrictEqual([10, 2])
+  })
+})
+
+describe('docs/emulator.md', () => {
+  const code = Array.from(textOf('docs/emulator.md').matchAll(/`([^`\n]+)`/g), ([, span = '']) => span)
+
+  it('names every fault and every error code of siteverify', () => {
+    expect(code).toStrictEqual(expect.arrayContaining([...faultNames, ...VERIFY_ERROR_CODES]))
+  })
+
+  it('gives rules that the emulator accepts as examples', async () => {
+    const rules = code.filter((span) => /^[a-zA-Z]+:(?!when)\w+%?:/.test(span))
+    expect(rules.length).toBeGreaterThan(30)
+    await expect(start({ faults: rules })).resolves.toBeDefined()
   })
 })
 

@@ -109,7 +109,11 @@ const UNTYPED = [7005, 7006, 7030, 7031, 7034, 18046]
 const TIME_LIMIT_MS = 4_000
 
 /** Runs a block with the given modules until its code has ended and it has printed what it states, or its test has passed. */
-export const runBlock = async ({ code, prints, isTest }: Block, modules: (name: string) => unknown): Promise<void> => {
+export const runBlock = async (
+  { code, prints, isTest }: Block,
+  modules: (name: string) => unknown,
+  limitMs = TIME_LIMIT_MS
+): Promise<void> => {
   const printed: string[] = []
   const passed = deferred()
   const print = (...values: ReadonlyArray<unknown>): void => {
@@ -137,7 +141,7 @@ export const runBlock = async ({ code, prints, isTest }: Block, modules: (name: 
     passed.reject(
       new Error(`did not print ${missingOf(prints, printed) ?? 'what it states'}, but:\n${printed.join('\n')}`)
     )
-  }, TIME_LIMIT_MS)
+  }, limitMs)
   await Promise.all([body, passed.promise]).finally(() => {
     clearTimeout(limit)
   })
