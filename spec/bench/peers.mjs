@@ -9,7 +9,7 @@ const require = createRequire(import.meta.url)
 const nothing = () => Promise.resolve()
 
 const starting = (solve, tokenOf) => (websiteURL, websiteKey, done) =>
-  void solve(websiteURL, websiteKey).then((solved) => done(tokenOf(solved)), done)
+  void solve(websiteURL, websiteKey).then((solved) => done(tokenOf(solved) ?? { solved }), done)
 
 /** @type {import('./client.mjs').Open} */
 export const openZennolab = ({ baseUrl, pollEveryMs }) => {
@@ -22,7 +22,7 @@ export const openZennolab = ({ baseUrl, pollEveryMs }) => {
   const client = CapMonsterCloudClientFactory.Create(options)
   const pace = { firstRequestDelay: pollEveryMs, requestsInterval: pollEveryMs, timeout: 300_000 }
   const solve = (websiteURL, websiteKey) => client.Solve(new RecaptchaV2Request({ websiteURL, websiteKey }), pace)
-  return { start: starting(solve, ({ solution }) => solution.gRecaptchaResponse), close: nothing }
+  return { start: starting(solve, ({ solution }) => solution?.gRecaptchaResponse), close: nothing }
 }
 
 /** @type {import('./client.mjs').Open} */
@@ -34,7 +34,7 @@ export const openNodeCapmonster = ({ baseUrl, pollEveryMs }) => {
   client.timer = () => sleep(pollEveryMs) // it asks every 2 s, which cannot be set
   const solve = async (websiteURL, websiteKey) =>
     client.joinTaskResult(await client.createWithTask({ websiteURL, websiteKey }), 300)
-  return { start: starting(solve, ({ gRecaptchaResponse }) => gRecaptchaResponse), close: nothing }
+  return { start: starting(solve, (solution) => solution?.gRecaptchaResponse), close: nothing }
 }
 
 /** @type {import('./client.mjs').Open} */
@@ -44,5 +44,5 @@ export const openAnticaptcha = ({ baseUrl, pollEveryMs }) => {
   client.api.setBaseURL(baseUrl)
   const solve = async (websiteURL, websiteKey) =>
     client.getTaskResult(await client.createTaskRecaptchaV2Proxyless(websiteURL, websiteKey), 120, pollEveryMs)
-  return { start: starting(solve, ({ solution }) => solution.gRecaptchaResponse), close: nothing }
+  return { start: starting(solve, ({ solution }) => solution?.gRecaptchaResponse), close: nothing }
 }
