@@ -20,16 +20,12 @@ import {
 } from '../support/doc-pages.js'
 import { callsOf, commandsOf, problemOf, type Words } from '../support/doc-shell.js'
 
-const blocks = pages.flatMap(blocksOf)
+const chineseReadme = 'docs/zh-CN/README.md' // has the blocks of README.md
+const blocks = pages.filter((page) => page !== chineseReadme).flatMap(blocksOf)
 const isProgram = ({ language }: Block): boolean => ['ts', 'js'].includes(language)
 const isShell = ({ language }: Block): boolean => ['sh', 'bash'].includes(language)
 
-// The Chinese README repeats the blocks of README.md.
-const examples = [
-  ...new Map(
-    [...blocks.filter(isProgram), ...sources.flatMap(docstringBlocks)].map((block) => [block.code, block])
-  ).values()
-]
+const examples = [...blocks.filter(isProgram), ...sources.flatMap(docstringBlocks)]
 const errorsMd = 'docs/errors.md'
 const errorBlocks = blocksOf(errorsMd).filter(({ language }) => language === 'json')
 
@@ -60,6 +56,10 @@ const anchorOf = (heading: string): string =>
     .toLowerCase()
     .replace(/[^\p{L}\p{N}\- ]/gu, '')
     .replaceAll(' ', '-')
+
+/** The relative links of a page. */
+const linksOf = (page: string): ReadonlyArray<string> =>
+  Array.from(textOf(page).matchAll(/\]\((?!https?:)([^)\s]+)\)/g), ([, link = '']) => link)
 
 const isBroken = (from: string, link: string): boolean => {
   const [path = '', anchor] = link.split('#')
@@ -188,7 +188,7 @@ describe('the examples in documents and docstrings', () => {
 describe('the documents', () => {
   it('have no broken relative link', () => {
     const broken = pages.flatMap((page) =>
-      Array.from(textOf(page).matchAll(/\]\((?!https?:)([^)\s]+)\)/g), ([, link = '']) => link)
+      linksOf(page)
         .filter((link) => isBroken(page, link))
         .map((link) => `${page}: ${link}`)
     )
@@ -207,6 +207,24 @@ describe('the documents', () => {
   it('number the decisions without a gap', () => {
     const numbers = pages.flatMap((page) => /^docs\/decisions\/(\d{4})-/.exec(page)?.[1] ?? [])
     expect(numbers).toStrictEqual(numbers.map((_, i) => String(i + 1).padStart(4, '0')))
+  })
+})
+
+describe('docs/zh-CN/README.md', () => {
+  const codeOf = (page: string) => blocksOf(page).map(({ language, code }) => [language, code])
+
+  it('has the code blocks of README.md', () => {
+    expect(codeOf(chineseReadme)).toStrictEqual(codeOf('README.md'))
+  })
+
+  it('has the sections and the links of README.md', () => {
+    const outlineOf = (page: string) => ({
+      levels: [...textOf(page).matchAll(/^(#+) /gm)].map(([, level]) => level),
+      links: linksOf(page)
+        .map((link) => join(dirname(page), link))
+        .filter((link) => !link.endsWith('README.md'))
+    })
+    expect(outlineOf(chineseReadme)).toStrictEqual(outlineOf('README.md'))
   })
 })
 
