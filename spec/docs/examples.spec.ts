@@ -72,14 +72,15 @@ describe('the examples in documents and docstrings', () => {
   const opened: { readonly close: () => Promise<unknown> }[] = []
   let emulator: emulatorModule.Emulator
 
-  // Closed after all tests, because an example that fails does not close it. A hundred times as fast as the example says.
+  // Closed after all tests, because an example that fails does not close it.
   const startEmulator = async (options: emulatorModule.EmulatorOptions = {}): Promise<emulatorModule.Emulator> => {
-    const { readyAfterMs = 0 } = options
-    const hastened = typeof readyAfterMs === 'number' ? readyAfterMs / 100 : readyAfterMs
-    const started = await emulatorModule.startEmulator({ ...options, readyAfterMs: hastened })
+    const started = await emulatorModule.startEmulator(options)
     opened.push(started)
     return started
   }
+  // A hundred times as fast as the example says.
+  const startFastEmulator = ({ readyAfterMs = 0, ...options }: emulatorModule.EmulatorOptions = {}) =>
+    startEmulator({ ...options, readyAfterMs: typeof readyAfterMs === 'number' ? readyAfterMs / 100 : readyAfterMs })
 
   // Without a `baseUrl` an example calls the emulator, and polls quickly.
   const createSolver = (options: SolverOptions): Solver => {
@@ -98,13 +99,18 @@ describe('the examples in documents and docstrings', () => {
   }
   const modules: Readonly<Record<string, unknown>> = {
     'rx-captcha': { ...rxCaptcha, createSolver },
-    'rx-captcha/emulator': { ...emulatorModule, startEmulator },
+    'rx-captcha/emulator': { ...emulatorModule, startEmulator: startFastEmulator },
     'rx-captcha/journal': { ...journalModule, fileJournal }
   }
-  const load = (name: string): unknown => modules[name] ?? jest.requireActual(name)
+  // A deadline in an example is real time, and so is the time of its tasks.
+  const atItsPace = { ...modules, 'rx-captcha/emulator': { ...emulatorModule, startEmulator } }
+  const loaderOf = ({ code }: Block) => {
+    const given: typeof modules = code.includes('giveUpAfterMs') ? atItsPace : modules
+    return (name: string): unknown => given[name] ?? jest.requireActual(name)
+  }
 
   beforeAll(async () => {
-    emulator = await startEmulator({ seed: 1 })
+    emulator = await startEmulator({ readyAfterMs: 0, seed: 1 })
     process.env.CAPTCHA_CLIENT_KEY = emulatorModule.EMULATOR_KEY
   })
   afterAll(async () => {
@@ -125,7 +131,7 @@ describe('the examples in documents and docstrings', () => {
     'run and print what they state: $at',
     async (example) => {
       expect(example.isTest || example.prints.length > 0).toBe(true)
-      await runBlock(example, load)
+      await runBlock(example, loaderOf(example))
     }
   )
 

@@ -106,7 +106,7 @@ export const typeProblems = (blocks: ReadonlyArray<Block>): ReadonlyArray<string
 const UNTYPED = [7005, 7006, 7030, 7031, 7034, 18046]
 
 /** How long an example may take, in milliseconds: shorter than a test may, so that the error says what was printed. */
-const TIME_LIMIT_MS = 4_000
+const TIME_LIMIT_MS = 8_000
 
 /** Runs a block with the given modules until its code has ended and it has printed what it states, or its test has passed. */
 export const runBlock = async (
