@@ -69,6 +69,11 @@ const batchCommand = (program: Command): Command =>
         ).conflicts('emulator')
       )
       .option('--concurrency <n>', 'number of active tasks (default: 10)', parse.concurrency)
+      .option(
+        '--max-tasks <n>',
+        'spending limit: stop once so many tasks are or may be paid for (default: none)',
+        parse.limit
+      )
       .option('--creates-per-second <n>', 'limit of createTask calls, such as 5 or 0.5 (default: none)', parse.rate)
   ).addHelpText('after', `\n${BATCH_HELP}\n\n${FAULT_HELP}\n\n${VARIABLES_HELP}\n\n${BATCH_EXIT_HELP}`)
 

@@ -94,7 +94,7 @@ const scopedSolver = (context: Context, close: Solver['close'], scope: ScopeSett
   const batch = solveAll({
     inFlight,
     scrub: context.readOptions.scrub,
-    solve: (task, run, journal) => solveTask(task, { batch: run, journal }),
+    solve: (task, run, extras) => solveTask(task, { batch: run, ...extras }),
     resume: (kind, ref, run) => resumeTask(kind, ref, { batch: run }),
     skip: (key) => {
       events.emit(scope.label, { _tag: 'Skipped', key })
@@ -129,7 +129,7 @@ const scopedSolver = (context: Context, close: Solver['close'], scope: ScopeSett
 }
 
 /** The options of a solve beyond its task and scope. */
-type SolveExtras<A> = Pick<TrackOptions<Solved<A>>, 'onStep' | 'onSettled' | 'batch' | 'journal'>
+type SolveExtras<A> = Pick<TrackOptions<Solved<A>>, 'onStep' | 'onSettled' | 'batch' | 'journal' | 'spending'>
 
 const trackedSolves = (context: Context, scope: ScopeSettings) => ({
   solveTask: <A>(task: TaskSpec<A>, extras?: SolveExtras<A>): Observable<SolveResult<A>> =>

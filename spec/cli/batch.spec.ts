@@ -53,6 +53,24 @@ describe('rx-captcha batch', () => {
     expect(Math.max(...tasks.map(({ acceptedAt }) => activeAt(acceptedAt)))).toBe(2)
   })
 
+  it('stops after --max-tasks, and says so', async () => {
+    const emulator = await start({ faults: ['createTask:1:502', 'createTask:2:ERROR_SITEKEY'] })
+    const input = file('.ndjson', ndjson(...[1, 2, 3, 4, 5].map((nth) => task(nth))))
+    const { code, err, lines } = await batch(emulator, [input, '--concurrency', '2', '--max-tasks', '2'])
+    expect(lines.map(({ ok }) => ok)).toStrictEqual([false, false, true])
+    expect(emulator.counters().accepted).toBe(1)
+    expect(err).toContain('Stopped by --max-tasks: 2 tasks may be paid for in one run.\nNot read: 2 items.')
+    expect(code).toBe(4)
+  })
+
+  it('ends as a whole batch if --max-tasks is reached by its last item', async () => {
+    const emulator = await start()
+    const argv = [file('.ndjson', ndjson(task(1), task(2))), '--max-tasks', '2']
+    const { code, err } = await batch(emulator, argv)
+    expect(err).not.toContain('--max-tasks')
+    expect(code).toBe(0)
+  })
+
   it('is not held up if the system clock is set back', async () => {
     const emulator = await start()
     const argv = [

@@ -16,7 +16,8 @@ SIGTERM or SIGHUP, stops now; a later run resumes the active tasks.`
 
 export const BATCH_EXIT_HELP = `Exit codes, the highest that applies:
   0    all tasks are solved, in this run or before
-  1    some failed, and nothing was paid for them, such as a bad input record
+  1    some failed, and nothing was paid for them, such as a bad input record;
+       or the batch stopped before the end of the input (--max-tasks)
   2    wrong usage: an option, or a file that cannot be opened; nothing was paid
   3    some failed, but paid: the service ended them, or they can be resumed
   4    some failed, perhaps paid: createTask was sent, no task id could be read

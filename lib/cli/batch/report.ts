@@ -33,6 +33,7 @@ export interface BatchEnd {
   readonly files: { readonly input: Pick<Input, 'total'>; readonly journal: unknown }
   readonly service: ServiceReach
   readonly commandLine: string
+  readonly maxTasks?: number | undefined
 }
 
 /** Prints what became of a batch and how to continue it; returns the exit code. */
@@ -87,13 +88,15 @@ const failureText = ([name, { count, lines }]: readonly [string, Failures]): str
   return `  ${String(count).padStart(7)}  ${name.slice(0, 36).padEnd(36)}  ${where}`.slice(0, MAX_WIDTH)
 }
 
-const stopReasonOf = ({ stats, failure, signal }: BatchEnd): string | undefined => {
+const stopReasonOf = ({ stats, failure, signal, maxTasks = Infinity }: BatchEnd): string | undefined => {
   if (stats.stoppedBy?._tag === 'NotCreated') return troubleText(stats)
   if (stats.stoppedBy) return explainUnlessResumable(stats.stoppedBy)
   if (stats.writeFailures > 0)
     return `${counted(stats.writeFailures, 'outcome')} could not be written: ${messageOf(failure)}.`
   if (failure !== undefined) return messageOf(failure)
   if (signal) return `Stopped by ${signal === 'SIGINT' ? 'Ctrl-C' : signal}.`
+  if (!stats.isExhausted && stats.created + stats.perhapsCreated >= maxTasks)
+    return `Stopped by --max-tasks: ${counted(maxTasks, 'task')} may be paid for in one run.`
   // Nothing else stops a batch, which may have had no further task to show it.
   return stats.isExhausted ? undefined : troubleText(stats)
 }

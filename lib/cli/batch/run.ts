@@ -31,6 +31,7 @@ import { BatchStats } from './stats.js'
 /** The options of `batch`, without those of the service. */
 export interface BatchFlags extends FileFlags {
   readonly concurrency?: number
+  readonly maxTasks?: number
   readonly createsPerSecond?: number
 }
 
@@ -39,14 +40,14 @@ export const batch = async (
   context: CliContext,
   service: OpenedService,
   input: string,
-  { concurrency, createsPerSecond, ...flags }: BatchFlags,
+  { concurrency, maxTasks, createsPerSecond, ...flags }: BatchFlags,
   argv: ReadonlyArray<string>
 ): Promise<number> => {
   const files = await openFiles(context, service, input, flags)
   const options = { ...service.options, createsPerSecond }
   const commandLine = ['rx-captcha', ...argv.map(shellQuoted)].join(' ')
   try {
-    return await runBatch(context, { files, options, concurrency, service, commandLine })
+    return await runBatch(context, { files, options, concurrency, maxTasks, service, commandLine })
   } finally {
     await files.close()
   }
@@ -56,6 +57,7 @@ export interface BatchConfig {
   readonly files: BatchFiles
   readonly options: SolverOptions
   readonly concurrency: number | undefined
+  readonly maxTasks?: number | undefined
   readonly service: ServiceReach
   /** The command line, to be run again. */
   readonly commandLine: string
@@ -80,6 +82,8 @@ export const runBatch = async (context: CliContext, config: BatchConfig): Promis
   try {
     const failure = await Promise.race([solveItems(solver, config, stats, stopPulling), firstValueFrom(forced)])
     progress.close()
+    // A limit may end the batch with the last item, before the end of the input was seen.
+    if (files.input.total === stats.done) stats.isExhausted = true
     await closeSolver(solver, stderr, forced)
     return printReport(context, { ...config, stats, failure, signal: first(), elapsedMs: elapsedMs() })
   } finally {
@@ -129,7 +133,7 @@ const solveItems = (
     })
   }
   const outcomes = solver.solveAll(keyedItems(config, stats), toTask, {
-    ...{ concurrency: config.concurrency, until, deliver },
+    ...{ concurrency: config.concurrency, maxCreates: config.maxTasks, until, deliver },
     ...(journal && { journal: watched(journal, stats), keyOf: ({ key = '' }: KeyedItem) => key })
   })
   return lastValueFrom(outcomes, { defaultValue: undefined }).then(

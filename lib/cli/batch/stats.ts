@@ -25,6 +25,8 @@ export class BatchStats {
   failed = 0
   /** Tasks that were created in this run. */
   created = 0
+  /** createTask calls of this run that may have been accepted, although no task id is known. */
+  perhapsCreated = 0
   /** Outcomes of which it is unknown whether they were paid for. */
   inDoubt = 0
   /** Items that were finished before this run. */
@@ -59,6 +61,7 @@ export class BatchStats {
 
   onEvent(event: SolverEvent): void {
     if (event._tag === 'Skipped') this.skipped += 1
+    if (event._tag === 'AssumedNotCreated') this.perhapsCreated += 1
     if (event._tag !== 'Created') return
     this.created += 1
     this.#createdAt.set(event.ref.taskId, performance.now())
@@ -97,6 +100,7 @@ export class BatchStats {
     if (entryAfter(journalTagOf(error)) === 'Known') this.resumable += 1
     if (isStop(error)) this.stoppedBy ??= error
     if (isTrouble(error)) this.lastTrouble = error
+    if (isTrouble(error) && error._tag === 'CreateUnknown') this.perhapsCreated += 1
     const detail = 'errorCode' in error ? error.errorCode : 'reason' in error ? error.reason : ''
     const name = [error._tag, detail].filter(Boolean).join(' ')
     const failures = this.failures.get(name) ?? { count: 0, lines: [] }

@@ -24,6 +24,8 @@ export const seed = integerParser(0, 2 ** 32 - 1, 'a whole number')
 
 export const concurrency = integerParser(1, 100_000, 'a whole number')
 
+export const limit = integerParser(1, 1_000_000_000, 'a whole number')
+
 /** A rate may have decimals. */
 export const rate: Parse<number> = (text) => {
   const value = /^\d+(\.\d+)?$/.test(text) ? Number(text) : NaN

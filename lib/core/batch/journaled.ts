@@ -19,11 +19,11 @@ import { journalTagOf, type Journal, type JournalEntry } from '../model/journal.
 import type { SolveResult } from '../model/result.js'
 import type { Resumable, TaskRef, TaskSpec } from '../model/task.js'
 import * as OE from '../rx/observable-either.js'
-import type { JournalHooks } from '../solve/active-task.js'
+import type { JournalHooks, Spending } from '../solve/active-task.js'
 
 /** What a {@link JournaledSolver} needs of its batch. */
 export interface JournaledDeps {
-  readonly solve: <A>(task: TaskSpec<A>, hooks: JournalHooks) => Observable<SolveResult<A>>
+  readonly solve: <A>(task: TaskSpec<A>, hooks: JournalHooks, spending?: Spending) => Observable<SolveResult<A>>
   readonly resume: <A>(kind: Resumable<A>, ref: TaskRef) => Observable<SolveResult<A>>
   readonly skip: (key: string) => void
   /** The journal failed, so nothing more may be created. Returns the error of a task that is not created. */
@@ -50,12 +50,12 @@ export class JournaledSolver {
   }
 
   /** Completes without an outcome if the key is finished, or is being solved. */
-  solve<A>(key: string, task: TaskSpec<A>, deliver: Deliver<A>): Observable<SolveResult<A>> {
+  solve<A>(key: string, task: TaskSpec<A>, deliver: Deliver<A>, spending?: Spending): Observable<SolveResult<A>> {
     return defer(() => {
       if (this.#active.has(key)) return this.#skip(key)
       this.#active.add(key)
       return this.#find(key).pipe(
-        exhaustMap((entry) => (E.isLeft(entry) ? of(entry) : this.#continue(entry.right, key, task))),
+        exhaustMap((entry) => (E.isLeft(entry) ? of(entry) : this.#continue(entry.right, key, task, spending))),
         exhaustMap((result) => concat(deliver(result), of(result), this.#recordEnd(key, result))),
         finalize(() => {
           this.#active.delete(key)
@@ -64,11 +64,17 @@ export class JournaledSolver {
     })
   }
 
-  #continue<A>(entry: JournalEntry, key: string, task: TaskSpec<A>): Observable<SolveResult<A>> {
+  #continue<A>(
+    entry: JournalEntry,
+    key: string,
+    task: TaskSpec<A>,
+    spending: Spending | undefined
+  ): Observable<SolveResult<A>> {
     switch (entry._tag) {
       case 'Fresh':
-        return this.#deps.solve(task, this.#hooks(key))
+        return this.#deps.solve(task, this.#hooks(key), spending)
       case 'Known':
+        spending?.giveBack()
         return this.#deps.resume(task, entry.ref)
       case 'InDoubt':
         return OE.left(KEY_IN_DOUBT)

@@ -1,5 +1,5 @@
 import * as E from 'fp-ts/lib/Either.js'
-import { EMPTY, NEVER, Subject, concat, defer, exhaustMap, from, ignoreElements, map, merge, of } from 'rxjs'
+import { EMPTY, NEVER, Subject, concat, defer, exhaustMap, finalize, from, ignoreElements, map, merge, of } from 'rxjs'
 import type { Observable, ObservableInput } from 'rxjs'
 import * as t from 'io-ts'
 import type { BatchOptions, Outcome } from '../model/batch.js'
@@ -12,17 +12,22 @@ import type { SolveResult } from '../model/result.js'
 import type { Resumable, TaskRef, TaskSpec } from '../model/task.js'
 import type { Scrub } from '../protocol/redact.js'
 import { isObservableInput, pullMergeMap } from '../rx/pull-merge-map.js'
-import type { Batch, JournalHooks } from '../solve/active-task.js'
+import type { Batch, JournalHooks, Spending } from '../solve/active-task.js'
 import { scrubbedCause } from '../solve/call.js'
 import type { InFlight } from '../solve/in-flight.js'
 import type { StopReason } from '../solve/phase.js'
+import { SpendingLimit } from './spending-limit.js'
 import { JournaledSolver, type Deliver, type JournaledDeps } from './journaled.js'
 
 /** What a batch needs of its solver. */
 export interface BatchDeps {
   readonly inFlight: InFlight
   readonly scrub: Scrub
-  readonly solve: <A>(task: TaskSpec<A>, batch: Batch, journal?: JournalHooks) => Observable<SolveResult<A>>
+  readonly solve: <A>(
+    task: TaskSpec<A>,
+    batch: Batch,
+    extras: { readonly journal?: JournalHooks | undefined; readonly spending?: Spending | undefined }
+  ) => Observable<SolveResult<A>>
   readonly resume: <A>(kind: Resumable<A>, ref: TaskRef, batch: Batch) => Observable<SolveResult<A>>
   /** An item is skipped because of its journal entry. */
   readonly skip: (key: string) => void
@@ -43,7 +48,7 @@ export const solveAll =
     const { concurrency = 10, until = NEVER, deliver = () => EMPTY } = checked
     return defer(() => {
       const run = new BatchRun(deps, checked)
-      const takeUntil = merge(from(until), deps.inFlight.closing, run.stopped)
+      const takeUntil = merge(from(until), deps.inFlight.closing, run.stopped, run.limit?.reached ?? NEVER)
       const solveItem = (item: T, index: number): Observable<Outcome<T, A>> =>
         run
           .solve(item, toTask, (result) => {
@@ -51,7 +56,7 @@ export const solveAll =
             return defer(() => checkDelivery(deliver({ index, item, result }))).pipe(ignoreElements())
           })
           .pipe(map((result) => ({ index, item, result })))
-      return pullMergeMap(items, solveItem, { concurrency, takeUntil })
+      return pullMergeMap(items, solveItem, { concurrency, takeUntil, room: run.limit })
     })
   }
 
@@ -73,29 +78,43 @@ class BatchRun<T> {
     }
   }
   readonly #stopped = new Subject<void>()
+  readonly limit: SpendingLimit | undefined
 
   /** Emits when no item may be pulled any more, and errors if the journal failed. */
   readonly stopped: Observable<void> = this.#stopped.asObservable()
 
-  constructor(deps: BatchDeps, { stopOnAccountError = true, journal, keyOf }: BatchOptions<T, never>) {
+  constructor(deps: BatchDeps, { stopOnAccountError = true, journal, keyOf, maxCreates }: BatchOptions<T, never>) {
     this.#deps = deps
+    this.limit = maxCreates === undefined ? undefined : new SpendingLimit(maxCreates)
     this.#stopsOnAccountError = stopOnAccountError
     this.#journaled = journal && { solver: new JournaledSolver(journal, this.#journaledDeps()), keyOf }
   }
 
-  /** Solves one item, and subscribes to `deliver` before it emits the result. */
+  /** Solves one item of the room that was taken for it; see {@link BatchRun.#solve}. */
   solve<A>(item: T, toTask: (item: T) => TaskSpec<A>, deliver: Deliver<A>): Observable<SolveResult<A>> {
+    const spending = this.limit?.forItem()
+    const solving = this.#solve(item, toTask, deliver, spending)
+    return spending ? solving.pipe(finalize(spending.giveBack)) : solving
+  }
+
+  /** Solves one item, and subscribes to `deliver` before it emits the result. */
+  #solve<A>(
+    item: T,
+    toTask: (item: T) => TaskSpec<A>,
+    deliver: Deliver<A>,
+    spending: Spending | undefined
+  ): Observable<SolveResult<A>> {
     const { solve, scrub } = this.#deps
     const delivered = (result: SolveResult<A>) => concat(deliver(result), of(result))
     const task = callSafely('toTask', scrub, () => toTask(item))
     if (E.isLeft(task)) return delivered(task)
-    if (!this.#journaled) return solve(task.right, this.#batch).pipe(exhaustMap(delivered))
+    if (!this.#journaled) return solve(task.right, this.#batch, { spending }).pipe(exhaustMap(delivered))
     const { solver, keyOf } = this.#journaled
     const key = E.flatMap(
       callSafely('keyOf', scrub, () => keyOf(item)),
       checkKey
     )
-    return E.isLeft(key) ? delivered(key) : solver.solve(key.right, task.right, deliver)
+    return E.isLeft(key) ? delivered(key) : solver.solve(key.right, task.right, deliver, spending)
   }
 
   /** Called with each result before it is delivered. */
@@ -106,7 +125,7 @@ class BatchRun<T> {
   #journaledDeps(): JournaledDeps {
     const { solve, resume, skip, scrub } = this.#deps
     return {
-      solve: (task, hooks) => solve(task, this.#batch, hooks),
+      solve: (task, journal, spending) => solve(task, this.#batch, { journal, spending }),
       resume: (kind, ref) => resume(kind, ref, this.#batch),
       skip,
       failed: (error) => {
@@ -146,6 +165,8 @@ const checkKey = (key: unknown): E.Either<SolveError, string> =>
 
 const invalidTask = (problem: string): SolveError => ({ _tag: 'InvalidTask', paid: 'no', problems: [problem] })
 
+const MAX_CREATES = 1_000_000_000
+
 const ItemSource = refined('an array, an iterable, a promise or an Observable', isObservableInput)
 
 const JournalPort = refined(
@@ -158,6 +179,7 @@ const JournalPort = refined(
 
 const batchOptionCodecs = {
   concurrency: optional(integerBetween(1, MAX_TASKS, 'tasks')),
+  maxCreates: optional(integerBetween(1, MAX_CREATES, 'createTask calls')),
   stopOnAccountError: optional(refined('true or false', t.boolean.is)),
   until: optional(ItemSource),
   deliver: optional(isFunction),

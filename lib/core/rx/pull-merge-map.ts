@@ -5,17 +5,34 @@ import { Observable, Subject, map, take, zip, type ObservableInput, type Subscri
  * `concurrency` inner Observables are active; RxJS's `from` would read a whole file before the first of them ends. Promises
  * and Observables cannot be pulled, so their items are buffered, as in `mergeMap`.
  *
+ * `room` limits the pulling further: it is taken before an item is pulled, and belongs to the item from then on.
+ *
  * `project` returns an Observable of at most one value. When `takeUntil` emits or errors, no more items are pulled, and the
  * result completes or errors once the active inner Observables have ended.
  */
 export const pullMergeMap = <T, R>(
   items: ObservableInput<T>,
   project: (item: T, index: number) => Observable<R>,
-  options: { readonly concurrency: number; readonly takeUntil: Observable<unknown> }
+  options: PullOptions
 ): Observable<R> =>
   new Observable((subscriber) => {
-    new PullLoop(pullFrom(items), project, options.concurrency, subscriber).start(options.takeUntil)
+    new PullLoop(pullFrom(items), project, options, subscriber).start(options.takeUntil)
   })
+
+/** How {@link pullMergeMap} pulls. */
+export interface PullOptions {
+  readonly concurrency: number
+  readonly takeUntil: Observable<unknown>
+  readonly room?: PullRoom | undefined
+}
+
+/** Room for pulled items, which others may take as well. */
+export interface PullRoom {
+  /** Takes room for one item; `false` if there is none now. */
+  readonly take: () => boolean
+  /** Emits when there may be room again. */
+  readonly changed: Observable<unknown>
+}
 
 /** Whether `pullMergeMap` accepts a value. A string is refused: it would be split into its letters. */
 export const isObservableInput = (items: unknown): items is ObservableInput<unknown> =>
@@ -31,6 +48,7 @@ class PullLoop<T, R> {
   readonly #source: PullSource<T>
   readonly #project: (item: T, index: number) => Observable<R>
   readonly #concurrency: number
+  readonly #room: PullRoom | undefined
   readonly #subscriber: Subscriber<R>
   // A Set instead of a parent Subscription, whose `remove` is a linear scan.
   readonly #inner = new Set<Subscription>()
@@ -45,12 +63,13 @@ class PullLoop<T, R> {
   constructor(
     source: PullSource<T>,
     project: (item: T, index: number) => Observable<R>,
-    concurrency: number,
+    { concurrency, room }: PullOptions,
     subscriber: Subscriber<R>
   ) {
     this.#source = source
     this.#project = project
     this.#concurrency = concurrency
+    this.#room = room
     this.#subscriber = subscriber
   }
 
@@ -71,6 +90,11 @@ class PullLoop<T, R> {
         }
       })
     )
+    this.#subscriber.add(
+      this.#room?.changed.subscribe(() => {
+        this.#drain()
+      })
+    )
     this.#drain()
   }
 
@@ -78,11 +102,17 @@ class PullLoop<T, R> {
   #drain(): void {
     if (this.#draining) return
     this.#draining = true
-    while (!this.#stopped && !this.#isPulling && this.#active < this.#concurrency) this.#pull()
+    while (this.#mayPull()) this.#pull()
     this.#draining = false
     if (!this.#stopped || this.#active > 0) return
     if (this.#failure) this.#subscriber.error(this.#failure.error)
     else this.#subscriber.complete()
+  }
+
+  /** Whether the next item is pulled; takes the room for it. */
+  #mayPull(): boolean {
+    if (this.#stopped || this.#isPulling || this.#active >= this.#concurrency) return false
+    return this.#room?.take() ?? true
   }
 
   #pull(): void {

@@ -33,6 +33,16 @@ export interface JournalHooks {
   readonly afterCreate: (ref: TaskRef) => Observable<never>
 }
 
+/** The one createTask that a task of a batch with a spending limit may have accepted. */
+export interface Spending {
+  /** Takes another one after {@link Spending.spend}; `false` if there is none. */
+  readonly take: () => boolean
+  /** A createTask was or may have been accepted. */
+  readonly spend: () => void
+  /** No createTask will be sent any more. */
+  readonly giveBack: () => void
+}
+
 /** What a subscription to a solver is for. */
 export interface TrackOptions<R> {
   readonly task: Resumable<unknown>
@@ -47,7 +57,10 @@ export interface TrackOptions<R> {
   readonly onSettled?: ((result: E.Either<SolveError, R>) => void) | undefined
   readonly batch?: Batch | undefined
   readonly journal?: JournalHooks | undefined
+  readonly spending?: Spending | undefined
 }
+
+const isRefused = (result: E.Either<SolveError, unknown>): boolean => E.isLeft(result) && result.left._tag === 'Refused'
 
 /** Where a task counts as open until it has ended. */
 export interface OpenTasks {
@@ -91,6 +104,10 @@ export class ActiveTask<R = never> implements Observer<E.Either<SolveError, R>> 
     return this.#options.journal
   }
 
+  get spending(): Spending | undefined {
+    return this.#options.spending
+  }
+
   get batch(): Batch | undefined {
     return this.#options.batch
   }
@@ -126,6 +143,7 @@ export class ActiveTask<R = never> implements Observer<E.Either<SolveError, R>> 
   markCreated(ref: TaskRef, elapsed?: number): CreatedPhase {
     const created = createdPhase(ref, elapsed)
     this.#phase = created
+    this.spending?.spend()
     return created
   }
 
@@ -177,6 +195,7 @@ export class ActiveTask<R = never> implements Observer<E.Either<SolveError, R>> 
   next(result: E.Either<SolveError, R>): void {
     if (this.#isSettled) return
     this.#isSettled = true
+    if (this.#phase._tag === 'Sent' && !isRefused(result)) this.spending?.spend()
     const { isSolve, label, onSettled } = this.#options
     const tag = E.isLeft(result) ? result.left._tag : 'Solved'
     const ref = this.#phase._tag === 'Created' && { ref: this.#phase.ref }

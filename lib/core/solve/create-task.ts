@@ -164,6 +164,7 @@ class CreateAttempts<A> {
   #defer(refused: Refused, assumed: boolean): void {
     if (assumed) {
       this.#assumed = { ...refused, paid: 'unknown' }
+      this.#task.spending?.spend()
       this.#task.emit({ _tag: 'AssumedNotCreated', status: refused.status })
     }
     this.#task.markDeferred(this.#afterAssumed(refused), this.#attempts)
@@ -186,6 +187,8 @@ class CreateAttempts<A> {
   #retry(reason: 'unavailable' | 'network', waitMs: number, totalMs: number): CreateOutcome<A> | undefined {
     const end = this.#context.inFlight.reasonToEnd(this.#task)
     if (end) return E.left(this.#task.errorIfEnded(end))
+    // After an assumed refusal another createTask may be the second one that is paid for.
+    if (this.#assumed && this.#task.spending?.take() === false) return E.left(this.#assumed)
     this.#waitMs = waitMs
     this.#task.emit({ _tag: 'Delayed', reason, waitMs: totalMs })
     return undefined
