@@ -389,7 +389,7 @@ describe('pages in place of replies to createTask', () => {
     const [concurrency, status, expected, hint] = row
     const emulator = await start({ faults: [`createTask:always:${status}`] })
     const { scheduler = asyncScheduler } = hurried()
-    const items = ndjson(...Array.from({ length: 12 }, (_, nth) => task(nth)))
+    const items = ndjson(...Array.from({ length: 20 }, (_, nth) => task(nth)))
     const { code, err } = await runWith(emulator, items, { scheduler, concurrency })
     expect([code, emulator.counters().accepted]).toStrictEqual([expected, 0])
     expect(err).toMatch(new RegExp(`got no usable reply\\.\nThe last one: .*HTTP ${status}`))
