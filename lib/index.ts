@@ -27,7 +27,23 @@ export type {
 export type { Problems } from './core/model/problems.js'
 export { advise, explain } from './core/model/explain.js'
 export type { Advice } from './core/model/explain.js'
-export type { EventMeta, Orphan, SolverEvent, SolverEventBody, TaskEvent, TaskStep } from './core/model/event.js'
+export type {
+  BatchEventBody,
+  BatchMeta,
+  CreateEnded,
+  CreateSent,
+  Ended,
+  EventMeta,
+  Orphan,
+  PollEnded,
+  SolveEventBody,
+  SolveMeta,
+  SolverEvent,
+  SolverEventBody,
+  Started,
+  TaskEvent,
+  TaskStep
+} from './core/model/event.js'
 
 export { SolveFailure, orThrow, retryLeft, toTaskEither } from './core/interop.js'
 export type { RetryOptions } from './core/interop.js'

@@ -73,7 +73,8 @@ describe('the exports of', () => {
       `Solver AsyncDisposal SolverCounts SolverOptions UndiciDispatcher ScopeOptions RetryOptions SolveResult
        Problems RecaptchaV2Fields RecaptchaV2Solution Resumable SolutionOf Solved TaskKind TaskRef TaskSpec TaskState
        BadReply CreateUnknown ReplyProblem Interrupted InvalidTask ErrorKind NotCreated Refused SolveError TaskFailed TimedOut
-       Advice BatchOptions JournalEntry Journal CodeMeaning Orphan Outcome EventMeta SolverEvent SolverEventBody TaskEvent TaskStep CallResult ErrorCause JsonValue CallPath Post NetworkEvent PartialReply RequestBody`
+       Advice BatchOptions JournalEntry Journal CodeMeaning Orphan Outcome EventMeta SolveMeta BatchMeta SolverEvent SolverEventBody SolveEventBody BatchEventBody
+       Started CreateSent CreateEnded PollEnded Ended TaskEvent TaskStep CallResult ErrorCause JsonValue CallPath Post NetworkEvent PartialReply RequestBody`
     ],
     [
       'rx-captcha/testing',

@@ -3,7 +3,7 @@ import { Observable, type ObservableInput } from 'rxjs'
 import { solveAll } from './batch/solve-all.js'
 import type { BatchOptions } from './model/batch.js'
 import type { SolveError } from './model/error.js'
-import type { Orphan, TaskEvent } from './model/event.js'
+import type { EventPorts, Orphan, TaskEvent } from './model/event.js'
 import type { Ports } from './model/network.js'
 import {
   MAX_TIMER_MS,
@@ -28,7 +28,7 @@ import { scrubber } from './protocol/redact.js'
 import { exponential } from './rx/backoff.js'
 import * as OE from './rx/observable-either.js'
 import { RateLimiter } from './rx/rate-limiter.js'
-import type { TrackOptions } from './solve/active-task.js'
+import type { TrackOptions } from './solve/track-options.js'
 import { makeCall } from './solve/call.js'
 import type { Context } from './solve/context.js'
 import { EventBus } from './solve/event-bus.js'
@@ -38,10 +38,10 @@ import { create, resume, solve } from './solve/solve.js'
 import type { Solver } from './solver.js'
 
 /** Builds a solver over the ports. The settings are checked already. */
-export const buildSolver = (ports: Ports, settings: Settings): Solver => {
-  const { scheduler, elapsed = () => scheduler.now(), random } = ports
+export const buildSolver = (ports: Ports & EventPorts, settings: Settings): Solver => {
+  const { scheduler, elapsed = () => scheduler.now(), random, nextId, sink } = ports
   const scrub = scrubber(settings.clientKey)
-  const events = new EventBus(scheduler)
+  const events = new EventBus({ scheduler, elapsed, nextId, sink })
   const inFlight = new InFlight(scheduler, events)
   const context: Context = {
     scheduler,
@@ -96,16 +96,15 @@ const scopedSolver = (context: Context, close: Solver['close'], scope: ScopeSett
     scrub: context.readOptions.scrub,
     solve: (task, run, extras) => solveTask(task, { batch: run, ...extras }),
     resume: (kind, ref, run) => resumeTask(kind, ref, { batch: run }),
-    skip: (key) => {
-      events.emit(scope.label, { _tag: 'Skipped', key })
-    }
+    events,
+    label: scope.label
   })
 
   return {
     solve: (task) => solveTask(task),
-    solveWithProgress: (task) => withProgress(context, scope, (observers) => solveTask(task, observers)),
+    solveWithProgress: (task) => withProgress((observers) => solveTask(task, observers)),
     resume: (task, ref) => resumeTask(task, ref),
-    resumeWithProgress: (task, ref) => withProgress(context, scope, (observers) => resumeTask(task, ref, observers)),
+    resumeWithProgress: (task, ref) => withProgress((observers) => resumeTask(task, ref, observers)),
     ...trackedCalls(context, scope),
     // S is a TaskSpec of its own solution, which the compiler cannot infer for a type parameter.
     solveAll: <T, S extends TaskSpec<unknown>>(
@@ -133,13 +132,14 @@ type SolveExtras<A> = Pick<TrackOptions<Solved<A>>, 'onStep' | 'onSettled' | 'ba
 
 const trackedSolves = (context: Context, scope: ScopeSettings) => ({
   solveTask: <A>(task: TaskSpec<A>, extras?: SolveExtras<A>): Observable<SolveResult<A>> =>
-    context.inFlight.track({ task, ref: undefined, isSolve: true, ...scope, ...extras }, (active) =>
+    context.inFlight.track({ task, ref: undefined, operation: 'solve', ...scope, ...extras }, (active) =>
       fromEither(readTask(task), ({ kind, payload }) => solve(context, kind, payload, active))
     ),
   resumeTask: <A>(task: Resumable<A>, given: TaskRef, extras?: SolveExtras<A>): Observable<SolveResult<A>> => {
     const checked = readRef(task, given)
-    return context.inFlight.track({ task, ref: refOrNothing(checked), isSolve: true, ...scope, ...extras }, (active) =>
-      fromEither(checked, ({ kind, ref }) => resume(context, kind, ref, active))
+    return context.inFlight.track(
+      { task, ref: refOrNothing(checked), operation: 'resume', ...scope, ...extras },
+      (active) => fromEither(checked, ({ kind, ref }) => resume(context, kind, ref, active))
     )
   }
 })
@@ -147,31 +147,27 @@ const trackedSolves = (context: Context, scope: ScopeSettings) => ({
 /** The two halves of a solve, as single calls. */
 const trackedCalls = (context: Context, scope: ScopeSettings): Pick<Solver, 'createTask' | 'getTaskResult'> => ({
   createTask: (task) =>
-    context.inFlight.track({ task, ref: undefined, isSolve: false, ...scope }, (active) =>
+    context.inFlight.track({ task, ref: undefined, operation: 'createTask', ...scope }, (active) =>
       fromEither(readTask(task), ({ kind, payload }) => create(context, kind, payload, active))
     ),
   getTaskResult: (task, given) => {
     const checked = readRef(task, given)
-    return context.inFlight.track({ task, ref: refOrNothing(checked), isSolve: false, ...scope }, () =>
-      fromEither(checked, ({ kind, ref }) => pollOnce(context, kind, ref))
+    const options = { task, ref: refOrNothing(checked), operation: 'getTaskResult', ...scope } as const
+    return context.inFlight.track(options, (active) =>
+      fromEither(checked, ({ kind, ref }) => pollOnce(context, kind, active.markCreated(ref), active))
     )
   }
 })
 
 /** Runs a solve and emits its steps; the last event is its outcome. */
-const withProgress = <A>(
-  { scheduler }: Context,
-  { label }: ScopeSettings,
-  run: (observers: SolveExtras<A>) => Observable<SolveResult<A>>
-) =>
+const withProgress = <A>(run: (observers: SolveExtras<A>) => Observable<SolveResult<A>>) =>
   new Observable<TaskEvent<A>>((subscriber) =>
     run({
       onStep: (step) => {
         subscriber.next(step)
       },
-      onSettled: (result) => {
-        const at = scheduler.now()
-        subscriber.next({ at, ...(label !== undefined && { label }), _tag: 'Settled', result })
+      onSettled: (result, meta) => {
+        subscriber.next({ ...meta, _tag: 'Settled', result })
       }
     }).subscribe({
       error: (defect: unknown) => {

@@ -80,7 +80,7 @@ describe('the report of a batch', () => {
   })
 
   it.each([
-    ['was paid for', (stats: BatchStats) => stats.onEvent({ _tag: 'Created', at: 0, ref })],
+    ['was paid for', (stats: BatchStats) => stats.onEvent({ _tag: 'Created', at: 0, solveId: 1, ref })],
     ['may be paid for', (stats: BatchStats) => stats.onOutcome(E.left({ _tag: 'CreateUnknown', paid: 'unknown' }), 1)]
   ])('warns of paying again if a task %s', (_, change) => {
     const { text } = report({ signal: 'SIGTERM', isExhausted: false, stats: statsWith(change) })
@@ -179,7 +179,7 @@ describe('the report of a batch', () => {
 
   it('measures the time to token by elapsed time, whatever the system clock says meanwhile', () => {
     const stats = statsWith((changed) => {
-      changed.onEvent({ _tag: 'Created', at: 0, ref })
+      changed.onEvent({ _tag: 'Created', at: 0, solveId: 1, ref })
       changed.onOutcome(E.right({ ref, solution: 'token', readyAt: ref.createdAt + 3_600_000 }), 1)
     })
     expect([stats.times.count, stats.times.max < 60_000]).toStrictEqual([1, true])

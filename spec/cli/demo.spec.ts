@@ -117,7 +117,7 @@ describe('a state of the demo', () => {
   const state = startOf({ about: 'nothing', ends: 'Solved' }, 9, 0)
 
   it('shows an assumed refusal by its HTTP status', () => {
-    const event = { _tag: 'AssumedNotCreated', at: 5, status: 503 } as const
+    const event = { _tag: 'AssumedNotCreated', at: 5, solveId: 1, status: 503 } as const
     expect(nextSceneState(state, event)).toStrictEqual({ ...state, endedAt: 5, note: 'HTTP 503' })
   })
 

@@ -29,6 +29,10 @@ export interface Trace {
   readonly end: number
 }
 
+/** The tags of events, without those that only a log needs: the start of a solve, and what is known of its calls. */
+export const stepsOf = (events: ReadonlyArray<{ readonly _tag: string }>): ReadonlyArray<string> =>
+  events.map(({ _tag }) => _tag).filter((tag) => !['Started', 'CreateSent', 'CreateEnded', 'PollEnded'].includes(tag))
+
 type Script = Partial<Record<'create' | 'poll', ReadonlyArray<Scripted>>>
 
 /** Runs a solver in virtual time, until nothing is scheduled any more; one script serves all tasks. */

@@ -19,13 +19,15 @@ import { journalTagOf, type Journal, type JournalEntry } from '../model/journal.
 import type { SolveResult } from '../model/result.js'
 import type { Resumable, TaskRef, TaskSpec } from '../model/task.js'
 import * as OE from '../rx/observable-either.js'
-import type { JournalHooks, Spending } from '../solve/active-task.js'
+import type { JournalHooks, Spending } from '../solve/track-options.js'
 
 /** What a {@link JournaledSolver} needs of its batch. */
 export interface JournaledDeps {
   readonly solve: <A>(task: TaskSpec<A>, hooks: JournalHooks, spending?: Spending) => Observable<SolveResult<A>>
   readonly resume: <A>(kind: Resumable<A>, ref: TaskRef) => Observable<SolveResult<A>>
   readonly skip: (key: string) => void
+  /** An item ends with this error, and was not solved. */
+  readonly endedUnsolved: (error: SolveError) => void
   /** The journal failed, so nothing more may be created. Returns the error of a task that is not created. */
   readonly failed: (error: unknown) => SolveError
 }
@@ -55,7 +57,9 @@ export class JournaledSolver {
       if (this.#active.has(key)) return this.#skip(key)
       this.#active.add(key)
       return this.#find(key).pipe(
-        exhaustMap((entry) => (E.isLeft(entry) ? of(entry) : this.#continue(entry.right, key, task, spending))),
+        exhaustMap((entry) =>
+          E.isLeft(entry) ? this.#unsolved(entry.left) : this.#continue(entry.right, key, task, spending)
+        ),
         exhaustMap((result) => concat(deliver(result), of(result), this.#recordEnd(key, result))),
         finalize(() => {
           this.#active.delete(key)
@@ -77,10 +81,15 @@ export class JournaledSolver {
         spending?.giveBack()
         return this.#deps.resume(task, entry.ref)
       case 'InDoubt':
-        return OE.left(KEY_IN_DOUBT)
+        return this.#unsolved(KEY_IN_DOUBT)
       case 'Finished':
         return this.#skip(key)
     }
+  }
+
+  #unsolved(error: SolveError): OE.ObservableEither<SolveError, never> {
+    this.#deps.endedUnsolved(error)
+    return OE.left(error)
   }
 
   #skip(key: string): Observable<never> {

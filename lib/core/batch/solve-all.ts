@@ -1,5 +1,19 @@
 import * as E from 'fp-ts/lib/Either.js'
-import { EMPTY, NEVER, Subject, concat, defer, exhaustMap, finalize, from, ignoreElements, map, merge, of } from 'rxjs'
+import {
+  EMPTY,
+  NEVER,
+  Subject,
+  concat,
+  defer,
+  exhaustMap,
+  finalize,
+  from,
+  ignoreElements,
+  map,
+  merge,
+  of,
+  tap
+} from 'rxjs'
 import type { Observable, ObservableInput } from 'rxjs'
 import * as t from 'io-ts'
 import type { BatchOptions, Outcome } from '../model/batch.js'
@@ -12,10 +26,12 @@ import type { SolveResult } from '../model/result.js'
 import type { Resumable, TaskRef, TaskSpec } from '../model/task.js'
 import type { Scrub } from '../protocol/redact.js'
 import { isObservableInput, pullMergeMap } from '../rx/pull-merge-map.js'
-import type { Batch, JournalHooks, Spending } from '../solve/active-task.js'
+import type { Batch, JournalHooks, Spending } from '../solve/track-options.js'
 import { scrubbedCause } from '../solve/call.js'
+import type { EventBus } from '../solve/event-bus.js'
 import type { InFlight } from '../solve/in-flight.js'
 import type { StopReason } from '../solve/phase.js'
+import { BatchEvents } from './batch-events.js'
 import { SpendingLimit } from './spending-limit.js'
 import { JournaledSolver, type Deliver, type JournaledDeps } from './journaled.js'
 
@@ -29,8 +45,8 @@ export interface BatchDeps {
     extras: { readonly journal?: JournalHooks | undefined; readonly spending?: Spending | undefined }
   ) => Observable<SolveResult<A>>
   readonly resume: <A>(kind: Resumable<A>, ref: TaskRef, batch: Batch) => Observable<SolveResult<A>>
-  /** An item is skipped because of its journal entry. */
-  readonly skip: (key: string) => void
+  readonly events: EventBus
+  readonly label: string | undefined
 }
 
 /** Solves all items of a source; {@link Solver.solveAll} is its manual. */
@@ -48,7 +64,17 @@ export const solveAll =
     const { concurrency = 10, until = NEVER, deliver = () => EMPTY } = checked
     return defer(() => {
       const run = new BatchRun(deps, checked)
-      const takeUntil = merge(from(until), deps.inFlight.closing, run.stopped, run.limit?.reached ?? NEVER)
+      const { events } = run
+      const stopBy = (reason: 'until' | 'closed' | 'maxCreates') =>
+        tap(() => {
+          events.stopped(reason)
+        })
+      const takeUntil = merge(
+        from(until).pipe(stopBy('until')),
+        deps.inFlight.closing.pipe(stopBy('closed')),
+        run.limit?.reached.pipe(stopBy('maxCreates')) ?? NEVER,
+        run.stopped
+      )
       const solveItem = (item: T, index: number): Observable<Outcome<T, A>> =>
         run
           .solve(item, toTask, (result) => {
@@ -56,7 +82,7 @@ export const solveAll =
             return defer(() => checkDelivery(deliver({ index, item, result }))).pipe(ignoreElements())
           })
           .pipe(map((result) => ({ index, item, result })))
-      return pullMergeMap(items, solveItem, { concurrency, takeUntil, room: run.limit })
+      return events.around(pullMergeMap(items, solveItem, { concurrency, takeUntil, room: run.limit }), concurrency)
     })
   }
 
@@ -71,21 +97,25 @@ class BatchRun<T> {
   readonly #deps: BatchDeps
   readonly #stopsOnAccountError: boolean
   readonly #journaled: { readonly solver: JournaledSolver; readonly keyOf: (item: T) => string } | undefined
-  readonly #batch: Batch = {
-    stopReason: undefined,
-    stop: (reason) => {
-      this.#stop(reason)
-    }
-  }
+  readonly #batch: Batch
   readonly #stopped = new Subject<void>()
   readonly limit: SpendingLimit | undefined
 
   /** Emits when no item may be pulled any more, and errors if the journal failed. */
   readonly stopped: Observable<void> = this.#stopped.asObservable()
+  readonly events: BatchEvents
 
   constructor(deps: BatchDeps, { stopOnAccountError = true, journal, keyOf, maxCreates }: BatchOptions<T, never>) {
     this.#deps = deps
     this.limit = maxCreates === undefined ? undefined : new SpendingLimit(maxCreates)
+    this.events = new BatchEvents(deps.events, deps.label)
+    this.#batch = {
+      id: this.events.id,
+      stopReason: undefined,
+      stop: (reason) => {
+        this.#stop(reason)
+      }
+    }
     this.#stopsOnAccountError = stopOnAccountError
     this.#journaled = journal && { solver: new JournaledSolver(journal, this.#journaledDeps()), keyOf }
   }
@@ -106,28 +136,39 @@ class BatchRun<T> {
   ): Observable<SolveResult<A>> {
     const { solve, scrub } = this.#deps
     const delivered = (result: SolveResult<A>) => concat(deliver(result), of(result))
+    const unsolved = (result: E.Left<SolveError>) => {
+      this.events.endedUnsolved(result.left)
+      return delivered(result)
+    }
+    this.events.onPulled()
     const task = callSafely('toTask', scrub, () => toTask(item))
-    if (E.isLeft(task)) return delivered(task)
+    if (E.isLeft(task)) return unsolved(task)
     if (!this.#journaled) return solve(task.right, this.#batch, { spending }).pipe(exhaustMap(delivered))
     const { solver, keyOf } = this.#journaled
     const key = E.flatMap(
       callSafely('keyOf', scrub, () => keyOf(item)),
       checkKey
     )
-    return E.isLeft(key) ? delivered(key) : solver.solve(key.right, task.right, deliver, spending)
+    return E.isLeft(key) ? unsolved(key) : solver.solve(key.right, task.right, deliver, spending)
   }
 
   /** Called with each result before it is delivered. */
   onResult(result: E.Either<SolveError, unknown>): void {
+    this.events.onResult(result)
     if (this.#stopsOnAccountError && isAccountRefusal(result)) this.#stop('account')
   }
 
   #journaledDeps(): JournaledDeps {
-    const { solve, resume, skip, scrub } = this.#deps
+    const { solve, resume, scrub } = this.#deps
     return {
       solve: (task, journal, spending) => solve(task, this.#batch, { journal, spending }),
       resume: (kind, ref) => resume(kind, ref, this.#batch),
-      skip,
+      skip: (key) => {
+        this.events.skipped(key)
+      },
+      endedUnsolved: (error) => {
+        this.events.endedUnsolved(error)
+      },
       failed: (error) => {
         this.#stop('journal')
         this.#stopped.error(error)
@@ -138,6 +179,7 @@ class BatchRun<T> {
   }
 
   #stop(reason: StopReason): void {
+    this.events.stopped(reason)
     // Before the tasks are ended: each that ends makes room, and the room must not be filled.
     this.#stopped.next()
     this.#deps.inFlight.stop(this.#batch, reason)

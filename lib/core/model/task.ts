@@ -28,11 +28,12 @@ export interface TaskRef {
 
 /**
  * What is needed to read the results of a task: a decoder for its solution, for how long the solution is best used, and for how
- * long it is valid.
+ * long it is valid. `type` is the service's name for the kind of the task, for events.
  *
  * @since 0.1.0
  */
 export interface Resumable<A> {
+  readonly type?: string | undefined
   readonly solution: t.Decoder<unknown, A>
   readonly bestWithinMs?: number | undefined
   readonly validForMs?: number | undefined
@@ -119,7 +120,7 @@ export const defineTask = <F, A>(kind: {
   readonly validForMs?: number | undefined
 }): TaskKind<F, A> => {
   const { type, fields: codec, solution, bestWithinMs, validForMs } = checkOptions<typeof kind>(kindCodecs, kind)
-  const resumable: Resumable<A> = { solution, bestWithinMs, validForMs }
+  const resumable: Resumable<A> = { type, solution, bestWithinMs, validForMs }
   // No spread: its properties would be stored outside of the object, or give every task a hidden class of its own.
   return Object.assign(
     (fields: F) => ({ type, payload: payloadOf(type, codec, fields), solution, bestWithinMs, validForMs }),

@@ -1,11 +1,12 @@
 import * as E from 'fp-ts/lib/Either.js'
-import type { Observable, Observer, Subscriber } from 'rxjs'
+import type { Observer, Subscriber } from 'rxjs'
 import type { Refused, SolveError } from '../model/error.js'
-import type { EventMeta, Orphan, TaskStep } from '../model/event.js'
+import type { Orphan, SolveEventBody, SolveMeta, TaskStep } from '../model/event.js'
 import type { ErrorCause } from '../model/network.js'
-import type { Resumable, TaskRef } from '../model/task.js'
-import type { ObservableEither } from '../rx/observable-either.js'
+import type { TaskRef } from '../model/task.js'
+import { endedEvent } from './ended.js'
 import type { EventBus } from './event-bus.js'
+import { orphanOf, typeOf } from './orphan.js'
 import {
   UNSENT,
   createdPhase,
@@ -14,51 +15,9 @@ import {
   type CreatedPhase,
   type EndReason,
   type Phase,
-  type ReadArrived,
-  type StopReason
+  type ReadArrived
 } from './phase.js'
-
-/** The tasks of one run of a batch. `stopReason` is set when no more of them may be created. */
-export interface Batch {
-  stopReason: StopReason | undefined
-  /** Pulls no more items, and ends the tasks that are not created. */
-  readonly stop: (reason: StopReason) => void
-}
-
-/** Where a batch records a task. */
-export interface JournalHooks {
-  /** Durable before createTask is sent; a `Left` forbids sending it. */
-  readonly beforeCreate?: (() => ObservableEither<SolveError, unknown>) | undefined
-  /** Durable before the first poll. Emits nothing, completes, never errors. The write starts with the call and runs to its end. */
-  readonly afterCreate: (ref: TaskRef) => Observable<never>
-}
-
-/** The one createTask that a task of a batch with a spending limit may have accepted. */
-export interface Spending {
-  /** Takes another one after {@link Spending.spend}; `false` if there is none. */
-  readonly take: () => boolean
-  /** A createTask was or may have been accepted. */
-  readonly spend: () => void
-  /** No createTask will be sent any more. */
-  readonly giveBack: () => void
-}
-
-/** What a subscription to a solver is for. */
-export interface TrackOptions<R> {
-  readonly task: Resumable<unknown>
-  readonly label: string | undefined
-  readonly giveUpAfterMs: number
-  /** The reference of a task that exists already. */
-  readonly ref: TaskRef | undefined
-  /** A solve, and not a single call: unsubscribing early makes an orphan, and its success emits `Ended`. */
-  readonly isSolve: boolean
-  readonly onStep?: ((event: EventMeta & TaskStep) => void) | undefined
-  /** Called with the outcome before the subscriber gets it. */
-  readonly onSettled?: ((result: E.Either<SolveError, R>) => void) | undefined
-  readonly batch?: Batch | undefined
-  readonly journal?: JournalHooks | undefined
-  readonly spending?: Spending | undefined
-}
+import type { Batch, JournalHooks, Spending, TrackOptions } from './track-options.js'
 
 const isRefused = (result: E.Either<SolveError, unknown>): boolean => E.isLeft(result) && result.left._tag === 'Refused'
 
@@ -75,6 +34,9 @@ export class ActiveTask<R = never> implements Observer<E.Either<SolveError, R>> 
   readonly #options: TrackOptions<R>
   readonly #events: EventBus
   readonly #subscriber: Subscriber<E.Either<SolveError, R>>
+  readonly #id: number
+  readonly #startedAt: number
+  #queueMs: number | undefined
   #phase: Phase
   #isSettled = false
   #openIn: OpenTasks | undefined
@@ -85,6 +47,8 @@ export class ActiveTask<R = never> implements Observer<E.Either<SolveError, R>> 
     this.#options = options
     this.#events = events
     this.#subscriber = subscriber
+    this.#id = events.nextId()
+    this.#startedAt = events.elapsedMs()
     this.#phase = options.ref ? createdPhase(options.ref) : UNSENT
   }
 
@@ -96,8 +60,9 @@ export class ActiveTask<R = never> implements Observer<E.Either<SolveError, R>> 
     return this.#options.giveUpAfterMs
   }
 
+  /** A solve, and not a single call: unsubscribing early makes an orphan. */
   get isSolve(): boolean {
-    return this.#options.isSolve
+    return isSolve(this.#options)
   }
 
   get journal(): JournalHooks | undefined {
@@ -128,6 +93,7 @@ export class ActiveTask<R = never> implements Observer<E.Either<SolveError, R>> 
 
   /** A try of createTask begins, or could not be sent because of `cause`. */
   markUnsent(attempts: number, cause?: ErrorCause): void {
+    this.#queueMs ??= this.#events.elapsedMs() - this.#startedAt
     this.#phase = { _tag: 'Unsent', attempts, ...(cause && { cause }) }
   }
 
@@ -160,34 +126,55 @@ export class ActiveTask<R = never> implements Observer<E.Either<SolveError, R>> 
     return arrived ? (arrived as E.Either<SolveError, never>) : E.left(this.errorIfEnded(reason))
   }
 
+  /** The subscription begins. */
+  start(): void {
+    if (!this.observed) return
+    const { operation, task, ref } = this.#options
+    const type = typeOf(task)
+    this.log({ _tag: 'Started', operation, ...(type !== undefined && { type }), ...(ref && { ref }) })
+  }
+
   emit(step: TaskStep): void {
-    const { label, onStep } = this.#options
-    // A task makes a hundred steps, and usually nothing subscribes.
-    if (!onStep && !this.#events.observed) return
-    const event = this.#events.emit(label, step)
+    const { onStep } = this.#options
+    if (!onStep && !this.observed) return
+    const event = this.#events.emit(this.#about, step)
     onStep?.(event)
+  }
+
+  /** Whether anything reads the events of the solver. */
+  get observed(): boolean {
+    return this.#events.observed
+  }
+
+  /** Emits an event that is not a step, for the events of the solver only. Check {@link observed} before making it. */
+  log(body: SolveEventBody): void {
+    this.#events.emit(this.#about, body)
   }
 
   /** A createTask ended without a task id after the subscriber had left. */
   emitLost(error: SolveError): void {
-    this.#events.emit(this.#options.label, { _tag: 'Lost', error })
+    if (this.observed) this.log({ _tag: 'Lost', error })
   }
 
   /** The task is paid for and the subscriber will not get an outcome. */
   emitOrphan(ref: TaskRef): void {
-    this.#events.emitOrphan(this.asOrphan(ref))
+    this.#events.emitOrphan(this.#about, this.asOrphan(ref))
   }
 
   asOrphan(ref: TaskRef): Orphan {
     const { task, label } = this.#options
-    return { ref, task, ...(label !== undefined && { label }) }
+    return orphanOf(ref, task, label)
+  }
+
+  get #about(): Omit<SolveMeta, 'at'> {
+    const { label, batch } = this.#options
+    return { ...(label !== undefined && { label }), solveId: this.#id, ...(batch && { batchId: batch.id }) }
   }
 
   /** The reference of a paid task that would be lost, because the subscriber has no outcome. */
   get unsettledRef(): TaskRef | undefined {
     const phase = this.#phase
-    const { isSolve, ref } = this.#options
-    const isOurs = isSolve || ref === undefined
+    const isOurs = this.isSolve || this.#options.ref === undefined
     return phase._tag === 'Created' && isOurs && !this.#isSettled ? phase.ref : undefined
   }
 
@@ -196,13 +183,19 @@ export class ActiveTask<R = never> implements Observer<E.Either<SolveError, R>> 
     if (this.#isSettled) return
     this.#isSettled = true
     if (this.#phase._tag === 'Sent' && !isRefused(result)) this.spending?.spend()
-    const { isSolve, label, onSettled } = this.#options
-    const tag = E.isLeft(result) ? result.left._tag : 'Solved'
-    const ref = this.#phase._tag === 'Created' && { ref: this.#phase.ref }
-    if (isSolve || E.isLeft(result)) this.#events.emit(label, { _tag: 'Ended', tag, ...ref })
-    onSettled?.(result)
+    this.#emitEnded(result)
+    this.#options.onSettled?.(result, { at: this.#events.now(), ...this.#about })
     this.#subscriber.next(result)
     this.#subscriber.complete()
+  }
+
+  /** The subscription has ended. If it has no outcome, a paid task becomes an orphan. */
+  leave(): void {
+    if (this.#isSettled) return
+    const ref = this.unsettledRef
+    this.#isSettled = true
+    this.#emitEnded(undefined)
+    if (ref) this.emitOrphan(ref)
   }
 
   error(defect: unknown): void {
@@ -212,4 +205,14 @@ export class ActiveTask<R = never> implements Observer<E.Either<SolveError, R>> 
   complete(): void {
     this.#subscriber.complete()
   }
+
+  #emitEnded(result: E.Either<SolveError, R> | undefined): void {
+    if (!this.observed) return
+    const { operation } = this.#options
+    const times = { startedAt: this.#startedAt, queueMs: this.#queueMs, clock: this.#events }
+    this.log(endedEvent({ operation, phase: this.#phase, result, ...times }))
+  }
 }
+
+const isSolve = ({ operation }: Pick<TrackOptions<never>, 'operation'>): boolean =>
+  operation === 'solve' || operation === 'resume'

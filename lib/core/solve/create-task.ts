@@ -108,8 +108,11 @@ class CreateAttempts<A> {
       body,
       task,
       permit,
+      attempts: this.#attempts,
       onSent: (readArrived) => {
+        const isFirst = task.phase._tag !== 'Sent'
         task.markSent((cause) => this.#decideOpen(readArrived(cause)))
+        if (isFirst && task.observed) task.log({ _tag: 'CreateSent', attempts: this.#attempts })
       }
     })
   }

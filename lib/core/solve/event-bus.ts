@@ -1,39 +1,77 @@
 import type { Observable, SchedulerLike } from 'rxjs'
 import { Subject, defer, merge } from 'rxjs'
-import type { EventMeta, Orphan, SolverEvent, SolverEventBody } from '../model/event.js'
+import type {
+  BatchEventBody,
+  BatchMeta,
+  EventPorts,
+  EventSink,
+  Orphan,
+  SolveEventBody,
+  SolveMeta,
+  SolverEvent
+} from '../model/event.js'
 
 const MAX_UNDELIVERED = 1_000
+
+const NO_SINK: EventSink = { observed: false, publish: () => undefined }
+
+interface EventBusPorts extends EventPorts {
+  readonly scheduler: SchedulerLike
+  /** Elapsed milliseconds since any moment. */
+  readonly elapsed: () => number
+}
 
 /** The events and orphans of a solver. Events go to the current subscribers; orphans are buffered for the first one. */
 export class EventBus {
   readonly #scheduler: SchedulerLike
+  readonly #elapsed: () => number
+  readonly #sink: EventSink
   readonly #events = new Subject<SolverEvent>()
   readonly #delivered = new Subject<Orphan>()
   readonly #undelivered: Orphan[] = []
   readonly #collected: Orphan[] = []
   #isCollecting = false
 
+  /** The number of the next solve or batch. */
+  readonly nextId: () => number
   // Not asObservable(): JSON.stringify(solver) would reach the subscribers through it, and throw.
   readonly events: Observable<SolverEvent> = defer(() => this.#events)
   readonly orphans: Observable<Orphan> = defer(() => merge(this.#delivered, this.#deliver()))
 
-  constructor(scheduler: SchedulerLike) {
+  constructor({ scheduler, elapsed, nextId = counter(), sink = NO_SINK }: EventBusPorts) {
     this.#scheduler = scheduler
+    this.#elapsed = elapsed
+    this.#sink = sink
+    this.nextId = nextId
   }
 
+  /** Whether anything reads the events. A task makes a hundred of them, so that they are not made without a reader. */
   get observed(): boolean {
-    return this.#events.observed
+    return this.#events.observed || this.#sink.observed
   }
 
-  emit<Body extends SolverEventBody>(label: string | undefined, body: Body): EventMeta & Body {
-    const event = { at: this.#scheduler.now(), ...(label !== undefined && { label }), ...body }
-    if (this.observed) this.#events.next(event)
+  /** Elapsed time in whole milliseconds: V8 keeps them in the object, and allocates every other number. */
+  elapsedMs(): number {
+    return Math.round(this.#elapsed())
+  }
+
+  now(): number {
+    return this.#scheduler.now()
+  }
+
+  emit<Body extends SolveEventBody>(about: Omit<SolveMeta, 'at'>, body: Body): SolveMeta & Body {
+    const event = { at: this.#scheduler.now(), ...about, ...body }
+    this.#publish(event)
     return event
   }
 
+  emitOfBatch(about: Omit<BatchMeta, 'at'>, body: BatchEventBody): void {
+    if (this.observed) this.#publish({ at: this.#scheduler.now(), ...about, ...body })
+  }
+
   /** Emits an orphan. Without a subscriber it is buffered, and drops the oldest beyond 1,000. */
-  emitOrphan(orphan: Orphan): void {
-    this.emit(orphan.label, { _tag: 'Orphaned', orphan })
+  emitOrphan(about: Omit<SolveMeta, 'at'>, orphan: Orphan): void {
+    if (this.observed) this.emit(about, { _tag: 'Orphaned', orphan })
     if (this.#delivered.observed) this.#delivered.next(orphan)
     else if (this.#undelivered.push(orphan) > MAX_UNDELIVERED) this.#undelivered.shift()
     // Last: a subscriber may close the solver synchronously, which starts the collecting.
@@ -55,8 +93,18 @@ export class EventBus {
     this.#delivered.complete()
   }
 
+  #publish(event: SolverEvent): void {
+    if (this.#events.observed) this.#events.next(event)
+    if (this.#sink.observed) this.#sink.publish(event)
+  }
+
   // One at a time: a subscriber that leaves after the first orphan leaves the others to the next.
   *#deliver(): Generator<Orphan> {
     for (let next = this.#undelivered.shift(); next; next = this.#undelivered.shift()) yield next
   }
+}
+
+const counter = () => {
+  let last = 0
+  return () => (last += 1)
 }

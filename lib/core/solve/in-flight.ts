@@ -16,7 +16,8 @@ import {
 import type { SolveError } from '../model/error.js'
 import type { Orphan } from '../model/event.js'
 import type { ObservableEither } from '../rx/observable-either.js'
-import { ActiveTask, type Batch, type TrackOptions } from './active-task.js'
+import { ActiveTask } from './active-task.js'
+import type { Batch, TrackOptions } from './track-options.js'
 import type { EventBus } from './event-bus.js'
 import { isUncreated, type EndReason, type StopReason } from './phase.js'
 
@@ -51,6 +52,9 @@ export class InFlight {
     return new Observable<E.Either<SolveError, R>>((subscriber) => {
       const task = new ActiveTask(options, this.#events, subscriber)
       subscriber.add(this.#register(task))
+      task.start()
+      // A listener may unsubscribe synchronously from the `Started` event, and then nothing must be sent.
+      if (subscriber.closed) return
       const reason = this.reasonToEnd(task)
       // A batch that stops still resumes tasks that are paid for.
       if (reason === 'closed' || (reason && task.phase._tag !== 'Created')) task.next(E.left(task.errorIfEnded(reason)))
@@ -63,7 +67,7 @@ export class InFlight {
     this.#tasks.add(task)
     return () => {
       this.#tasks.delete(task)
-      if (task.unsettledRef) task.emitOrphan(task.unsettledRef)
+      task.leave()
       task.release()
       this.#emitEnded()
     }

@@ -27,6 +27,8 @@ export interface CreatedPhase {
   /** When createTask was sent, in elapsed milliseconds, if this solver sent it. */
   readonly sentElapsed: number | undefined
   polls: number
+  /** When the last poll with the reply "processing" was sent, in elapsed milliseconds. */
+  unfinishedElapsed: number | undefined
   /** Why the last polls brought no state. */
   causes: ReadonlyArray<ReplyProblem>
   /** A poll has ended, with a reply or by its own limit. */
@@ -40,6 +42,7 @@ export const createdPhase = (ref: TaskRef, sentElapsed?: number): CreatedPhase =
   ref,
   sentElapsed,
   polls: 0,
+  unfinishedElapsed: undefined,
   causes: NO_CAUSES,
   gotReply: false
 })

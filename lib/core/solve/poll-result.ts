@@ -1,6 +1,6 @@
 import * as E from 'fp-ts/lib/Either.js'
-import { defer, type Observable } from 'rxjs'
-import type { ReplyProblem, SolveError, TaskFailed } from '../model/error.js'
+import { Observable, defer } from 'rxjs'
+import type { SolveError } from '../model/error.js'
 import type { CallResult } from '../model/network.js'
 import { MAX_TIMER_MS } from '../model/options.js'
 import type { SolveResult, TaskState } from '../model/result.js'
@@ -12,8 +12,10 @@ import type { ObservableEither } from '../rx/observable-either.js'
 import { pollUntilFinal, type Decision, type Polls } from '../rx/poll.js'
 import type { ActiveTask } from './active-task.js'
 import type { ResultReader } from './call.js'
+import { pollEndedEvent } from './call-events.js'
 import type { Context } from './context.js'
 import type { CreatedPhase } from './phase.js'
+import { replyProblemOf, stateOf, taskFailed, type NoState } from './poll-outcome.js'
 import { solved } from './solved.js'
 
 /** Polls a task until its outcome is final. The deadline is the caller's. */
@@ -30,14 +32,40 @@ export const pollResult = <A>(
 export const pollOnce = <A>(
   context: Context,
   { solution }: Resumable<A>,
-  ref: TaskRef
+  created: CreatedPhase,
+  task: ActiveTask
 ): ObservableEither<SolveError, TaskState<A>> =>
-  defer(() => {
-    const isNew = isNewAt(ageOf(context, { ref, sentElapsed: undefined }))
-    return getTaskResult(context, ref, {
-      read: (result) => stateOf(ref, interpretPoll(context.readOptions, solution, result, isNew))
-    })
+  new Observable((subscriber) => {
+    const isNew = isNewAt(ageOf(context, created))
+    const polledAt = beginPoll(context, created, task)
+    // A listener may unsubscribe synchronously from the `Polled` event, and then the request must not be sent.
+    if (subscriber.closed) return undefined
+    return getTaskResult(context, created.ref, {
+      read: (result) => {
+        const reply = interpretPoll(context.readOptions, solution, result, isNew)
+        logPoll(context, created, task, reply, polledAt)
+        return stateOf(created.ref, reply)
+      }
+    }).subscribe(subscriber)
   })
+
+/** A poll begins. Returns when, in elapsed milliseconds. */
+const beginPoll = ({ elapsed }: Context, created: CreatedPhase, task: ActiveTask): number => {
+  const polledAt = elapsed()
+  created.polls += 1
+  task.emit({ _tag: 'Polled', ref: created.ref, polls: created.polls })
+  return polledAt
+}
+
+const logPoll = (
+  { elapsed }: Context,
+  { ref, polls }: CreatedPhase,
+  task: ActiveTask,
+  reply: InterpretedPoll<unknown>,
+  polledAt: number
+): void => {
+  if (task.observed) task.log(pollEndedEvent(reply, ref, polls, Math.round(elapsed() - polledAt)))
+}
 
 /** The usual wait, or the longer one that the service asked for. */
 export const waitBeforePoll = (paceMs: number, retryAfterMs = 0): number => {
@@ -74,8 +102,6 @@ class PollState<A> implements Polls<SolveResult<A>>, ResultReader<Decision<Solve
   #waitMs: number
   #isNew = false
   #polledAt = 0
-  /** When the task was last known to be unfinished, in elapsed milliseconds. */
-  #unfinishedAt: number | undefined
   #violations = 0
   #unknownErrors = 0
 
@@ -94,9 +120,7 @@ class PollState<A> implements Polls<SolveResult<A>>, ResultReader<Decision<Solve
   poll(): Observable<Decision<SolveResult<A>>> {
     const created = this.#created
     this.#isNew = isNewAt(ageOf(this.#context, created))
-    this.#polledAt = this.#context.elapsed()
-    created.polls += 1
-    this.#task.emit({ _tag: 'Polled', ref: created.ref, polls: created.polls })
+    this.#polledAt = beginPoll(this.#context, created, this.#task)
     return getTaskResult(this.#context, created.ref, this)
   }
 
@@ -107,14 +131,15 @@ class PollState<A> implements Polls<SolveResult<A>>, ResultReader<Decision<Solve
 
   #decide(reply: InterpretedPoll<A>, retryAfterMs: number | undefined): Decision<SolveResult<A>> {
     const { ref } = this.#created
+    logPoll(this.#context, this.#created, this.#task, reply, this.#polledAt)
     this.#created.gotReply = true
     switch (reply._tag) {
       case 'Ready':
-        return E.right(solved(this.#context, this.#kind, this.#created, reply.solution, this.#unfinishedAt))
+        return E.right(solved(this.#context, this.#kind, this.#created, reply.solution))
       case 'Failed':
         return E.left(taskFailed(ref, reply))
       case 'Processing':
-        this.#unfinishedAt = this.#polledAt
+        this.#created.unfinishedElapsed = this.#polledAt
         return this.#stillProcessing(retryAfterMs)
       case 'NotYetKnown':
         return this.#stillProcessing(retryAfterMs)
@@ -168,53 +193,5 @@ class PollState<A> implements Polls<SolveResult<A>>, ResultReader<Decision<Solve
 
   #emitDelay(reason: 'unavailable' | 'network' | 'reply'): void {
     this.#task.emit({ _tag: 'Delayed', reason, waitMs: this.#waitMs, ref: this.#created.ref })
-  }
-}
-
-/** A reply that brings no state of the task. */
-type NoState = Extract<
-  InterpretedPoll<never>,
-  { readonly _tag: 'NoReply' | 'OtherStatus' | 'Unavailable' | 'Unknown' | 'BadReply' }
->
-
-const replyProblemOf = (reply: NoState): ReplyProblem => {
-  switch (reply._tag) {
-    case 'NoReply':
-      return { cause: reply.cause }
-    case 'OtherStatus':
-      return { taskStatus: reply.taskStatus }
-    case 'Unavailable':
-      return reply.problem
-    case 'Unknown':
-      return { status: reply.status, errorCode: reply.errorCode }
-    case 'BadReply':
-      return { status: reply.status, problems: reply.problems }
-  }
-}
-
-const taskFailed = (
-  ref: TaskRef,
-  reply: Extract<InterpretedPoll<never>, { readonly _tag: 'Failed' | 'Unknown' }>
-): TaskFailed => {
-  const { errorId, errorCode, errorDescription, kind } = reply
-  const notFound = reply._tag === 'Failed' && reply.notFound && { notFound: true as const }
-  return { _tag: 'TaskFailed', paid: 'yes', ref, errorId, errorCode, errorDescription, kind, ...notFound }
-}
-
-const stateOf = <A>(ref: TaskRef, reply: InterpretedPoll<A>): E.Either<SolveError, TaskState<A>> => {
-  switch (reply._tag) {
-    case 'Failed':
-      return E.left(taskFailed(ref, reply))
-    case 'Processing':
-    case 'NotYetKnown':
-      return E.right({ _tag: 'Processing' })
-    case 'Ready':
-      return E.right(reply)
-    case 'NoReply':
-    case 'OtherStatus':
-    case 'Unavailable':
-    case 'Unknown':
-    case 'BadReply':
-      return E.right({ _tag: 'Unanswered', ...replyProblemOf(reply) })
   }
 }

@@ -8,6 +8,7 @@ import { retryAfterOf } from '../protocol/reply.js'
 import type { Permit } from '../rx/rate-limiter.js'
 import { uninterruptible } from '../rx/uninterruptible.js'
 import type { ActiveTask } from './active-task.js'
+import { createEndedEvent } from './call-events.js'
 import type { Context } from './context.js'
 import { recordCreated } from './record.js'
 
@@ -32,6 +33,8 @@ export interface CreateCall<A> {
   readonly body: RequestBody
   readonly task: ActiveTask
   readonly permit: Permit
+  /** The number of this try. */
+  readonly attempts: number
   /** Called when the request may have reached the service; `readArrived` interprets what has arrived of its reply so far. */
   readonly onSent: (readArrived: (cause: ErrorCause) => ArrivedReply<A> | undefined) => void
 }
@@ -39,13 +42,11 @@ export interface CreateCall<A> {
 /** Makes one call. Once it is sent, its reply is read even if the subscriber leaves: it may hold the id of a paid task. */
 export const sendCreate = <A>(
   context: Context,
-  { kind, body, task, permit, onSent }: CreateCall<A>
+  { kind, body, task, permit, attempts, onSent }: CreateCall<A>
 ): Observable<CreateReply<A>> =>
   defer(() => {
-    const { call, inFlight, readOptions, scheduler, elapsed, settings } = context
-    // The earlier one is what ages are counted from: a process that is stopped between both must not make them younger.
-    const instant = () => ({ elapsed: elapsed(), now: scheduler.now() })
-    const startedAt = instant()
+    const { call, inFlight, readOptions, elapsed, settings } = context
+    const startedAt = instantOf(context)
     let sentAt: ArrivedReply<A>['sentAt'] | undefined
     const interpret = (result: CallResult): ArrivedReply<A> => ({
       interpreted: interpretCreate(readOptions, kind.solution, result, sentAt !== undefined),
@@ -55,12 +56,13 @@ export const sendCreate = <A>(
       received && interpret({ _tag: 'Failed', cause, received })
     const read = (result: CallResult): CreateReply<A> => {
       const reply = interpret(result)
+      if (task.observed) task.log(createEndedEvent(reply, attempts, elapsed() - startedAt.elapsed))
       return { ...reply, pausedMs: endPermit(permit, reply.interpreted), retryAfterMs: retryAfterOf(result) }
     }
     const reply = call('/createTask', body, settings.createTimeoutMs, {
       read,
       onSent: (received) => {
-        sentAt ??= instant()
+        sentAt ??= instantOf(context)
         onSent((cause) => interpretOpen(cause, received()))
       }
     })
@@ -78,6 +80,9 @@ export const sendCreate = <A>(
       })
     )
   })
+
+// Elapsed time is read first, because ages count from it: a process that is stopped between both must not make them younger.
+const instantOf = ({ elapsed, scheduler }: Context) => ({ elapsed: elapsed(), now: scheduler.now() })
 
 /** Tells the limiter how the call ended. Returns for how many milliseconds the limiter is paused because of it. */
 const endPermit = (permit: Permit, reply: InterpretedCreate<unknown>): number => {
@@ -110,6 +115,7 @@ const handleLateReply = (context: Context, task: ActiveTask, { interpreted, sent
     return
   }
   const ref = refOf(interpreted.id, sentAt.now)
+  if (task.observed) task.log({ _tag: 'Created', ref })
   recordCreated(context, task, ref).subscribe()
   task.emitOrphan(ref)
 }

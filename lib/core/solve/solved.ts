@@ -3,19 +3,24 @@ import type { Context } from './context.js'
 import type { CreatedPhase } from './phase.js'
 
 /**
- * A solved task and its instants. `unfinishedAt`: when the last poll with the reply "processing" was sent, in elapsed
- * milliseconds. The instants are counted back from now, so that setting the system clock meanwhile does not move them.
+ * A solved task and its instants. They are counted back from now, so that setting the system clock meanwhile does not move
+ * them.
  */
 export const solved = <A>(
   { scheduler, elapsed }: Pick<Context, 'scheduler' | 'elapsed'>,
   { bestWithinMs, validForMs }: Resumable<A>,
-  { ref, sentElapsed }: Pick<CreatedPhase, 'ref' | 'sentElapsed'>,
-  solution: A,
-  unfinishedAt = sentElapsed
+  {
+    ref,
+    sentElapsed,
+    unfinishedElapsed = sentElapsed
+  }: Pick<CreatedPhase, 'ref' | 'sentElapsed' | 'unfinishedElapsed'>,
+  solution: A
 ): Solved<A> => {
   const readyAt = scheduler.now()
   const freshAt =
-    unfinishedAt === undefined ? Math.min(ref.createdAt, readyAt) : Math.floor(readyAt - (elapsed() - unfinishedAt))
+    unfinishedElapsed === undefined
+      ? Math.min(ref.createdAt, readyAt)
+      : Math.floor(readyAt - (elapsed() - unfinishedElapsed))
   return {
     ref,
     solution,

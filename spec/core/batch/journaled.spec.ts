@@ -129,7 +129,7 @@ describe('a finished key', () => {
   it('is skipped with an event and without an outcome', () => {
     const { calls, emissions, events } = run({ entries: { a: { _tag: 'Finished' } } })
     expect([calls, emissions]).toStrictEqual([[], ['100 "complete"']])
-    expect(events).toMatchObject([{ _tag: 'Skipped', key: 'a' }])
+    expect(events.map(({ _tag }) => _tag)).toStrictEqual(['BatchStarted', 'Skipped', 'BatchEnded'])
   })
 })
 
@@ -138,7 +138,7 @@ describe('a key that occurs twice', () => {
     const { calls, emissions, events } = run({ items: ['a', 'a'] })
     expect(calls.filter((call) => call.includes('createTask'))).toHaveLength(1)
     expect(emissions).toStrictEqual(['3200 a token-a', '3300 "complete"'])
-    expect(events[0]).toMatchObject({ _tag: 'Skipped', key: 'a' })
+    expect(events).toContainEqual(expect.objectContaining({ _tag: 'Skipped', key: 'a' }))
   })
 
   it('is solved again if the journal calls it fresh after the first item has ended', () => {

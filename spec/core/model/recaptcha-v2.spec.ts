@@ -69,11 +69,12 @@ describe('recaptchaV2', () => {
     expect(payloadOf(given)).toStrictEqual(E.left(['the value: expected the fields of a reCAPTCHA v2 task']))
   })
 
-  it('has its decoder and times on the kind and on each of its tasks', () => {
-    const readable = { solution: expect.any(t.Type) as t.Mixed, bestWithinMs: 60_000, validForMs: 120_000 }
+  it('has its name, decoder and times on the kind and on each of its tasks', () => {
+    const type = 'RecaptchaV2TaskProxyless'
+    const readable = { type, solution: expect.any(t.Type) as t.Mixed, bestWithinMs: 60_000, validForMs: 120_000 }
     expect({ ...recaptchaV2 }).toStrictEqual(readable)
     const payload = expect.anything() as unknown
-    expect(recaptchaV2(fields)).toStrictEqual({ ...readable, type: 'RecaptchaV2TaskProxyless', payload })
+    expect(recaptchaV2(fields)).toStrictEqual({ ...readable, payload })
   })
 
   it('never throws, and never repeats a value in a problem', () => {

@@ -4,7 +4,7 @@ import type { Journal } from '../../../lib/core/model/journal.js'
 import type { Post } from '../../../lib/core/model/network.js'
 import { resolveOptions } from '../../../lib/core/model/options.js'
 import { replies, scriptedPost, type Scripted } from 'rx-captcha/testing'
-import { KEY, aTask, scriptedByKey, simulate, simulateOver, taskOf } from '../../support/simulate.js'
+import { KEY, aTask, scriptedByKey, simulate, simulateOver, stepsOf, taskOf } from '../../support/simulate.js'
 
 const { created, ready, refused, processing } = replies
 const unavailable = { body: '<html>busy</html>', status: 503 }
@@ -28,7 +28,7 @@ describe('a createTask that could not be sent', () => {
     const cause = { name: 'Error', code: 'ECONNREFUSED', message: 'connect ECONNREFUSED' }
     const left = { _tag: 'NotCreated', paid: 'no', reason: 'connect', attempts: 4, cause }
     expect(results[0]).toStrictEqual([5_250, 'solve', { _tag: 'Left', left }])
-    expect(events[0]).toStrictEqual({ at: 0, _tag: 'Delayed', reason: 'network', waitMs: 750 })
+    expect(events).toContainEqual({ at: 0, solveId: 1, _tag: 'Delayed', reason: 'network', waitMs: 750 })
   })
 
   it.each([
@@ -166,7 +166,7 @@ describe('a createTask whose reply is still open', () => {
     const { results, events } = solveOnce({ create: [{ silent: true, received }] }, { giveUpAfterMs: 1_000 })
 
     expect(results[0]).toMatchObject([1_000, 'solve', { left: { _tag: 'TimedOut', ref, polls: 0 } }])
-    expect(events.map(({ _tag }) => _tag)).toStrictEqual(['Created', 'Ended'])
+    expect(stepsOf(events)).toStrictEqual(['Created', 'Ended'])
   })
 
   it('ends as Interrupted when the solver is closed if the id has arrived, and is returned by close', async () => {
@@ -208,7 +208,7 @@ describe('a createTask whose reply is still open', () => {
 
     const solved = { ref, solution: { gRecaptchaResponse: 'token-1' }, readyAt: 1_000 }
     expect(results[0]).toMatchObject([1_000, 'solve', { _tag: 'Right', right: solved }])
-    expect(events.map(({ _tag }) => _tag)).toStrictEqual(['Created', 'Ended'])
+    expect(stepsOf(events)).toStrictEqual(['Created', 'Ended'])
   })
 
   it('is solved when the solver is closed if the result has arrived, and close does not return it', async () => {
@@ -243,7 +243,7 @@ describe('a createTask whose reply is still open', () => {
       const { results, events } = solveOnce({ create: [{ silent: true, received: refusal }] }, early)
 
       expect(results[0]).toMatchObject([1_000, 'solve', { left: { _tag: 'Refused', paid: 'no', errorCode } }])
-      expect(events.map(({ _tag }) => _tag)).toStrictEqual(['Ended'])
+      expect(stepsOf(events)).toStrictEqual(['Ended'])
     }
   )
 
@@ -252,7 +252,7 @@ describe('a createTask whose reply is still open', () => {
     const { results, events } = solveOnce({ create: [{ silent: true, received: assumed }] }, early)
 
     expect(results[0]).toMatchObject([1_000, 'solve', { left: { _tag: 'Refused', paid: 'unknown', status: 503 } }])
-    expect(events.map(({ _tag }) => _tag)).toStrictEqual(['AssumedNotCreated', 'Ended'])
+    expect(stepsOf(events)).toStrictEqual(['AssumedNotCreated', 'Ended'])
   })
 
   it('leaves open whether a task was paid for if its refusal follows an assumed one', () => {
@@ -309,7 +309,7 @@ describe('a createTask that is answered with the result', () => {
       'solve',
       { _tag: 'Right', right: { ...solved, solution: { gRecaptchaResponse: 'token-1' } } }
     ])
-    expect(events.map(({ _tag }) => _tag)).toStrictEqual(['Created', 'Ended'])
+    expect(stepsOf(events)).toStrictEqual(['Created', 'Ended'])
   })
 
   it('is polled if the result is not valid', () => {
@@ -369,7 +369,7 @@ describe('a createTask that the service refused for now', () => {
     })
 
     expect(creates(calls)).toStrictEqual(['0 createTask', '7000 createTask'])
-    expect(events).toContainEqual({ at: 0, _tag: 'Delayed', reason: 'unavailable', waitMs: 7_000 })
+    expect(events).toContainEqual({ at: 0, solveId: 1, _tag: 'Delayed', reason: 'unavailable', waitMs: 7_000 })
   })
 
   it('ends as that refusal at the deadline, unpaid', () => {
@@ -393,14 +393,14 @@ describe('a createTask that the service refused for now', () => {
   it('emits AssumedNotCreated after an HTTP 503 without a document', () => {
     const { events } = solveOnce({ create: [unavailable, created()], poll: [ready()] })
 
-    expect(events[0]).toStrictEqual({ at: 0, _tag: 'AssumedNotCreated', status: 503 })
+    expect(events).toContainEqual({ at: 0, solveId: 1, _tag: 'AssumedNotCreated', status: 503 })
   })
 
   it('emits no AssumedNotCreated after an HTTP 503 with a document', () => {
     const reply = { document: { errorId: 1, errorCode: 'ERROR_NEW' }, status: 503 }
     const { events } = solveOnce({ create: [reply, created()], poll: [ready()] })
 
-    expect(events[0]).toMatchObject({ _tag: 'Delayed', reason: 'unavailable' })
+    expect(stepsOf(events)[0]).toBe('Delayed')
   })
 
   it('ends as Refused with `paid` unknown if it is refused after an assumed HTTP 503', () => {

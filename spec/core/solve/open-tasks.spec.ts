@@ -51,7 +51,7 @@ describe('maxOpenTasks', () => {
   it('reports the wait for the rate once there is room', () => {
     const { events } = simulateOver(scriptedByKey(), solveAtOnce('a', 'b'), { maxOpenTasks: 2, createsPerSecond: 1 })
 
-    expect(events).toContainEqual({ at: 0, _tag: 'Delayed', reason: 'rate', waitMs: 1_000 })
+    expect(events).toContainEqual({ at: 0, solveId: 2, _tag: 'Delayed', reason: 'rate', waitMs: 1_000 })
   })
 
   it('lets a task that waits for its retry keep its place', () => {

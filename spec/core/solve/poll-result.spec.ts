@@ -4,7 +4,7 @@ import type { CodeMeaning, TaskFailed } from '../../../lib/core/model/error.js'
 import { recaptchaV2 } from '../../../lib/core/model/recaptcha-v2.js'
 import { defineTask } from '../../../lib/core/model/task.js'
 import { replies, scriptedPost, type Scripted } from 'rx-captcha/testing'
-import { aTask, simulate, simulateOver } from '../../support/simulate.js'
+import { aTask, simulate, simulateOver, stepsOf } from '../../support/simulate.js'
 
 const { created, processing, ready, refused } = replies
 const html = { body: '<html>oops</html>' }
@@ -63,7 +63,7 @@ describe('a poll without a state of the task', () => {
   ])('emits Delayed with its reason: %s', (_, reply, reason) => {
     const { events } = solveOnce([reply, ready()])
 
-    expect(events).toContainEqual({ at: 3_000, _tag: 'Delayed', reason, waitMs: 3_000, ref })
+    expect(events).toContainEqual({ at: 3_000, solveId: 1, _tag: 'Delayed', reason, waitMs: 3_000, ref })
   })
 })
 
@@ -92,7 +92,14 @@ describe('Retry-After on a poll', () => {
   ])('emits Delayed with the reason unavailable if it comes with %s', (_, reply) => {
     const { events } = solveOnce([{ ...reply, retryAfterMs: 20_000 }, ready()])
 
-    expect(events).toContainEqual({ at: 3_000, _tag: 'Delayed', reason: 'unavailable', waitMs: 20_000, ref })
+    expect(events).toContainEqual({
+      at: 3_000,
+      solveId: 1,
+      _tag: 'Delayed',
+      reason: 'unavailable',
+      waitMs: 20_000,
+      ref
+    })
   })
 
   it('emits no Delayed if it comes with processing and asks for no more than the usual wait', () => {
@@ -244,7 +251,7 @@ describe('a task that the service does not know', () => {
   it('is not reported as delayed while it is new, and is no cause of TimedOut', () => {
     const { results, events } = solveOnce([refused('ERROR_TASKID_INVALID')], { giveUpAfterMs: 8_000 })
 
-    expect(events.map(({ _tag }) => _tag)).toStrictEqual(['Created', 'Polled', 'Polled', 'Ended'])
+    expect(stepsOf(events)).toStrictEqual(['Created', 'Polled', 'Polled', 'Ended'])
     expect(results[0]?.[2]).toMatchObject({ left: { _tag: 'TimedOut', causes: [] } })
   })
 

@@ -11,9 +11,8 @@ const instants = (now: number, elapsed: number, sentElapsed?: number, unfinished
   const { readyAt, useBefore, expiresAt } = solved(
     clock as never,
     recaptchaV2,
-    { ref, sentElapsed },
-    solution,
-    unfinishedAt
+    { ref, sentElapsed, unfinishedElapsed: unfinishedAt },
+    solution
   )
   return [readyAt, useBefore, expiresAt]
 }
@@ -46,7 +45,12 @@ describe('the instants of a solved task', () => {
 
   it('are absent if the kind of task has no such durations', () => {
     const clock = { scheduler: { now: () => 5 }, elapsed: () => 0 }
-    const result = solved(clock as never, { solution: recaptchaV2.solution }, { ref, sentElapsed: 0 }, solution)
+    const result = solved(
+      clock as never,
+      { solution: recaptchaV2.solution },
+      { ref, sentElapsed: 0, unfinishedElapsed: undefined },
+      solution
+    )
     expect(result).toStrictEqual({ ref, solution, readyAt: 5 })
   })
 })

@@ -62,11 +62,15 @@ export const tokenOf = (id: string): string => `03A${id}-${'token'.repeat(12)}`
 
 const TOKEN = 'token'.repeat(12)
 
+const LATE: ReadonlySet<SolverEvent['_tag']> = new Set(['CreateEnded', 'Created', 'Orphaned', 'Lost'])
+
 /** What really happened at the service. Everything that the library reports is checked against it. */
 export class Ledger {
   readonly tasks = new Map<string, Task>()
   readonly callers = new Map<string, Caller>()
   readonly breaches: string[] = []
+  /** Which solves have begun and ended, by their numbers. */
+  readonly #solves = new Map<number, 'started' | 'ended'>()
   /** The tasks that `close` has to return. */
   readonly #toReturn = new Set<string>()
   readonly #returned = new Set<string>()
@@ -152,6 +156,15 @@ export class Ledger {
     const hasRef = 'ref' in event || event._tag === 'Orphaned'
     if (caller.task && !hasRef) this.breach(`${caller.name}: the event ${event._tag} lacks the known ${caller.task.id}`)
     this.#checkSecrets(event, `${caller.name}: the event ${event._tag}`)
+    if ('solveId' in event) this.#checkOrder(event.solveId, event._tag, caller.name)
+  }
+
+  /** A solve begins with `Started` and ends with one `Ended`; a createTask that was sent may bring news after that. */
+  #checkOrder(solveId: number, tag: SolverEvent['_tag'], name: string): void {
+    const state = this.#solves.get(solveId)
+    const expected = tag === 'Started' ? undefined : LATE.has(tag) && state === 'ended' ? 'ended' : 'started'
+    if (state !== expected) this.breach(`${name}: the event ${tag} of a solve that has ${state ?? 'not started'}`)
+    this.#solves.set(solveId, tag === 'Ended' || state === 'ended' ? 'ended' : 'started')
   }
 
   /** Returns the task of an orphan, if it exists. */
@@ -198,6 +211,8 @@ export class Ledger {
       const isReturned = reports === 0 && task !== undefined && this.#returned.has(task.id)
       if (task && reports !== 1 && !isReturned) this.breach(`${name}: ${task.id} was reported ${reports} times`)
     }
+    for (const [solveId, state] of this.#solves)
+      if (state === 'started') this.breach(`the solve ${solveId} has no Ended`)
     for (const id of this.#toReturn) if (!this.#returned.has(id)) this.breach(`close did not return ${id}`)
     if (this.openCalls !== 0) this.breach(`${this.openCalls} calls are still open`)
   }

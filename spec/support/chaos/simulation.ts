@@ -36,6 +36,7 @@ class Round {
   /** How many actions of the round itself are scheduled. */
   #scheduled = 0
   #eventsUntilClose = Infinity
+  #lastId = 0
 
   constructor(seed: number) {
     this.#draw = drawsOf(seed)
@@ -84,7 +85,10 @@ class Round {
     })
     const network = this.#network(settings)
     const close = () => Promise.resolve()
-    const solver = buildSolver({ post: network.post, scheduler: this.#clock, random: draw, close }, settings)
+    const solver = buildSolver(
+      { post: network.post, scheduler: this.#clock, random: draw, close, nextId: () => (this.#lastId += 1) },
+      settings
+    )
     const client: Client = { solver, network, state: 'open' }
     solver.events.subscribe((event) => {
       this.#ledger.recordEvent(event)
