@@ -34,10 +34,15 @@ module.exports = {
     mayImport('core/batch', ['^lib/core/(solve|protocol|model|rx)/', PURE], 'a batch stands on single tasks'),
     mayImport(
       'http',
-      [...PUBLIC_CORE, '^lib/core/build-solver\\.ts$', outsideLib],
+      [...PUBLIC_CORE, '^lib/core/build-solver\\.ts$', '^lib/diagnostics/', outsideLib],
       'the network is a port; only this folder builds a solver'
     ),
     mayImport('testing', [...PUBLIC_CORE, PURE], 'what tests need stands on the words that callers see'),
+    mayImport(
+      'diagnostics',
+      ['^lib/core/model/', '^(node:)?(diagnostics_channel|util)$'],
+      'channels and debug lines are fed with events, and use node alone'
+    ),
     mayImport('journal', [...PUBLIC_CORE, outsideLib], 'the file journal is a port'),
     mayImport(
       'emulator',

@@ -26,6 +26,8 @@ const BREACHES: ReadonlyArray<readonly [file: string, imported: string, rule: st
   ['lib/core/batch/solve-all.ts', '../build-solver.js', 'core-batch-imports'],
   ['lib/core/interop.ts', './solve/solve.js', 'interop-imports'],
   ['lib/http/clock.ts', '../core/rx/poll.js', 'http-imports'],
+  ['lib/diagnostics/diagnostics.ts', '../core/solve/event-bus.js', 'diagnostics-imports'],
+  ['lib/diagnostics/debug-line.ts', 'rxjs', 'diagnostics-imports'],
   ['lib/journal/lock.ts', '../core/build-solver.js', 'journal-imports'],
   ['lib/emulator/index.ts', '../core/model/task.js', 'emulator-imports'],
   ['lib/cli/run.ts', '../core/solve/solve.js', 'cli-imports'],

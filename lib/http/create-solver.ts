@@ -15,6 +15,7 @@ import {
 } from '../core/model/options.js'
 import { optional, parseUrl, refined } from '../core/model/problems.js'
 import type { Solver } from '../core/solver.js'
+import { diagnostics } from '../diagnostics/diagnostics.js'
 import { realClock } from './clock.js'
 import { Connections } from './connections.js'
 import { isLoopback } from './loopback.js'
@@ -48,7 +49,7 @@ export const createSolver = (options: SolverOptions): Solver => {
   const checked = checkOptions<SolverOptions>(solverOptionCodecs, options, ({ post }) => (post ? REPLACED_BY_POST : {}))
   const { scheduler, random = Math.random } = checked
   const { post, close } = openNetwork(checked)
-  return buildSolver({ post, ...clockOf(scheduler), random, close }, resolveOptions(checked))
+  return buildSolver({ post, ...clockOf(scheduler), random, close, ...diagnostics }, resolveOptions(checked))
 }
 
 /** RxJS's schedulers measure by the system clock, which may be set, so they are replaced with {@link realClock}. */

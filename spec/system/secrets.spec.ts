@@ -1,9 +1,11 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { inspect } from 'node:util'
 import { gzipSync } from 'node:zlib'
 import * as E from 'fp-ts/lib/Either.js'
 import { Dispatcher } from 'undici'
 import { lastValueFrom } from 'rxjs'
-import { explain, orThrow, type SolveError, type Solver, type SolverOptions } from 'rx-captcha'
+import { explain, orThrow, type SolveError, type Solver, type SolverEvent, type SolverOptions } from 'rx-captcha'
+import { debugLine } from '../../lib/diagnostics/debug-line.js'
 import {
   byteServers,
   closes,
@@ -29,7 +31,14 @@ const textsOf = (each: unknown): ReadonlyArray<string> => [
   inspect(each, { depth: 10, showHidden: true })
 ]
 
-/** Everything that a solver gives to its caller in two solves: as JSON, as inspected objects, and as explanations. */
+/** What is published to the diagnostics channels, and the debug lines. */
+const published: unknown[] = []
+const listener = (event: unknown): void => void published.push(event, debugLine(event as SolverEvent))
+const CHANNELS = ['solve', 'create', 'poll', 'batch'].map((name) => `rx-captcha:${name}`)
+beforeAll(() => CHANNELS.forEach((name) => subscribe(name, listener)))
+afterAll(() => CHANNELS.forEach((name) => unsubscribe(name, listener)))
+
+/** Everything that a solver gives out in two solves: as JSON, as inspected objects, and as explanations. */
 const outputOf = async (options: Partial<SolverOptions>) => {
   const solver: Solver = solverOf({ clientKey: KEY, ...options })
   const values: unknown[] = [solver]
@@ -40,7 +49,7 @@ const outputOf = async (options: Partial<SolverOptions>) => {
   const result = await outcome(solver.solve(aSpec))
   const error: SolveError | undefined = E.isLeft(result) ? result.left : undefined
   const thrown: unknown = await lastValueFrom(solver.solve(aSpec).pipe(orThrow())).catch((failure: unknown) => failure)
-  values.push(result, thrown, await solver.close())
+  values.push(result, thrown, await solver.close(), ...published.splice(0))
   const stack = thrown instanceof Error ? `${thrown.message}\n${thrown.stack ?? ''}` : ''
   return { error, text: [...inUse, ...values.flatMap(textsOf), stack, error ? explain(error) : ''].join('\n') }
 }
