@@ -229,6 +229,7 @@ export type SolverEventBody = SolveEventBody | BatchEventBody
  * `Orphaned`: a task was emitted on `orphans`. `Lost`: a createTask ended without a task id after its subscriber had
  * unsubscribed or got a `CreateUnknown`; `error` is how it ended.
  *
+ * @see docs/observability.md for each event, its fields, and the diagnostics channel that publishes it
  * @since 0.1.0
  */
 export type SolverEvent = (SolveMeta & SolveEventBody) | (BatchMeta & BatchEventBody)
