@@ -6,6 +6,8 @@ export { InvalidOptions } from './core/model/options.js'
 
 export { defineTask } from './core/model/task.js'
 export type { Resumable, SolutionOf, Solved, TaskKind, TaskRef, TaskSpec } from './core/model/task.js'
+export { defineCall } from './core/model/call.js'
+export type { CallFailed, CallSpec } from './core/model/call.js'
 export { recaptchaV2 } from './core/model/recaptcha-v2.js'
 export type { RecaptchaV2Fields, RecaptchaV2Solution } from './core/model/recaptcha-v2.js'
 export type { SolveResult, TaskState } from './core/model/result.js'
@@ -61,5 +63,6 @@ export type {
   NetworkEvent,
   PartialReply,
   Post,
-  RequestBody
+  RequestBody,
+  ServicePath
 } from './core/model/network.js'

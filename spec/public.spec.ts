@@ -69,19 +69,20 @@ describe('the exports of', () => {
       'rx-captcha',
       main,
       'index.ts',
-      'createSolver recaptchaV2 defineTask advise explain entryAfter jsonText orThrow retryLeft toTaskEither InvalidOptions SolveFailure',
+      'createSolver recaptchaV2 defineCall defineTask advise explain entryAfter jsonText orThrow retryLeft toTaskEither InvalidOptions SolveFailure',
       `Solver AsyncDisposal SolverCounts SolverOptions UndiciDispatcher ScopeOptions RetryOptions SolveResult
        Problems RecaptchaV2Fields RecaptchaV2Solution Resumable SolutionOf Solved TaskKind TaskRef TaskSpec TaskState
        BadReply CreateUnknown ReplyProblem Interrupted InvalidTask ErrorKind NotCreated Refused SolveError TaskFailed TimedOut
        Advice BatchOptions JournalEntry Journal CodeMeaning Orphan Outcome EventMeta SolveMeta BatchMeta SolverEvent SolverEventBody SolveEventBody BatchEventBody
-       Started CreateSent CreateEnded PollEnded Ended TaskEvent TaskStep CallResult ErrorCause JsonValue CallPath Post NetworkEvent PartialReply RequestBody`
+       Started CreateSent CreateEnded PollEnded Ended TaskEvent TaskStep CallResult ErrorCause JsonValue CallPath Post NetworkEvent PartialReply RequestBody ServicePath
+       CallFailed CallSpec`
     ],
     [
       'rx-captcha/testing',
       testing,
       'testing/index.ts',
       'outcomes replies scriptedPost stubSolver',
-      'Scripted SeenCall'
+      'PathScript Scripted SeenCall'
     ],
     [
       'rx-captcha/emulator',

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Command, Option } from 'commander'
+import { BALANCE_EXIT_HELP } from './balance.js'
 import { BATCH_EXIT_HELP, BATCH_HELP } from './batch/help.js'
 import { WrongUsage, type CliContext } from './shared/context.js'
 import { EXIT_HELP } from './shared/exit-code.js'
@@ -29,7 +30,27 @@ export const buildProgram = (context: CliContext) => {
       .option('--numeric', 'the service gave the id as a JSON number, and takes only numbers')
       .option('--json', JSON_HELP)
   ).addHelpText('after', `\n${VARIABLES_HELP}\n\n${EXIT_HELP}`)
-  const emulate = program
+  const demo = program
+    .command('demo')
+    .description('solve six tasks with injected faults against the embedded emulator (about 20 s)')
+  return {
+    ...{ program, solve, resume, batch: batchCommand(program), balance: balanceCommand(program) },
+    ...{ emulate: emulateCommand(program), demo }
+  }
+}
+
+const balanceCommand = (program: Command): Command =>
+  addAccountOptions(
+    program
+      .command('balance')
+      .description(
+        'print the balance of the account (the call is not documented by the service, only by its relatives)'
+      )
+      .option('--json', JSON_HELP)
+  ).addHelpText('after', `\n${VARIABLES_HELP}\n\n${BALANCE_EXIT_HELP}`)
+
+const emulateCommand = (program: Command): Command =>
+  program
     .command('emulate')
     .alias('emulator')
     .description('run an emulator of the service on this machine, until Ctrl-C')
@@ -43,11 +64,6 @@ export const buildProgram = (context: CliContext) => {
       'after',
       `\n${FAULT_HELP}\n\nPrints its address and key as variables, and what it counted when it ends.`
     )
-  const demo = program
-    .command('demo')
-    .description('solve six tasks with injected faults against the embedded emulator (about 20 s)')
-  return { program, solve, resume, batch: batchCommand(program), emulate, demo }
-}
 
 const batchCommand = (program: Command): Command =>
   addServiceOptions(
@@ -77,16 +93,19 @@ const batchCommand = (program: Command): Command =>
       .option('--creates-per-second <n>', 'limit of createTask calls, such as 5 or 0.5 (default: none)', parse.rate)
   ).addHelpText('after', `\n${BATCH_HELP}\n\n${FAULT_HELP}\n\n${VARIABLES_HELP}\n\n${BATCH_EXIT_HELP}`)
 
-const addReachOptions = (command: Command): Command =>
+const addAccountOptions = (command: Command): Command =>
   command
     .option('--base-url <address>', 'address of the service (env: CAPTCHA_BASE_URL)')
+    .option('--client-key-file <file>', 'file with the client key (env: CAPTCHA_CLIENT_KEY_FILE)')
+
+const addReachOptions = (command: Command): Command =>
+  addAccountOptions(command)
     .option('--poll-every-ms <ms>', 'delay between polls (default: 3000, env: CAPTCHA_POLL_EVERY_MS)', parse.duration)
     .option(
       '--give-up-after-ms <ms>',
       'deadline of a task (default: 300000, env: CAPTCHA_GIVE_UP_AFTER_MS)',
       parse.duration
     )
-    .option('--client-key-file <file>', 'file with the client key (env: CAPTCHA_CLIENT_KEY_FILE)')
 
 /** `resume` has no emulator: its tasks end with the command that created them. */
 const addServiceOptions = (command: Command): Command =>

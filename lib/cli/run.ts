@@ -1,6 +1,7 @@
 import { CommanderError, type Command } from 'commander'
 import { InvalidOptions } from '../core/model/options.js'
 import { recaptchaV2 } from '../core/model/recaptcha-v2.js'
+import { balance } from './balance.js'
 import { batch, type BatchFlags } from './batch/run.js'
 import { demo } from './demo/command.js'
 import { emulate, type EmulateFlags } from './emulate.js'
@@ -41,6 +42,9 @@ const withActions = (context: CliContext, argv: ReadonlyArray<string>, onEnd: (c
   })
   commands.emulate.action(async (flags: EmulateFlags) => {
     onEnd(await emulate(context, flags))
+  })
+  commands.balance.action(async (flags: ServiceFlags & { readonly json?: true }) => {
+    onEnd(await withService(context, flags, (service) => balance(context, service, flags.json === true)))
   })
   commands.demo.action(async () => {
     onEnd(await demo(context))

@@ -1,6 +1,7 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { Observable, type ObservableInput } from 'rxjs'
 import { solveAll } from './batch/solve-all.js'
+import { defineCall } from './model/call.js'
 import type { BatchOptions } from './model/batch.js'
 import type { SolveError } from './model/error.js'
 import type { EventPorts, Orphan, TaskEvent } from './model/event.js'
@@ -33,6 +34,7 @@ import { makeCall } from './solve/call.js'
 import type { Context } from './solve/context.js'
 import { EventBus } from './solve/event-bus.js'
 import { InFlight } from './solve/in-flight.js'
+import { otherCall } from './solve/other-call.js'
 import { pollOnce } from './solve/poll-result.js'
 import { create, resume, solve } from './solve/solve.js'
 import type { Solver } from './solver.js'
@@ -112,6 +114,7 @@ const scopedSolver = (context: Context, close: Solver['close'], scope: ScopeSett
       toTask: (item: T) => S,
       options?: BatchOptions<T, SolutionOf<S>>
     ) => batch(items, toTask as (item: T) => TaskSpec<SolutionOf<S>>, options),
+    call: (call) => otherCall(context, defineCall(call)),
     withOptions: (options) => {
       const checked = checkOptions<ScopeOptions>(scopeOptionCodecs, options)
       const { label = scope.label, giveUpAfterMs = scope.giveUpAfterMs, pollEveryMs } = checked

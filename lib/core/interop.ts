@@ -14,6 +14,7 @@ import {
   type OperatorFunction,
   type SchedulerLike
 } from 'rxjs'
+import type { CallFailed } from './model/call.js'
 import type { SolveError } from './model/error.js'
 import { advise, explain } from './model/explain.js'
 import { Scheduler, checkOptions, durationFrom, integerBetween, isFunction } from './model/options.js'
@@ -148,8 +149,8 @@ export class SolveFailure<Failure = SolveError> extends Error {
   }
 }
 
-const isSolveError = (error: unknown): error is SolveError =>
-  typeof error === 'object' && error !== null && '_tag' in error && 'paid' in error
+const isSolveError = (error: unknown): error is SolveError | CallFailed =>
+  typeof error === 'object' && error !== null && '_tag' in error && ('paid' in error || error._tag === 'CallFailed')
 
 /**
  * The first `Either` of an Observable as an fp-ts TaskEither. Every run subscribes, and so pays for a new task.

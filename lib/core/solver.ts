@@ -1,6 +1,7 @@
 import type { Either } from 'fp-ts/lib/Either.js'
 import type { Observable, ObservableInput } from 'rxjs'
 import type { BatchOptions, Outcome } from './model/batch.js'
+import type { CallFailed, CallSpec } from './model/call.js'
 import type { AsyncDisposal } from './model/disposal.js'
 import type { SolveError } from './model/error.js'
 import type { Orphan, SolverEvent, TaskEvent } from './model/event.js'
@@ -142,6 +143,17 @@ export interface Solver extends AsyncDisposal {
     toTask: (item: T) => S,
     options?: BatchOptions<T, SolutionOf<S>>
   ) => Observable<Outcome<T, SolutionOf<S>>>
+  /**
+   * Makes another call of the same protocol, such as `/getBalance`, once: with the client key, the network, the limit on replies and
+   * the redaction of the solver. It needs no permit, emits no event, and creates no task. Cold: every subscription calls. Emits
+   * one `Either`, completes and never errors. Unsubscribing and `close` abort the call.
+   *
+   * @param call - what {@link defineCall} returns
+   * @returns `Right` with what `reply` reads, or `Left` with {@link CallFailed}
+   * @throws InvalidOptions at once, for something else than a call
+   * @since 0.1.0
+   */
+  readonly call: <A>(call: CallSpec<A>) => Observable<Either<CallFailed, A>>
   /**
    * The same solver (network, limiter, orphans, events and `close`) with a label, another deadline or another delay between polls
    * for the tasks that it solves.

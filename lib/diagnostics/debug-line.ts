@@ -103,5 +103,6 @@ const STOP_REASON = {
   unreadable: 'its replies to createTask cannot be read',
   journal: 'the journal failed',
   until: 'until emitted',
+  maxCreates: 'maxCreates is reached',
   closed: 'the solver was closed'
 }

@@ -44,7 +44,7 @@ export const openLedger = (options: LedgerOptions): Ledger => ({
   options,
   tasks: new Map(),
   tokens: new Map(),
-  requests: { createTask: 0, getTaskResult: 0, siteverify: 0, other: 0 },
+  requests: { createTask: 0, getTaskResult: 0, getBalance: 0, siteverify: 0, other: 0 },
   totals: { refused: 0, lostCreates: 0, overlaps: 0, delivered: 0, verified: 0, unverified: 0 },
   smallestGapMs: undefined
 })

@@ -71,7 +71,7 @@ export interface EmulatorOptions {
  */
 export interface Counters {
   /** Requests by call, valid or not; `other` went to an unknown path. */
-  readonly requests: Readonly<Record<'createTask' | 'getTaskResult' | 'siteverify' | 'other', number>>
+  readonly requests: Readonly<Record<'createTask' | 'getTaskResult' | 'getBalance' | 'siteverify' | 'other', number>>
   /** createTask requests that created a task; each of them is billed. */
   readonly accepted: number
   /** createTask requests that created no task. */

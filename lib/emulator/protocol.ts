@@ -3,7 +3,7 @@ import type { IncomingMessage } from 'node:http'
 import type { VerifyErrorCode } from './fault.js'
 
 /** A call of the service, or of reCAPTCHA. */
-export type CallName = 'createTask' | 'getTaskResult' | 'siteverify'
+export type CallName = 'createTask' | 'getTaskResult' | 'getBalance' | 'siteverify'
 
 /** A JSON object in a request or a reply. */
 export type JsonObject = Readonly<Record<string, unknown>>
@@ -21,6 +21,7 @@ export const created = (taskId: string | bigint): JsonObject => ({
   taskId
 })
 export const inState = (status: string): JsonObject => ({ ...NO_ERROR, status })
+export const withBalance = (balance: number): JsonObject => ({ ...NO_ERROR, balance })
 export const ready = (solution: unknown): JsonObject => ({ ...NO_ERROR, solution, status: 'ready' })
 export const refusal = (errorCode: string, errorDescription: string): JsonObject => ({
   errorId: 1,
@@ -118,7 +119,7 @@ export const refuseHead = (
   call: CallName | undefined
 ): HttpRefusal | undefined =>
   call === undefined
-    ? { status: 404, reason: 'only /createTask, /getTaskResult and /siteverify are known' }
+    ? { status: 404, reason: 'only /createTask, /getTaskResult, /getBalance and /siteverify are known' }
     : method !== 'POST'
       ? { status: 405, reason: 'only POST is allowed' }
       : call !== 'siteverify' && !/^application\/json\s*(;|$)/i.test(headers['content-type'] ?? '')

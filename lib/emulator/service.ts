@@ -26,6 +26,7 @@ import {
   refuse,
   refuseHead,
   taskOf,
+  withBalance,
   type Account,
   type CallName,
   type HttpRefusal,
@@ -81,6 +82,7 @@ export class EmulatedService {
     if (call === 'siteverify') return this.#siteverify(req, res)
     if (call === 'getTaskResult')
       return readRequestObject(req, (body) => this.#getTaskResult(res, body, arrivedAt), refuseByHttp)
+    if (call === 'getBalance') return readRequestObject(req, (body) => this.#getBalance(res, body), refuseByHttp)
     const nth = (this.#creates += 1)
     const rule = this.#rules.find('outage') ?? this.#rules.find('createTask', nth)
     if (rule?.fault.name === 'reset-unread' && !rule.billed) {
@@ -141,6 +143,13 @@ export class EmulatedService {
     this.#reply(res, isReady ? ready(this.#solutionOf(task, fault)) : inState('processing'), fault)
   }
 
+  /** Each task that is accepted costs 0.001 of 10. */
+  #getBalance(res: ServerResponse, body: JsonObject): void {
+    const balance = (10_000 - this.ledger.tasks.size) / 1_000
+    const reply = refuse('getBalance', body, this.#account) ?? withBalance(balance)
+    this.#reply(res, reply, this.#rules.find('outage')?.fault)
+  }
+
   #solutionOf(task: LedgerTask, fault: CheckedFault | undefined): unknown {
     const { seed, solutions } = this.#options
     const solution = solutions[String(task.task.type)]?.(task.task) ?? {
@@ -177,5 +186,6 @@ const isSent = (res: ServerResponse, isComplete: boolean, fault: CheckedFault | 
 const CALLS: ReadonlyMap<string | undefined, CallName> = new Map([
   ['/createTask', 'createTask'],
   ['/getTaskResult', 'getTaskResult'],
+  ['/getBalance', 'getBalance'],
   ['/siteverify', 'siteverify']
 ])

@@ -3,11 +3,11 @@ import type { Dispatcher } from 'undici'
 import {
   causeOf,
   jsonText,
-  type CallPath,
   type NetworkEvent,
   type PartialReply,
   type Post,
-  type RequestBody
+  type RequestBody,
+  type ServicePath
 } from '../core/model/network.js'
 import type { UndiciDispatcher } from '../core/model/options.js'
 import { readBody, readPart, tooLarge } from './read-body.js'
@@ -27,7 +27,7 @@ export interface Endpoint {
 
 /** POSTs JSON through undici's `dispatch`: no retries, no redirects. */
 export const undiciPost = ({ origin, basePath, create, poll, isForeign, maxReplyBytes }: Endpoint): Post => {
-  const route = (dispatcher: UndiciDispatcher, call: CallPath, reset: boolean) => ({
+  const route = (dispatcher: UndiciDispatcher, call: ServicePath, reset: boolean) => ({
     dispatcher,
     // The core limits each call. undici's own timeouts would add timers, and would notice only silence.
     request: {
@@ -41,14 +41,14 @@ export const undiciPost = ({ origin, basePath, create, poll, isForeign, maxReply
       bodyTimeout: 0
     }
   })
-  const routes = {
+  const routes: Readonly<Partial<Record<ServicePath, ReturnType<typeof route>>>> = {
     '/createTask': route(create, '/createTask', isForeign),
     '/getTaskResult': route(poll, '/getTaskResult', false)
   }
-  return (call: CallPath, body: RequestBody) =>
+  return (call: ServicePath, body: RequestBody) =>
     new Observable<NetworkEvent>((subscriber) => {
       const exchange = new (isForeign ? ForeignExchange : Exchange)(subscriber, maxReplyBytes)
-      const { dispatcher, request } = routes[call]
+      const { dispatcher, request } = routes[call] ?? route(poll, call, false)
       try {
         // `body` first: an object that is spread and then extended has a hidden class of its own.
         dispatcher.dispatch({ body: jsonText(body), ...request }, exchange)

@@ -10,7 +10,8 @@ import type {
   NetworkEvent,
   PartialReply,
   Post,
-  RequestBody
+  RequestBody,
+  ServicePath
 } from '../core/model/network.js'
 import { isFunction } from '../core/model/options.js'
 import { optional, refined } from '../core/model/problems.js'
@@ -24,7 +25,7 @@ import type { Solver } from '../core/solver.js'
  * @since 0.1.0
  */
 export interface SeenCall {
-  readonly path: CallPath
+  readonly path: ServicePath
   readonly body: RequestBody
 }
 
@@ -51,24 +52,34 @@ export type Scripted =
   | { readonly silent: true; readonly received?: PartialReply }
 
 /**
+ * What a scripted network does with the calls of each path: of the two that solve tasks, and of each `defineCall`.
+ *
+ * @since 0.1.0
+ */
+export type PathScript = Readonly<
+  Record<CallPath, ReadonlyArray<Scripted>> & Partial<Record<ServicePath, ReadonlyArray<Scripted>>>
+>
+
+/**
  * A network for marble tests. It replies to the calls of each path in the order of the script, and repeats the last entry.
  * `calls` lists the calls that it received. `afterMs` is measured by `scheduler`, the scheduler of the test.
  *
- * @throws InvalidOptions for a script of another path
+ * @throws InvalidOptions for a script without one of the two calls, or of something that is no path
  *
  * @since 0.1.0
  */
 export const scriptedPost = (
-  script: Readonly<Record<CallPath, ReadonlyArray<Scripted>>>,
+  script: PathScript,
   scheduler: SchedulerLike
 ): { readonly post: Post; readonly calls: ReadonlyArray<SeenCall> } => {
-  checkOptions(scriptCodecs, script)
+  checkOptions<PathScript>(scriptCodecs(script), script)
   const calls: SeenCall[] = []
   const post: Post = (path, body) =>
     defer(() => {
       const before = calls.filter((call) => call.path === path).length
       calls.push({ path, body })
-      const scripted = script[path][Math.min(before, script[path].length - 1)]
+      const scripts = script[path] ?? []
+      const scripted = scripts[Math.min(before, scripts.length - 1)]
       if (!scripted) return throwError(() => new Error(`the script has no reply to ${path}`))
       return eventsOf(scripted, scheduler)
     })
@@ -77,7 +88,11 @@ export const scriptedPost = (
 
 const Script = refined('an array of replies', (value): value is ReadonlyArray<Scripted> => Array.isArray(value))
 
-const scriptCodecs = { '/createTask': Script, '/getTaskResult': Script }
+const scriptCodecs = (script: unknown) => ({
+  ...Object.fromEntries(Object.keys(script ?? {}).flatMap((path) => (path.startsWith('/') ? [[path, Script]] : []))),
+  '/createTask': Script,
+  '/getTaskResult': Script
+})
 
 const eventsOf = (scripted: Scripted, scheduler: SchedulerLike): Observable<NetworkEvent> => {
   const received = 'received' in scripted ? scripted.received : undefined
@@ -164,6 +179,7 @@ export const stubSolver = (members: Partial<Solver>): Solver => {
     createTask: notGiven('createTask'),
     getTaskResult: notGiven('getTaskResult'),
     solveAll: notGiven('solveAll'),
+    call: notGiven('call'),
     withOptions: () => stub,
     orphans: EMPTY,
     events: EMPTY,
@@ -185,6 +201,7 @@ const memberCodecs: OptionCodecs<Omit<Solver, typeof Symbol.asyncDispose>> = {
   createTask: optional(isFunction),
   getTaskResult: optional(isFunction),
   solveAll: optional(isFunction),
+  call: optional(isFunction),
   withOptions: optional(isFunction),
   orphans: optional(ObservableMember),
   events: optional(ObservableMember),

@@ -88,7 +88,7 @@ describe('rx-captcha demo', () => {
 
 describe('deviations of the demo', () => {
   const counters = {
-    requests: { createTask: 0, getTaskResult: 0, siteverify: 0, other: 0 },
+    requests: { createTask: 0, getTaskResult: 0, getBalance: 0, siteverify: 0, other: 0 },
     ...{ accepted: 0, refused: 0, lostCreates: 0, polls: {}, smallestGapMs: 3_000, overlaps: 0 },
     ...{ delivered: 0, neverFetched: 0, verified: 0, unverified: 0 }
   }

@@ -16,7 +16,7 @@ const sendAndDisconnect = async (emulator: Emulator, path: string, body: unknown
 describe('the counters', () => {
   it('start at zero, without a gap', async () => {
     expect((await start()).counters()).toStrictEqual({
-      requests: { createTask: 0, getTaskResult: 0, siteverify: 0, other: 0 },
+      requests: { createTask: 0, getTaskResult: 0, getBalance: 0, siteverify: 0, other: 0 },
       accepted: 0,
       refused: 0,
       lostCreates: 0,
@@ -36,7 +36,13 @@ describe('the counters', () => {
     await poll(emulator, taskId)
     await poll(emulator, 'unknown')
     await post(`${emulator.url}/elsewhere`, {})
-    expect(emulator.counters().requests).toStrictEqual({ createTask: 1, getTaskResult: 2, siteverify: 0, other: 1 })
+    expect(emulator.counters().requests).toStrictEqual({
+      createTask: 1,
+      getTaskResult: 2,
+      getBalance: 0,
+      siteverify: 0,
+      other: 1
+    })
   })
 
   it('separate accepted createTask requests from refused ones', async () => {

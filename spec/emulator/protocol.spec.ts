@@ -9,7 +9,7 @@ describe('a request', () => {
     const { url } = await start()
     const reply = await post(`${url}/getBalance`, createBody)
     expect([reply.status, reply.headers['content-type']]).toStrictEqual([404, 'text/html; charset=utf-8'])
-    expect(reply.body.toString()).toContain('only /createTask, /getTaskResult and /siteverify are known')
+    expect(reply.body.toString()).toContain('only /createTask, /getTaskResult, /getBalance and /siteverify are known')
   })
 
   it.each(['GET', 'PUT', 'DELETE'])('is refused with 405 for %s', async (method) => {

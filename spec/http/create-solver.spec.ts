@@ -61,7 +61,7 @@ describe('a solve against the strict emulator', () => {
     })
     const { requests, smallestGapMs, ...counters } = emulator.counters()
     expect(counters).toMatchObject({ accepted: 1, refused: 0, lostCreates: 0, overlaps: 0, delivered: 1 })
-    expect(requests).toStrictEqual({ createTask: 1, getTaskResult: 3, siteverify: 0, other: 0 })
+    expect(requests).toStrictEqual({ createTask: 1, getTaskResult: 3, getBalance: 0, siteverify: 0, other: 0 })
     expect(smallestGapMs).toBeGreaterThanOrEqual(20)
   })
 
@@ -70,7 +70,13 @@ describe('a solve against the strict emulator', () => {
     for (const baseUrl of [emulator.url, `${emulator.url}/`]) {
       expect(await outcome(solverOf({ baseUrl }).solve(aSpec))).toMatchObject({ _tag: 'Right' })
     }
-    expect(emulator.counters().requests).toStrictEqual({ createTask: 2, getTaskResult: 2, siteverify: 0, other: 0 })
+    expect(emulator.counters().requests).toStrictEqual({
+      createTask: 2,
+      getTaskResult: 2,
+      getBalance: 0,
+      siteverify: 0,
+      other: 0
+    })
   })
 
   it('returns a numeric task id as one', async () => {
@@ -564,6 +570,12 @@ describe('a solver', () => {
     const solver = solverOf({ baseUrl: emulator.url })
     await solver.close()
     expect(await outcome(solver.solve(aSpec))).toMatchObject({ left: { _tag: 'NotCreated', reason: 'closed' } })
-    expect(emulator.counters().requests).toStrictEqual({ createTask: 0, getTaskResult: 0, siteverify: 0, other: 0 })
+    expect(emulator.counters().requests).toStrictEqual({
+      createTask: 0,
+      getTaskResult: 0,
+      getBalance: 0,
+      siteverify: 0,
+      other: 0
+    })
   })
 })

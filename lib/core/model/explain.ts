@@ -1,4 +1,5 @@
 import type { CreateUnknown, NotCreated, Refused, ReplyProblem, SolveError, TaskFailed, TimedOut } from './error.js'
+import type { CallFailed } from './call.js'
 import type { ErrorCause } from './network.js'
 
 /**
@@ -7,7 +8,8 @@ import type { ErrorCause } from './network.js'
  *
  * @since 0.1.0
  */
-export const explain = (error: SolveError): string => `${whatHappened(error)} ${whatToDoAbout(error)}`
+export const explain = (error: SolveError | CallFailed): string =>
+  error._tag === 'CallFailed' ? callFailedText(error) : `${whatHappened(error)} ${whatToDoAbout(error)}`
 
 /** What happened and whether it was paid for, without the advice. */
 export const whatHappened = (error: SolveError): string => {
@@ -131,6 +133,11 @@ export const whatToDoAbout = (error: SolveError): string => {
 export const grouped = (count: number): string => count.toLocaleString('en')
 
 /** A count with its noun, as "1 task" or "1,200 tasks". */
+const callFailedText = (error: CallFailed): string => {
+  const advice = error.kind === 'account' ? 'fix-account' : error.status === undefined ? 'fix-setup' : 'decide'
+  return `The call ${error.path} failed: ${replyProblemText(error)}. It created no task. ${WHAT_TO_DO[advice]}`
+}
+
 export const counted = (count: number, one: string, many = `${one}s`): string =>
   `${grouped(count)} ${count === 1 ? one : many}`
 

@@ -21,7 +21,14 @@ export interface ErrorCause {
 }
 
 /**
- * The two calls of the service; see docs/protocol.md.
+ * A path below the base URL: that of one of the two calls that solve tasks, or of a `defineCall`.
+ *
+ * @since 0.1.0
+ */
+export type ServicePath = `/${string}`
+
+/**
+ * The two calls that solve tasks; see docs/protocol.md.
  *
  * @since 0.1.0
  */
@@ -37,6 +44,8 @@ export interface RequestBody {
   readonly clientKey: string
   readonly task?: JsonValue
   readonly taskId?: string | number | bigint
+  /** The fields of a `defineCall`. */
+  readonly [field: string]: JsonValue | bigint | undefined
 }
 
 /**
@@ -85,7 +94,10 @@ export type CallResult = Exclude<NetworkEvent, { readonly _tag: 'Sent' }>
  *
  * @since 0.1.0
  */
-export type Post = (path: CallPath, body: RequestBody) => Observable<NetworkEvent>
+export type Post = {
+  // A method: its parameters are compared leniently, so a `post` that is typed for the two calls of tasks alone compiles.
+  post(path: ServicePath, body: RequestBody): Observable<NetworkEvent>
+}['post']
 
 /** Everything that the core needs from outside. */
 export interface Ports {

@@ -80,7 +80,7 @@ export interface Solved<A> {
   readonly expiresAt?: number
 }
 
-const isDecoder = (value: unknown): value is t.Decoder<unknown, never> =>
+export const isDecoder = (value: unknown): value is t.Decoder<unknown, never> =>
   isRecord(value) && typeof value.validate === 'function'
 
 /**

@@ -1,7 +1,7 @@
 import * as E from 'fp-ts/lib/Either.js'
 import * as t from 'io-ts'
 import type { JsonValue, RequestBody } from '../model/network.js'
-import { problemsOf, refined, type Problems } from '../model/problems.js'
+import { decodeSafely, problemsOf, refined, type Problems } from '../model/problems.js'
 import { readSolution, type TaskRef } from '../model/task.js'
 import { findTaskIds, numericId, stringId, unquoted, type Document, type TaskId } from './document.js'
 
@@ -64,6 +64,16 @@ const Status = refined(
   (value): value is string =>
     value === 'ready' || (typeof value === 'string' && value.trim() !== '' && !ENDED.test(value.trim()))
 )
+
+const NoErrorDocument = t.type({ errorId: Zero })
+
+/** Reads the document of a call that is not about a task. */
+export const readCallReply = <A>(reply: t.Decoder<unknown, A>, { fields }: Document): E.Either<Problems, A> => {
+  const succeeded = NoErrorDocument.decode(fields)
+  return E.isLeft(succeeded)
+    ? E.left(problemsOf(succeeded.left))
+    : decodeSafely('the reply', () => reply.decode(fields))
+}
 
 const StateDocument = t.type({ errorId: Zero, status: Status })
 

@@ -9,19 +9,19 @@ import {
 } from 'rxjs'
 import {
   causeOf,
-  type CallPath,
   type CallResult,
   type ErrorCause,
   type NetworkEvent,
   type PartialReply,
   type Ports,
-  type RequestBody
+  type RequestBody,
+  type ServicePath
 } from '../model/network.js'
 import type { Scrub } from '../protocol/redact.js'
 
 /** Makes one call with a time limit; emits what the reader reads from its result, and completes. Errors only if the reader throws. */
 export type CallService = <A>(
-  path: CallPath,
+  path: ServicePath,
   body: RequestBody,
   limitMs: number,
   reader: ResultReader<A>
