@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { Command, Option } from 'commander'
 import { BALANCE_EXIT_HELP } from './balance.js'
 import { BATCH_EXIT_HELP, BATCH_HELP } from './batch/help.js'
+import { JOURNAL_HELP } from './journal.js'
 import { WrongUsage, type CliContext } from './shared/context.js'
 import { EXIT_HELP } from './shared/exit-code.js'
 import * as parse from './shared/parse.js'
@@ -35,7 +36,7 @@ export const buildProgram = (context: CliContext) => {
     .description('solve six tasks with injected faults against the embedded emulator (about 20 s)')
   return {
     ...{ program, solve, resume, batch: batchCommand(program), balance: balanceCommand(program) },
-    ...{ emulate: emulateCommand(program), demo }
+    ...{ journal: journalCommand(program), emulate: emulateCommand(program), demo }
   }
 }
 
@@ -48,6 +49,19 @@ const balanceCommand = (program: Command): Command =>
       )
       .option('--json', JSON_HELP)
   ).addHelpText('after', `\n${VARIABLES_HELP}\n\n${BALANCE_EXIT_HELP}`)
+
+const journalCommand = (program: Command): Command =>
+  program
+    .command('journal')
+    .description('list the keys of a journal with their states, or release some')
+    .argument('<file>', 'a journal of batch, such as FILE.journal')
+    .addOption(
+      new Option('--release <key>', 'make this key fresh: the next run pays for its task again; may be repeated')
+        .default([], 'none')
+        .argParser<ReadonlyArray<string>>(parse.collect)
+    )
+    .option('--json', 'print one line of JSON for each key')
+    .addHelpText('after', `\n${JOURNAL_HELP}`)
 
 const emulateCommand = (program: Command): Command =>
   program
@@ -82,6 +96,12 @@ const batchCommand = (program: Command): Command =>
         new Option(
           '--journal <file>',
           'record paid tasks here, so that a crashed run can continue (default: FILE.journal with --out FILE)'
+        ).conflicts('emulator')
+      )
+      .addOption(
+        new Option(
+          '--retry-failed',
+          'buy again what ended in failure or doubt in an earlier run with the same --out or --journal'
         ).conflicts('emulator')
       )
       .option('--concurrency <n>', 'number of active tasks (default: 10)', parse.concurrency)

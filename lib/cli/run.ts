@@ -5,6 +5,7 @@ import { balance } from './balance.js'
 import { batch, type BatchFlags } from './batch/run.js'
 import { demo } from './demo/command.js'
 import { emulate, type EmulateFlags } from './emulate.js'
+import { journal, type JournalFlags } from './journal.js'
 import { buildProgram } from './program.js'
 import { WrongUsage, printLine, type CliContext } from './shared/context.js'
 import { EXIT } from './shared/exit-code.js'
@@ -45,6 +46,9 @@ const withActions = (context: CliContext, argv: ReadonlyArray<string>, onEnd: (c
   })
   commands.balance.action(async (flags: ServiceFlags & { readonly json?: true }) => {
     onEnd(await withService(context, flags, (service) => balance(context, service, flags.json === true)))
+  })
+  commands.journal.action(async (file: string, flags: JournalFlags) => {
+    onEnd(await journal(context, file, flags))
   })
   commands.demo.action(async () => {
     onEnd(await demo(context))

@@ -17,10 +17,12 @@ export type RecoveredState =
   | { readonly _tag: 'Finished'; readonly tag: string }
 
 /** One line of the journal: what happened to a key. */
-export type Change = { readonly begun: true; readonly inDoubt?: true } | TaskRef | { readonly ended: string }
+export type Change =
+  { readonly begun: true; readonly inDoubt?: true } | TaskRef | { readonly ended: string } | { readonly released: true }
 
-/** The state of a key after a change. A finished key stays finished; until then, a recorded task stays recorded. */
+/** The state of a key after a change. A finished key stays finished, and a recorded task stays recorded, unless it is released. */
 export const nextKeyState = (state: KeyState | undefined, change: Change): KeyState | undefined => {
+  if ('released' in change) return undefined
   if (state?._tag === 'Finished') return state
   if ('ended' in change) return afterEnd(state, change.ended)
   if ('taskId' in change) return { _tag: 'Known', ref: bareRef(change) }
@@ -88,7 +90,8 @@ const JournalLine = t.intersection([
   t.union([
     t.intersection([t.type({ begun: t.literal(true) }), t.partial({ inDoubt: t.literal(true) })]),
     t.intersection([t.type({ taskId: t.string, createdAt: Instant }), t.partial({ numeric: t.literal(true) })]),
-    t.type({ ended: t.string })
+    t.type({ ended: t.string }),
+    t.type({ released: t.literal(true) })
   ])
 ])
 
@@ -116,6 +119,8 @@ const read = <A>(codec: t.Decoder<unknown, A>, line: string): A | undefined => {
 export class JournalReader {
   /** The state of each key, and since when it has been in that state. */
   readonly entries = new Map<string, { readonly state: KeyState; readonly at: string }>()
+  /** The keys that were ever released. */
+  readonly released = new Set<string>()
   readonly #path: string
   #header: Header | undefined
   #rest = ''
@@ -179,6 +184,7 @@ export class JournalReader {
   }
 
   #apply(key: string, at: string, change: Change): void {
+    if ('released' in change) this.released.add(key)
     const before = this.entries.get(key)?.state
     const state = nextKeyState(before, change)
     if (state === before) return

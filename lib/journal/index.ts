@@ -7,7 +7,7 @@ import { AppendLog, type Done } from './append-log.js'
 import { JournalError, NOT_WRITTEN, wrapErrors } from './error.js'
 import { IN_DOUBT, isReadable, journalLine, nextKeyState, bareRef, type Change, type KeyState } from './format.js'
 import { acquireLock, withOpeningLock } from './lock.js'
-import { modeOf, openCompacted, readHeader, resolvePath } from './open.js'
+import { modeOf, openCompacted, readHeader, resolvePath, type OpenedJournal } from './open.js'
 
 export { JournalError } from './error.js'
 
@@ -18,6 +18,15 @@ export { JournalError } from './error.js'
  */
 export interface FileJournal extends Journal {
   readonly find: (key: string) => Observable<JournalEntry>
+  /**
+   * Makes a key fresh, whatever is recorded for it, durably before it emits: the next run creates, and pays for, its task again.
+   * What was recorded is forgotten, the reference of a paid task included.
+   */
+  readonly release: (key: string) => Observable<void>
+  /** Whether a key was ever released. */
+  readonly isReleased: (key: string) => boolean
+  /** The keys that are not fresh, with their entries. */
+  readonly entries: () => Iterable<readonly [key: string, entry: JournalEntry]>
   /** Completes the writes, closes the file and unlocks it. Later calls of the other functions error. May be called again. */
   readonly close: () => Promise<void>
 }
@@ -84,11 +93,11 @@ export const fileJournal = async (path: string): Promise<FileJournal> => {
   return withOpeningLock(file, async () => {
     const lock = await acquireLock(file, () => wrapErrors(file, 'cannot be read', () => readHeader(file)))
     try {
-      const { states, handle } = await openCompacted(file, mode)
-      const log = new AppendLog(file, handle, lock.isOurs)
-      const { find, begin, created, ended } = new JournalIndex(states, log, file)
+      const opened = await openCompacted(file, mode)
+      const log = new AppendLog(file, opened.handle, lock.isOurs)
+      const { find, begin, created, ended, release, isReleased, entries } = new JournalIndex(opened, log, file)
       const close = () => log.close().finally(lock.release)
-      return { find, begin, created, ended, close }
+      return { find, begin, created, ended, release, isReleased, entries, close }
     } catch (error) {
       await lock.release()
       throw error
@@ -99,12 +108,14 @@ export const fileJournal = async (path: string): Promise<FileJournal> => {
 /** The state of each key: changed in memory at once, and on the disk a moment later. */
 class JournalIndex {
   readonly #states: Map<string, KeyState>
+  readonly #released: Set<string>
   readonly #log: AppendLog
   readonly #path: string
 
-  constructor(states: Map<string, KeyState>, log: AppendLog, path: string) {
+  constructor({ states, released }: OpenedJournal, log: AppendLog, path: string) {
     this.#path = path
     this.#states = states
+    this.#released = released
     this.#log = log
   }
 
@@ -131,6 +142,17 @@ class JournalIndex {
     durable((done) => {
       this.#change(key, { ended: tag }, done)
     })
+
+  readonly release = (key: string): Observable<void> =>
+    durable((done) => {
+      this.#change(key, { released: true }, done)
+      this.#released.add(key)
+    })
+
+  readonly isReleased = (key: string): boolean => this.#released.has(key)
+
+  readonly entries = (): Iterable<readonly [string, JournalEntry]> =>
+    Array.from(this.#states, ([key, state]) => [key, entryOfState(state)] as const)
 
   #change(key: string, change: Change, done: Done): void {
     if (!isReadable(key, change)) throw unreadable(this.#path)

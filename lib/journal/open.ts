@@ -62,6 +62,7 @@ const MAX_HEADER_LINE_BYTES = 4_096
 /** A journal that is open for writing, with the state of each key. */
 export interface OpenedJournal {
   readonly states: Map<string, KeyState>
+  readonly released: Set<string>
   readonly handle: FileHandle
 }
 
@@ -86,7 +87,7 @@ const replace = async (path: string, reader: JournalReader, mode: number): Promi
     const states = await writeCompacted(handle, reader)
     await rename(temporary, path)
     await syncFolder(path)
-    return { states, handle }
+    return { states, released: reader.released, handle }
   } catch (error) {
     await handle.close()
     await rm(temporary, { force: true })
@@ -94,9 +95,15 @@ const replace = async (path: string, reader: JournalReader, mode: number): Promi
   }
 }
 
-const writeCompacted = async (handle: FileHandle, { entries }: JournalReader): Promise<OpenedJournal['states']> => {
+const writeCompacted = async (
+  handle: FileHandle,
+  { entries, released }: JournalReader
+): Promise<OpenedJournal['states']> => {
   const states = new Map<string, KeyState>()
-  let lines = [headerLine({ openedAt: new Date().toISOString(), ...currentOwner() })]
+  const openedAt = new Date().toISOString()
+  let lines = [headerLine({ openedAt, ...currentOwner() })]
+  // Before the states, which they would end.
+  for (const key of released) lines.push(journalLine(openedAt, key, { released: true }))
   for (const [key, { state, at }] of entries) {
     const recovered = afterCrash(state)
     states.set(key, recovered)

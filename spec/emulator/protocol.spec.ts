@@ -7,7 +7,7 @@ const start = emulators()
 describe('a request', () => {
   it('is refused with 404 on an unknown path', async () => {
     const { url } = await start()
-    const reply = await post(`${url}/getBalance`, createBody)
+    const reply = await post(`${url}/getSpendings`, createBody)
     expect([reply.status, reply.headers['content-type']]).toStrictEqual([404, 'text/html; charset=utf-8'])
     expect(reply.body.toString()).toContain('only /createTask, /getTaskResult, /getBalance and /siteverify are known')
   })

@@ -4,7 +4,7 @@ import type { TaskRef } from '../../core/model/task.js'
 import type { FileJournal } from '../../journal/index.js'
 
 /** The journal of a batch. */
-export type BatchJournal = Omit<FileJournal, 'close'>
+export type BatchJournal = Omit<FileJournal, 'close' | 'entries'>
 
 /**
  * One journal or two as one: an entry of either counts, and both record what happens. So no later run pays again for a
@@ -23,12 +23,44 @@ export const combineJournals = (one?: BatchJournal, other?: BatchJournal): Batch
       ),
     begin: (key) => entryOf(({ begin }) => begin(key)),
     created: (key: string, ref: TaskRef) => inBoth(({ created }) => created(key, ref)).pipe(map(() => undefined)),
+    release: (key) => inBoth(({ release }) => release(key)).pipe(map(() => undefined)),
+    isReleased: (key) => one.isReleased(key) || other.isReleased(key),
     ended: (key, tag) => inBoth(({ ended }) => ended(key, tag)).pipe(map(() => undefined))
   }
   return journal
 }
 
 const RANK = { Fresh: 0, InDoubt: 1, Known: 2, Finished: 3 } as const
+
+/** The journal, in which a key that ended in failure or doubt is fresh again when its item is pulled. */
+export const retryFailed = (journal: BatchJournal): BatchJournal => ({
+  ...journal,
+  find: (key) =>
+    journal.find(key).pipe(
+      concatMap((entry) => {
+        const isFailed = entry._tag === 'InDoubt' || (entry._tag === 'Finished' && entry.tag === 'TaskFailed')
+        return isFailed ? journal.release(key).pipe(map(() => RELEASED)) : of(entry)
+      })
+    )
+})
+
+const RELEASED: JournalEntry = { _tag: 'Fresh' }
+
+/**
+ * Records an entry that the output has. A key that was released may have lines from before: of its failures only that of the
+ * task that the journal knows counts, because the journal records what happened after the release.
+ */
+export const recordOutput = (journal: BatchJournal, key: string, entry: JournalEntry, taskId: string | undefined) => {
+  if (!journal.isReleased(key) || (entry._tag === 'Finished' && entry.tag === 'Solved'))
+    return recordEntry(journal, key, entry)
+  return journal
+    .find(key)
+    .pipe(
+      concatMap((known) =>
+        known._tag === 'Known' && known.ref.taskId === taskId ? recordEntry(journal, key, entry) : EMPTY
+      )
+    )
+}
 
 /** Records in a journal an entry that is known from elsewhere; without effect if the journal knows it already. */
 export const recordEntry = (journal: BatchJournal, key: string, entry: JournalEntry): Observable<unknown> => {

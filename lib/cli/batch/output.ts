@@ -10,7 +10,7 @@ import { explainInLine, type ServiceReach } from '../shared/explain.js'
 import { reasonOf } from '../shared/text.js'
 import type { Item } from './item.js'
 import { itemIdOf } from './item-id.js'
-import { recordEntry, type BatchJournal } from './journals.js'
+import { recordOutput, type BatchJournal } from './journals.js'
 
 /** An item with its place in the input, counted from 0, and its key if the batch can be continued. */
 export interface KeyedItem extends Item {
@@ -163,9 +163,10 @@ const replay = async (path: string, journal: BatchJournal | undefined): Promise<
     const line = readLine(text)
     if (!line) throw foreignFile(path, number)
     if (line.key === undefined) continue
-    if (line.lasting === undefined) reported.delete(line.key)
+    if (line.lasting === undefined || journal?.isReleased(line.key)) reported.delete(line.key)
     else reported.set(line.key, line.lasting)
-    if (journal) pending.push(lastValueFrom(recordEntry(journal, line.key, line.entry), { defaultValue: undefined }))
+    if (journal)
+      pending.push(lastValueFrom(recordOutput(journal, line.key, line.entry, line.taskId), { defaultValue: undefined }))
     if (pending.length === MAX_PENDING) {
       await Promise.all(pending)
       pending = []
@@ -187,6 +188,7 @@ const readLine = (text: string) => {
   return {
     key: key ?? (id === undefined ? undefined : itemIdOf(text, id).key),
     entry: error ? entryOfError(error) : SOLVED,
+    taskId: error?.ref?.taskId,
     lasting: error && lastingError(error)
   }
 }

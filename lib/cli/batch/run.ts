@@ -16,14 +16,14 @@ import type { RecaptchaV2Solution } from '../../core/model/recaptcha-v2.js'
 import type { Solver } from '../../core/solver.js'
 import { createSolver } from '../../http/create-solver.js'
 import { closeSolver } from '../shared/close-solver.js'
-import { signalStream, type CliContext } from '../shared/context.js'
+import { WrongUsage, signalStream, type CliContext } from '../shared/context.js'
 import type { ServiceReach } from '../shared/explain.js'
 import { drawProgress, printProgress, type Progress } from '../shared/progress.js'
 import type { OpenedService } from '../shared/service.js'
 import { shellQuoted } from '../shared/text.js'
 import { openFiles, type BatchFiles, type FileFlags } from './files.js'
 import { itemKeys } from './item.js'
-import type { BatchJournal } from './journals.js'
+import { retryFailed, type BatchJournal } from './journals.js'
 import type { KeyedItem } from './output.js'
 import { printReport, progressRows } from './report.js'
 import { BatchStats } from './stats.js'
@@ -32,6 +32,7 @@ import { BatchStats } from './stats.js'
 export interface BatchFlags extends FileFlags {
   readonly concurrency?: number
   readonly maxTasks?: number
+  readonly retryFailed?: true
   readonly createsPerSecond?: number
 }
 
@@ -40,18 +41,32 @@ export const batch = async (
   context: CliContext,
   service: OpenedService,
   input: string,
-  { concurrency, maxTasks, createsPerSecond, ...flags }: BatchFlags,
+  { concurrency, maxTasks, retryFailed: retries, createsPerSecond, ...flags }: BatchFlags,
   argv: ReadonlyArray<string>
 ): Promise<number> => {
+  if (retries && flags.out === undefined && flags.journal === undefined)
+    throw new WrongUsage('--retry-failed: expected --out or --journal of the run whose failures are to be bought again')
   const files = await openFiles(context, service, input, flags)
   const options = { ...service.options, createsPerSecond }
   const commandLine = ['rx-captcha', ...argv.map(shellQuoted)].join(' ')
   try {
-    return await runBatch(context, { files, options, concurrency, maxTasks, service, commandLine })
+    return await runBatch(context, {
+      files: retries ? withRetries(files) : files,
+      options,
+      concurrency,
+      maxTasks,
+      service,
+      commandLine
+    })
   } finally {
     await files.close()
   }
 }
+
+const withRetries = (files: BatchFiles): BatchFiles => ({
+  ...files,
+  journal: files.journal && retryFailed(files.journal)
+})
 
 export interface BatchConfig {
   readonly files: BatchFiles

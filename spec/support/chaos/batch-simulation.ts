@@ -55,6 +55,7 @@ type NextState = (state: KeyState | undefined, change: Change) => KeyState | und
 
 /** The rules of a journal that was written from the docstrings of `Journal` and `entryAfter` alone. */
 const nextByContract: NextState = (state, change) => {
+  if ('released' in change) return undefined
   if (state?._tag === 'Finished') return state
   if ('taskId' in change) return { _tag: 'Known', ref: change }
   if ('begun' in change) return state ?? { _tag: 'InDoubt' }

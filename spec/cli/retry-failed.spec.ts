@@ -1,0 +1,148 @@
+import { readFileSync, writeFileSync } from 'node:fs'
+import { lastValueFrom } from 'rxjs'
+import { EMULATOR_KEY, startEmulator, type Emulator } from 'rx-captcha/emulator'
+import { fileJournal } from 'rx-captcha/journal'
+import { batch, linesIn, ndjson, task, testFiles } from '../support/batch.js'
+import { command } from '../support/command.js'
+
+const { file } = testFiles()
+const ITEMS = ndjson(...['a', 'b', 'c'].map((id, nth) => task(nth, { id })))
+
+const emulators: Emulator[] = []
+const start = async (faults: ReadonlyArray<string> = []): Promise<Emulator> => {
+  const emulator = await startEmulator({ faults, readyAfterMs: 0 })
+  emulators.push(emulator)
+  return emulator
+}
+afterAll(() => Promise.all(emulators.map((emulator) => emulator.close())))
+
+const journalCommand = (...argv: ReadonlyArray<string>) => command(['journal', ...argv]).ended()
+
+/** A batch in which a is solved, b has failed, and c is in doubt. */
+const failedBatch = async () => {
+  const [input, out] = [file('.ndjson', ITEMS), file('.out.ndjson')]
+  const emulator = await start(['task:2:ERROR_CAPTCHA_UNSOLVABLE', 'createTask:3:no-id'])
+  await batch(emulator, [input, '--out', out, '--concurrency', '1'])
+  return { input, out, argv: [input, '--out', out, '--concurrency', '1'] }
+}
+
+describe('batch --retry-failed', () => {
+  it('buys again what has failed or is in doubt, and nothing else', async () => {
+    const { argv, out } = await failedBatch()
+    const emulator = await start()
+    await batch(emulator, argv)
+    expect(emulator.counters().accepted).toBe(0)
+
+    const { code } = await batch(emulator, [...argv, '--retry-failed'])
+    expect(code).toBe(0)
+    expect(emulator.tasks().map(({ task: sent }) => sent.websiteURL)).toStrictEqual([
+      ...['https://example.com/1', 'https://example.com/2']
+    ])
+    const outcomes = linesIn(readFileSync(out, 'utf8')).map(({ id, ok }) => `${id} ${ok}`)
+    expect(outcomes).toStrictEqual(['a true', 'b false', 'b true', 'c false', 'c true'])
+
+    await batch(emulator, [...argv, '--retry-failed'])
+    expect(emulator.counters().accepted).toBe(2)
+  })
+
+  it('keeps the new task of a key whose old failure is still in the output, after a crash', async () => {
+    const { argv, out } = await failedBatch()
+    const emulator = await start()
+    const path = `${out}.journal`
+    // What a run with --retry-failed has recorded when it is killed between the polls of b and c.
+    const accepted = await createAt(emulator)
+    const journal = await fileJournal(path)
+    const [key] = [...journal.entries()].flatMap(([name, entry]) =>
+      entry._tag === 'Finished' && entry.tag === 'TaskFailed' ? [name] : []
+    )
+    await lastValueFrom(journal.release(key!))
+    await lastValueFrom(journal.begin(key!))
+    await lastValueFrom(journal.created(key!, { taskId: accepted, createdAt: Date.now() }))
+    await journal.close()
+
+    await batch(emulator, argv)
+    const tokens = linesIn(readFileSync(out, 'utf8')).filter(({ id, ok }) => id === 'b' && ok)
+    expect(tokens).toMatchObject([{ taskId: accepted }])
+    expect(emulator.counters().accepted).toBe(1)
+  })
+
+  it('is refused without a record of an earlier run', async () => {
+    const emulator = await start()
+    const { code, err } = await batch(emulator, [file('.ndjson', ITEMS), '--retry-failed'])
+    expect(code).toBe(2)
+    expect(err).toContain('--retry-failed: expected --out or --journal of the run')
+  })
+})
+
+/** Creates a task at the emulator; returns its id. */
+const createAt = async ({ url }: Emulator): Promise<string> => {
+  const body = { clientKey: EMULATOR_KEY, task: { type: 'RecaptchaV2TaskProxyless', ...task(9) } }
+  const reply = await fetch(`${url}/createTask`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify(body)
+  })
+  return ((await reply.json()) as { taskId: string }).taskId
+}
+
+describe('rx-captcha journal', () => {
+  it('lists the keys with their states', async () => {
+    const { out } = await failedBatch()
+    const { code, out: text } = await journalCommand(`${out}.journal`)
+    expect(code).toBe(0)
+    expect(text.replace(/"[^"]*"/g, 'KEY')).toBe('Finished  KEY  Solved\nFinished  KEY  TaskFailed\nInDoubt   KEY\n')
+
+    const json = await journalCommand(`${out}.journal`, '--json')
+    expect(json.out.split('\n')[2]).toMatch(/^\{"key":".*","state":"InDoubt"\}$/)
+  })
+
+  it('shows the task of a key that is known', async () => {
+    const path = file('.journal')
+    const journal = await fileJournal(path)
+    await lastValueFrom(journal.created('k\u001b', { taskId: 'task-7', createdAt: 0 }))
+    await journal.close()
+    const { out } = await journalCommand(path)
+    expect(out).toBe('Known     "k\\u001b"  task task-7, created 1970-01-01T00:00:00.000Z\n')
+  })
+
+  it('releases keys, whose tasks the next run pays for again', async () => {
+    const { argv, out } = await failedBatch()
+    const path = `${out}.journal`
+    const keys = (await journalCommand(path, '--json')).out.split('\n').slice(1, 3)
+    const [failed, doubtful] = keys.map((line) => (JSON.parse(line) as { key: string }).key)
+    const { code, err } = await journalCommand(path, '--release', failed!, '--release', doubtful!)
+    expect([code, err]).toStrictEqual([0, 'Released 2 keys. The next run pays for a task of each again.\n'])
+
+    const emulator = await start()
+    expect((await batch(emulator, argv)).code).toBe(0)
+    expect(emulator.counters().accepted).toBe(2)
+  })
+
+  it('releases nothing if a key is unknown', async () => {
+    const { out } = await failedBatch()
+    const { code, err } = await journalCommand(`${out}.journal`, '--release', 'no-such-key')
+    expect(code).toBe(2)
+    expect(err).toContain('--release: the journal has no key "no-such-key"; nothing was released')
+  })
+
+  it.each([
+    ['does not exist', undefined, 'the journal cannot be read'],
+    ['is something else', 'hello', 'is not a journal']
+  ])('refuses a file that %s, and leaves it alone', async (_, text, problem) => {
+    const path = file('.journal')
+    if (text !== undefined) writeFileSync(path, text)
+    const { code, err } = await journalCommand(path)
+    expect(code).toBe(2)
+    expect(err).toContain(problem)
+    expect((await journalCommand(path)).err).toBe(err)
+  })
+
+  it('refuses a journal that a process holds', async () => {
+    const path = file('.journal')
+    const journal = await fileJournal(path)
+    const { code, err } = await journalCommand(path, '--release', 'k')
+    await journal.close()
+    expect(code).toBe(2)
+    expect(err).toContain(`is held by process ${process.pid}`)
+  })
+})
