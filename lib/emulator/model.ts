@@ -10,6 +10,7 @@ export interface Emulator {
   readonly url: string
   /** The seed in use. An emulator with the same seed draws the same ids, tokens, durations and faults. */
   readonly seed: number
+  /** What was counted since the start. */
   readonly counters: () => Counters
   /** All tasks since the start, oldest first. */
   readonly tasks: () => ReadonlyArray<TaskRecord>

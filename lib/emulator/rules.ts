@@ -32,7 +32,7 @@ export interface CheckedRule {
 }
 
 /** Finds the first rule that applies at this count. `subject` separates the draws of one task from those of another. */
-export type FindRule = (on: FaultRule['on'], count?: number, subject?: number) => CheckedRule | undefined
+type FindRule = (on: FaultRule['on'], count?: number, subject?: number) => CheckedRule | undefined
 
 /** A rule in the form of the command line, and how many requests, tasks or connections it was applied to. */
 export interface AppliedRule {

@@ -12,7 +12,7 @@ export interface EmulatorStatus {
   readonly tasks: ReadonlyArray<TaskStatus>
 }
 
-export interface TaskStatus extends Pick<LedgerTask, 'taskId' | 'acceptedAt' | 'polls'> {
+interface TaskStatus extends Pick<LedgerTask, 'taskId' | 'acceptedAt' | 'polls'> {
   readonly state: 'processing' | 'ready' | 'lost' | 'failed' | 'delivered' | 'verified'
   readonly site: string
   readonly token?: string | undefined

@@ -121,15 +121,19 @@ const eventsOf = (scripted: Scripted, scheduler: SchedulerLike): Observable<Netw
  * @since 0.1.0
  */
 export const replies = {
+  /** To createTask: the task was created. */
   created: (taskId = 'task-1'): Scripted => ({
     document: { errorId: 0, errorCode: '', errorDescription: '', taskId }
   }),
+  /** To getTaskResult: the task is not finished. */
   processing: (): Scripted => ({
     document: { errorId: 0, errorCode: null, errorDescription: null, status: 'processing' }
   }),
+  /** To getTaskResult: the task is finished, with this token. */
   ready: (gRecaptchaResponse = 'token-1'): Scripted => ({
     document: { errorId: 0, errorCode: null, errorDescription: null, solution: { gRecaptchaResponse }, status: 'ready' }
   }),
+  /** To either: an error of the service, such as `ERROR_ZERO_BALANCE`. */
   refused: (errorCode: string, errorDescription = ''): Scripted => ({
     document: { errorId: 1, errorCode, errorDescription }
   })
@@ -143,7 +147,9 @@ const REF: TaskRef = { taskId: 'task-1', createdAt: 0 }
  * @since 0.1.0
  */
 export const outcomes = {
+  /** A `Right` with the solution, which was ready when the task was created. */
   solved: <A>(solution: A, ref: TaskRef = REF): SolveResult<A> => E.right({ ref, solution, readyAt: ref.createdAt }),
+  /** A `Left` with the error. */
   failed: (error: SolveError): E.Either<SolveError, never> => E.left(error)
 }
 

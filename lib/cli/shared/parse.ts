@@ -5,7 +5,7 @@ import { MAX_TIMER_MS } from '../../core/model/options.js'
 export type Parse<A> = (text: string) => A
 
 /** Digits only: `1e3`, `0x10` and `3.0` are more often a mistake than meant. */
-export const integerParser =
+const integerParser =
   (from: number, to: number, what: string): Parse<number> =>
   (text) => {
     const value = /^\d+$/.test(text) ? Number(text) : NaN

@@ -11,5 +11,6 @@ declare global {
  * @since 0.1.0
  */
 export interface AsyncDisposal {
+  /** Called at the end of the block, and awaited. */
   readonly [Symbol.asyncDispose]: () => Promise<void>
 }

@@ -77,7 +77,11 @@ export interface PartialReply {
  * @since 0.1.0
  */
 export type NetworkEvent =
-  | { readonly _tag: 'Sent'; readonly received?: () => PartialReply | undefined }
+  | {
+      readonly _tag: 'Sent'
+      /** Returns what has arrived of the reply so far. */
+      readonly received?: () => PartialReply | undefined
+    }
   | { readonly _tag: 'Reply'; readonly status: number; readonly body: string; readonly retryAfterMs?: number }
   | { readonly _tag: 'Failed'; readonly cause: ErrorCause; readonly received?: PartialReply | undefined }
 

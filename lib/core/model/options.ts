@@ -17,6 +17,7 @@ export { InvalidOptions, checkOptions } from './check-options.js'
 export interface UndiciDispatcher {
   // A method: its parameters are compared leniently, so the dispatchers of several undici versions are assignable.
 
+  /** Sends one request and calls the handler back, as undici documents it. */
   dispatch(options: object, handler: object): boolean
 }
 
