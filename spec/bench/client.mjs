@@ -75,14 +75,20 @@ const measureTime = async (contender) => {
   return { cpuMs: (user + system) / 1_000, readyToAnswerMs, failed, reason }
 }
 
-/** Heap of a task that waits for its next poll: all are created, each has asked twice, none is ready. */
+const SAMPLE_MS = 20
+
+/** Heap of a task that waits for its next poll: all are created, each has asked twice, none is ready; and the most until then. */
 const measureHeap = async (contender) => {
   const before = heapUsed()
+  let peak = before
+  const sampling = setInterval(() => (peak = Math.max(peak, getHeapStatistics().used_heap_size)), SAMPLE_MS)
   await startEvenly(contender, tasks, spreadMs, 'a-site-key', () => {})
   await sleep(2.5 * pollEveryMs)
+  clearInterval(sampling)
   const heapPerTask = (heapUsed() - before) / tasks
+  const peakPerTask = (peak - before) / tasks
   if (snapshot) (await import('node:v8')).writeHeapSnapshot(snapshot)
-  return { heapPerTask }
+  return { heapPerTask, peakPerTask }
 }
 
 const open = await CONTENDERS[name]()

@@ -118,10 +118,10 @@ const measureContender = async (name, tasks, tls) => {
   process.stderr.write(`${name}, ${tasks} tasks over ${tls ? 'https' : 'http'}: time`)
   const time = await measureOnce(name, tasks, 'time', tls)
   process.stderr.write(', heap')
-  const { heapPerTask } = await measureOnce(name, tasks, 'heap', tls)
+  const { heapPerTask, peakPerTask } = await measureOnce(name, tasks, 'heap', tls)
   process.stderr.write('\n')
   const [cpuPerSolveUs, cpuPerExchangeUs] = [tasks, time.exchanges].map((count) => (1_000 * time.cpuMs) / count)
-  return { name, tasks, heapPerTask, cpuPerSolveUs, cpuPerExchangeUs, ...time }
+  return { name, tasks, heapPerTask, peakPerTask, cpuPerSolveUs, cpuPerExchangeUs, ...time }
 }
 
 /** A certificate made on the spot. The clients trust it through NODE_EXTRA_CA_CERTS. */
