@@ -37,7 +37,11 @@ module.exports = {
       [...PUBLIC_CORE, '^lib/core/build-solver\\.ts$', '^lib/diagnostics/', outsideLib],
       'the network is a port; only this folder builds a solver'
     ),
-    mayImport('testing', [...PUBLIC_CORE, PURE], 'what tests need stands on the words that callers see'),
+    mayImport(
+      'testing',
+      [...PUBLIC_CORE, '^lib/http/create-solver\\.ts$', '^assert$', PURE],
+      'what tests need stands on the words that callers see, and on a real solver'
+    ),
     mayImport(
       'diagnostics',
       ['^lib/core/model/', '^(node:)?(diagnostics_channel|util)$'],

@@ -81,8 +81,9 @@ describe('the exports of', () => {
       'rx-captcha/testing',
       testing,
       'testing/index.ts',
-      'outcomes replies scriptedPost stubSolver',
-      'PathScript Scripted SeenCall'
+      'marbles orphan outcomes replies scriptedPost scriptedSolver stubSolver taskRef',
+      `CallCounts MarbleHelpers OutcomeBuilders Script Scripted ScriptedDocument ScriptedNetwork ScriptedOptions ScriptedSolver
+       SeenCall StubCall StubMembers StubSolver`
     ],
     [
       'rx-captcha/emulator',

@@ -29,7 +29,7 @@ const textOf = (event: SolverEvent): string => {
     case 'PollEnded':
       return `poll ${String(event.polls)} ended after ${ms(event.tookMs)}: ${POLL_RESULT[event.result]}${detailsOf(event)}`
     case 'Ended':
-      return `ended as ${event.tag}, ${PAID[event.paid]}, ${countsOf(event)}${detailsOf(event)}`
+      return `ended as ${event.tag}, ${PAID[event.paid]}, ${durationsText(event)}${detailsOf(event)}`
     case 'Orphaned':
       return `the subscriber left, and task ${event.orphan.ref.taskId} is on orphans`
     case 'Lost':
@@ -55,7 +55,7 @@ const ms = (duration: number): string => `${String(duration)} ms`
 
 const inParentheses = (ref: TaskRef | undefined): string | undefined => ref && `(task ${ref.taskId})`
 
-const countsOf = ({ polls, totalMs, queueMs = 0 }: Ended): string => {
+const durationsText = ({ polls, totalMs, queueMs = 0 }: Ended): string => {
   const counted = `${String(polls)} ${polls === 1 ? 'poll' : 'polls'}, ${ms(totalMs)}`
   return queueMs > 0 ? `${counted}, ${ms(queueMs)} of them in the queue` : counted
 }

@@ -1,16 +1,6 @@
-import * as E from 'fp-ts/lib/Either.js'
-import { NEVER, VirtualTimeScheduler, firstValueFrom, of, toArray } from 'rxjs'
-import {
-  InvalidOptions,
-  createSolver,
-  recaptchaV2,
-  type CallPath,
-  type SolveError,
-  type NetworkEvent,
-  type Solver
-} from 'rx-captcha'
-import { replies, outcomes, scriptedPost, stubSolver, type Scripted } from 'rx-captcha/testing'
-import { marbles } from '../support/marbles.js'
+import { VirtualTimeScheduler, firstValueFrom, toArray } from 'rxjs'
+import { InvalidOptions, type CallPath, type NetworkEvent } from 'rx-captcha'
+import { replies, scriptedPost, type Script, type Scripted } from 'rx-captcha/testing'
 
 const BODY = { clientKey: 'a-client-key' }
 const sent: NetworkEvent = { _tag: 'Sent' }
@@ -85,6 +75,18 @@ describe('scriptedPost', () => {
     expect(eventsOf(entry)).toStrictEqual(events)
   })
 
+  it.each<readonly [string, Scripted]>([
+    ['a failure', { failed: {}, received: { status: 200, body: '{"taskId' } }],
+    ['silence', { silent: true, received: { status: 200, body: '{"taskId' } }]
+  ])('has what arrived of the reply before %s', (_, entry) => {
+    const received = { status: 200, body: '{"taskId' }
+    const [first, last] = eventsOf(entry).map(([, event]) => event)
+    expect(first !== 'end' && first?._tag === 'Sent' && first.received?.()).toStrictEqual(received)
+    expect(last).toStrictEqual(
+      'failed' in entry ? { _tag: 'Failed', cause: { ...cause, code: '' }, received } : undefined
+    )
+  })
+
   const bodies = async (
     posts: ReadonlyArray<CallPath>,
     create: ReadonlyArray<Scripted>,
@@ -111,7 +113,7 @@ describe('scriptedPost', () => {
       { createTask: [], '/getTaskResult': [] },
       'createTask: unknown option (did you mean /createTask?)'
     ],
-    ['a missing path', { '/createTask': [] }, '/getTaskResult: expected an array of replies'],
+    ['an entry that is no reply', { '/createTask': ['created'] }, '/createTask: expected an array of replies'],
     [
       'a reply without its array',
       { ...script([]), '/createTask': replies.created() },
@@ -124,40 +126,78 @@ describe('scriptedPost', () => {
     expect(make).toThrow(problem)
   })
 
-  it('lists each call when it is subscribed to', () => {
-    const { post, calls } = scriptedPost(script([replies.created()]), new VirtualTimeScheduler())
+  it('replies with what a function returns for the body and the number of the call', async () => {
+    const { post } = scriptedPost({ '/getTaskResult': ({ taskId }, nth) => ({ body: `${String(taskId)} ${nth}` }) })
+    const bodyOf = async (taskId: string) => {
+      const [, reply] = await firstValueFrom(post('/getTaskResult', { ...BODY, taskId }).pipe(toArray()))
+      return reply?._tag === 'Reply' && reply.body
+    }
+    expect([await bodyOf('a'), await bodyOf('b')]).toStrictEqual(['a 1', 'b 2'])
+  })
+
+  it('lists each call when it is subscribed to, and how it ended', () => {
+    const scheduler = new VirtualTimeScheduler()
+    const failing: Scripted = { failed: { code: 'ECONNRESET' } }
+    const { post, calls } = scriptedPost(
+      script([{ ...replies.created(), afterMs: 20 }], [failing, { silent: true }, { silent: true }]),
+      scheduler
+    )
     const call = post('/createTask', BODY)
     expect(calls).toStrictEqual([])
+
     call.subscribe()
-    expect(calls).toStrictEqual([{ path: '/createTask', body: BODY }])
+    post('/getTaskResult', BODY).subscribe()
+    const left = post('/getTaskResult', BODY).subscribe()
+    scheduler.schedule(() => left.unsubscribe(), 7)
+    post('/getTaskResult', BODY).subscribe()
+    scheduler.flush()
+
+    const create = { path: '/createTask', body: BODY, at: 0 }
+    const poll = { path: '/getTaskResult', body: BODY, at: 0 }
+    expect(calls).toStrictEqual([
+      { ...create, nth: 1, end: 'replied', endedAt: 20 },
+      { ...poll, nth: 1, end: 'failed', endedAt: 0 },
+      { ...poll, nth: 2, end: 'unsubscribed', endedAt: 7 },
+      { ...poll, nth: 3, end: 'open' }
+    ])
   })
 
-  it('errors for a path without a script', async () => {
-    const { post } = scriptedPost(script([replies.created()]), new VirtualTimeScheduler())
-    await expect(firstValueFrom(post('/getTaskResult', BODY))).rejects.toThrow(
-      'the script has no reply to /getTaskResult'
-    )
-  })
+  it('counts the calls of each path, and those that were unsubscribed from before their reply', () => {
+    const { post, counts } = scriptedPost(script([replies.created()], [{ silent: true }]), new VirtualTimeScheduler())
+    const none = { calls: 0, unsubscribed: 0 }
+    expect(counts()).toStrictEqual({ '/createTask': none, '/getTaskResult': none })
 
-  it(
-    'serves a whole solve in virtual time',
-    marbles(({ expectObservable }, scheduler) => {
-      const polls = [replies.processing(), replies.ready('a-token')]
-      const { post } = scriptedPost(script([replies.created('id-1')], polls), scheduler)
-      const solver = createSolver({ clientKey: 'a-client-key', post, scheduler })
-      const solved = {
-        ref: { taskId: 'id-1', createdAt: 0 },
-        solution: { gRecaptchaResponse: 'a-token' },
-        readyAt: 6_000,
-        useBefore: 63_000,
-        expiresAt: 123_000
-      }
-      const expected = '6s (r|)'
-
-      const task = recaptchaV2({ websiteURL: 'https://example.com', websiteKey: 'site-key' })
-      expectObservable(solver.solve(task)).toBe(expected, { r: E.right(solved) })
+    post('/createTask', BODY).subscribe().unsubscribe()
+    post('/getTaskResult', BODY).subscribe().unsubscribe()
+    post('/getTaskResult', BODY).subscribe()
+    expect(counts()).toStrictEqual({
+      '/createTask': { calls: 1, unsubscribed: 0 },
+      '/getTaskResult': { calls: 2, unsubscribed: 1 }
     })
-  )
+  })
+
+  it.each<readonly [string, Script]>([
+    ['is left out', { '/createTask': [replies.created()] }],
+    ['has no entry', script([], [])]
+  ])('errors for a call of a path that %s', async (_, given) => {
+    const { post, calls } = scriptedPost(given)
+    await expect(firstValueFrom(post('/getTaskResult', BODY))).rejects.toThrow(
+      'the script has no reply to /getTaskResult (call 1 of this path)'
+    )
+    expect(calls).toMatchObject([{ end: 'unscripted' }])
+  })
+
+  it('measures delays by the timers of Node by default', () => {
+    jest.useFakeTimers()
+    const { post } = scriptedPost({ '/createTask': [{ ...replies.created(), afterMs: 2_000 }] })
+    const tags: string[] = []
+    post('/createTask', BODY).subscribe(({ _tag }) => tags.push(_tag))
+    jest.advanceTimersByTime(1_999)
+    expect(tags).toStrictEqual(['Sent'])
+    jest.advanceTimersByTime(1)
+    jest.useRealTimers()
+    expect(tags).toStrictEqual(['Sent', 'Reply'])
+  })
 })
 
 describe('replies', () => {
@@ -179,82 +219,16 @@ describe('replies', () => {
     ],
     ['refused', replies.refused('ERROR_X'), { errorId: 1, errorCode: 'ERROR_X', errorDescription: '' }],
     [
+      'ready with another solution',
+      replies.ready({ text: 'abc' }),
+      { errorId: 0, ...none, solution: { text: 'abc' }, status: 'ready' }
+    ],
+    [
       'refused with a description',
       replies.refused('ERROR_X', 'no'),
       { errorId: 1, errorCode: 'ERROR_X', errorDescription: 'no' }
     ]
   ])('are the documented ones: %s', (_, scripted, document) => {
     expect(scripted).toStrictEqual({ document })
-  })
-})
-
-describe('outcomes', () => {
-  const error: SolveError = { _tag: 'InvalidTask', paid: 'no', problems: [] }
-
-  it('may be a solution, with a default or a given reference', () => {
-    expect(outcomes.solved('x')).toStrictEqual(
-      E.right({ ref: { taskId: 'task-1', createdAt: 0 }, solution: 'x', readyAt: 0 })
-    )
-    const ref = { taskId: 'id-7', createdAt: 70 }
-    expect(outcomes.solved('x', ref)).toStrictEqual(E.right({ ref, solution: 'x', readyAt: 70 }))
-  })
-
-  it('may be an error', () => {
-    expect(outcomes.failed(error)).toStrictEqual(E.left(error))
-  })
-})
-
-describe('stubSolver', () => {
-  const task = recaptchaV2({ websiteURL: 'https://example.com', websiteKey: 'site-key' })
-  const ref = { taskId: 'task-1', createdAt: 0 }
-
-  it('has the given members', async () => {
-    const outcome = outcomes.failed({ _tag: 'Interrupted', paid: 'yes', ref })
-    const solver = stubSolver({ solve: () => of(outcome) })
-    await expect(firstValueFrom(solver.solve(task))).resolves.toBe(outcome)
-  })
-
-  it.each<readonly [string, () => unknown]>([
-    ['solve', () => stubSolver({}).solve(task)],
-    ['solveWithProgress', () => stubSolver({}).solveWithProgress(task)],
-    ['resume', () => stubSolver({}).resume(task, ref)],
-    ['resumeWithProgress', () => stubSolver({}).resumeWithProgress(task, ref)],
-    ['createTask', () => stubSolver({}).createTask(task)],
-    ['getTaskResult', () => stubSolver({}).getTaskResult(task, ref)]
-  ])('throws if %s is called but was not given', (name, call) => {
-    expect(call).toThrow(`stubSolver: ${name} was called but not given`)
-  })
-
-  it.each<[string, unknown, string]>([
-    ['a misspelt member', { createtask: () => NEVER }, 'createtask: unknown option (did you mean createTask?)'],
-    ['a member that is no function', { solve: NEVER }, 'solve: expected a function'],
-    ['events that are no Observable', { events: [] }, 'events: expected an Observable'],
-    ['no members', undefined, 'the options: expected an object']
-  ])('throws InvalidOptions for %s', (_, members, problem) => {
-    const make = () => stubSolver(members as Partial<Solver>)
-    expect(make).toThrow(InvalidOptions)
-    expect(make).toThrow(problem)
-  })
-
-  it('returns itself from withOptions', () => {
-    const solver = stubSolver({})
-    expect(solver.withOptions({ label: 'x' })).toBe(solver)
-  })
-
-  it('has no orphans and no events, and its close resolves with none', async () => {
-    const solver = stubSolver({})
-    await expect(firstValueFrom(solver.orphans.pipe(toArray()))).resolves.toStrictEqual([])
-    await expect(firstValueFrom(solver.events.pipe(toArray()))).resolves.toStrictEqual([])
-    await expect(solver.close()).resolves.toStrictEqual([])
-  })
-
-  it('calls the given close at the end of an `await using` block', async () => {
-    const close = jest.fn(() => Promise.resolve([]))
-    {
-      await using solver = stubSolver({ close })
-      expect(solver.close).toBe(close)
-      expect(close).not.toHaveBeenCalled()
-    }
-    expect(close).toHaveBeenCalledTimes(1)
   })
 })
