@@ -23,7 +23,16 @@ const IMPORTS = [
 const UNDICI = { regex: '^undici$', allowTypeImports: true, message: "Write 'undici/index.js': Bun replaces 'undici'." }
 
 export default defineConfig(
-  globalIgnores(['dist/', 'coverage/', 'reports/', '.stryker-tmp/', '**/*.js', '**/*.cjs', '**/*.mjs']),
+  globalIgnores([
+    'dist/',
+    'spec/testing/runners/',
+    'coverage/',
+    'reports/',
+    '.stryker-tmp/',
+    '**/*.js',
+    '**/*.cjs',
+    '**/*.mjs'
+  ]),
   {
     files: ['**/*.ts'],
     extends: [
