@@ -208,7 +208,13 @@ describe('a fault on createTask', () => {
     const retryAfter = 'Fri, 01 Jan 2100 00:00:20 GMT'
     const server = await serve(sends(reply('', { date, 'retry-after': retryAfter }, 429)))
     const event = await outcome(solverOf({ baseUrl: server.origin }).solveWithProgress(aSpec))
-    expect(event).toStrictEqual({ at: aNumber, _tag: 'Delayed', reason: 'unavailable', waitMs: aNumber })
+    expect(event).toStrictEqual({
+      at: aNumber,
+      solveId: aNumber,
+      _tag: 'Delayed',
+      reason: 'unavailable',
+      waitMs: aNumber
+    })
     expect(event).toHaveProperty('waitMs', expect.closeTo(20_000, -3))
   })
 })
@@ -541,7 +547,7 @@ describe('a solver', () => {
     await until(() => server.open() === 0)
     await atMost(before)
     expect(handles().length).toBeLessThanOrEqual(before)
-    expect(orphans).toStrictEqual([{ ref: { taskId: 'id-1', createdAt: aNumber }, task: aSpec }])
+    expect(orphans).toStrictEqual([{ ref: { taskId: 'id-1', createdAt: aNumber }, task: aSpec, type: aSpec.type }])
   })
 
   it('awaits a createTask whose subscriber has left, and emits the orphan', async () => {

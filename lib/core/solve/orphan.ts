@@ -28,5 +28,8 @@ const printed = function (this: Orphan): Omit<Orphan, 'task'> {
   return shown
 }
 
-// On the prototype, so that a copy by `...` is an object without functions.
-const PRINTED = { toJSON: printed, [Symbol.for('nodejs.util.inspect.custom')]: printed }
+// On the prototype, so that a copy by `...` is an object without functions; not enumerable, as methods are.
+const PRINTED = Object.defineProperties(
+  {},
+  { toJSON: { value: printed }, [Symbol.for('nodejs.util.inspect.custom')]: { value: printed } }
+)

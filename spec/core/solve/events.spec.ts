@@ -363,6 +363,9 @@ describe('an orphan', () => {
 
   it('can be copied, and the copy still holds the task', () => {
     expect({ ...orphanOf(recaptchaV2) }).toStrictEqual({ ref, task: recaptchaV2, type, label: 'shop' })
+    const names: string[] = []
+    for (const name in orphanOf(recaptchaV2)) names.push(name)
+    expect(names.sort()).toStrictEqual(['label', 'ref', 'task', 'type'])
   })
 
   it.each([
