@@ -68,6 +68,9 @@ const readRule = (rule: FaultRule | string, now: () => number): CheckedRule => {
     billed = false
   }: RuleParts = typeof rule === 'string' ? split(rule) : rule
   const bad = (reason: string) => new Error(`fault rule ${JSON.stringify(ruleText(rule))}: ${reason}`)
+  const other = typeof rule === 'string' ? undefined : Object.keys(rule).find((name) => !RULE_FIELDS.includes(name))
+  if (other !== undefined)
+    throw bad(`${JSON.stringify(other)} is no field of a rule; allowed are ${RULE_FIELDS.join(', ')}`)
   const fits = Object.hasOwn(FITS, on) ? FITS[on as FaultRule['on']] : undefined
   if (!fits)
     throw bad(
@@ -99,6 +102,8 @@ interface RuleParts {
   readonly isReadable?: boolean | undefined
   readonly billed?: boolean | undefined
 }
+
+const RULE_FIELDS = ['on', 'when', 'fault', 'isReadable', 'billed']
 
 const split = (text: string): RuleParts => {
   const [, on = '', when = '', billed, fault = ''] = /^([^:]*):([^:]*):(billed\+)?(.*)$/s.exec(text) ?? []

@@ -324,6 +324,11 @@ describe('a bad fault rule', () => {
       'a function on a poll that is billed',
       { on: 'getTaskResult', when: 'always', fault: ({ res }: FaultReply) => res.end(), billed: true },
       'billed: only a createTask can be billed'
+    ],
+    [
+      'a misspelt field',
+      { on: 'createTask', when: 'always', fault: 'reset', biled: true } as FaultRule,
+      '"biled" is no field of a rule; allowed are on, when, fault, isReadable, billed'
     ]
   ])('is refused: %s', async (_, rule, reason) => {
     await expect(startEmulator({ faults: [rule] })).rejects.toThrow(reason)
