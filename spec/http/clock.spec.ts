@@ -64,11 +64,14 @@ describe('realClock', () => {
   it('does not act again if it is unsubscribed while it acts', async () => {
     let times = 0
     const clock = realClock()
-    clock.schedule(function () {
-      times += 1
-      this.unsubscribe()
-      this.schedule(undefined, 1)
-    }, 1)
+    await new Promise<void>((resolve) => {
+      clock.schedule(function () {
+        times += 1
+        this.unsubscribe()
+        this.schedule(undefined, 1)
+        resolve()
+      }, 1)
+    })
     await acted(clock, 4)
 
     expect(times).toBe(1)
@@ -92,11 +95,14 @@ describe('realClock', () => {
 
 describe('realClock under the timers of a test that did not fake performance', () => {
   afterEach(() => {
+    jest.restoreAllMocks()
     jest.useRealTimers()
   })
 
   it('believes its timers', () => {
     jest.useFakeTimers({ doNotFake: ['performance'] })
+    // A busy machine takes some milliseconds for these lines.
+    jest.spyOn(performance, 'now').mockReturnValue(1_000)
     const clock = realClock()
     const before = clock.elapsed()
     let passed = 0
