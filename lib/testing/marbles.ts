@@ -51,7 +51,7 @@ export interface MarbleHelpers extends RunHelpers {
  * import { recaptchaV2 } from 'rx-captcha'
  * import { marbles, replies } from 'rx-captcha/testing'
  *
- * const test = marbles(({ scriptedSolver, expectObservable, flush }) => {
+ * const run = marbles(({ scriptedSolver, expectObservable, flush }) => {
  *   const { solver, counts } = scriptedSolver({
  *     '/createTask': [replies.created()],
  *     '/getTaskResult': [replies.processing(), replies.ready()]
@@ -62,7 +62,7 @@ export interface MarbleHelpers extends RunHelpers {
  *   flush()
  *   console.log(counts()['/getTaskResult'].calls) // prints 2
  * })
- * test()
+ * run()
  * ```
  *
  * @since 0.1.0
