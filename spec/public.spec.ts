@@ -82,7 +82,7 @@ describe('the exports of', () => {
       testing,
       'testing/index.ts',
       'marbles orphan outcomes replies scriptedPost scriptedSolver stubSolver taskRef',
-      `CallCounts MarbleHelpers OutcomeBuilders Script Scripted ScriptedDocument ScriptedNetwork ScriptedOptions ScriptedSolver
+      `CallCounts Given MarbleHelpers OutcomeBuilders Script Scripted ScriptedDocument ScriptedNetwork ScriptedOptions ScriptedSolver
        SeenCall StubCall StubMembers StubSolver`
     ],
     [

@@ -32,7 +32,7 @@ export interface Solver extends AsyncDisposal {
    * solve   ---c---p---p---(R|)    c createTask, p "processing", R Right(Solved)
    * ```
    *
-   * @param task - what to solve; see {@link recaptchaV2}
+   * @param task - what to solve; see `recaptchaV2`
    * @returns `Right(Solved)`, or `Left` with `InvalidTask` (the fields are invalid), `NotCreated` (createTask was never sent),
    *  `Refused` (the service refused it): nothing was paid; `CreateUnknown` (createTask was sent, and no task id could be read
    *  from what arrived): perhaps paid; `TaskFailed` (the service ended it), `BadReply` (replies violated the protocol),
@@ -148,7 +148,7 @@ export interface Solver extends AsyncDisposal {
    * the redaction of the solver. It needs no permit, emits no event, and creates no task. Cold: every subscription calls. Emits
    * one `Either`, completes and never errors. Unsubscribing and `close` abort the call.
    *
-   * @param call - what {@link defineCall} returns
+   * @param call - what `defineCall` returns
    * @returns `Right` with what `reply` reads, or `Left` with {@link CallFailed}
    * @throws InvalidOptions at once, for something else than a call
    * @since 0.1.0

@@ -3,7 +3,7 @@ export type { StubMembers } from './stub-members.js'
 export type { StubCall, StubSolver } from './stub-solver.js'
 
 export { orphan, outcomes, taskRef } from './outcomes.js'
-export type { OutcomeBuilders } from './outcomes.js'
+export type { Given, OutcomeBuilders } from './outcomes.js'
 
 export { replies } from './replies.js'
 export type { Scripted, ScriptedDocument } from './replies.js'

@@ -31,6 +31,7 @@ export interface ScriptedSolver extends ScriptedNetwork {
  */
 export interface MarbleHelpers extends RunHelpers {
   readonly scheduler: TestScheduler
+  /** A real solver over a scripted network, in the virtual time of the test. */
   readonly scriptedSolver: (script: Script, options?: ScriptedOptions) => ScriptedSolver
 }
 

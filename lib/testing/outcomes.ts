@@ -5,11 +5,12 @@ import { isRecord } from '../core/model/problems.js'
 import { recaptchaV2, type RecaptchaV2Solution } from '../core/model/recaptcha-v2.js'
 import type { Solved, TaskRef } from '../core/model/task.js'
 
-/** The fields of a value that a caller wants to set; one that is `undefined` keeps its default. */
+/**
+ * The fields of a value that a caller wants to set; one that is `undefined` keeps its default.
+ *
+ * @since 0.1.0
+ */
 export type Given<T> = { readonly [K in keyof T]?: T[K] | undefined }
-
-type Tag = SolveError['_tag']
-type ErrorOf<T extends Tag> = Extract<SolveError, { readonly _tag: T }>
 
 /**
  * A builder for each way in which a solve can end: `Solved`, and the tag of every {@link SolveError}.
@@ -17,9 +18,12 @@ type ErrorOf<T extends Tag> = Extract<SolveError, { readonly _tag: T }>
  * @since 0.1.0
  */
 export type OutcomeBuilders = {
+  /** `Right` with the solution. */
   readonly Solved: <A = RecaptchaV2Solution>(fields?: Given<Solved<A>>) => E.Right<Solved<A>>
 } & {
-  readonly [T in Tag]: (fields?: Given<Omit<ErrorOf<T>, '_tag'>>) => E.Left<ErrorOf<T>>
+  readonly [T in SolveError['_tag']]: (
+    fields?: Given<Omit<Extract<SolveError, { readonly _tag: T }>, '_tag'>>
+  ) => E.Left<Extract<SolveError, { readonly _tag: T }>>
 }
 
 /**

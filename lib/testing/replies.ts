@@ -46,12 +46,15 @@ export type Scripted =
  * @since 0.1.0
  */
 export const replies = {
+  /** To createTask: the task was created. */
   created: (taskId = 'task-1'): ScriptedDocument => ({
     document: { errorId: 0, errorCode: '', errorDescription: '', taskId }
   }),
+  /** To getTaskResult: the task is not finished. */
   processing: (): ScriptedDocument => ({
     document: { errorId: 0, errorCode: null, errorDescription: null, status: 'processing' }
   }),
+  /** To getTaskResult: the task is finished, with this token or solution. */
   ready: (solution: string | { readonly [name: string]: JsonValue } = 'token-1'): ScriptedDocument => ({
     document: {
       errorId: 0,
@@ -61,6 +64,7 @@ export const replies = {
       status: 'ready'
     }
   }),
+  /** To either: an error of the service, such as `ERROR_ZERO_BALANCE`. */
   refused: (errorCode: string, errorDescription = ''): ScriptedDocument => ({
     document: { errorId: 1, errorCode, errorDescription }
   })

@@ -48,14 +48,13 @@ export interface CallCounts {
  * @since 0.1.0
  */
 export interface ScriptedNetwork {
+  /** The network, for the option `post` of `createSolver`. */
   readonly post: Post
   /** The calls in the order in which they were received; a call is listed when it is subscribed to. */
   readonly calls: ReadonlyArray<SeenCall>
   /** By path: those of createTask and getTaskResult, and of every other path that was called. */
-  readonly counts: () => CountsByPath
+  readonly counts: () => Readonly<Record<CallPath, CallCounts> & Partial<Record<ServicePath, CallCounts>>>
 }
-
-type CountsByPath = Readonly<Record<CallPath, CallCounts> & Partial<Record<ServicePath, CallCounts>>>
 
 /**
  * A network whose replies are data. It replies to each call as the script says, and lists what it received.
@@ -126,7 +125,7 @@ export const unscripted = (path: ServicePath, nth: number): Error =>
 const callsOf = (calls: ReadonlyArray<SeenCall>, path: ServicePath): ReadonlyArray<SeenCall> =>
   calls.filter((call) => call.path === path)
 
-const countCalls = (calls: ReadonlyArray<SeenCall>): CountsByPath => {
+const countCalls = (calls: ReadonlyArray<SeenCall>): ReturnType<ScriptedNetwork['counts']> => {
   const of = (path: ServicePath): CallCounts => {
     const seen = callsOf(calls, path)
     return { calls: seen.length, unsubscribed: seen.filter(({ end }) => end === 'unsubscribed').length }

@@ -17,12 +17,21 @@ import type { Solver } from '../core/solver.js'
  * @since 0.1.0
  */
 export interface StubMembers {
-  readonly solve?: OfTask<SolveResult<unknown>> | undefined
-  readonly solveWithProgress?: OfTask<TaskEvent<unknown>> | undefined
-  readonly resume?: OfRef<SolveResult<unknown>> | undefined
-  readonly resumeWithProgress?: OfRef<TaskEvent<unknown>> | undefined
-  readonly createTask?: OfTask<E.Either<SolveError, TaskRef>> | undefined
-  readonly getTaskResult?: OfRef<E.Either<SolveError, TaskState<unknown>>> | undefined
+  /** In place of `solve`. */
+  readonly solve?: ((task: TaskSpec<unknown>) => ObservableInput<SolveResult<unknown>>) | undefined
+  /** In place of `solveWithProgress`. */
+  readonly solveWithProgress?: ((task: TaskSpec<unknown>) => ObservableInput<TaskEvent<unknown>>) | undefined
+  /** In place of `resume`. */
+  readonly resume?: ((task: Resumable<unknown>, ref: TaskRef) => ObservableInput<SolveResult<unknown>>) | undefined
+  /** In place of `resumeWithProgress`. */
+  readonly resumeWithProgress?:
+    ((task: Resumable<unknown>, ref: TaskRef) => ObservableInput<TaskEvent<unknown>>) | undefined
+  /** In place of `createTask`. */
+  readonly createTask?: ((task: TaskSpec<unknown>) => ObservableInput<E.Either<SolveError, TaskRef>>) | undefined
+  /** In place of `getTaskResult`. */
+  readonly getTaskResult?:
+    ((task: Resumable<unknown>, ref: TaskRef) => ObservableInput<E.Either<SolveError, TaskState<unknown>>>) | undefined
+  /** In place of `solveAll`. */
   readonly solveAll?:
     | (<T>(
         items: ObservableInput<T>,
@@ -30,16 +39,17 @@ export interface StubMembers {
         options?: BatchOptions<T>
       ) => ObservableInput<Outcome<T, unknown>>)
     | undefined
+  /** In place of `call`. */
   readonly call?: ((call: CallSpec<unknown>) => ObservableInput<E.Either<CallFailed, unknown>>) | undefined
+  /** In place of `withOptions`. */
   readonly withOptions?: ((options: ScopeOptions) => Solver) | undefined
   readonly orphans?: ObservableInput<Orphan> | undefined
   readonly events?: ObservableInput<SolverEvent> | undefined
+  /** In place of `counts`. */
   readonly counts?: Solver['counts'] | undefined
+  /** In place of `close`. */
   readonly close?: Solver['close'] | undefined
 }
-
-type OfTask<R> = (task: TaskSpec<unknown>) => ObservableInput<R>
-type OfRef<R> = (task: Resumable<unknown>, ref: TaskRef) => ObservableInput<R>
 
 const isGivenSource = (value: unknown): value is ObservableInput<never> =>
   E.isRight(

@@ -99,6 +99,7 @@ export type CallResult = Exclude<NetworkEvent, { readonly _tag: 'Sent' }>
  * @since 0.1.0
  */
 export type Post = {
+  /** Sends one call. */
   // A method: its parameters are compared leniently, so a `post` that is typed for the two calls of tasks alone compiles.
   post(path: ServicePath, body: RequestBody): Observable<NetworkEvent>
 }['post']
