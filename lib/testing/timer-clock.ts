@@ -7,7 +7,7 @@ import { Subscription, type SchedulerAction, type SchedulerLike } from 'rxjs'
  * - `mock.timers.tick` of node:test sets its clock to the end before it runs the first timer.
  * - A test may fake `setTimeout` and not `Date`.
  *
- * The clock of `createSolver` measures by `performance`, which node:test cannot fake, and waits by `setInterval`, which the fake
+ * The clock of `createSolver` measures by `performance`, which node:test cannot fake. RxJS waits by `setInterval`, which the fake
  * timers of Node 20 call again after it was cleared.
  */
 export const timerClock = (): SchedulerLike => {

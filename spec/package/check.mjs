@@ -15,7 +15,7 @@ const files = filesIn(packed)
 const EXPECTED = [
   /^(package\.json|README\.md|LICENSE|CHANGELOG\.md)$/,
   /^dist\/[\w/-]+\.(js|d\.ts)$/,
-  /^docs\/(?!releasing)[\w/-]+\.(md|svg|ts)$/
+  /^docs\/(?!releasing)[\w/-]+\.(md|svg|webp|ts)$/
 ]
 const superfluous = files.filter((name) => !EXPECTED.some((pattern) => pattern.test(name)))
 if (superfluous.length > 0) throw new Error(`the package holds what no user needs:\n${superfluous.join('\n')}`)
