@@ -1,3 +1,4 @@
+import * as channels from 'node:diagnostics_channel'
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -97,10 +98,16 @@ describe('the examples in documents and docstrings', () => {
     opened.push(journal)
     return journal
   }
+  // Channels belong to the process, and a later spec in the same process would have these listeners, too.
+  const subscribe: typeof channels.subscribe = (name, listener) => {
+    channels.subscribe(name, listener)
+    opened.push({ close: () => Promise.resolve(channels.unsubscribe(name, listener)) })
+  }
   const modules: Readonly<Record<string, unknown>> = {
     'rx-captcha': { ...rxCaptcha, createSolver },
     'rx-captcha/emulator': { ...emulatorModule, startEmulator: startFastEmulator },
-    'rx-captcha/journal': { ...journalModule, fileJournal }
+    'rx-captcha/journal': { ...journalModule, fileJournal },
+    'node:diagnostics_channel': { ...channels, subscribe }
   }
   // A deadline in an example is real time, and so is the time of its tasks.
   const atItsPace = { ...modules, 'rx-captcha/emulator': { ...emulatorModule, startEmulator } }

@@ -109,11 +109,9 @@ describe('a solver under a fault', () => {
   it.each(MATRIX.filter(({ expected }) => expected.assumesNotCreated))(
     'emits AssumedNotCreated for a 503 ($title)',
     (matrixCase) => {
-      expect(traceOf(matrixCase).events).toContainEqual({
-        at: expect.any(Number) as unknown,
-        _tag: 'AssumedNotCreated',
-        status: 503
-      })
+      expect(traceOf(matrixCase).events).toContainEqual(
+        expect.objectContaining({ _tag: 'AssumedNotCreated', status: 503 })
+      )
     }
   )
 
