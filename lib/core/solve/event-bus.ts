@@ -13,8 +13,6 @@ import type {
 
 const MAX_UNDELIVERED = 1_000
 
-const NO_SINK: EventSink = { observed: false, publish: () => undefined }
-
 interface EventBusPorts extends EventPorts {
   readonly scheduler: SchedulerLike
   /** Elapsed milliseconds since any moment. */
@@ -25,7 +23,7 @@ interface EventBusPorts extends EventPorts {
 export class EventBus {
   readonly #scheduler: SchedulerLike
   readonly #elapsed: () => number
-  readonly #sink: EventSink
+  readonly #sink: EventSink | undefined
   readonly #events = new Subject<SolverEvent>()
   readonly #delivered = new Subject<Orphan>()
   readonly #undelivered: Orphan[] = []
@@ -38,7 +36,7 @@ export class EventBus {
   readonly events: Observable<SolverEvent> = defer(() => this.#events)
   readonly orphans: Observable<Orphan> = defer(() => merge(this.#delivered, this.#deliver()))
 
-  constructor({ scheduler, elapsed, nextId = counter(), sink = NO_SINK }: EventBusPorts) {
+  constructor({ scheduler, elapsed, nextId = counter(), sink }: EventBusPorts) {
     this.#scheduler = scheduler
     this.#elapsed = elapsed
     this.#sink = sink
@@ -47,7 +45,7 @@ export class EventBus {
 
   /** Whether anything reads the events. A task makes a hundred of them, so that they are not made without a reader. */
   get observed(): boolean {
-    return this.#events.observed || this.#sink.observed
+    return this.#events.observed || this.#sink?.observed === true
   }
 
   /** Elapsed time in whole milliseconds: V8 keeps them in the object, and allocates every other number. */
@@ -95,7 +93,7 @@ export class EventBus {
 
   #publish(event: SolverEvent): void {
     if (this.#events.observed) this.#events.next(event)
-    if (this.#sink.observed) this.#sink.publish(event)
+    if (this.#sink?.observed) this.#sink.publish(event)
   }
 
   // One at a time: a subscriber that leaves after the first orphan leaves the others to the next.

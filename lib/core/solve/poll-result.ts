@@ -38,8 +38,6 @@ export const pollOnce = <A>(
   new Observable((subscriber) => {
     const isNew = isNewAt(ageOf(context, created))
     const polledAt = beginPoll(context, created, task)
-    // A listener may unsubscribe synchronously from the `Polled` event, and then the request must not be sent.
-    if (subscriber.closed) return undefined
     return getTaskResult(context, created.ref, {
       read: (result) => {
         const reply = interpretPoll(context.readOptions, solution, result, isNew)

@@ -1,8 +1,10 @@
-import { EMPTY, Subject, Subscription, of, takeUntil, throwError } from 'rxjs'
+import { EMPTY, Subject, asyncScheduler, Subscription, of, takeUntil, throwError } from 'rxjs'
 import type { BatchOptions } from '../../../lib/core/model/batch.js'
 import type { SolverEvent } from '../../../lib/core/model/event.js'
 import type { Journal, JournalEntry } from '../../../lib/core/model/journal.js'
 import type { CoreOptions } from '../../../lib/core/model/options.js'
+import { BatchEvents } from '../../../lib/core/batch/batch-events.js'
+import { EventBus } from '../../../lib/core/solve/event-bus.js'
 import { replies } from 'rx-captcha/testing'
 import { scriptedByKey, simulateOver, taskOf, type ScriptsByKey, type Simulation } from '../../support/simulate.js'
 
@@ -163,6 +165,18 @@ describe('the events of a batch', () => {
       { ...about, _tag: 'Started', operation: 'solve' },
       { ...about, _tag: 'Ended', ...expected, polls: 0, totalMs: 0 }
     ])
+  })
+
+  it('are not made for an item without a solve if nothing reads them', () => {
+    let last = 0
+    const bus = new EventBus({ scheduler: asyncScheduler, elapsed: () => 0, nextId: () => (last += 1) })
+    const events = new BatchEvents(bus, undefined)
+    const error = { _tag: 'InvalidTask', paid: 'no', problems: [] } as const
+    events.endedUnsolved(error)
+    expect(last).toBe(1)
+    bus.events.subscribe()
+    events.endedUnsolved(error)
+    expect(last).toBe(2)
   })
 })
 
