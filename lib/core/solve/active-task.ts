@@ -19,8 +19,6 @@ import {
 } from './phase.js'
 import type { Batch, JournalHooks, Spending, TrackOptions } from './track-options.js'
 
-const isRefused = (result: E.Either<SolveError, unknown>): boolean => E.isLeft(result) && result.left._tag === 'Refused'
-
 /** Where a task counts as open until it has ended. */
 export interface OpenTasks {
   closeTask(): void
@@ -62,7 +60,8 @@ export class ActiveTask<R = never> implements Observer<E.Either<SolveError, R>> 
 
   /** A solve, and not a single call: unsubscribing early makes an orphan. */
   get isSolve(): boolean {
-    return isSolve(this.#options)
+    const { operation } = this.#options
+    return operation === 'solve' || operation === 'resume'
   }
 
   get journal(): JournalHooks | undefined {
@@ -111,6 +110,11 @@ export class ActiveTask<R = never> implements Observer<E.Either<SolveError, R>> 
     this.#phase = created
     this.spending?.spend()
     return created
+  }
+
+  /** It has its outcome, or its subscriber has left. */
+  get isSettled(): boolean {
+    return this.#isSettled
   }
 
   /** The error of the task if it ended in its phase. */
@@ -214,5 +218,4 @@ export class ActiveTask<R = never> implements Observer<E.Either<SolveError, R>> 
   }
 }
 
-const isSolve = ({ operation }: Pick<TrackOptions<never>, 'operation'>): boolean =>
-  operation === 'solve' || operation === 'resume'
+const isRefused = (result: E.Either<SolveError, unknown>): boolean => E.isLeft(result) && result.left._tag === 'Refused'

@@ -1,5 +1,5 @@
 import * as E from 'fp-ts/lib/Either.js'
-import { Observable, defer } from 'rxjs'
+import { EMPTY, defer, type Observable } from 'rxjs'
 import type { SolveError } from '../model/error.js'
 import type { CallResult } from '../model/network.js'
 import { MAX_TIMER_MS } from '../model/options.js'
@@ -35,16 +35,18 @@ export const pollOnce = <A>(
   created: CreatedPhase,
   task: ActiveTask
 ): ObservableEither<SolveError, TaskState<A>> =>
-  new Observable((subscriber) => {
+  defer(() => {
     const isNew = isNewAt(ageOf(context, created))
     const polledAt = beginPoll(context, created, task)
+    // A listener may unsubscribe synchronously from the `Polled` event, and then the request must not be sent.
+    if (task.isSettled) return EMPTY
     return getTaskResult(context, created.ref, {
       read: (result) => {
         const reply = interpretPoll(context.readOptions, solution, result, isNew)
         logPoll(context, created, task, reply, polledAt)
         return stateOf(created.ref, reply)
       }
-    }).subscribe(subscriber)
+    })
   })
 
 /** A poll begins. Returns when, in elapsed milliseconds. */

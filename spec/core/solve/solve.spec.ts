@@ -1,4 +1,4 @@
-import { VirtualTimeScheduler, concat, mergeMap, of, NEVER, type SchedulerLike } from 'rxjs'
+import { VirtualTimeScheduler, concat, filter, mergeMap, of, takeUntil, NEVER, type SchedulerLike } from 'rxjs'
 import { resolveOptions } from '../../../lib/core/model/options.js'
 import type { Post, NetworkEvent } from '../../../lib/core/model/network.js'
 import { buildSolver } from '../../../lib/core/build-solver.js'
@@ -366,6 +366,15 @@ describe('getTaskResult', () => {
     })
 
     expect(events.at(-1)).toMatchObject({ at: 0, _tag: 'Ended', label: 'shop', tag: 'TaskFailed', ref })
+  })
+
+  it('sends nothing if its subscriber unsubscribes during the `Polled` event', () => {
+    const { calls } = simulate({ poll: [ready()] }, ({ solver, record }) => {
+      const polled = solver.events.pipe(filter(({ _tag }) => _tag === 'Polled'))
+      record(solver.getTaskResult(recaptchaV2, ref).pipe(takeUntil(polled)))
+    })
+
+    expect(calls).toStrictEqual([])
   })
 
   it('makes no orphan when the subscriber leaves, because the caller has the reference', () => {
