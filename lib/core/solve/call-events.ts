@@ -2,6 +2,7 @@ import type { CreateEnded, PollEnded } from '../model/event.js'
 import type { TaskRef } from '../model/task.js'
 import type { InterpretedCreate, InterpretedPoll } from '../protocol/interpret.js'
 import { codeOf } from './ended.js'
+import { refOf } from './phase.js'
 
 /** What arrived of a reply to createTask, and when createTask was sent by the system clock. */
 interface ArrivedCreate {
@@ -20,7 +21,7 @@ export const createEndedEvent = (reply: ArrivedCreate, attempts: number, tookMs:
 const resultOfCreate = ({ interpreted, sentAt }: ArrivedCreate): Omit<CreateEnded, '_tag' | 'attempts' | 'tookMs'> => {
   switch (interpreted._tag) {
     case 'Created':
-      return { result: 'Created', ref: { ...interpreted.id, createdAt: sentAt.now } }
+      return { result: 'Created', ref: refOf(interpreted.id, sentAt.now) }
     case 'Refused':
     case 'Unavailable': {
       const { status, errorCode, kind } = interpreted.refused

@@ -10,16 +10,9 @@ import * as OE from '../rx/observable-either.js'
 import type { Permit } from '../rx/rate-limiter.js'
 import type { ActiveTask } from './active-task.js'
 import type { Context } from './context.js'
-import type { CreatedPhase } from './phase.js'
+import { refOf, type CreatedPhase } from './phase.js'
 import { recordCreated, recordIntent } from './record.js'
-import {
-  createUnknown,
-  refOf,
-  sendCreate,
-  type ArrivedReply,
-  type CreateCall,
-  type CreateReply
-} from './send-create.js'
+import { createUnknown, sendCreate, type ArrivedReply, type CreateCall, type CreateReply } from './send-create.js'
 import { solved } from './solved.js'
 
 /** A created task; `ready` if the reply to createTask held its result. */

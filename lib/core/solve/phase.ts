@@ -2,6 +2,7 @@ import type * as E from 'fp-ts/lib/Either.js'
 import type { Refused, ReplyProblem, SolveError } from '../model/error.js'
 import type { ErrorCause } from '../model/network.js'
 import type { Solved, TaskRef } from '../model/task.js'
+import type { TaskId } from '../protocol/document.js'
 import { timeoutCause } from './call.js'
 
 /** How far a task has come. */
@@ -36,6 +37,14 @@ export interface CreatedPhase {
 }
 
 export const UNSENT: Phase = { _tag: 'Unsent', attempts: 0 }
+
+/** The reference of a task whose createTask was sent at `createdAt`. */
+// Spread last: a property added after a spread gives every reference its own hidden class.
+export const refOf = ({ taskId, numeric }: TaskId, createdAt: number): TaskRef => ({
+  taskId,
+  createdAt,
+  ...(numeric && { numeric })
+})
 
 export const createdPhase = (ref: TaskRef, sentElapsed?: number): CreatedPhase => ({
   _tag: 'Created',

@@ -1,8 +1,7 @@
 import { defer, type Observable } from 'rxjs'
 import type { CreateUnknown } from '../model/error.js'
 import type { CallResult, ErrorCause, PartialReply, RequestBody } from '../model/network.js'
-import type { Resumable, TaskRef } from '../model/task.js'
-import type { TaskId } from '../protocol/document.js'
+import type { Resumable } from '../model/task.js'
 import { interpretCreate, type InterpretedCreate } from '../protocol/interpret.js'
 import { retryAfterOf } from '../protocol/reply.js'
 import type { Permit } from '../rx/rate-limiter.js'
@@ -10,6 +9,7 @@ import { uninterruptible } from '../rx/uninterruptible.js'
 import type { ActiveTask } from './active-task.js'
 import { createEndedEvent } from './call-events.js'
 import type { Context } from './context.js'
+import { refOf } from './phase.js'
 import { recordCreated } from './record.js'
 
 /** What has arrived of the reply to one createTask call. */
@@ -119,13 +119,6 @@ const handleLateReply = (context: Context, task: ActiveTask, { interpreted, sent
   recordCreated(context, task, ref).subscribe()
   task.emitOrphan(ref)
 }
-
-// Spread last: a property added after a spread gives every reference its own hidden class.
-export const refOf = ({ taskId, numeric }: TaskId, createdAt: number): TaskRef => ({
-  taskId,
-  createdAt,
-  ...(numeric && { numeric })
-})
 
 export const createUnknown = (problem: Omit<CreateUnknown, '_tag' | 'paid'>): CreateUnknown => ({
   _tag: 'CreateUnknown',
