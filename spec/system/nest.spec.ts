@@ -34,19 +34,25 @@ const application = async (baseUrl: string, hook: string) => {
   copyFileSync(join(__dirname, '../support/nest-app.cjs'), main)
   writeFileSync(service, serviceOfGuide(hook))
   const env = { PATH: process.env.PATH, CAPTCHA_CLIENT_KEY: EMULATOR_KEY }
-  const child = spawn(process.execPath, [main, service, baseUrl], { env, stdio: ['ignore', 'pipe', 'inherit'] })
+  const { child, lines, ended, port } = await listening([main, service, baseUrl], env)
+  return { child, lines, ended, url: `http://127.0.0.1:${port}/` }
+}
+
+/** A Node process, once it has printed on which port it listens. */
+const listening = async (argv: ReadonlyArray<string>, env: NodeJS.ProcessEnv) => {
+  const child = spawn(process.execPath, argv, { env, stdio: ['ignore', 'pipe', 'inherit'] })
   children.push(child)
+  const ended = new Promise((resolve) => child.once('close', (code, signal) => resolve(signal ?? code)))
   let out = ''
-  const lines = () => out.split('\n').slice(0, -1)
-  const listening = new Promise<void>((resolve) => {
+  const port = await new Promise<string>((resolve, reject) => {
     child.stdout.on('data', (chunk) => {
       out += String(chunk)
-      if (lines().length > 0) resolve()
+      const [, printed] = /listening .*?(\d+)\n/.exec(out) ?? []
+      if (printed) resolve(printed)
     })
+    void ended.then((how) => reject(new Error(`the application ended with ${String(how)}`)))
   })
-  const ended = new Promise((resolve) => child.once('close', (code, signal) => resolve(signal ?? code)))
-  await listening
-  return { child, lines, ended, url: `http://127.0.0.1:${lines()[0]!.split(' ')[1]!}/` }
+  return { child, ended, port, lines: () => out.split('\n').slice(0, -1) }
 }
 
 describe('a NestJS application with the service of the guide', () => {
@@ -103,18 +109,7 @@ const recipeProcess = async (emulatorUrl: string) => {
     PORT: '0',
     OPEN_TASKS: join(folder(), 'open-tasks.json')
   }
-  const child = spawn(process.execPath, [main], { env, stdio: ['ignore', 'pipe', 'inherit'] })
-  children.push(child)
-  const ended = new Promise((resolve) => child.once('close', (code, signal) => resolve(signal ?? code)))
-  const port = await new Promise<string>((resolve, reject) => {
-    let out = ''
-    child.stdout.on('data', (chunk) => {
-      out += String(chunk)
-      const [, listening] = /listening on \S+:(\d+)\n/.exec(out) ?? []
-      if (listening) resolve(listening)
-    })
-    void ended.then((how) => reject(new Error(`the application ended with ${String(how)}`)))
-  })
+  const { child, ended, port } = await listening([main], env)
   return { child, ended, solves: `http://127.0.0.1:${port}/solves` }
 }
 
