@@ -50,9 +50,9 @@ export interface SolverOptions {
   readonly createsPerSecond?: number | undefined
   /**
    * How many tasks may be open at a time, over all solves of the solver: the number of tasks that the account may have at once.
-   * Further ones wait before their createTask, first in, first out, without a `Delayed` event because nobody knows how long; the
-   * wait is not part of the deadline. `Solver.counts` says which tasks are open. `resume` never waits, because its task exists
-   * already, but it counts. From 1 to 1,000,000. @defaultValue no limit
+   * Further ones wait before their createTask, first in, first out, without a `Delayed` event because the length of the wait is
+   * not known; the wait is not part of the deadline. `Solver.counts` says which tasks are open. `resume` never waits, because
+   * its task exists already, but it counts. From 1 to 1,000,000. @defaultValue no limit
    */
   readonly maxOpenTasks?: number | undefined
   /** The largest reply that is read, in bytes after decompression. @defaultValue 262_144 */

@@ -86,7 +86,7 @@ class PollLoop<F> implements Observer<Decision<F>>, Unsubscribable {
     this.#current.unsubscribe()
   }
 
-  /** Whether the subscriber has left, or has the final state. */
+  /** Whether the subscriber has unsubscribed or received the final state. */
   #hasLeft(): boolean {
     return this.#subscriber.closed
   }

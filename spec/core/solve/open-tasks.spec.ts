@@ -84,7 +84,7 @@ describe('maxOpenTasks', () => {
     expect(creates({ calls }).filter((call) => !call.includes('aborted'))[1]).toBe(`${freeAt} createTask`)
   })
 
-  it('makes room only when the createTask of a subscriber that has left has a reply', () => {
+  it('frees the place of an unsubscribed task only when its createTask call has ended', () => {
     const orphanedAt: number[] = []
     const { calls } = simulate(
       { create: [{ ...created(), afterMs: 5_000 }] },
