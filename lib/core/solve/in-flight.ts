@@ -52,10 +52,11 @@ export class InFlight {
     return new Observable<E.Either<SolveError, R>>((subscriber) => {
       const task = new ActiveTask(options, this.#events, subscriber)
       subscriber.add(this.#register(task))
-      task.start()
-      // A listener may unsubscribe synchronously from the `Started` event, and then nothing must be sent.
-      if (subscriber.closed) return
+      // Before the `Started` event: a listener that closes the solver on it finds this task active, and `close` ends it.
       const reason = this.reasonToEnd(task)
+      task.start()
+      // A listener may also unsubscribe on it, and then nothing must be sent.
+      if (subscriber.closed) return
       // A batch that stops still resumes tasks that are paid for.
       if (reason === 'closed' || (reason && task.phase._tag !== 'Created')) task.next(E.left(task.errorIfEnded(reason)))
       else subscriber.add(run(task).subscribe(task))

@@ -196,6 +196,20 @@ describe('close', () => {
     expect(returned).toStrictEqual([[orphan]])
   })
 
+  it('polls a resume whose Started event closes the solver until the grace ends, and returns its task', async () => {
+    let closed: Promise<unknown> = Promise.resolve()
+    const { results, calls } = simulate({ poll: [processing()] }, ({ solver, record }) => {
+      solver.events.pipe(take(1)).subscribe(() => {
+        closed = solver.close({ graceMs: 500 })
+      })
+      record(solver.resume(aTask, ref), 'resume')
+    })
+
+    expect(calls).toHaveLength(1)
+    expect(results[0]).toStrictEqual([500, 'resume', E.left({ _tag: 'Interrupted', paid: 'yes', ref })])
+    await expect(closed).resolves.toStrictEqual([orphan])
+  })
+
   it('makes later solves end as NotCreated and later resumes as Interrupted, without a call', () => {
     const { calls, results } = simulate({}, ({ solver, record }) => {
       void solver.close()
