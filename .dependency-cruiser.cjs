@@ -49,22 +49,27 @@ module.exports = {
     ),
     mayImport('journal', [...PUBLIC_CORE, outsideLib], 'the file journal is a port'),
     mayImport(
+      'bullmq',
+      [...PUBLIC_CORE, '^lib/core/rx/(backoff|pull-merge-map)\\.ts$', '^(node:)?crypto$', PURE],
+      'the queue is a port: it knows BullMQ by structure alone, and uses the operators that know no task'
+    ),
+    mayImport(
       'emulator',
       ['^lib/core/model/(check-options|problems)\\.ts$', outsideLib],
       'the emulator shares no line with the client that it tests, except for the check of options'
     ),
     mayImport(
       'cli',
-      [...PUBLIC_CORE, '^lib/(http|emulator|journal)/', outsideLib],
+      [...PUBLIC_CORE, '^lib/(http|emulator|journal|bullmq)/', outsideLib],
       'the command uses the library as a user does'
     ),
     {
       name: 'cli-loads-lazily',
-      comment: 'the command loads the emulator and the journal by import(), as most runs need neither',
+      comment: 'the command loads the emulator, the journal and the queue by import(), as most runs need none of them',
       severity: 'error',
       from: { path: '^lib/cli/' },
       to: {
-        path: '^lib/(emulator|journal)/',
+        path: '^lib/(emulator|journal|bullmq)/',
         dependencyTypesNot: ['dynamic-import', 'type-only', 'type-import']
       }
     },
@@ -76,7 +81,7 @@ module.exports = {
     },
     {
       name: 'index-imports',
-      comment: 'the entry point lists names, and loads neither the command nor the emulator nor the journal',
+      comment: 'the entry point lists names, and loads neither the command nor the emulator nor the journal nor the queue',
       severity: 'error',
       from: { path: '^lib/index\\.ts$' },
       to: { pathNot: [...PUBLIC_CORE, '^lib/core/interop\\.ts$', '^lib/http/create-solver\\.ts$'] }
@@ -89,11 +94,11 @@ module.exports = {
     },
     {
       name: 'light-entry',
-      comment: "require('rx-captcha') loads neither the command nor the emulator nor the journal, by any path",
+      comment: "require('rx-captcha') loads neither the command nor the emulator nor the journal nor the queue, by any path",
       severity: 'error',
       from: { path: '^lib/(index|testing/index)\\.ts$' },
       to: {
-        path: ['^lib/(cli|emulator|journal)/', inModule('commander', 'cli-progress', 'proper-lockfile')],
+        path: ['^lib/(cli|emulator|journal|bullmq)/', inModule('commander', 'cli-progress', 'proper-lockfile')],
         reachable: true
       }
     },

@@ -12,6 +12,7 @@ module.exports = {
     '^rx-captcha/testing$': '<rootDir>/lib/testing/index.ts',
     '^rx-captcha/emulator$': '<rootDir>/lib/emulator/index.ts',
     '^rx-captcha/journal$': '<rootDir>/lib/journal/index.ts',
+    '^rx-captcha/bullmq$': '<rootDir>/lib/bullmq/index.ts',
     '^(\\.{1,2}/.*)\\.js$': '$1'
   },
   globalSetup: '<rootDir>/spec/support/build-folder.cjs',
@@ -26,7 +27,7 @@ module.exports = {
   coverageThreshold: {
     './lib/core/': { branches: 100, functions: 100, lines: 100, statements: 100 },
     ...Object.fromEntries(
-      ['http', 'diagnostics', 'journal', 'emulator', 'cli/shared', 'cli/solve', 'cli/batch', 'cli/demo'].map(
+      ['http', 'diagnostics', 'journal', 'bullmq', 'emulator', 'cli/shared', 'cli/solve', 'cli/batch', 'cli/demo'].map(
         (folder) => [`./lib/${folder}/`, { branches: 95 }]
       )
     ),

@@ -210,7 +210,7 @@ const MIN_KEY_LENGTH = 8
 const isClientKey = (value: unknown): value is string =>
   typeof value === 'string' && value.length >= MIN_KEY_LENGTH && value === value.trim()
 
-const Rate = refined(
+export const Rate = refined(
   'a number from 0.001 to 1000',
   (value): value is number => typeof value === 'number' && value >= 0.001 && value <= 1_000
 )

@@ -1,0 +1,101 @@
+import * as E from 'fp-ts/lib/Either.js'
+import { defer, map, type Observable } from 'rxjs'
+import { entryAfter, type Journal, type JournalEntry } from '../core/model/journal.js'
+import type { SolveResult } from '../core/model/result.js'
+import type { Solved, TaskRef } from '../core/model/task.js'
+import type { Records, ScriptFields } from './records.js'
+
+/** How long records are kept. */
+export interface Keeping {
+  /** A token of a kind that says nothing about its validity. */
+  readonly tokenMs: number
+  /** The record of a finished key. */
+  readonly recordMs: number
+}
+
+/**
+ * A journal of one run of a processor, in Redis. It is also a fence: BullMQ's lock does not guard what a processor writes, so a
+ * worker that was frozen may wake up beside the worker that took its job over. Each run has an id, and each change is
+ * compared with the id of the run that the record belongs to.
+ */
+export class JobJournal implements Journal {
+  readonly #records: Records
+  readonly #run: string
+  readonly #keeping: Keeping
+
+  constructor(records: Records, run: string, keeping: Keeping) {
+    this.#records = records
+    this.#run = run
+    this.#keeping = keeping
+  }
+
+  readonly find = (key: string): Observable<JournalEntry> => this.#entry('find', key)
+
+  readonly begin = (key: string): Observable<JournalEntry> => this.#entry('begin', key)
+
+  readonly created = (key: string, ref: TaskRef): Observable<void> =>
+    this.#command('created', key, JSON.stringify(ref)).pipe(map(expectOwned))
+
+  readonly ended = (key: string, tag: string): Observable<void> =>
+    this.#command('ended', key, entryAfter(tag), tag, this.#keeping.recordMs).pipe(map(() => undefined))
+
+  /** Stores an outcome for the producer: a token under a key that expires with it, an error in the record. */
+  deliver(key: string, result: SolveResult<unknown>): Observable<void> {
+    const { recordMs } = this.#keeping
+    if (E.isLeft(result))
+      return this.#command('fail', key, JSON.stringify(result.left), recordMs).pipe(map(expectOwned))
+    const { right: solved } = result
+    const ref = JSON.stringify(solved.ref)
+    return this.#command('deliver', key, JSON.stringify(solved), this.#tokenMs(solved), recordMs, ref).pipe(
+      map(expectOwned)
+    )
+  }
+
+  /** How often the task of a key was given back to be resumed, with this time. */
+  resumed(key: string): Observable<number> {
+    return this.#command('resumed', key)
+  }
+
+  /** Counted by the clock that said when it expires; Redis counts it down by its own. */
+  #tokenMs({ expiresAt }: Solved<unknown>): number {
+    return expiresAt === undefined ? this.#keeping.tokenMs : Math.max(1, Math.floor(expiresAt - Date.now()))
+  }
+
+  #entry(script: 'find' | 'begin', key: string): Observable<JournalEntry> {
+    return defer(() => this.#records.fields(script, key, this.#run)).pipe(map(entryOf))
+  }
+
+  #command(script: Parameters<Records['number']>[0], key: string, ...args: ReadonlyArray<string | number>) {
+    return defer(() => this.#records.number(script, key, this.#run, ...args))
+  }
+}
+
+const entryOf = ([state, ref, tag]: ScriptFields): JournalEntry => {
+  switch (state) {
+    case undefined:
+    case 'fresh':
+      return { _tag: 'Fresh' }
+    case 'created':
+      return { _tag: 'Known', ref: JSON.parse(ref ?? '') as TaskRef }
+    case 'finished':
+      return { _tag: 'Finished', ...(tag !== undefined && { tag }) }
+    default:
+      return { _tag: 'InDoubt' }
+  }
+}
+
+const expectOwned = (reply: number): void => {
+  if (reply === 0) throw new JobTakenOver()
+}
+
+/** Another worker has taken the job over, so the outcome of this run does not count. */
+export class JobTakenOver extends Error {
+  override readonly name = 'JobTakenOver'
+
+  constructor() {
+    super(
+      'Another worker has taken this job over, because this one did not renew its lock in time. The outcome of this run is dropped, ' +
+        'and the other worker continues the task.'
+    )
+  }
+}

@@ -1,0 +1,55 @@
+import { checkOptions, isFunction } from '../core/model/options.js'
+import { isRecord, refined } from '../core/model/problems.js'
+import type { QueueLike, RedisClientLike } from './ports.js'
+import { SCRIPTS } from './scripts.js'
+
+/** The fields that a script returns; nothing for those that the record does not have. */
+export type ScriptFields = ReadonlyArray<string | undefined>
+
+/** The records of the keys of one queue, in the Redis of the queue. */
+export class Records {
+  readonly #queue: QueueLike
+  #client: Promise<RedisClientLike> | undefined
+
+  constructor(queue: QueueLike) {
+    checkOptions({ queue: Queue }, { queue })
+    this.#queue = queue
+  }
+
+  /** Runs a script that returns fields. */
+  async fields(
+    script: keyof typeof SCRIPTS,
+    key: string,
+    ...args: ReadonlyArray<string | number>
+  ): Promise<ScriptFields> {
+    const reply = await this.#run(script, key, args)
+    return Array.isArray(reply) ? reply.map((field) => (field === null ? undefined : String(field))) : []
+  }
+
+  /** Runs a script that returns a number. */
+  async number(script: keyof typeof SCRIPTS, key: string, ...args: ReadonlyArray<string | number>): Promise<number> {
+    return Number(await this.#run(script, key, args))
+  }
+
+  async #run(script: string, key: string, args: ReadonlyArray<string | number>): Promise<unknown> {
+    const client = await (this.#client ??= this.#connect())
+    // Braces, so that both keys are in one slot of a cluster.
+    const record = `rx-captcha:{${this.#queue.name}}:${key}`
+    return client.runCommand(commandOf(script), [record, `${record}:token`, ...args])
+  }
+
+  async #connect(): Promise<RedisClientLike> {
+    const client = await this.#queue.getBackend().client
+    for (const [name, lua] of Object.entries(SCRIPTS)) client.defineCommand(commandOf(name), { numberOfKeys: 2, lua })
+    return client
+  }
+}
+
+const commandOf = (script: string): string => `rxCaptcha_${script}`
+
+/** A queue of BullMQ on Redis; its other backends have no `client`. */
+export const Queue = refined(
+  'a Queue of BullMQ 6 on Redis',
+  (value): value is QueueLike =>
+    isRecord(value) && isFunction.is(value.getBackend) && 'client' in (value as unknown as QueueLike).getBackend()
+)

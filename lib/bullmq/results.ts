@@ -1,0 +1,112 @@
+import { randomUUID } from 'node:crypto'
+import * as E from 'fp-ts/lib/Either.js'
+import type { SolveError } from '../core/model/error.js'
+import { decodeSafely } from '../core/model/problems.js'
+import type { Resumable, Solved, TaskRef } from '../core/model/task.js'
+import type { QueueLike } from './ports.js'
+import { Records } from './records.js'
+
+/**
+ * The task of a job was solved and is paid for, but its token is gone: it has expired, or was claimed before.
+ *
+ * @since 0.1.0
+ */
+export interface TokenGone {
+  readonly _tag: 'TokenGone'
+  readonly paid: 'yes'
+  readonly ref: TaskRef
+}
+
+/**
+ * A job ended without an outcome of its solve: it was cancelled, its workers died too often, or it was removed from the queue.
+ * `paid` and `ref` are what the record of its key says.
+ *
+ * @since 0.1.0
+ */
+export interface JobFailed {
+  readonly _tag: 'JobFailed'
+  readonly paid: 'no' | 'yes' | 'unknown'
+  readonly reason: string
+  readonly ref?: TaskRef
+}
+
+/**
+ * How the job of a key ended, for its producer.
+ *
+ * @since 0.1.0
+ */
+export type JobOutcome<A> = E.Either<SolveError | TokenGone | JobFailed, Solved<A>>
+
+/** The reply to a claim may be lost. For this long the token can be claimed again by the same claimant. */
+const HOLD_MS = 30_000
+
+/** Reads the outcomes of jobs, and claims their tokens. */
+export class JobResults<A> {
+  readonly #queue: QueueLike
+  readonly #records: Records
+  readonly #kind: Resumable<A>
+  readonly #claimant = randomUUID()
+
+  constructor(queue: QueueLike, kind: Resumable<A>) {
+    this.#queue = queue
+    this.#records = new Records(queue)
+    this.#kind = kind
+  }
+
+  /** The outcome of a job, or nothing while it is not final. A token is handed out once, to the first who asks. */
+  async take(jobId: string): Promise<JobOutcome<A> | undefined> {
+    const askedAt = Date.now()
+    const fields = await this.#records.fields('claim', jobId, this.#claimant, HOLD_MS)
+    const [state, error, ref, solved, validMs] = fields
+    if (solved !== undefined) {
+      const claimed = this.#readSolved(JSON.parse(solved) as Solved<unknown>, askedAt + Number(validMs))
+      // If this fails, the token expires by itself.
+      this.#records.number('claimed', jobId, this.#claimant).catch(() => undefined)
+      return claimed
+    }
+    if (state === 'finished' && error === undefined)
+      return E.left({ _tag: 'TokenGone', paid: 'yes', ref: parsed(ref) as TaskRef })
+    return this.#failure(jobId, error, paidBy(state, ref))
+  }
+
+  /** Whether a failure is final is up to BullMQ, because a job that is tried again has failed before. */
+  async #failure(jobId: string, error: string | undefined, paid: Paid): Promise<JobOutcome<A> | undefined> {
+    const state = await this.#queue.getJobState(jobId)
+    switch (state) {
+      case 'failed': {
+        if (error !== undefined) return E.left(parsed(error) as SolveError)
+        const reason = (await this.#queue.getJob(jobId))?.failedReason ?? ''
+        return E.left({ _tag: 'JobFailed', reason, ...paid })
+      }
+      case 'completed':
+      case 'unknown':
+        return E.left({ _tag: 'JobFailed', reason: 'the queue does not know the job any more', ...paid })
+      default:
+        return undefined
+    }
+  }
+
+  #readSolved(solved: Solved<unknown>, expiresAt: number): JobOutcome<A> {
+    const solution = decodeSafely('solution', () => this.#kind.solution.decode(solved.solution))
+    if (E.isRight(solution)) return E.right({ ...solved, ...onThisClock(solved, expiresAt), solution: solution.right })
+    const problems = solution.left.map((problem) => `solution: ${problem}`)
+    return E.left({ _tag: 'BadReply', paid: 'yes', ref: solved.ref, status: 200, problems, excerpt: '' })
+  }
+}
+
+type Paid = Pick<JobFailed, 'paid' | 'ref'>
+
+const paidBy = (state: string | undefined, ref: string | undefined): Paid =>
+  ref === undefined ? { paid: state === 'fresh' ? 'no' : 'unknown' } : { paid: 'yes', ref: parsed(ref) as TaskRef }
+
+/** The instants of a token on the clock of this process, which may differ from that of the worker. They are never too late. */
+const onThisClock = ({ useBefore, expiresAt }: Solved<unknown>, expiresHere: number) =>
+  expiresAt === undefined
+    ? {}
+    : {
+        expiresAt: expiresHere,
+        ...(useBefore !== undefined && { useBefore: expiresHere - (expiresAt - useBefore) })
+      }
+
+// The scripts return only what this folder has written.
+const parsed = (json = ''): unknown => JSON.parse(json)

@@ -1,0 +1,146 @@
+import * as t from 'io-ts'
+import {
+  NEVER,
+  concat,
+  defer,
+  exhaustMap,
+  filter,
+  from,
+  ignoreElements,
+  map,
+  retry,
+  take,
+  timer,
+  type Observable,
+  type ObservableInput
+} from 'rxjs'
+import { MAX_TASKS, checkOptions, durationFrom, integerBetween, isFunction } from '../core/model/options.js'
+import { isRecord, optional, refined } from '../core/model/problems.js'
+import { isDecoder, type Resumable } from '../core/model/task.js'
+import { exponential } from '../core/rx/backoff.js'
+import { isObservableInput, pullMergeMap } from '../core/rx/pull-merge-map.js'
+import { JobEnds } from './job-ends.js'
+import { jobIdOf } from './job-id.js'
+import type { QueueEventsLike, QueueLike } from './ports.js'
+import { Queue } from './records.js'
+import { JobResults, type JobOutcome } from './results.js'
+
+/**
+ * How {@link submitAll} submits items.
+ *
+ * @since 0.1.0
+ */
+export interface SubmitOptions<T, D, A> {
+  /** The queue that the jobs are added to, with `defaultJobOptions: taskJobOptions`. */
+  readonly queue: QueueLike
+  /** A `QueueEvents` of BullMQ for the same queue. */
+  readonly events: QueueEventsLike
+  /** The kind of the tasks, which decodes their solutions: `recaptchaV2`. */
+  readonly kind: Resumable<A>
+  /** The key of an item: the same in every run, different for every item, and no secret. A key is solved once. */
+  readonly keyOf: (item: T) => string
+  /** The data of its job, for the `toTask` of the processor. It is stored in Redis. */
+  readonly toData: (item: T) => D
+  /** How many items may be without an outcome at a time, from 1 to 1,000,000. @defaultValue 1_000 */
+  readonly concurrency?: number | undefined
+  /** Submit no more items when it emits; the outcomes of submitted ones are awaited. @defaultValue never */
+  readonly until?: ObservableInput<unknown> | undefined
+  /**
+   * How often jobs without an outcome are looked up, in milliseconds, in case an event was missed while Redis could not be
+   * reached. @defaultValue 10_000
+   */
+  readonly checkEveryMs?: number | undefined
+}
+
+/**
+ * The outcome of one item of {@link submitAll}.
+ *
+ * @since 0.1.0
+ */
+export interface SubmitOutcome<T, A> {
+  readonly index: number
+  readonly item: T
+  readonly key: string
+  readonly result: JobOutcome<A>
+}
+
+/**
+ * Adds a job for each item to a BullMQ queue, and emits one outcome for each, in the order in which they end.
+ *
+ * Items of an iterable are pulled only when there is room, as by `solveAll`. The job of a key is added once: a key that is in the
+ * queue already, from another producer or an earlier run, is awaited, and one that has ended has the outcome that is still
+ * known. So a producer that crashed can run again with the same items. Unsubscribing leaves the jobs in the queue.
+ *
+ * A token is claimed when its job completes, and can be claimed once. `useBefore` and `expiresAt` are instants of this process,
+ * whatever the clocks of the workers say.
+ *
+ * @returns errors only if Redis refuses or loses ten tries to add a job, or if `keyOf` or `toData` throws
+ * @throws InvalidOptions at once, for options out of bounds
+ * @since 0.1.0
+ */
+export const submitAll = <T, D, A>(
+  items: ObservableInput<T>,
+  options: SubmitOptions<T, D, A>
+): Observable<SubmitOutcome<T, A>> => {
+  checkOptions({ items: ItemSource }, { items })
+  const {
+    queue,
+    events,
+    kind,
+    keyOf,
+    toData,
+    concurrency = 1_000,
+    until,
+    checkEveryMs = 10_000
+  } = checkOptions<SubmitOptions<T, D, A>>(submitOptionCodecs, options)
+  return defer(() => {
+    const ends = new JobEnds(events, checkEveryMs)
+    const results = new JobResults(queue, kind)
+    const submit = (item: T, index: number): Observable<SubmitOutcome<T, A>> =>
+      defer(() => {
+        const key = keyOf(item)
+        const jobId = jobIdOf(key)
+        const data = toData(item)
+        // Not the same as adding it twice: BullMQ ignores a job whose id it has.
+        const add = defer(() => queue.add(JOB_NAME, data as never, { jobId })).pipe(retried(), ignoreElements())
+        const outcome = ends.of(jobId).pipe(
+          exhaustMap(() => defer(() => results.take(jobId)).pipe(retried())),
+          filter((result) => result !== undefined),
+          take(1),
+          map((result) => ({ index, item, key, result }))
+        )
+        return concat(add, outcome)
+      })
+    return pullMergeMap(items, submit, { concurrency, takeUntil: from(until ?? NEVER) })
+  })
+}
+
+const JOB_NAME = 'solve'
+
+const againMs = exponential({ firstMs: 500, maxMs: 10_000 })
+
+/** Redis may be restarting. */
+const retried = <A>() => retry<A>({ count: 10, delay: (_error, count) => timer(againMs(count - 1)) })
+
+const ItemSource = refined('an array, an iterable, an async iterable, a promise or an Observable', isObservableInput)
+
+const QueueEvents = refined(
+  'a QueueEvents of BullMQ',
+  (value): value is QueueEventsLike => typeof value === 'object' && value !== null && 'on' in value && 'off' in value
+)
+
+const Kind = refined(
+  'a kind of task, such as recaptchaV2',
+  (value): value is Resumable<unknown> => typeof value === 'function' || (isRecord(value) && isDecoder(value.solution))
+)
+
+const submitOptionCodecs = {
+  queue: Queue,
+  events: QueueEvents,
+  kind: Kind,
+  keyOf: isFunction,
+  toData: isFunction,
+  concurrency: optional(integerBetween(1, MAX_TASKS, 'items')),
+  until: optional(t.unknown),
+  checkEveryMs: optional(durationFrom(1))
+}

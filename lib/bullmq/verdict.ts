@@ -1,0 +1,65 @@
+import { advise } from '../core/model/explain.js'
+import type { SolveError } from '../core/model/error.js'
+
+/**
+ * What BullMQ does with a job whose solve ended with an error.
+ *
+ * - `fail`: the job fails for good
+ * - `retry`: nothing was paid; BullMQ tries it again after its back-off, as `attempts` allows
+ * - `resume`: the task is paid for; the job waits, and goes back to the head of the queue
+ * - `handOver`: the solver was closed; the job goes back to the head of the queue, for another worker
+ * - `hold`: the service asked for a wait; the whole queue waits, and the job goes back to its head
+ * - `pause`: no job can succeed until a person has acted; the queue is paused, and the job goes back to its head
+ *
+ * @since 0.1.0
+ */
+export type Verdict = 'fail' | 'retry' | 'resume' | 'handOver' | 'hold' | 'pause'
+
+/**
+ * The {@link Verdict} about an error. A job that goes back to the queue keeps its attempts.
+ *
+ * @since 0.1.0
+ */
+export const verdictOf = (error: SolveError): Verdict => {
+  switch (error._tag) {
+    case 'Interrupted':
+      return 'handOver'
+    case 'NotCreated':
+      return ON_NOT_CREATED[error.reason]
+    case 'Refused':
+      return error.kind === 'unavailable' && error.paid === 'no' ? 'hold' : byAdvice(error)
+    case 'InvalidTask':
+    case 'CreateUnknown':
+    case 'TaskFailed':
+    case 'BadReply':
+    case 'TimedOut':
+      return byAdvice(error)
+  }
+}
+
+const ON_NOT_CREATED = {
+  dns: 'retry',
+  connect: 'retry',
+  deadline: 'retry',
+  journal: 'retry',
+  closed: 'handOver',
+  tls: 'pause',
+  account: 'pause',
+  unreadable: 'pause'
+} as const
+
+const byAdvice = (error: SolveError): Verdict => {
+  switch (advise(error)) {
+    case 'resume':
+      return 'resume'
+    case 'repeat':
+      return 'retry'
+    case 'fix-account':
+    case 'fix-setup':
+      return 'pause'
+    case 'pay-again':
+    case 'fix-task':
+    case 'decide':
+      return 'fail'
+  }
+}
