@@ -81,7 +81,8 @@ module.exports = {
     },
     {
       name: 'index-imports',
-      comment: 'the entry point lists names, and loads neither the command nor the emulator nor the journal nor the queue',
+      comment:
+        'the entry point lists names, and loads neither the command nor the emulator nor the journal nor the queue',
       severity: 'error',
       from: { path: '^lib/index\\.ts$' },
       to: { pathNot: [...PUBLIC_CORE, '^lib/core/interop\\.ts$', '^lib/http/create-solver\\.ts$'] }
@@ -94,7 +95,8 @@ module.exports = {
     },
     {
       name: 'light-entry',
-      comment: "require('rx-captcha') loads neither the command nor the emulator nor the journal nor the queue, by any path",
+      comment:
+        "require('rx-captcha') loads neither the command nor the emulator nor the journal nor the queue, by any path",
       severity: 'error',
       from: { path: '^lib/(index|testing/index)\\.ts$' },
       to: {
