@@ -183,8 +183,9 @@ class JobRun<D> {
       case 'handOver':
         return this.#giveBack()
       case 'hold':
+        // Not BullMQ's RateLimitError: after it, a worker that closes waits for the end of the limit.
         await queue.rateLimit(HOLD_MS)
-        throw new RateLimitError()
+        return this.#giveBack()
       case 'pause':
         await queue.pause()
         return this.#giveBack()
@@ -237,13 +238,5 @@ class WaitingError extends Error {
 
   constructor() {
     super('bullmq:movedToWait')
-  }
-}
-
-class RateLimitError extends Error {
-  override readonly name = 'RateLimitError'
-
-  constructor() {
-    super('bullmq:rateLimitExceeded')
   }
 }

@@ -21,6 +21,7 @@ export interface TaskWorkerSettings {
  * - `maxStalledCount` is how many deaths of workers a job survives. With BullMQ's default, 1, the second one fails a paid task.
  * - `limiter` admits jobs at a fixed interval. With `max: 10` in a second, BullMQ would admit ten at the end of one second and ten
  *   at the beginning of the next. A worker without a limiter would not be held back when the service tells another one to wait.
+ * - `maximumRateLimitDelay` bounds how long a worker that closes waits for the end of a limit: BullMQ's default is 30 s.
  *
  * @throws InvalidOptions
  * @since 0.1.0
@@ -32,6 +33,7 @@ export const taskWorkerOptions = (settings: TaskWorkerSettings = {}) => {
     lockDuration: 15_000,
     stalledInterval: 5_000,
     maxStalledCount: 10,
+    maximumRateLimitDelay: 1_000,
     limiter:
       createsPerSecond === undefined
         ? { max: MAX_TASKS, duration: 1_000 }

@@ -1,41 +1,259 @@
-import { Queue, QueueEvents, Worker } from 'bullmq'
-import { lastValueFrom, toArray } from 'rxjs'
-import { createSolver, recaptchaV2 } from 'rx-captcha'
-import { submitAll, superviseWorker, taskJobOptions, taskProcessor, taskWorkerOptions } from 'rx-captcha/bullmq'
-import { EMULATOR_KEY, startEmulator } from 'rx-captcha/emulator'
-import { describeWithRedis, startRedis, type RedisServer } from '../support/redis.js'
+import { inspect } from 'node:util'
+import type { Job, Queue } from 'bullmq'
+import { lastValueFrom, of } from 'rxjs'
+import { jobIdOf, type JobProgress } from 'rx-captcha/bullmq'
+import { EMULATOR_KEY } from 'rx-captcha/emulator'
+import { JobJournal } from '../../lib/bullmq/job-journal.js'
+import { Records } from '../../lib/bullmq/records.js'
+import { QueueRig, toTask, until, type Page } from '../support/queue.js'
+import { describeWithRedis } from '../support/redis.js'
+
+const PAGE = 'https://example.com/login'
+const KEEPING = { tokenMs: 1_000, recordMs: 60_000 }
 
 describeWithRedis('taskProcessor', () => {
-  let redis: RedisServer
-  beforeAll(async () => {
-    redis = await startRedis()
-  })
-  afterAll(() => redis.remove())
+  const rig = new QueueRig()
 
-  it('solves the items of a producer', async () => {
-    const { connection } = redis
-    const emulator = await startEmulator({ readyAfterMs: [0, 100] })
-    const solver = createSolver({ clientKey: EMULATOR_KEY, baseUrl: emulator.url, pollEveryMs: 20 })
-    const queue = new Queue('first', { connection, defaultJobOptions: taskJobOptions })
-    const events = new QueueEvents('first', { connection })
-    await events.waitUntilReady()
-    const processor = taskProcessor(solver, {
-      queue,
-      toTask: (websiteURL: string) => recaptchaV2({ websiteURL, websiteKey: 'site-key' })
+  const add = (queue: Queue<Page>, key = 'order-1', page = PAGE): Promise<Job<Page>> =>
+    queue.add('solve', page, { jobId: jobIdOf(key) })
+  const stateOf = (queue: Queue<Page>, key = 'order-1') => queue.getJobState(jobIdOf(key))
+  const jobOf = async (queue: Queue<Page>, key = 'order-1') => (await queue.getJob(jobIdOf(key)))!
+  /** What an earlier run, of a worker that died, recorded for a key. */
+  const earlierRun = (queue: Queue<Page>, run = 'earlier') => new JobJournal(new Records(queue), run, KEEPING)
+  const recordOf = async (key = 'order-1') =>
+    JSON.parse((await rig.dump()).get(`rx-captcha:{${rig.name}}:${jobIdOf(key)}`) ?? '{}') as Record<string, string>
+
+  it('completes a job with the reference of its task, and without its token', async () => {
+    const emulator = await rig.emulator()
+    const { worker } = rig.worker(rig.solver(emulator))
+    const queue = rig.queue()
+    const completed = new Promise<[Job<Page>, unknown]>((resolve) => {
+      worker.once('completed', (job, result) => {
+        resolve([job, result])
+      })
     })
-    const worker = new Worker('first', processor, { connection, ...taskWorkerOptions() })
-    const supervised = superviseWorker(worker, solver)
-    const pages = Array.from({ length: 50 }, (_, index) => `https://example.com/${index}`)
-    const started = Date.now()
-    const outcomes = await lastValueFrom(
-      submitAll(pages, { queue, events, kind: recaptchaV2, keyOf: (page) => page, toData: (page) => page }).pipe(
-        toArray()
-      )
+    await add(queue)
+    const [, result] = await completed
+    const [task] = emulator.tasks()
+    expect(result).toEqual({
+      ref: { taskId: task?.taskId, createdAt: expect.any(Number) as number },
+      readyAt: expect.any(Number) as number,
+      useBefore: expect.any(Number) as number,
+      expiresAt: expect.any(Number) as number
+    })
+  })
+
+  it('records the intent before createTask is sent, and the id of the task before the first poll', async () => {
+    const emulator = await rig.emulator({ latencyMs: 60 })
+    const solver = rig.solver(emulator)
+    const states: Promise<string | undefined>[] = []
+    solver.events.subscribe(({ _tag }) => {
+      if (_tag === 'CreateSent' || _tag === 'Polled') states.push(recordOf().then(({ state }) => state))
+    })
+    const { worker } = rig.worker(solver)
+    const done = new Promise((resolve) => worker.once('completed', resolve))
+    await add(rig.queue())
+    await done
+    const [beforeReply, atFirstPoll] = await Promise.all(states)
+    expect([beforeReply, atFirstPoll]).toEqual(['intent', 'created'])
+  })
+
+  it('resumes the task that an earlier worker created, and creates none', async () => {
+    const emulator = await rig.emulator()
+    const solver = rig.solver(emulator)
+    const queue = rig.queue()
+    const earlier = earlierRun(queue)
+    const created = await lastValueFrom(solver.createTask(toTask(PAGE)))
+    if (created._tag === 'Left') throw new Error(created.left._tag)
+    await lastValueFrom(earlier.begin(jobIdOf('order-1')))
+    await lastValueFrom(earlier.created(jobIdOf('order-1'), created.right))
+    const { worker } = rig.worker(solver)
+    const done = new Promise<unknown>((resolve) => {
+      worker.once('completed', (_job, result) => {
+        resolve(result)
+      })
+    })
+    await add(queue)
+    expect(await done).toMatchObject({ ref: created.right })
+    expect(emulator.counters().requests.createTask).toBe(1)
+  })
+
+  it('fails a job as in doubt if an earlier worker may have sent its createTask', async () => {
+    const emulator = await rig.emulator()
+    const queue = rig.queue()
+    await lastValueFrom(earlierRun(queue).begin(jobIdOf('order-1')))
+    const { worker } = rig.worker(rig.solver(emulator))
+    const failed = new Promise((resolve) => worker.once('failed', resolve))
+    await add(queue)
+    await failed
+    expect((await jobOf(queue)).failedReason).toMatch(/^createTask may have been sent, and no reply is known/)
+    expect(await stateOf(queue)).toBe('failed')
+    expect((await recordOf()).state).toBe('doubt')
+    expect(emulator.counters().requests.createTask).toBe(0)
+  })
+
+  it('records the id that a thawed worker receives for a job that was called in doubt meanwhile', async () => {
+    const queue = rig.queue()
+    const key = jobIdOf('order-1')
+    const frozen = earlierRun(queue, 'frozen')
+    const other = earlierRun(queue, 'other')
+    await lastValueFrom(frozen.begin(key))
+    expect(await lastValueFrom(other.find(key))).toEqual({ _tag: 'InDoubt' })
+    await lastValueFrom(other.ended(key, 'CreateUnknown'))
+    await lastValueFrom(frozen.created(key, { taskId: 'late', createdAt: 5 }))
+    expect(await lastValueFrom(other.find(key))).toEqual({ _tag: 'Known', ref: { taskId: 'late', createdAt: 5 } })
+  })
+
+  it('drops the outcome of a run whose job another worker has taken over', async () => {
+    const queue = rig.queue()
+    const key = jobIdOf('order-1')
+    const [frozen, other] = [earlierRun(queue, 'frozen'), earlierRun(queue, 'other')]
+    const ref = { taskId: 'task', createdAt: 5 }
+    await lastValueFrom(frozen.begin(key))
+    await lastValueFrom(frozen.created(key, ref))
+    await lastValueFrom(other.find(key))
+    const result = { _tag: 'Right', right: { ref, solution: 'token', readyAt: 6 } } as const
+    await expect(lastValueFrom(frozen.deliver(key, result))).rejects.toThrow(
+      'Another worker has taken this job over, because this one did not renew its lock in time.'
     )
-    console.log(Date.now() - started, outcomes[0], emulator.counters())
-    await supervised.close()
-    await events.close()
-    await queue.close()
-    await emulator.close()
+    const failure = { _tag: 'Left', left: { _tag: 'Interrupted', paid: 'yes', ref } } as const
+    await expect(lastValueFrom(frozen.deliver(key, failure))).rejects.toThrow('Another worker')
+    await lastValueFrom(frozen.ended(key, 'TaskFailed'))
+    expect(await lastValueFrom(other.find(key))).toEqual({ _tag: 'Known', ref })
+  })
+
+  it('completes a job whose outcome was delivered by a worker that died before BullMQ knew of it', async () => {
+    const emulator = await rig.emulator()
+    const queue = rig.queue()
+    const key = jobIdOf('order-1')
+    const earlier = earlierRun(queue)
+    const ref = { taskId: 'task', createdAt: 5 }
+    await lastValueFrom(earlier.begin(key))
+    await lastValueFrom(earlier.created(key, ref))
+    await lastValueFrom(earlier.deliver(key, { _tag: 'Right', right: { ref, solution: 'token', readyAt: 6 } }))
+    const { worker } = rig.worker(rig.solver(emulator))
+    const done = new Promise((resolve) => worker.once('completed', resolve))
+    await add(queue)
+    await done
+    expect(emulator.counters().requests).toMatchObject({ createTask: 0, getTaskResult: 0 })
+  })
+
+  it('reports the steps of a task as the progress of its job', async () => {
+    const emulator = await rig.emulator({ readyAfterMs: 40 })
+    const events = await rig.events()
+    const steps: JobProgress[] = []
+    events.on('progress', ({ data }) => steps.push(data as JobProgress))
+    const { worker } = rig.worker(rig.solver(emulator))
+    const done = new Promise((resolve) => worker.once('completed', resolve))
+    await add(rig.queue())
+    await done
+    const ref = { taskId: emulator.tasks()[0]?.taskId, createdAt: expect.any(Number) as number }
+    await until(() => steps.some(({ _tag }) => _tag === 'Polled'))
+    expect(steps).toContainEqual({
+      _tag: 'Polled',
+      at: expect.any(Number) as number,
+      ref,
+      polls: expect.any(Number) as number
+    })
+  })
+
+  it('pauses the queue when the service refuses the account, and gives the job back unpaid', async () => {
+    const emulator = await rig.emulator({ faults: ['createTask:1:ERROR_ZERO_BALANCE'] })
+    const { worker } = rig.worker(rig.solver(emulator))
+    const queue = rig.queue()
+    await add(queue)
+    await until(() => queue.isPaused())
+    await until(async () => (await stateOf(queue)) === 'waiting')
+    expect((await jobOf(queue)).attemptsMade).toBe(0)
+    const done = new Promise((resolve) => worker.once('completed', resolve))
+    await queue.resume()
+    await done
+    expect(emulator.counters()).toMatchObject({ accepted: 1, refused: 1 })
+  })
+
+  it('holds the whole queue back when the service asks for a wait', async () => {
+    const emulator = await rig.emulator({ faults: ['createTask:1:429;retry-after=60'] })
+    const queue = rig.queue()
+    const backend = queue.getBackend()
+    const client = await backend.client
+    rig.worker(rig.solver(emulator))
+    await add(queue)
+    await until(async () => (await client.get(`bull:${rig.name}:limiter`)) === String(Number.MAX_SAFE_INTEGER))
+    rig.worker(rig.solver(emulator))
+    await add(queue, 'order-2')
+    await until(async () => (await queue.getActiveCount()) === 1)
+    expect(await stateOf(queue, 'order-2')).toBe('waiting')
+    expect(emulator.counters().requests.createTask).toBe(1)
+  })
+
+  it('tries a job again after a failure of the network, as its attempts allow', async () => {
+    const emulator = await rig.emulator()
+    const post = () => of({ _tag: 'Failed', cause: { name: 'Error', code: 'ENOTFOUND', message: '' } } as const)
+    const solver = rig.solver(emulator, { baseUrl: undefined, post, giveUpAfterMs: 20 })
+    rig.worker(solver, { settings: { backoffStrategy: () => 1 } })
+    const queue = rig.queue()
+    await queue.add('solve', PAGE, { jobId: jobIdOf('order-1'), attempts: 2, backoff: { type: 'custom' } })
+    await until(async () => (await stateOf(queue)) === 'failed')
+    expect((await jobOf(queue)).attemptsMade).toBe(2)
+    expect((await jobOf(queue)).failedReason).toContain('Nothing was paid.')
+  })
+
+  it('gives a paid task back to be resumed when it timed out, and fails its job in the end', async () => {
+    const emulator = await rig.emulator({ readyAfterMs: 60_000 })
+    const solver = rig.solver(emulator, { giveUpAfterMs: 40 })
+    rig.worker(solver, { processor: { maxResumes: 2 } })
+    const queue = rig.queue()
+    await add(queue)
+    await until(async () => (await stateOf(queue)) === 'failed')
+    const job = await jobOf(queue)
+    expect(job.attemptsStarted).toBe(3)
+    expect(job.failedReason).toContain(`Task ${emulator.tasks()[0]?.taskId ?? ''} timed out`)
+    expect(emulator.counters().accepted).toBe(1)
+  })
+
+  it('fails a job that is cancelled; a retry resumes its task', async () => {
+    const emulator = await rig.emulator({ readyAfterMs: 100 })
+    const { worker } = rig.worker(rig.solver(emulator))
+    const queue = rig.queue()
+    await add(queue)
+    await until(async () => (await recordOf()).state === 'created')
+    worker.cancelJob(jobIdOf('order-1'))
+    await until(async () => (await stateOf(queue)) === 'failed')
+    const job = await jobOf(queue)
+    expect(job.failedReason).toMatch(/^The job was cancelled\. If its task was created, it is paid for and recorded/)
+    const done = new Promise((resolve) => worker.once('completed', resolve))
+    await job.retry()
+    await done
+    expect(emulator.counters().accepted).toBe(1)
+  })
+
+  it('hands paid tasks over to another worker when it is closed', async () => {
+    const emulator = await rig.emulator({ readyAfterMs: 300 })
+    const queue = rig.queue()
+    const first = rig.worker(rig.solver(emulator))
+    for (let index = 0; index < 20; index += 1) await add(queue, `order-${index}`)
+    await until(() => emulator.counters().accepted === 20)
+    await first.supervised.close({ graceMs: 0 })
+    expect(await queue.getJobCounts('wait', 'active')).toEqual({ wait: 20, active: 0 })
+    const second = rig.worker(rig.solver(emulator))
+    let completed = 0
+    second.worker.on('completed', () => (completed += 1))
+    await until(() => completed === 20)
+    expect(emulator.counters().accepted).toBe(20)
+  })
+
+  it('keeps the client key out of Redis, and the token out of all but its own key', async () => {
+    const emulator = await rig.emulator()
+    const { worker } = rig.worker(rig.solver(emulator))
+    const done = new Promise((resolve) => worker.once('completed', resolve))
+    await add(rig.queue())
+    await done
+    const dump = await rig.dump()
+    const token = (JSON.parse(dump.get(`rx-captcha:{${rig.name}}:${jobIdOf('order-1')}:token`)!) as { solved: string })
+      .solved
+    const { gRecaptchaResponse } = (JSON.parse(token) as { solution: { gRecaptchaResponse: string } }).solution
+    const holders = [...dump].filter(([, value]) => value.includes(gRecaptchaResponse)).map(([key]) => key)
+    expect(holders).toEqual([`rx-captcha:{${rig.name}}:${jobIdOf('order-1')}:token`])
+    expect(inspect(dump)).not.toContain(EMULATOR_KEY)
   })
 })

@@ -1,0 +1,133 @@
+import { Queue, QueueEvents, Worker, type WorkerOptions } from 'bullmq'
+import IORedis from 'ioredis'
+import { recaptchaV2, createSolver, type Solver, type SolverOptions } from 'rx-captcha'
+import {
+  superviseWorker,
+  taskJobOptions,
+  taskProcessor,
+  taskWorkerOptions,
+  type ProcessorOptions,
+  type SupervisedWorker
+} from 'rx-captcha/bullmq'
+import { EMULATOR_KEY, startEmulator, type Emulator, type EmulatorOptions } from 'rx-captcha/emulator'
+import { startRedis, type RedisServer } from './redis.js'
+
+/** The data of a job in the specs: the page of its task. */
+export type Page = string
+
+export const toTask = (websiteURL: Page) => recaptchaV2({ websiteURL, websiteKey: 'site-key' })
+
+export interface TestWorker {
+  readonly worker: Worker<Page>
+  readonly solver: Solver
+  readonly supervised: SupervisedWorker
+}
+
+/** A queue on a redis-server of its own, with an emulator. Each test has a new queue; all that it opened is closed after it. */
+export class QueueRig {
+  #redis: RedisServer | undefined
+  #closers: (() => Promise<unknown>)[] = []
+  #queues = 0
+  name = ''
+
+  constructor(options?: Parameters<typeof startRedis>[0]) {
+    beforeAll(async () => {
+      this.#redis = await startRedis(options)
+    })
+    beforeEach(() => {
+      this.name = `queue-${(this.#queues += 1)}`
+    })
+    afterEach(async () => {
+      const closers = this.#closers.reverse()
+      this.#closers = []
+      for (const close of closers) await close()
+    })
+    afterAll(() => this.#redis?.remove())
+  }
+
+  get redis(): RedisServer {
+    return this.#redis!
+  }
+
+  /** Closes something at the end of the test. */
+  onEnd(close: () => Promise<unknown>): void {
+    this.#closers.push(close)
+  }
+
+  async emulator(options: EmulatorOptions = {}): Promise<Emulator> {
+    const emulator = await startEmulator({ readyAfterMs: 0, ...options })
+    this.onEnd(() => emulator.close())
+    return emulator
+  }
+
+  queue(): Queue<Page> {
+    const queue = new Queue<Page>(this.name, { connection: this.redis.connection, defaultJobOptions: taskJobOptions })
+    queue.on('error', () => undefined)
+    this.onEnd(() => queue.close())
+    return queue
+  }
+
+  async events(): Promise<QueueEvents> {
+    const events = new QueueEvents(this.name, { connection: this.redis.connection })
+    events.on('error', () => undefined)
+    await events.waitUntilReady()
+    this.onEnd(() => events.close())
+    return events
+  }
+
+  solver(emulator: Emulator, options: Partial<SolverOptions> = {}): Solver {
+    const solver = createSolver({ clientKey: EMULATOR_KEY, baseUrl: emulator.url, pollEveryMs: 10, ...options })
+    this.onEnd(() => solver.close())
+    return solver
+  }
+
+  worker(
+    solver: Solver,
+    options: Partial<WorkerOptions> & { readonly processor?: Partial<ProcessorOptions<Page>> } = {}
+  ): TestWorker {
+    const { processor, ...workerOptions } = options
+    const queue = this.queue()
+    const worker = new Worker<Page>(this.name, taskProcessor(solver, { queue, toTask, ...processor }), {
+      connection: this.redis.connection,
+      ...taskWorkerOptions(),
+      ...workerOptions
+    })
+    worker.on('error', () => undefined)
+    const supervised = superviseWorker(worker, solver)
+    this.onEnd(() => supervised.close())
+    return { worker, solver, supervised }
+  }
+
+  /** All that Redis holds: each key with its value, whatever its type. */
+  async dump(): Promise<Map<string, string>> {
+    const client = new IORedis(this.redis.url)
+    const found = new Map<string, string>()
+    for (const key of await client.keys('*')) found.set(key, JSON.stringify(await valueOf(client, key)))
+    client.disconnect()
+    return found
+  }
+}
+
+const valueOf = async (client: IORedis, key: string): Promise<unknown> => {
+  switch (await client.type(key)) {
+    case 'string':
+      return client.get(key)
+    case 'hash':
+      return client.hgetall(key)
+    case 'list':
+      return client.lrange(key, 0, -1)
+    case 'set':
+      return client.smembers(key)
+    case 'zset':
+      return client.zrange(key, 0, -1)
+    case 'stream':
+      return client.xrange(key, '-', '+')
+    default:
+      return undefined
+  }
+}
+
+/** Resolves when `isTrue` holds, which is checked again and again; the limit of the test ends it otherwise. */
+export const until = async (isTrue: () => boolean | Promise<boolean>): Promise<void> => {
+  while (!(await isTrue())) await new Promise((resolve) => setTimeout(resolve, 2))
+}
