@@ -1,0 +1,166 @@
+import { lastValueFrom } from 'rxjs'
+import { recaptchaV2, type Solved } from 'rx-captcha'
+import { jobIdOf, taskProcessor, taskWorkerOptions } from 'rx-captcha/bullmq'
+import { JobJournal } from '../../lib/bullmq/job-journal.js'
+import { Records } from '../../lib/bullmq/records.js'
+import { JobResults } from '../../lib/bullmq/results.js'
+import { QueueRig, toTask } from '../support/queue.js'
+import { describeWithRedis } from '../support/redis.js'
+
+const KEY = jobIdOf('https://example.com/order 7:ü')
+const REF = { taskId: 'task', createdAt: 5 }
+const SOLVED: Solved<unknown> = { ref: REF, solution: { gRecaptchaResponse: 'token' }, readyAt: 6 }
+const KEEPING = { tokenMs: 60_000, recordMs: 60_000 }
+
+// ioredis sends a command again if the connection broke before its reply arrived.
+describeWithRedis('a script that runs twice, because its reply was lost', () => {
+  const rig = new QueueRig()
+  const journal = (run = 'run') => new JobJournal(new Records(rig.queue()), run, KEEPING)
+
+  it('begins a fresh key once more', async () => {
+    const { begin, find } = journal()
+    expect(await lastValueFrom(begin(KEY))).toEqual({ _tag: 'Fresh' })
+    expect(await lastValueFrom(begin(KEY))).toEqual({ _tag: 'Fresh' })
+    expect(await lastValueFrom(find(KEY))).toEqual({ _tag: 'Fresh' })
+  })
+
+  it('records a task once more, also after its outcome was delivered', async () => {
+    const run = journal()
+    await lastValueFrom(run.begin(KEY))
+    await lastValueFrom(run.created(KEY, REF))
+    await lastValueFrom(run.created(KEY, REF))
+    expect(await lastValueFrom(run.find(KEY))).toEqual({ _tag: 'Known', ref: REF })
+    await lastValueFrom(run.deliver(KEY, { _tag: 'Right', right: SOLVED }))
+    await lastValueFrom(run.created(KEY, REF))
+    expect(await lastValueFrom(run.find(KEY))).toEqual({ _tag: 'Finished', tag: 'Solved' })
+  })
+
+  it('does not store a token again that was claimed', async () => {
+    const run = journal()
+    const queue = rig.queue()
+    const results = new JobResults(queue, recaptchaV2)
+    await lastValueFrom(run.begin(KEY))
+    await lastValueFrom(run.deliver(KEY, { _tag: 'Right', right: SOLVED }))
+    expect((await results.take(KEY))?._tag).toBe('Right')
+    await lastValueFrom(run.deliver(KEY, { _tag: 'Right', right: SOLVED }))
+    expect(await new JobResults(queue, recaptchaV2).take(KEY)).toMatchObject({ left: { _tag: 'TokenGone' } })
+  })
+
+  it('hands a token to the same claimant again, and to no other', async () => {
+    const run = journal()
+    const records = new Records(rig.queue())
+    await lastValueFrom(run.begin(KEY))
+    await lastValueFrom(run.deliver(KEY, { _tag: 'Right', right: SOLVED }))
+    const [first, again, other] = [
+      await records.fields('claim', KEY, 'claimant', 30_000),
+      await records.fields('claim', KEY, 'claimant', 30_000),
+      await records.fields('claim', KEY, 'other', 30_000)
+    ]
+    expect([first[3], again[3], other[3]]).toEqual([JSON.stringify(SOLVED), JSON.stringify(SOLVED), undefined])
+    expect(Number(again[4])).toBeGreaterThan(50_000)
+  })
+})
+
+describeWithRedis('the record of a key', () => {
+  const rig = new QueueRig()
+  const journal = (run = 'run') => new JobJournal(new Records(rig.queue()), run, KEEPING)
+  const recordKey = () => `rx-captcha:{${rig.name}}:${KEY}`
+
+  it.each([
+    ['InvalidTask', 'Fresh'],
+    ['NotCreated', 'Fresh'],
+    ['Refused', 'Fresh'],
+    ['CreateUnknown', 'InDoubt'],
+    ['Refused{paid: unknown}', 'InDoubt']
+  ])('is, after a run without a task that ended as %s, %s', async (tag, entry) => {
+    const run = journal()
+    await lastValueFrom(run.begin(KEY))
+    await lastValueFrom(run.ended(KEY, tag))
+    expect((await lastValueFrom(journal('next').find(KEY)))._tag).toBe(entry)
+  })
+
+  it.each([
+    ['Solved', 'Finished'],
+    ['TaskFailed', 'Finished'],
+    ['TimedOut', 'Known'],
+    ['Interrupted', 'Known'],
+    ['BadReply', 'Known'],
+    ['TaskFailed{account}', 'Known'],
+    ['Refused', 'Known'],
+    ['CreateUnknown', 'Known']
+  ])('is, after a run with a task that ended as %s, %s', async (tag, entry) => {
+    const run = journal()
+    await lastValueFrom(run.begin(KEY))
+    await lastValueFrom(run.created(KEY, REF))
+    await lastValueFrom(run.ended(KEY, tag))
+    expect((await lastValueFrom(journal('next').find(KEY)))._tag).toBe(entry)
+  })
+
+  it('lets one of two runs begin a fresh key', async () => {
+    const entries = await Promise.all(['one', 'other'].map((run) => lastValueFrom(journal(run).begin(KEY))))
+    expect(entries.map(({ _tag }) => _tag).sort()).toEqual(['Fresh', 'InDoubt'])
+  })
+
+  it('refuses the task of a run whose key was released and begun by another run', async () => {
+    const [old, next] = [journal('old'), journal('next')]
+    await lastValueFrom(old.begin(KEY))
+    await lastValueFrom(old.ended(KEY, 'NotCreated'))
+    await lastValueFrom(next.begin(KEY))
+    await expect(lastValueFrom(old.created(KEY, REF))).rejects.toThrow('Another worker has taken this job over')
+  })
+
+  it('records a task and its outcome although Redis lost the record', async () => {
+    const run = journal()
+    await lastValueFrom(run.created(KEY, REF))
+    expect(await lastValueFrom(journal('next').find(KEY))).toEqual({ _tag: 'Known', ref: REF })
+    const other = journal('other')
+    await lastValueFrom(other.find(KEY))
+    await lastValueFrom(other.deliver(KEY, { _tag: 'Right', right: SOLVED }))
+    expect(await lastValueFrom(other.find(KEY))).toEqual({ _tag: 'Finished', tag: 'Solved' })
+  })
+
+  it('is kept while a task is unfinished or in doubt, and for a time when it is finished', async () => {
+    const client = await rig.queue().getBackend().client
+    client.defineCommand('ttl_of', { numberOfKeys: 1, lua: `return redis.call('PTTL', KEYS[1])` })
+    const ttl = () => client.runCommand('ttl_of', [recordKey()])
+    const run = journal()
+    await lastValueFrom(run.begin(KEY))
+    expect(await ttl()).toBe(-1)
+    await lastValueFrom(run.ended(KEY, 'CreateUnknown'))
+    expect(await ttl()).toBe(-1)
+    await lastValueFrom(run.created(KEY, REF))
+    expect(await ttl()).toBe(-1)
+    await lastValueFrom(run.deliver(KEY, { _tag: 'Right', right: SOLVED }))
+    expect(await ttl()).toBeGreaterThan(50_000)
+  })
+})
+
+describeWithRedis('the options of a worker', () => {
+  const rig = new QueueRig()
+
+  it('notice a dead worker within 25 s, and let a job survive ten of them', () => {
+    expect(taskWorkerOptions()).toEqual({
+      concurrency: 100,
+      lockDuration: 15_000,
+      stalledInterval: 5_000,
+      maxStalledCount: 10,
+      maximumRateLimitDelay: 1_000,
+      limiter: { max: 1_000_000, duration: 1_000 }
+    })
+  })
+
+  it('admit jobs at a fixed interval', () => {
+    expect(taskWorkerOptions({ createsPerSecond: 8, concurrency: 5 })).toMatchObject({
+      concurrency: 5,
+      limiter: { max: 1, duration: 125 }
+    })
+  })
+
+  it('are checked', () => {
+    expect(() => taskWorkerOptions({ createsPerSecond: 0 })).toThrow('createsPerSecond: expected a number from 0.001')
+    const solver = rig.solver({ url: 'http://127.0.0.1:9' } as never)
+    const queue = rig.queue()
+    expect(() => taskProcessor(solver, { queue, toTask, maxResumes: -1 })).toThrow('maxResumes: expected')
+    expect(() => taskProcessor(solver, { queue: {} as never, toTask })).toThrow('queue: expected a Queue of BullMQ 6')
+  })
+})
