@@ -42,7 +42,7 @@ export interface ProcessorOptions<D, S extends TaskSpec<unknown> = TaskSpec<unkn
  *
  * @since 0.1.0
  */
-export type JobResult = Omit<Solved<unknown>, 'solution' | 'readyAt'> & { readonly readyAt?: number }
+export type JobReturn = Omit<Solved<unknown>, 'solution' | 'readyAt'> & { readonly readyAt?: number }
 
 /**
  * A processor for `new Worker(name, processor, …)` of BullMQ.
@@ -53,7 +53,7 @@ export type TaskProcessor<D> = (
   job: JobLike<D>,
   token?: string,
   signal?: AbortSignalLike
-) => Promise<JobResult | undefined>
+) => Promise<JobReturn | undefined>
 
 /**
  * Makes a processor for the workers of a BullMQ queue: it solves the task of a job, and keeps what is paid for in Redis, so that
@@ -136,7 +136,7 @@ class JobRun<D> {
   }
 
   /** Solves the task of the job; throws what makes BullMQ fail it, try it again or give it back. */
-  async process(toTask: (data: D) => TaskSpec<unknown>): Promise<JobResult | undefined> {
+  async process(toTask: (data: D) => TaskSpec<unknown>): Promise<JobReturn | undefined> {
     const { reports } = this.#context
     // This worker still gets jobs, though its solver is closed: it must not take and give back the same job in a loop.
     if (reports.isClosed) await this.#wait(CLOSED_WAIT_MS)
@@ -211,7 +211,7 @@ const CLOSED_WAIT_MS = 1_000
 const HOLD_MS = 5_000
 const resumeMs = exponential({ firstMs: 5_000, maxMs: 60_000 })
 
-const withoutSolution = ({ solution: _solution, ...result }: Solved<unknown>): JobResult => result
+const withoutSolution = ({ solution: _solution, ...result }: Solved<unknown>): JobReturn => result
 
 const abortOf = (signal: AbortSignalLike): Observable<void> =>
   new Observable((subscriber) => {

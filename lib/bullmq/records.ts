@@ -1,5 +1,7 @@
+import { defer, lastValueFrom, retry, timer, type MonoTypeOperatorFunction } from 'rxjs'
 import { checkOptions, isFunction } from '../core/model/options.js'
 import { isRecord, refined } from '../core/model/problems.js'
+import { exponential } from '../core/rx/backoff.js'
 import type { QueueLike, RedisClientLike } from './ports.js'
 import { SCRIPTS } from './scripts.js'
 
@@ -35,7 +37,8 @@ export class Records {
     const client = await (this.#client ??= this.#connect())
     // Braces, so that both keys are in one slot of a cluster.
     const record = `rx-captcha:{${this.#queue.name}}:${key}`
-    return client.runCommand(commandOf(script), [record, `${record}:token`, ...args])
+    const command = defer(() => client.runCommand(commandOf(script), [record, `${record}:token`, ...args]))
+    return lastValueFrom(command.pipe(retryRedis()))
   }
 
   async #connect(): Promise<RedisClientLike> {
@@ -46,6 +49,12 @@ export class Records {
 }
 
 const commandOf = (script: string): string => `rxCaptcha_${script}`
+
+const againMs = exponential({ firstMs: 500, maxMs: 10_000 })
+
+/** Tries a command again for a minute, because Redis may be restarting. Only for commands that may run twice. */
+export const retryRedis = <A>(): MonoTypeOperatorFunction<A> =>
+  retry({ count: 10, delay: (_error, count) => timer(againMs(count - 1)) })
 
 /** A queue of BullMQ on Redis; its other backends have no `client`. */
 export const Queue = refined(

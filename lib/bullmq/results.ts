@@ -1,10 +1,9 @@
-import { randomUUID } from 'node:crypto'
 import * as E from 'fp-ts/lib/Either.js'
 import type { SolveError } from '../core/model/error.js'
 import { decodeSafely } from '../core/model/problems.js'
 import type { Resumable, Solved, TaskRef } from '../core/model/task.js'
 import type { QueueLike } from './ports.js'
-import { Records } from './records.js'
+import type { Records } from './records.js'
 
 /**
  * The task of a job was solved and is paid for, but its token is gone: it has expired, or was claimed before.
@@ -40,59 +39,73 @@ export type JobOutcome<A> = E.Either<SolveError | TokenGone | JobFailed, Solved<
 /** The reply to a claim may be lost. For this long the token can be claimed again by the same claimant. */
 const HOLD_MS = 30_000
 
-/** Reads the outcomes of jobs, and claims their tokens. */
-export class JobResults<A> {
-  readonly #queue: QueueLike
-  readonly #records: Records
-  readonly #kind: Resumable<A>
-  readonly #claimant = randomUUID()
+/** Reads the outcome of one job, and claims its token. */
+export class JobResult<A> {
+  readonly #context: ResultContext<A>
+  readonly #jobId: string
+  #unknownSince: number | undefined
 
-  constructor(queue: QueueLike, kind: Resumable<A>) {
-    this.#queue = queue
-    this.#records = new Records(queue)
-    this.#kind = kind
+  constructor(context: ResultContext<A>, jobId: string) {
+    this.#context = context
+    this.#jobId = jobId
   }
 
-  /** The outcome of a job, or nothing while it is not final. A token is handed out once, to the first who asks. */
-  async take(jobId: string): Promise<JobOutcome<A> | undefined> {
+  /** The outcome, or nothing while it is not final. A token is handed out once, to the first who asks. */
+  async take(): Promise<JobOutcome<A> | undefined> {
+    const { records, claimant } = this.#context
     const askedAt = Date.now()
-    const fields = await this.#records.fields('claim', jobId, this.#claimant, HOLD_MS)
-    const [state, error, ref, solved, validMs] = fields
+    const [state, error, ref, solved, validMs] = await records.fields('claim', this.#jobId, claimant, HOLD_MS)
     if (solved !== undefined) {
       const claimed = this.#readSolved(JSON.parse(solved) as Solved<unknown>, askedAt + Number(validMs))
       // If this fails, the token expires by itself.
-      this.#records.number('claimed', jobId, this.#claimant).catch(() => undefined)
+      records.number('claimed', this.#jobId, claimant).catch(() => undefined)
       return claimed
     }
     if (state === 'finished' && error === undefined)
       return E.left({ _tag: 'TokenGone', paid: 'yes', ref: parsed(ref) as TaskRef })
-    return this.#failure(jobId, error, paidBy(state, ref))
+    return this.#failure(error, paidBy(state, ref))
   }
 
   /** Whether a failure is final is up to BullMQ, because a job that is tried again has failed before. */
-  async #failure(jobId: string, error: string | undefined, paid: Paid): Promise<JobOutcome<A> | undefined> {
-    const state = await this.#queue.getJobState(jobId)
-    switch (state) {
-      case 'failed': {
-        if (error !== undefined) return E.left(parsed(error) as SolveError)
-        const reason = (await this.#queue.getJob(jobId))?.failedReason ?? ''
-        return E.left({ _tag: 'JobFailed', reason, ...paid })
-      }
-      case 'completed':
-      case 'unknown':
-        return E.left({ _tag: 'JobFailed', reason: 'the queue does not know the job any more', ...paid })
-      default:
-        return undefined
+  async #failure(error: string | undefined, paid: Paid): Promise<JobOutcome<A> | undefined> {
+    const { queue } = this.#context
+    const state = await queue.getJobState(this.#jobId)
+    if (state === 'failed') {
+      if (error !== undefined) return E.left(parsed(error) as SolveError)
+      const reason = (await queue.getJob(this.#jobId))?.failedReason ?? ''
+      return E.left({ _tag: 'JobFailed', reason, ...paid })
     }
+    const isUnknown = state === 'unknown' || state === 'completed'
+    return isUnknown && this.#isLost() ? E.left({ _tag: 'JobFailed', reason: LOST, ...paid }) : undefined
+  }
+
+  /** A Redis that lost the job may still get its outcome, from the worker that holds it. */
+  #isLost(): boolean {
+    const now = performance.now()
+    this.#unknownSince ??= now
+    return now - this.#unknownSince >= this.#context.lostAfterMs
   }
 
   #readSolved(solved: Solved<unknown>, expiresAt: number): JobOutcome<A> {
-    const solution = decodeSafely('solution', () => this.#kind.solution.decode(solved.solution))
+    const solution = decodeSafely('solution', () => this.#context.kind.solution.decode(solved.solution))
     if (E.isRight(solution)) return E.right({ ...solved, ...onThisClock(solved, expiresAt), solution: solution.right })
     const problems = solution.left.map((problem) => `solution: ${problem}`)
     return E.left({ _tag: 'BadReply', paid: 'yes', ref: solved.ref, status: 200, problems, excerpt: '' })
   }
 }
+
+/** What the results of all jobs of a producer have in common. */
+export interface ResultContext<A> {
+  readonly queue: QueueLike
+  readonly records: Records
+  readonly kind: Resumable<A>
+  /** Who claims the tokens: unique in the world. */
+  readonly claimant: string
+  /** For how long the queue must not know a job until it counts as lost. */
+  readonly lostAfterMs: number
+}
+
+const LOST = 'the queue does not know the job any more'
 
 type Paid = Pick<JobFailed, 'paid' | 'ref'>
 

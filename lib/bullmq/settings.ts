@@ -19,8 +19,9 @@ export interface TaskWorkerSettings {
  * - A worker that died is noticed within `lockDuration` and two times `stalledInterval`, 25 s. Then its jobs are at the head of the
  *   queue. With BullMQ's defaults it takes up to 90 s, half of the life of a token.
  * - `maxStalledCount` is how many deaths of workers a job survives. With BullMQ's default, 1, the second one fails a paid task.
- * - `limiter` admits jobs at a fixed interval. With `max: 10` in a second, BullMQ would admit ten at the end of one second and ten
- *   at the beginning of the next. A worker without a limiter would not be held back when the service tells another one to wait.
+ * - `limiter` admits jobs at a fixed interval, a tenth slower than `createsPerSecond`: so the service sees no more in a second,
+ *   though one job takes up to 100 ms longer than another until its createTask. With `max: 10` in a second, BullMQ would admit ten
+ *   at the end of one second and ten at the beginning of the next. A worker without a limiter would not be held back when the service tells another one to wait.
  * - `maximumRateLimitDelay` bounds how long a worker that closes waits for the end of a limit: BullMQ's default is 30 s.
  *
  * @throws InvalidOptions
@@ -37,9 +38,11 @@ export const taskWorkerOptions = (settings: TaskWorkerSettings = {}) => {
     limiter:
       createsPerSecond === undefined
         ? { max: MAX_TASKS, duration: 1_000 }
-        : { max: 1, duration: Math.ceil(1_000 / createsPerSecond) }
+        : { max: 1, duration: Math.ceil(SLOWED_SECOND_MS / createsPerSecond) }
   }
 }
+
+const SLOWED_SECOND_MS = 1_100
 
 const settingCodecs = {
   concurrency: optional(integerBetween(1, MAX_TASKS, 'tasks')),

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import * as t from 'io-ts'
 import {
   NEVER,
@@ -8,22 +9,19 @@ import {
   from,
   ignoreElements,
   map,
-  retry,
   take,
-  timer,
   type Observable,
   type ObservableInput
 } from 'rxjs'
 import { MAX_TASKS, checkOptions, durationFrom, integerBetween, isFunction } from '../core/model/options.js'
 import { isRecord, optional, refined } from '../core/model/problems.js'
 import { isDecoder, type Resumable } from '../core/model/task.js'
-import { exponential } from '../core/rx/backoff.js'
 import { isObservableInput, pullMergeMap } from '../core/rx/pull-merge-map.js'
 import { JobEnds } from './job-ends.js'
 import { jobIdOf } from './job-id.js'
 import type { QueueEventsLike, QueueLike } from './ports.js'
-import { Queue } from './records.js'
-import { JobResults, type JobOutcome } from './results.js'
+import { Queue, Records, retryRedis } from './records.js'
+import { JobResult, type JobOutcome } from './results.js'
 
 /**
  * How {@link submitAll} submits items.
@@ -50,6 +48,11 @@ export interface SubmitOptions<T, D, A> {
    * reached. @defaultValue 10_000
    */
   readonly checkEveryMs?: number | undefined
+  /**
+   * For how many milliseconds the queue must not know a job until its outcome is `JobFailed`. A worker may still hold a job that
+   * Redis has lost, and deliver its outcome. @defaultValue 330_000, longer than a solve
+   */
+  readonly lostAfterMs?: number | undefined
 }
 
 /**
@@ -91,20 +94,22 @@ export const submitAll = <T, D, A>(
     toData,
     concurrency = 1_000,
     until,
-    checkEveryMs = 10_000
+    checkEveryMs = 10_000,
+    lostAfterMs = 330_000
   } = checkOptions<SubmitOptions<T, D, A>>(submitOptionCodecs, options)
   return defer(() => {
     const ends = new JobEnds(events, checkEveryMs)
-    const results = new JobResults(queue, kind)
+    const context = { queue, records: new Records(queue), kind, claimant: randomUUID(), lostAfterMs }
     const submit = (item: T, index: number): Observable<SubmitOutcome<T, A>> =>
       defer(() => {
         const key = keyOf(item)
         const jobId = jobIdOf(key)
         const data = toData(item)
-        // Not the same as adding it twice: BullMQ ignores a job whose id it has.
-        const add = defer(() => queue.add(JOB_NAME, data as never, { jobId })).pipe(retried(), ignoreElements())
+        // BullMQ ignores a job whose id it has, so it may be added again.
+        const add = defer(() => queue.add(JOB_NAME, data as never, { jobId })).pipe(retryRedis(), ignoreElements())
+        const job = new JobResult(context, jobId)
         const outcome = ends.of(jobId).pipe(
-          exhaustMap(() => defer(() => results.take(jobId)).pipe(retried())),
+          exhaustMap(() => defer(() => job.take()).pipe(retryRedis())),
           filter((result) => result !== undefined),
           take(1),
           map((result) => ({ index, item, key, result }))
@@ -116,11 +121,6 @@ export const submitAll = <T, D, A>(
 }
 
 const JOB_NAME = 'solve'
-
-const againMs = exponential({ firstMs: 500, maxMs: 10_000 })
-
-/** Redis may be restarting. */
-const retried = <A>() => retry<A>({ count: 10, delay: (_error, count) => timer(againMs(count - 1)) })
 
 const ItemSource = refined('an array, an iterable, an async iterable, a promise or an Observable', isObservableInput)
 
@@ -142,5 +142,6 @@ const submitOptionCodecs = {
   toData: isFunction,
   concurrency: optional(integerBetween(1, MAX_TASKS, 'items')),
   until: optional(t.unknown),
-  checkEveryMs: optional(durationFrom(1))
+  checkEveryMs: optional(durationFrom(1)),
+  lostAfterMs: optional(durationFrom(0))
 }

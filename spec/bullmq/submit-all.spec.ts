@@ -146,7 +146,7 @@ describeWithRedis('submitAll', () => {
 
   it('emits JobFailed for a job that was removed from the queue', async () => {
     const [queue, events] = [rig.queue(), await rig.events()]
-    const outcome = firstValueFrom(submitAll(['a'], optionsFor(queue, events, { checkEveryMs: 5 })))
+    const outcome = firstValueFrom(submitAll(['a'], optionsFor(queue, events, { checkEveryMs: 5, lostAfterMs: 20 })))
     await until(async () => (await queue.getWaitingCount()) === 1)
     await (await queue.getJob(jobIdOf('a')))?.remove()
     expect((await outcome).result).toEqual({

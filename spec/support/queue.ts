@@ -98,6 +98,14 @@ export class QueueRig {
     return { worker, solver, supervised }
   }
 
+  /** When jobs were begun, by the clock of Redis, in order. */
+  async jobStarts(): Promise<ReadonlyArray<number>> {
+    const client = new IORedis(this.redis.url)
+    const events = await client.xrange(`bull:${this.name}:events`, '-', '+')
+    client.disconnect()
+    return events.filter(([, fields]) => fields[1] === 'active').map(([id]) => Number(id.split('-')[0]))
+  }
+
   /** All that Redis holds: each key with its value, whatever its type. */
   async dump(): Promise<Map<string, string>> {
     const client = new IORedis(this.redis.url)
