@@ -1,6 +1,7 @@
 export { jobIdOf } from './job-id.js'
 export { taskProcessor } from './processor.js'
-export type { JobReturn, ProcessorOptions, TaskProcessor } from './processor.js'
+export type { ProcessorOptions, TaskProcessor } from './processor.js'
+export type { JobReturn } from './job-run.js'
 export type { JobProgress } from './job-reports.js'
 export type { AbortSignalLike, JobLike, QueueEventsLike, QueueLike, RedisClientLike, WorkerLike } from './ports.js'
 export { taskJobOptions, taskWorkerOptions } from './settings.js'

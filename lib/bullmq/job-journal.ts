@@ -21,11 +21,14 @@ export interface Keeping {
 export class JobJournal implements Journal {
   readonly #records: Records
   readonly #run: string
+  readonly #lock: string
   readonly #keeping: Keeping
 
-  constructor(records: Records, run: string, keeping: Keeping) {
+  /** `lock` is the token of BullMQ's lock. */
+  constructor(records: Records, { run, lock }: { readonly run: string; readonly lock: string }, keeping: Keeping) {
     this.#records = records
     this.#run = run
+    this.#lock = lock
     this.#keeping = keeping
   }
 
@@ -51,6 +54,12 @@ export class JobJournal implements Journal {
     )
   }
 
+  /** Whether another run has become the owner of a key. */
+  async isTakenOver(key: string): Promise<boolean> {
+    const [owner] = await this.#records.fields('owner', key)
+    return owner !== undefined && owner !== this.#run
+  }
+
   /** How often the task of a key was given back to be resumed, with this time. */
   resumed(key: string): Observable<number> {
     return this.#command('resumed', key)
@@ -62,7 +71,7 @@ export class JobJournal implements Journal {
   }
 
   #entry(script: 'find' | 'begin', key: string): Observable<JournalEntry> {
-    return defer(() => this.#records.fields(script, key, this.#run)).pipe(map(entryOf))
+    return defer(() => this.#records.fields(script, key, this.#run, this.#lock)).pipe(map(entryOf))
   }
 
   #command(script: Parameters<Records['number']>[0], key: string, ...args: ReadonlyArray<string | number>) {
@@ -77,6 +86,8 @@ const entryOf = ([state, ref, tag]: ScriptFields): JournalEntry => {
       return { _tag: 'Fresh' }
     case 'created':
       return { _tag: 'Known', ref: JSON.parse(ref ?? '') as TaskRef }
+    case 'taken':
+      throw new JobTakenOver()
     case 'finished':
       return { _tag: 'Finished', ...(tag !== undefined && { tag }) }
     default:

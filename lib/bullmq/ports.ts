@@ -22,6 +22,8 @@ export interface RedisClientLike {
  */
 export interface QueueLike {
   readonly name: string
+  /** The key in Redis of a part of the queue. */
+  readonly toKey: (type: string) => string
   readonly getBackend: () => { readonly client: Promise<RedisClientLike> }
   readonly add: (name: string, data: never, options: { jobId: string }) => Promise<unknown>
   readonly getJob: (jobId: string) => Promise<{ readonly failedReason?: string } | undefined>
@@ -49,7 +51,6 @@ export interface JobLike<D> {
  */
 export interface WorkerLike {
   readonly close: () => Promise<void>
-  readonly cancelJob: (jobId: string, reason?: string) => boolean
   readonly on: (event: 'lockRenewalFailed', listener: (jobIds: string[]) => void) => unknown
 }
 

@@ -1,19 +1,11 @@
-import { randomUUID } from 'node:crypto'
-import * as E from 'fp-ts/lib/Either.js'
-import { NEVER, Observable, firstValueFrom, lastValueFrom, merge, takeUntil, timer } from 'rxjs'
-import type { SolveError } from '../core/model/error.js'
-import { explain } from '../core/model/explain.js'
 import { checkOptions, durationFrom, integerBetween, isFunction } from '../core/model/options.js'
 import { optional } from '../core/model/problems.js'
-import type { SolveResult } from '../core/model/result.js'
-import type { Solved, TaskSpec } from '../core/model/task.js'
+import type { TaskSpec } from '../core/model/task.js'
 import type { Solver } from '../core/solver.js'
-import { exponential } from '../core/rx/backoff.js'
-import { JobJournal, type Keeping } from './job-journal.js'
 import { JobReports } from './job-reports.js'
+import { JobRun, type JobReturn, type RunContext } from './job-run.js'
 import type { AbortSignalLike, JobLike, QueueLike } from './ports.js'
 import { Queue, Records } from './records.js'
-import { verdictOf } from './verdict.js'
 
 /**
  * How {@link taskProcessor} solves jobs.
@@ -37,23 +29,16 @@ export interface ProcessorOptions<D, S extends TaskSpec<unknown> = TaskSpec<unkn
 }
 
 /**
- * What a job of {@link taskProcessor} returns: when its task was ready and until when its token is good, by the clock of the
- * worker. The token is not part of it; `claim` and `submitAll` fetch it.
+ * A processor for `new Worker(name, processor, …)` of BullMQ, and what {@link superviseWorker} needs of it.
  *
  * @since 0.1.0
  */
-export type JobReturn = Omit<Solved<unknown>, 'solution' | 'readyAt'> & { readonly readyAt?: number }
-
-/**
- * A processor for `new Worker(name, processor, …)` of BullMQ.
- *
- * @since 0.1.0
- */
-export type TaskProcessor<D> = (
-  job: JobLike<D>,
-  token?: string,
-  signal?: AbortSignalLike
-) => Promise<JobReturn | undefined>
+export interface TaskProcessor<D> {
+  (job: JobLike<D>, token?: string, signal?: AbortSignalLike): Promise<JobReturn | undefined>
+  readonly solver: Solver
+  /** Stops the work on those of these jobs that another worker has taken over. */
+  readonly dropTakenOver: (jobIds: ReadonlyArray<string>) => void
+}
 
 /**
  * Makes a processor for the workers of a BullMQ queue: it solves the task of a job, and keeps what is paid for in Redis, so that
@@ -83,14 +68,27 @@ export const taskProcessor = <D, S extends TaskSpec<unknown>>(
     tokenTtlMs = 300_000,
     recordTtlMs = 604_800_000
   } = checkOptions<ProcessorOptions<D, S>>(processorOptionCodecs, options)
-  const records = new Records(queue)
-  const reports = new JobReports(solver, queue)
-  const keeping = { tokenMs: tokenTtlMs, recordMs: recordTtlMs }
-  // BullMQ passes a signal only to a function of three parameters.
-  return async (job, token, signal) => {
-    const run = new JobRun({ solver, queue, records, reports, keeping, maxResumes }, job, token, signal)
-    return run.process(toTask)
+  const context: RunContext = {
+    ...{ solver, queue, maxResumes },
+    records: new Records(queue),
+    reports: new JobReports(solver, queue),
+    keeping: { tokenMs: tokenTtlMs, recordMs: recordTtlMs }
   }
+  const runs = new Map<string, JobRun<D>>()
+  // BullMQ passes a signal only to a function of three parameters.
+  const process = async (job: JobLike<D>, token?: string, signal?: AbortSignalLike) => {
+    const run = new JobRun(context, job, token, signal)
+    runs.set(run.key, run)
+    try {
+      return await run.process(toTask)
+    } finally {
+      if (runs.get(run.key) === run) runs.delete(run.key)
+    }
+  }
+  const dropTakenOver = (jobIds: ReadonlyArray<string>) => {
+    for (const jobId of jobIds) void runs.get(jobId)?.dropIfTakenOver()
+  }
+  return Object.assign(process, { solver, dropTakenOver })
 }
 
 const processorOptionCodecs = {
@@ -99,144 +97,4 @@ const processorOptionCodecs = {
   maxResumes: optional(integerBetween(0, 1_000, 'resumes')),
   tokenTtlMs: optional(durationFrom(1)),
   recordTtlMs: optional(durationFrom(1))
-}
-
-interface ProcessorContext {
-  readonly solver: Solver
-  readonly queue: QueueLike
-  readonly records: Records
-  readonly reports: JobReports
-  readonly keeping: Keeping
-  readonly maxResumes: number
-}
-
-/** One run of the processor for one job. */
-class JobRun<D> {
-  readonly #context: ProcessorContext
-  readonly #job: JobLike<D>
-  readonly #token: string | undefined
-  readonly #aborted: Observable<unknown>
-  readonly #signal: AbortSignalLike | undefined
-  readonly #key: string
-  readonly #journal: JobJournal
-
-  constructor(
-    context: ProcessorContext,
-    job: JobLike<D>,
-    token: string | undefined,
-    signal: AbortSignalLike | undefined
-  ) {
-    this.#context = context
-    this.#job = job
-    this.#token = token
-    this.#signal = signal
-    this.#aborted = signal ? abortOf(signal) : NEVER
-    this.#key = job.id ?? ''
-    this.#journal = new JobJournal(context.records, randomUUID(), context.keeping)
-  }
-
-  /** Solves the task of the job; throws what makes BullMQ fail it, try it again or give it back. */
-  async process(toTask: (data: D) => TaskSpec<unknown>): Promise<JobReturn | undefined> {
-    const { reports } = this.#context
-    // This worker still gets jobs, though its solver is closed: it must not take and give back the same job in a loop.
-    if (reports.isClosed) await this.#wait(CLOSED_WAIT_MS)
-    const unfollow = reports.follow(this.#key, this.#job)
-    try {
-      const result = await this.#solve(toTask)
-      if (this.#signal?.aborted) throw new UnrecoverableError(CANCELLED)
-      // The record is finished: an earlier run delivered the outcome, and died before BullMQ knew of it.
-      if (!result) return undefined
-      return E.isRight(result) ? withoutSolution(result.right) : await this.#onError(result.left)
-    } finally {
-      unfollow()
-    }
-  }
-
-  #solve(toTask: (data: D) => TaskSpec<unknown>): Promise<SolveResult<unknown> | undefined> {
-    const key = this.#key
-    const outcomes = this.#context.solver.withOptions({ label: key }).solveAll([this.#job.data], toTask, {
-      concurrency: 1,
-      journal: this.#journal,
-      keyOf: () => key,
-      deliver: ({ result }) => this.#journal.deliver(key, result)
-    })
-    return lastValueFrom(outcomes.pipe(takeUntil(this.#aborted)), { defaultValue: undefined }).then(
-      (outcome) => outcome?.result
-    )
-  }
-
-  /** Throws the error that tells BullMQ what to do with the job. */
-  async #onError(error: SolveError): Promise<never> {
-    const { queue, maxResumes } = this.#context
-    switch (verdictOf(error)) {
-      case 'fail':
-        throw new UnrecoverableError(explain(error))
-      case 'retry':
-        throw new Error(explain(error))
-      case 'resume': {
-        const resumes = await firstValueFrom(this.#journal.resumed(this.#key))
-        if (resumes > maxResumes) throw new UnrecoverableError(explain(error))
-        // After its deadline a task has waited for long enough.
-        if (error._tag !== 'TimedOut') await this.#wait(resumeMs(resumes - 1))
-        return this.#giveBack()
-      }
-      case 'handOver':
-        return this.#giveBack()
-      case 'hold':
-        // Not BullMQ's RateLimitError: after it, a worker that closes waits for the end of the limit.
-        await queue.rateLimit(HOLD_MS)
-        return this.#giveBack()
-      case 'pause':
-        await queue.pause()
-        return this.#giveBack()
-    }
-  }
-
-  /** Puts the job at the head of the queue, so that a paid task does not wait behind the others. It keeps its attempts. */
-  async #giveBack(): Promise<never> {
-    await this.#job.moveToWait(this.#token)
-    throw new WaitingError()
-  }
-
-  /** The job stays active meanwhile, because its task is unfinished. */
-  #wait(ms: number): Promise<unknown> {
-    return lastValueFrom(timer(ms).pipe(takeUntil(merge(this.#aborted, this.#context.reports.closed))), {
-      defaultValue: undefined
-    })
-  }
-}
-
-const CLOSED_WAIT_MS = 1_000
-/** For how long the queue waits after a task was refused as unavailable until its deadline. */
-const HOLD_MS = 5_000
-const resumeMs = exponential({ firstMs: 5_000, maxMs: 60_000 })
-
-const withoutSolution = ({ solution: _solution, ...result }: Solved<unknown>): JobReturn => result
-
-const abortOf = (signal: AbortSignalLike): Observable<void> =>
-  new Observable((subscriber) => {
-    const onAbort = () => {
-      subscriber.next()
-    }
-    if (signal.aborted) onAbort()
-    signal.addEventListener('abort', onAbort)
-    return () => {
-      signal.removeEventListener('abort', onAbort)
-    }
-  })
-
-const CANCELLED =
-  'The job was cancelled. If its task was created, it is paid for and recorded: a retry of the job resumes it at no further cost.'
-
-// BullMQ knows its own errors by name and message, so its module is not needed here.
-class UnrecoverableError extends Error {
-  override readonly name = 'UnrecoverableError'
-}
-
-class WaitingError extends Error {
-  override readonly name = 'WaitingError'
-
-  constructor() {
-    super('bullmq:movedToWait')
-  }
 }

@@ -35,15 +35,16 @@ export class Records {
 
   async #run(script: string, key: string, args: ReadonlyArray<string | number>): Promise<unknown> {
     const client = await (this.#client ??= this.#connect())
-    // Braces, so that both keys are in one slot of a cluster.
-    const record = `rx-captcha:{${this.#queue.name}}:${key}`
-    const command = defer(() => client.runCommand(commandOf(script), [record, `${record}:token`, ...args]))
+    // Below the keys of the queue, so that they are in one slot of a cluster.
+    const record = this.#queue.toKey(`rx-captcha:${key}`)
+    const keys = [record, `${record}:token`, `${this.#queue.toKey(key)}:lock`]
+    const command = defer(() => client.runCommand(commandOf(script), [...keys, ...args]))
     return lastValueFrom(command.pipe(retryRedis()))
   }
 
   async #connect(): Promise<RedisClientLike> {
     const client = await this.#queue.getBackend().client
-    for (const [name, lua] of Object.entries(SCRIPTS)) client.defineCommand(commandOf(name), { numberOfKeys: 2, lua })
+    for (const [name, lua] of Object.entries(SCRIPTS)) client.defineCommand(commandOf(name), { numberOfKeys: 3, lua })
     return client
   }
 }

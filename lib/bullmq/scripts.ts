@@ -1,5 +1,6 @@
 /*
- * The scripts that change the record of a key. KEYS[1] is the record, a hash; KEYS[2] is the token, a hash that expires with it.
+ * The scripts that change the record of a key. KEYS[1] is the record, a hash; KEYS[2] is the token, a hash that expires with it;
+ * KEYS[3] is BullMQ's lock of the job.
  *
  * state    intent    createTask may have been sent by `creator`
  *          created   `ref` is the task
@@ -11,16 +12,23 @@
  * A client that reconnects sends a command again if its reply was lost, so each script may run twice with the same arguments.
  */
 
-/** ARGV: run. Reads the record and becomes its owner. Returns state, ref, tag. */
+/** A run whose lock another run holds must not become the owner again: it was frozen, and its job was taken over. */
+const refuseWithoutLock = `
+local lock = redis.call('GET', KEYS[3])
+if lock and lock ~= ARGV[2] then return { 'taken' } end`
+
+/** ARGV: run, lock. Reads the record and becomes its owner. Returns state, ref, tag. */
 const find = `
+${refuseWithoutLock}
 local record = redis.call('HMGET', KEYS[1], 'state', 'ref', 'tag', 'creator')
 if not record[1] then return {} end
 redis.call('HSET', KEYS[1], 'owner', ARGV[1])
 if record[1] == 'intent' and record[4] == ARGV[1] then return { 'fresh' } end
 return { record[1], record[2], record[3] }`
 
-/** ARGV: run. As \`find\`, and turns a fresh key into an intent. */
+/** ARGV: run, lock. As \`find\`, and turns a fresh key into an intent. */
 const begin = `
+${refuseWithoutLock}
 local record = redis.call('HMGET', KEYS[1], 'state', 'ref', 'tag', 'creator')
 if record[1] and record[1] ~= 'fresh' then
   redis.call('HSET', KEYS[1], 'owner', ARGV[1])
@@ -30,6 +38,9 @@ end
 redis.call('DEL', KEYS[1])
 redis.call('HSET', KEYS[1], 'state', 'intent', 'creator', ARGV[1], 'owner', ARGV[1])
 return { 'fresh' }`
+
+/** Returns the owner. */
+const owner = `return { redis.call('HGET', KEYS[1], 'owner') }`
 
 /**
  * ARGV: run, ref. Records the task that this run has created, whoever owns the record by now. Returns 0 if another run has begun
@@ -118,4 +129,4 @@ return 1`
 /** Forgets what is known of a key, the reference of a paid task included. */
 const release = `return redis.call('DEL', KEYS[1], KEYS[2])`
 
-export const SCRIPTS = { find, begin, created, deliver, fail, ended, resumed, claim, claimed, release } as const
+export const SCRIPTS = { find, begin, owner, created, deliver, fail, ended, resumed, claim, claimed, release } as const

@@ -1,5 +1,5 @@
-import type { Solver } from '../core/solver.js'
 import type { WorkerLike } from './ports.js'
+import type { TaskProcessor } from './processor.js'
 
 /**
  * A worker that is supervised.
@@ -18,15 +18,17 @@ export interface SupervisedWorker {
 }
 
 /**
- * Ties a BullMQ worker to the solver of its processor. A job whose lock could not be renewed is dropped at once, because another
- * worker has it or will have it: BullMQ alone only emits an event. `close` closes both in the right order.
+ * Ties a BullMQ worker to its processor. A worker that was frozen, or could not reach Redis for longer than `lockDuration`, stops
+ * to poll for the jobs that another worker has taken over: BullMQ alone only emits an event. `close` closes the worker and the
+ * solver in the right order.
  *
  * @since 0.1.0
  */
-export const superviseWorker = (worker: WorkerLike, solver: Solver): SupervisedWorker => {
-  worker.on('lockRenewalFailed', (jobIds) => {
-    for (const jobId of jobIds) worker.cancelJob(jobId)
-  })
+export const superviseWorker = (
+  worker: WorkerLike,
+  { solver, dropTakenOver }: Pick<TaskProcessor<never>, 'solver' | 'dropTakenOver'>
+): SupervisedWorker => {
+  worker.on('lockRenewalFailed', dropTakenOver)
   return {
     close: async (options) => {
       // The worker begins to close first, so that it takes no job while the solver closes.

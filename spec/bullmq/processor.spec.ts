@@ -19,9 +19,10 @@ describeWithRedis('taskProcessor', () => {
   const stateOf = (queue: Queue<Page>, key = 'order-1') => queue.getJobState(jobIdOf(key))
   const jobOf = async (queue: Queue<Page>, key = 'order-1') => (await queue.getJob(jobIdOf(key)))!
   /** What an earlier run, of a worker that died, recorded for a key. */
-  const earlierRun = (queue: Queue<Page>, run = 'earlier') => new JobJournal(new Records(queue), run, KEEPING)
+  const earlierRun = (queue: Queue<Page>, run = 'earlier') =>
+    new JobJournal(new Records(queue), { run, lock: '' }, KEEPING)
   const recordOf = async (key = 'order-1') =>
-    JSON.parse((await rig.dump()).get(`rx-captcha:{${rig.name}}:${jobIdOf(key)}`) ?? '{}') as Record<string, string>
+    JSON.parse((await rig.dump()).get(`bull:${rig.name}:rx-captcha:${jobIdOf(key)}`) ?? '{}') as Record<string, string>
 
   it('completes a job with the reference of its task, and without its token', async () => {
     const emulator = await rig.emulator()
@@ -249,11 +250,12 @@ describeWithRedis('taskProcessor', () => {
     await add(rig.queue())
     await done
     const dump = await rig.dump()
-    const token = (JSON.parse(dump.get(`rx-captcha:{${rig.name}}:${jobIdOf('order-1')}:token`)!) as { solved: string })
-      .solved
+    const token = (
+      JSON.parse(dump.get(`bull:${rig.name}:rx-captcha:${jobIdOf('order-1')}:token`)!) as { solved: string }
+    ).solved
     const { gRecaptchaResponse } = (JSON.parse(token) as { solution: { gRecaptchaResponse: string } }).solution
     const holders = [...dump].filter(([, value]) => value.includes(gRecaptchaResponse)).map(([key]) => key)
-    expect(holders).toEqual([`rx-captcha:{${rig.name}}:${jobIdOf('order-1')}:token`])
+    expect(holders).toEqual([`bull:${rig.name}:rx-captcha:${jobIdOf('order-1')}:token`])
     expect(inspect(dump)).not.toContain(EMULATOR_KEY)
   })
 })

@@ -15,7 +15,7 @@ const KEEPING = { tokenMs: 60_000, recordMs: 60_000 }
 // ioredis sends a command again if the connection broke before its reply arrived.
 describeWithRedis('a script that runs twice, because its reply was lost', () => {
   const rig = new QueueRig()
-  const journal = (run = 'run') => new JobJournal(new Records(rig.queue()), run, KEEPING)
+  const journal = (run = 'run') => new JobJournal(new Records(rig.queue()), { run, lock: '' }, KEEPING)
   const context = () => {
     const queue = rig.queue()
     return { queue, records: new Records(queue), kind: recaptchaV2, lostAfterMs: 0 }
@@ -66,8 +66,8 @@ describeWithRedis('a script that runs twice, because its reply was lost', () => 
 
 describeWithRedis('the record of a key', () => {
   const rig = new QueueRig()
-  const journal = (run = 'run') => new JobJournal(new Records(rig.queue()), run, KEEPING)
-  const recordKey = () => `rx-captcha:{${rig.name}}:${KEY}`
+  const journal = (run = 'run') => new JobJournal(new Records(rig.queue()), { run, lock: '' }, KEEPING)
+  const recordKey = () => `bull:${rig.name}:rx-captcha:${KEY}`
 
   it.each([
     ['InvalidTask', 'Fresh'],

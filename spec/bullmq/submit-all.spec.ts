@@ -89,12 +89,12 @@ describeWithRedis('submitAll', () => {
   it('finds a token gone that has expired, by the clock of Redis', async () => {
     const [queue, events] = [rig.queue(), await rig.events()]
     const key = jobIdOf('a')
-    const journal = new JobJournal(new Records(queue), 'run', { tokenMs: 1, recordMs: 60_000 })
+    const journal = new JobJournal(new Records(queue), { run: 'run', lock: '' }, { tokenMs: 1, recordMs: 60_000 })
     const ref = { taskId: 'task', createdAt: 1 }
     await lastValueFrom(journal.begin(key))
     await lastValueFrom(journal.created(key, ref))
     await lastValueFrom(journal.deliver(key, { _tag: 'Right', right: { ref, solution: 'token', readyAt: 2 } }))
-    await until(async () => !(await rig.dump()).has(`rx-captcha:{${rig.name}}:${key}:token`))
+    await until(async () => !(await rig.dump()).has(`bull:${rig.name}:rx-captcha:${key}:token`))
     const { result } = await firstValueFrom(submitAll(['a'], optionsFor(queue, events)))
     expect(result).toEqual({ _tag: 'Left', left: { _tag: 'TokenGone', paid: 'yes', ref } })
   })
@@ -102,7 +102,7 @@ describeWithRedis('submitAll', () => {
   it('counts the life of a token on the clock of the producer, and never too long', async () => {
     const [queue, events] = [rig.queue(), await rig.events()]
     const key = jobIdOf('a')
-    const journal = new JobJournal(new Records(queue), 'run', { tokenMs: 1, recordMs: 60_000 })
+    const journal = new JobJournal(new Records(queue), { run: 'run', lock: '' }, { tokenMs: 1, recordMs: 60_000 })
     const ref = { taskId: 'task', createdAt: 1 }
     await lastValueFrom(journal.begin(key))
     const deliveredAt = Date.now()

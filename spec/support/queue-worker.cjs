@@ -14,7 +14,8 @@ const ignore = () => undefined
 const solver = createSolver(solverOptions)
 const queue = new Queue(queueName, { connection })
 const toTask = (websiteURL) => recaptchaV2({ websiteURL, websiteKey: 'site-key' })
-const worker = new Worker(queueName, taskProcessor(solver, { queue, toTask }), {
+const processor = taskProcessor(solver, { queue, toTask })
+const worker = new Worker(queueName, processor, {
   connection,
   ...taskWorkerOptions(taskOptions),
   ...workerOptions
@@ -22,7 +23,7 @@ const worker = new Worker(queueName, taskProcessor(solver, { queue, toTask }), {
 // Redis may be away in a test.
 queue.on('error', ignore)
 worker.on('error', ignore)
-const { close } = superviseWorker(worker, solver)
+const { close } = superviseWorker(worker, processor)
 worker.on('ready', () => console.log('ready'))
 process.once('SIGTERM', async () => {
   await close({ graceMs })

@@ -83,17 +83,20 @@ export class QueueRig {
 
   worker(
     solver: Solver,
-    options: Partial<WorkerOptions> & { readonly processor?: Partial<ProcessorOptions<Page>> } = {}
+    options: Partial<WorkerOptions> & {
+      readonly processor?: Partial<ProcessorOptions<Page, ReturnType<typeof toTask>>>
+    } = {}
   ): TestWorker {
     const { processor, ...workerOptions } = options
     const queue = this.queue()
-    const worker = new Worker<Page>(this.name, taskProcessor(solver, { queue, toTask, ...processor }), {
+    const process = taskProcessor<Page, ReturnType<typeof toTask>>(solver, { queue, toTask, ...processor })
+    const worker = new Worker<Page>(this.name, process, {
       connection: this.redis.connection,
       ...taskWorkerOptions(),
       ...workerOptions
     })
     worker.on('error', () => undefined)
-    const supervised = superviseWorker(worker, solver)
+    const supervised = superviseWorker(worker, process)
     this.onEnd(() => supervised.close())
     return { worker, solver, supervised }
   }
@@ -110,7 +113,7 @@ export class QueueRig {
   async dump(): Promise<Map<string, string>> {
     const client = new IORedis(this.redis.url)
     const found = new Map<string, string>()
-    for (const key of await client.keys('*')) found.set(key, JSON.stringify(await valueOf(client, key)))
+    for (const key of await client.keys('*')) found.set(key, JSON.stringify((await valueOf(client, key)) ?? null))
     client.disconnect()
     return found
   }
