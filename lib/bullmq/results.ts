@@ -3,7 +3,7 @@ import type { SolveError } from '../core/model/error.js'
 import { decodeSafely } from '../core/model/problems.js'
 import type { Resumable, Solved, TaskRef } from '../core/model/task.js'
 import type { QueueLike } from './ports.js'
-import type { Records } from './records.js'
+import type { Records, ScriptFields } from './records.js'
 
 /**
  * The task of a job was solved and is paid for, but its token is gone: it has expired, or was claimed before.
@@ -52,30 +52,36 @@ export class JobResult<A> {
 
   /** The outcome, or nothing while it is not final. A token is handed out once, to the first who asks. */
   async take(): Promise<JobOutcome<A> | undefined> {
-    const { records, claimant } = this.#context
     const askedAt = Date.now()
-    const [state, error, ref, solved, validMs] = await records.fields('claim', this.#jobId, claimant, HOLD_MS)
+    const [state, error, ref, solved, validMs] = await this.#claim()
     if (solved !== undefined) {
       const claimed = this.#readSolved(JSON.parse(solved) as Solved<unknown>, askedAt + Number(validMs))
       // If this fails, the token expires by itself.
-      records.number('claimed', this.#jobId, claimant).catch(() => undefined)
+      this.#context.records.number('claimed', this.#jobId, this.#context.claimant).catch(() => undefined)
       return claimed
     }
     if (state === 'finished' && error === undefined)
       return E.left({ _tag: 'TokenGone', paid: 'yes', ref: parsed(ref) as TaskRef })
-    return this.#failure(error, paidBy(state, ref))
+    return this.#failure(paidBy(state, ref))
+  }
+
+  #claim(): Promise<ScriptFields> {
+    const { records, claimant } = this.#context
+    return records.fields('claim', this.#jobId, claimant, HOLD_MS)
   }
 
   /** Whether a failure is final is up to BullMQ, because a job that is tried again has failed before. */
-  async #failure(error: string | undefined, paid: Paid): Promise<JobOutcome<A> | undefined> {
+  async #failure(paid: Paid): Promise<JobOutcome<A> | undefined> {
     const { queue } = this.#context
-    const state = await queue.getJobState(this.#jobId)
-    if (state === 'failed') {
+    const jobState = await queue.getJobState(this.#jobId)
+    if (jobState === 'failed') {
+      // Read again: the job may have failed since the record was read.
+      const [state, error, ref] = await this.#claim()
       if (error !== undefined) return E.left(parsed(error) as SolveError)
       const reason = (await queue.getJob(this.#jobId))?.failedReason ?? ''
-      return E.left({ _tag: 'JobFailed', reason, ...paid })
+      return E.left({ _tag: 'JobFailed', reason, ...paidBy(state, ref) })
     }
-    const isUnknown = state === 'unknown' || state === 'completed'
+    const isUnknown = jobState === 'unknown' || jobState === 'completed'
     return isUnknown && this.#isLost() ? E.left({ _tag: 'JobFailed', reason: LOST, ...paid }) : undefined
   }
 
