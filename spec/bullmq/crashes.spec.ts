@@ -1,46 +1,16 @@
-import { lastValueFrom, toArray, type Observable } from 'rxjs'
-import { recaptchaV2, type RecaptchaV2Solution } from 'rx-captcha'
-import { submitAll, type SubmitOutcome } from 'rx-captcha/bullmq'
-import type { Emulator } from 'rx-captcha/emulator'
+import { lastValueFrom, toArray } from 'rxjs'
 import { built } from '../support/built.js'
 import { QueueRig, until } from '../support/queue.js'
-import { startWorker } from '../support/queue-workers.js'
+import {
+  countOf,
+  mostUnfinished,
+  pagesOf,
+  startWorker,
+  submitted,
+  tagsOf,
+  unexpectedIn
+} from '../support/queue-workers.js'
 import { describeWithRedis } from '../support/redis.js'
-
-const pagesOf = (count: number) => Array.from({ length: count }, (_, index) => `https://example.com/${index}`)
-
-/** The outcomes of a page for each, which its producer awaits. */
-const submitted = async (
-  rig: QueueRig,
-  pages: ReadonlyArray<string>
-): Promise<Observable<SubmitOutcome<string, RecaptchaV2Solution>>> => {
-  const [queue, events] = [rig.queue(), await rig.events()]
-  const options = { queue, events, kind: recaptchaV2, keyOf: (page: string) => page, toData: (page: string) => page }
-  return submitAll(pages, { ...options, checkEveryMs: 300, lostAfterMs: 4_000 })
-}
-
-const tagsOf = (outcomes: ReadonlyArray<SubmitOutcome<string, unknown>>) =>
-  outcomes.map(({ result }) => (result._tag === 'Right' ? 'Solved' : result.left._tag)).sort()
-
-const countOf = (tags: ReadonlyArray<string>, tag: string) => tags.filter((one) => one === tag).length
-
-/** The outcomes that are neither solved nor in doubt. */
-const unexpectedIn = (outcomes: ReadonlyArray<SubmitOutcome<string, unknown>>) =>
-  outcomes.filter(({ result }) => result._tag === 'Left' && result.left._tag !== 'CreateUnknown')
-
-/** How many tasks the emulator had at a time that were neither ready nor asked for. */
-const mostUnfinished = (emulator: Emulator): number => {
-  const changes = emulator
-    .tasks()
-    .flatMap(({ acceptedAt, deliveredAt }) => [
-      { at: acceptedAt, by: 1 },
-      ...(deliveredAt === undefined ? [] : [{ at: deliveredAt, by: -1 }])
-    ])
-    .sort((one, other) => one.at - other.at || one.by - other.by)
-  let [now, most] = [0, 0]
-  for (const { by } of changes) most = Math.max(most, (now += by))
-  return most
-}
 
 describeWithRedis('workers that are killed', () => {
   const rig = new QueueRig()
@@ -69,31 +39,6 @@ describeWithRedis('workers that are killed', () => {
     startWorker(rig, build(), emulator)
     expect(tagsOf(await outcomes)).toEqual(Array(5).fill('CreateUnknown'))
     expect(emulator.counters().requests.createTask).toBe(5)
-  })
-
-  it('are three, one of which dies again and again: each job ends once, and each task is paid for once or told to be in doubt', async () => {
-    const emulator = await rig.emulator({ readyAfterMs: [50, 600], latencyMs: 2 })
-    const outcomes = lastValueFrom((await submitted(rig, pagesOf(120))).pipe(toArray()))
-    const workers = [1, 2, 3].map(() => startWorker(rig, build(), emulator, { task: { concurrency: 10 } }))
-    const all = { ended: false }
-    void outcomes.then(() => (all.ended = true))
-    while (!all.ended && emulator.counters().accepted < 110) {
-      const [victim] = workers.splice(0, 1)
-      const target = emulator.counters().accepted + 25
-      await victim?.ready
-      await until(() => all.ended || emulator.counters().accepted >= target)
-      victim?.kill('SIGKILL')
-      workers.push(startWorker(rig, build(), emulator, { task: { concurrency: 10 } }))
-    }
-    const tags = tagsOf(await outcomes)
-    const inDoubt = countOf(tags, 'CreateUnknown')
-    expect(unexpectedIn(await outcomes)).toEqual([])
-    expect(tags).toHaveLength(120)
-    const { accepted } = emulator.counters()
-    expect(accepted).toBeGreaterThanOrEqual(120 - inDoubt)
-    expect(accepted).toBeLessThanOrEqual(120)
-    const resumed = emulator.tasks().filter(({ task }) => task.websiteURL !== undefined)
-    expect(new Set(resumed.map(({ task }) => task.websiteURL)).size).toBe(accepted)
   })
 })
 

@@ -1,5 +1,5 @@
-/** The size of a randomised run: `npm test` takes the small count; `npm run chaos`, `fuzz`, `kill` and `load` set a large one. */
-export const longRunOf = (name: 'CHAOS' | 'FUZZ' | 'KILL' | 'LOAD', short: number) => ({
+/** The size of a randomised run: `npm test` takes the small count; `npm run chaos`, `fuzz`, `kill`, `load` and `chaos:queue` set a large one. */
+export const longRunOf = (name: 'CHAOS' | 'FUZZ' | 'KILL' | 'LOAD' | 'QUEUE', short: number) => ({
   count: Number(process.env[`${name}_COUNT`] ?? short),
   seed: Number(process.env[`${name}_SEED`] ?? Date.now() % 1_000_000_000),
   /** An hour, because a long run takes longer than the usual limit of a test. */

@@ -1,5 +1,5 @@
-// A worker of a queue, in a process of its own. Arguments: the folder of a build, and the settings as JSON. It prints "ready", and
-// "closed" once it was closed by SIGTERM.
+// A worker of a queue, in a process of its own. Arguments: the folder of a build, and the settings as JSON. It prints "ready",
+// "active" with the id of each job that it begins, and "closed" once it was closed by SIGTERM.
 const { createRequire } = require('node:module')
 const { join } = require('node:path')
 
@@ -25,6 +25,7 @@ queue.on('error', ignore)
 worker.on('error', ignore)
 const { close } = superviseWorker(worker, processor)
 worker.on('ready', () => console.log('ready'))
+worker.on('active', ({ id }) => console.log(`active ${id}`))
 process.once('SIGTERM', async () => {
   await close({ graceMs })
   await queue.close()

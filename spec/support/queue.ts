@@ -103,10 +103,18 @@ export class QueueRig {
 
   /** When jobs were begun, by the clock of Redis, in order. */
   async jobStarts(): Promise<ReadonlyArray<number>> {
+    return [...(await this.jobStartsById()).values()].flat().sort((one, other) => one - other)
+  }
+
+  /** When each job was begun, by the clock of Redis. BullMQ keeps the newest 10,000 events. */
+  async jobStartsById(): Promise<ReadonlyMap<string, ReadonlyArray<number>>> {
     const client = new IORedis(this.redis.url)
     const events = await client.xrange(`bull:${this.name}:events`, '-', '+')
     client.disconnect()
-    return events.filter(([, fields]) => fields[1] === 'active').map(([id]) => Number(id.split('-')[0]))
+    const starts = new Map<string, number[]>()
+    for (const [id, [, event, , jobId = '']] of events)
+      if (event === 'active') starts.set(jobId, [...(starts.get(jobId) ?? []), Number(id.split('-')[0])])
+    return starts
   }
 
   /** All that Redis holds: each key with its value, whatever its type. */
