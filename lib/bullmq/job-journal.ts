@@ -1,5 +1,5 @@
 import * as E from 'fp-ts/lib/Either.js'
-import { defer, map, type Observable } from 'rxjs'
+import { defer, map, tap, type Observable } from 'rxjs'
 import { entryAfter, type Journal, type JournalEntry } from '../core/model/journal.js'
 import type { SolveResult } from '../core/model/result.js'
 import type { Solved, TaskRef } from '../core/model/task.js'
@@ -32,7 +32,15 @@ export class JobJournal implements Journal {
     this.#keeping = keeping
   }
 
-  readonly find = (key: string): Observable<JournalEntry> => this.#entry('find', key)
+  /** Whether `find` found that the key is finished. */
+  foundFinished = false
+
+  readonly find = (key: string): Observable<JournalEntry> =>
+    this.#entry('find', key).pipe(
+      tap(({ _tag }) => {
+        this.foundFinished = _tag === 'Finished'
+      })
+    )
 
   readonly begin = (key: string): Observable<JournalEntry> => this.#entry('begin', key)
 
@@ -71,7 +79,7 @@ export class JobJournal implements Journal {
   }
 
   #entry(script: 'find' | 'begin', key: string): Observable<JournalEntry> {
-    return defer(() => this.#records.fields(script, key, this.#run, this.#lock)).pipe(map(entryOf))
+    return defer(() => this.#records.fields(script, key, this.#run, this.#lock)).pipe(map(recordedEntry))
   }
 
   #command(script: Parameters<Records['number']>[0], key: string, ...args: ReadonlyArray<string | number>) {
@@ -79,7 +87,7 @@ export class JobJournal implements Journal {
   }
 }
 
-const entryOf = ([state, ref, tag]: ScriptFields): JournalEntry => {
+const recordedEntry = ([state, ref, tag]: ScriptFields): JournalEntry => {
   switch (state) {
     case undefined:
     case 'fresh':

@@ -11,14 +11,13 @@ import type { JobLike, QueueLike } from './ports.js'
 export type JobProgress = TaskStep & { readonly at: number }
 
 /** A shorter wait belongs to one refused task, and the others flow on. */
-const MIN_PAUSE_MS = 3_000
+const MIN_QUEUE_WAIT_MS = 3_000
 
 /** Reports the events of a solver to BullMQ: the steps of a task to its job, a pause to the whole queue. */
 export class JobReports {
   readonly #queue: QueueLike
   readonly #jobs = new Map<string, JobReport>()
   readonly #closed = new Subject<void>()
-  #isClosed = false
 
   constructor(solver: Solver, queue: QueueLike) {
     this.#queue = queue
@@ -28,15 +27,9 @@ export class JobReports {
         if (event.label !== undefined && isStep(event)) this.#jobs.get(event.label)?.write(event)
       },
       complete: () => {
-        this.#isClosed = true
         this.#closed.next()
       }
     })
-  }
-
-  /** Whether the solver is closed, so that it can solve nothing any more. */
-  get isClosed(): boolean {
-    return this.#isClosed
   }
 
   /** Emits when the solver is closed. */
@@ -53,7 +46,7 @@ export class JobReports {
   #reportToQueue(event: SolverEvent): void {
     if (event._tag === 'BatchStopped' && (event.reason === 'account' || event.reason === 'unreadable'))
       void ignoreFailure(this.#queue.pause())
-    if (event._tag === 'Delayed' && event.reason === 'unavailable' && !event.ref && event.waitMs >= MIN_PAUSE_MS)
+    if (event._tag === 'Delayed' && event.reason === 'unavailable' && !event.ref && event.waitMs >= MIN_QUEUE_WAIT_MS)
       void ignoreFailure(this.#queue.rateLimit(Math.ceil(event.waitMs)))
   }
 }

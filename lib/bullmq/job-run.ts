@@ -11,7 +11,7 @@ import { JobJournal, JobTakenOver, type Keeping } from './job-journal.js'
 import type { JobReports } from './job-reports.js'
 import type { AbortSignalLike, JobLike, QueueLike } from './ports.js'
 import type { Records } from './records.js'
-import { verdictOf } from './verdict.js'
+import { jobVerdict } from './job-verdict.js'
 
 /**
  * What a job of {@link taskProcessor} returns: when its task was ready and until when its token is good, by the clock of the
@@ -58,15 +58,14 @@ export class JobRun<D> {
   /** Solves the task of the job; throws what makes BullMQ fail it, try it again or give it back. */
   async process(toTask: (data: D) => TaskSpec<unknown>): Promise<JobReturn | undefined> {
     const { reports } = this.#context
-    // This worker still gets jobs, though its solver is closed: it must not take and give back the same job in a loop.
-    if (reports.isClosed) await this.#wait(CLOSED_WAIT_MS)
     const unfollow = reports.follow(this.key, this.#job)
     try {
       const result = await this.#solve(toTask)
       if (this.#isTakenOver) throw new JobTakenOver()
       if (this.#signal?.aborted) throw new UnrecoverableError(CANCELLED)
-      // The record is finished: an earlier run delivered the outcome, and died before BullMQ knew of it.
-      if (!result) return undefined
+      // An earlier run delivered the outcome, and died before BullMQ knew of it.
+      if (!result && this.#journal.foundFinished) return undefined
+      if (!result) return await this.#giveBackLater()
       return E.isRight(result) ? withoutSolution(result.right) : await this.#onError(result.left)
     } finally {
       unfollow()
@@ -96,7 +95,7 @@ export class JobRun<D> {
   /** Throws the error that tells BullMQ what to do with the job. */
   async #onError(error: SolveError): Promise<never> {
     const { queue, maxResumes } = this.#context
-    switch (verdictOf(error)) {
+    switch (jobVerdict(error)) {
       case 'fail':
         throw new UnrecoverableError(explain(error))
       case 'retry':
@@ -112,7 +111,7 @@ export class JobRun<D> {
         return this.#giveBack()
       case 'hold':
         // Not BullMQ's RateLimitError: after it, a worker that closes waits for the end of the limit.
-        await queue.rateLimit(HOLD_MS)
+        await queue.rateLimit(QUEUE_WAIT_MS)
         return this.#giveBack()
       case 'pause':
         await queue.pause()
@@ -126,6 +125,12 @@ export class JobRun<D> {
     throw new WaitingError()
   }
 
+  /** The solver is closed, and this worker still gets jobs: it must not take and give back the same job in a loop. */
+  async #giveBackLater(): Promise<never> {
+    await this.#wait(CLOSED_WAIT_MS)
+    return this.#giveBack()
+  }
+
   /** The job stays active meanwhile, because its task is unfinished. */
   #wait(ms: number): Promise<unknown> {
     return lastValueFrom(timer(ms).pipe(takeUntil(merge(this.#stopped, this.#context.reports.closed))), {
@@ -136,7 +141,7 @@ export class JobRun<D> {
 
 const CLOSED_WAIT_MS = 1_000
 /** For how long the queue waits after a task was refused as unavailable until its deadline. */
-const HOLD_MS = 5_000
+const QUEUE_WAIT_MS = 5_000
 const resumeMs = exponential({ firstMs: 5_000, maxMs: 60_000 })
 
 const withoutSolution = ({ solution: _solution, ...result }: Solved<unknown>): JobReturn => result

@@ -9,7 +9,9 @@
  * @since 0.1.0
  */
 export interface RedisClientLike {
+  /** Names a script. */
   readonly defineCommand: (name: string, definition: { numberOfKeys: number; lua: string }) => void
+  /** Runs a named script. */
   // `any[]`, as BullMQ declares it: with `unknown[]` its client would not be assignable.
   // eslint-disable-next-line @typescript-eslint/no-explicit-any
   readonly runCommand: (name: string, args: any[]) => Promise<unknown>
@@ -21,14 +23,19 @@ export interface RedisClientLike {
  * @since 0.1.0
  */
 export interface QueueLike {
-  readonly name: string
   /** The key in Redis of a part of the queue. */
   readonly toKey: (type: string) => string
+  /** What holds the connection. */
   readonly getBackend: () => { readonly client: Promise<RedisClientLike> }
+  /** Adds a job, unless there is one with this id. */
   readonly add: (name: string, data: never, options: { jobId: string }) => Promise<unknown>
+  /** Reads a job. */
   readonly getJob: (jobId: string) => Promise<{ readonly failedReason?: string } | undefined>
+  /** The state of a job; `unknown` if there is none with this id. */
   readonly getJobState: (jobId: string) => Promise<string>
+  /** Lets no worker begin a job until `resume`. */
   readonly pause: () => Promise<void>
+  /** Lets no worker begin a job for some milliseconds. */
   readonly rateLimit: (expireTimeMs: number) => Promise<void>
 }
 
@@ -40,7 +47,9 @@ export interface QueueLike {
 export interface JobLike<D> {
   readonly id?: string | undefined
   readonly data: D
+  /** Puts the job back to the head of the queue. */
   readonly moveToWait: (token?: string) => Promise<unknown>
+  /** Replaces the progress of the job. */
   readonly updateProgress: (progress: object) => Promise<void>
 }
 
@@ -50,7 +59,9 @@ export interface JobLike<D> {
  * @since 0.1.0
  */
 export interface WorkerLike {
+  /** Begins no job any more; resolves when no job is active. */
   readonly close: () => Promise<void>
+  /** Subscribes to the ids of the jobs whose lock could not be renewed. */
   readonly on: (event: 'lockRenewalFailed', listener: (jobIds: string[]) => void) => unknown
 }
 
@@ -60,7 +71,9 @@ export interface WorkerLike {
  * @since 0.1.0
  */
 export interface QueueEventsLike {
+  /** Subscribes to the ends of jobs. */
   readonly on: (event: 'completed' | 'failed', listener: (args: { jobId: string }) => void) => unknown
+  /** Unsubscribes. */
   readonly off: (event: 'completed' | 'failed', listener: (args: { jobId: string }) => void) => unknown
 }
 

@@ -49,7 +49,7 @@ export interface TaskProcessor<D> {
  * knows whether the task was created. The job is active until its task has ended, so the global concurrency of the queue is
  * the most unfinished tasks of the account.
  *
- * What becomes of a job whose solve fails is {@link verdictOf}. It holds back the whole queue when the service asks for a wait, and
+ * What becomes of a job whose solve fails is {@link jobVerdict}. It holds back the whole queue when the service asks for a wait, and
  * pauses it when the account is refused or the replies to createTask cannot be read; `queue.resume()` is up to a person.
  *
  * @param solver - its label is replaced by the id of the job

@@ -24,8 +24,8 @@ export class Records {
     key: string,
     ...args: ReadonlyArray<string | number>
   ): Promise<ScriptFields> {
-    const reply = await this.#run(script, key, args)
-    return Array.isArray(reply) ? reply.map((field) => (field === null ? undefined : String(field))) : []
+    const reply = (await this.#run(script, key, args)) as ReadonlyArray<string | number | null>
+    return reply.map((field) => (field === null ? undefined : String(field)))
   }
 
   /** Runs a script that returns a number. */

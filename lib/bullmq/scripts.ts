@@ -13,22 +13,23 @@
  */
 
 /** A run whose lock another run holds must not become the owner again: it was frozen, and its job was taken over. */
-const refuseWithoutLock = `
+const REFUSE_WITHOUT_LOCK = `
 local lock = redis.call('GET', KEYS[3])
 if lock and lock ~= ARGV[2] then return { 'taken' } end`
 
-/** ARGV: run, lock. Reads the record and becomes its owner. Returns state, ref, tag. */
-const find = `
-${refuseWithoutLock}
+export const SCRIPTS = {
+  /** ARGV: run, lock. Reads the record and becomes its owner. Returns state, ref, tag. */
+  find: `
+${REFUSE_WITHOUT_LOCK}
 local record = redis.call('HMGET', KEYS[1], 'state', 'ref', 'tag', 'creator')
 if not record[1] then return {} end
 redis.call('HSET', KEYS[1], 'owner', ARGV[1])
 if record[1] == 'intent' and record[4] == ARGV[1] then return { 'fresh' } end
-return { record[1], record[2], record[3] }`
+return { record[1], record[2], record[3] }`,
 
-/** ARGV: run, lock. As \`find\`, and turns a fresh key into an intent. */
-const begin = `
-${refuseWithoutLock}
+  /** ARGV: run, lock. As \`find\`, and turns a fresh key into an intent. */
+  begin: `
+${REFUSE_WITHOUT_LOCK}
 local record = redis.call('HMGET', KEYS[1], 'state', 'ref', 'tag', 'creator')
 if record[1] and record[1] ~= 'fresh' then
   redis.call('HSET', KEYS[1], 'owner', ARGV[1])
@@ -37,29 +38,29 @@ if record[1] and record[1] ~= 'fresh' then
 end
 redis.call('DEL', KEYS[1])
 redis.call('HSET', KEYS[1], 'state', 'intent', 'creator', ARGV[1], 'owner', ARGV[1])
-return { 'fresh' }`
+return { 'fresh' }`,
 
-/** Returns the owner. */
-const owner = `return { redis.call('HGET', KEYS[1], 'owner') }`
+  /** Returns the owner. */
+  owner: `return { redis.call('HGET', KEYS[1], 'owner') }`,
 
-/**
- * ARGV: run, ref. Records the task that this run has created, whoever owns the record by now. Returns 0 if another run has begun
- * to create one since then.
- */
-const created = `
+  /**
+   * ARGV: run, ref. Records the task that this run has created, whoever owns the record by now. Returns 0 if another run has begun
+   * to create one since then.
+   */
+  created: `
 local record = redis.call('HMGET', KEYS[1], 'state', 'creator')
 if record[2] and record[2] ~= ARGV[1] then return 0 end
 if record[1] == 'finished' then return 1 end
 if not record[2] then redis.call('HSET', KEYS[1], 'creator', ARGV[1], 'owner', ARGV[1]) end
 redis.call('HSET', KEYS[1], 'state', 'created', 'ref', ARGV[2])
 redis.call('PERSIST', KEYS[1])
-return 1`
+return 1`,
 
-/**
- * ARGV: run, solved, ttlMs, keepMs, ref. Stores a token and finishes the record. Returns 0 for a run that is not the owner. A
- * token that was stored before is not stored again, because it may have been claimed.
- */
-const deliver = `
+  /**
+   * ARGV: run, solved, ttlMs, keepMs, ref. Stores a token and finishes the record. Returns 0 for a run that is not the owner. A
+   * token that was stored before is not stored again, because it may have been claimed.
+   */
+  deliver: `
 local record = redis.call('HMGET', KEYS[1], 'state', 'owner')
 if record[2] and record[2] ~= ARGV[1] then return 0 end
 if record[1] == 'finished' then return 1 end
@@ -70,10 +71,10 @@ local now = redis.call('TIME')
 local expiresAt = now[1] * 1000 + math.floor(now[2] / 1000) + ARGV[3]
 redis.call('HSET', KEYS[2], 'solved', ARGV[2], 'expiresAt', string.format('%.0f', expiresAt))
 redis.call('PEXPIRE', KEYS[2], ARGV[3])
-return 1`
+return 1`,
 
-/** ARGV: run, error, keepMs. Stores how this run failed. Returns 0 for a run that is not the owner. */
-const fail = `
+  /** ARGV: run, error, keepMs. Stores how this run failed. Returns 0 for a run that is not the owner. */
+  fail: `
 local record = redis.call('HMGET', KEYS[1], 'state', 'owner')
 if record[2] and record[2] ~= ARGV[1] then return 0 end
 if record[1] == 'finished' then return 1 end
@@ -82,10 +83,10 @@ if not record[1] then
   redis.call('HSET', KEYS[1], 'state', 'fresh')
   redis.call('PEXPIRE', KEYS[1], ARGV[3])
 end
-return 1`
+return 1`,
 
-/** ARGV: run, entry, tag, keepMs. Records the end of a run, as \`entryAfter\` says. Changes nothing for a run that is not the owner. */
-const ended = `
+  /** ARGV: run, entry, tag, keepMs. Records the end of a run, as \`entryAfter\` says. Changes nothing for a run that is not the owner. */
+  ended: `
 local record = redis.call('HMGET', KEYS[1], 'state', 'owner')
 if record[2] ~= ARGV[1] or record[1] == 'finished' then return 1 end
 redis.call('HSET', KEYS[1], 'tag', ARGV[3])
@@ -100,16 +101,16 @@ elseif ARGV[2] == 'Fresh' then
 else
   redis.call('HSET', KEYS[1], 'state', 'doubt')
 end
-return 1`
+return 1`,
 
-/** Counts how often a task was given back to be resumed. */
-const resumed = `return redis.call('HINCRBY', KEYS[1], 'resumes', 1)`
+  /** Counts how often a task was given back to be resumed. */
+  resumed: `return redis.call('HINCRBY', KEYS[1], 'resumes', 1)`,
 
-/**
- * ARGV: claimant, holdMs. Returns state, error, ref, solved, and for how many milliseconds the token is valid. The first
- * claimant gets the token, and gets it again for a moment in case the reply to its claim was lost.
- */
-const claim = `
+  /**
+   * ARGV: claimant, holdMs. Returns state, error, ref, solved, and for how many milliseconds the token is valid. The first
+   * claimant gets the token, and gets it again for a moment in case the reply to its claim was lost.
+   */
+  claim: `
 local record = redis.call('HMGET', KEYS[1], 'state', 'error', 'ref')
 local token = redis.call('HMGET', KEYS[2], 'solved', 'claimant', 'expiresAt')
 if not token[1] or (token[2] and token[2] ~= ARGV[1]) then return record end
@@ -119,14 +120,13 @@ if not token[2] then
 end
 local now = redis.call('TIME')
 local validMs = token[3] - now[1] * 1000 - math.floor(now[2] / 1000)
-return { record[1], record[2], record[3], token[1], validMs }`
+return { record[1], record[2], record[3], token[1], validMs }`,
 
-/** ARGV: claimant. Deletes a token that has reached its claimant. */
-const claimed = `
+  /** ARGV: claimant. Deletes a token that has reached its claimant. */
+  claimed: `
 if redis.call('HGET', KEYS[2], 'claimant') == ARGV[1] then redis.call('DEL', KEYS[2]) end
-return 1`
+return 1`,
 
-/** Forgets what is known of a key, the reference of a paid task included. */
-const release = `return redis.call('DEL', KEYS[1], KEYS[2])`
-
-export const SCRIPTS = { find, begin, owner, created, deliver, fail, ended, resumed, claim, claimed, release } as const
+  /** Forgets what is known of a key, the reference of a paid task included. */
+  release: `return redis.call('DEL', KEYS[1], KEYS[2])`
+} as const

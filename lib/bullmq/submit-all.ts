@@ -21,7 +21,7 @@ import { JobEnds } from './job-ends.js'
 import { jobIdOf } from './job-id.js'
 import type { QueueEventsLike, QueueLike } from './ports.js'
 import { Queue, Records, retryRedis } from './records.js'
-import { JobResult, type JobOutcome } from './results.js'
+import { JobResult, type JobOutcome } from './job-result.js'
 
 /**
  * How {@link submitAll} submits items.
@@ -85,7 +85,7 @@ export const submitAll = <T, D, A>(
   items: ObservableInput<T>,
   options: SubmitOptions<T, D, A>
 ): Observable<SubmitOutcome<T, A>> => {
-  checkOptions({ items: ItemSource }, { items })
+  checkOptions({ items: SubmittedItems }, { items })
   const {
     queue,
     events,
@@ -122,7 +122,10 @@ export const submitAll = <T, D, A>(
 
 const JOB_NAME = 'solve'
 
-const ItemSource = refined('an array, an iterable, an async iterable, a promise or an Observable', isObservableInput)
+const SubmittedItems = refined(
+  'an array, an iterable, an async iterable, a promise or an Observable',
+  isObservableInput
+)
 
 const QueueEvents = refined(
   'a QueueEvents of BullMQ',

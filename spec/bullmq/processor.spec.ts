@@ -21,6 +21,10 @@ describeWithRedis('taskProcessor', () => {
   /** What an earlier run, of a worker that died, recorded for a key. */
   const earlierRun = (queue: Queue<Page>, run = 'earlier') =>
     new JobJournal(new Records(queue), { run, lock: '' }, KEEPING)
+  const lockOf = async (queue: Queue<Page>, key: string): Promise<string | null> => {
+    const client = await queue.getBackend().client
+    return client.get(queue.toKey(`${key}:lock`))
+  }
   const recordOf = async (key = 'order-1') =>
     JSON.parse((await rig.dump()).get(`bull:${rig.name}:rx-captcha:${jobIdOf(key)}`) ?? '{}') as Record<string, string>
 
@@ -257,5 +261,69 @@ describeWithRedis('taskProcessor', () => {
     const holders = [...dump].filter(([, value]) => value.includes(gRecaptchaResponse)).map(([key]) => key)
     expect(holders).toEqual([`bull:${rig.name}:rx-captcha:${jobIdOf('order-1')}:token`])
     expect(inspect(dump)).not.toContain(EMULATOR_KEY)
+  })
+
+  it('holds the queue back when a task was refused as unavailable until its deadline, and gives the job back unpaid', async () => {
+    const emulator = await rig.emulator({ faults: ['createTask:always:429'] })
+    const queue = rig.queue()
+    const limits = jest.spyOn(queue, 'rateLimit')
+    rig.worker(rig.solver(emulator, { giveUpAfterMs: 30 }), { processor: { queue } })
+    await add(queue)
+    await until(() => limits.mock.calls.length > 0)
+    await until(async () => (await stateOf(queue)) === 'waiting')
+    expect((await jobOf(queue)).attemptsMade).toBe(0)
+    expect(emulator.counters().accepted).toBe(0)
+  })
+
+  it('stops to poll for a job that another worker has taken over', async () => {
+    const emulator = await rig.emulator({ readyAfterMs: 60_000 })
+    const queue = rig.queue()
+    const key = jobIdOf('order-1')
+    const { worker, dropTakenOver } = rig.worker(rig.solver(emulator))
+    const errors: string[] = []
+    worker.on('failed', (_job, error) => errors.push(error.name))
+    await add(queue)
+    await until(async () => (await recordOf()).state === 'created')
+    dropTakenOver([key, 'another job'])
+    await until(() => emulator.counters().requests.getTaskResult > 3)
+    expect(errors).toEqual([])
+    const other = new JobJournal(new Records(queue), { run: 'other', lock: (await lockOf(queue, key))! }, KEEPING)
+    await lastValueFrom(other.find(key))
+    dropTakenOver([key])
+    await until(() => errors.length > 0)
+    expect(errors).toEqual(['JobTakenOver'])
+    const { getTaskResult } = emulator.counters().requests
+    await until(async () => (await queue.getActiveCount()) === 0)
+    expect(emulator.counters().requests.getTaskResult).toBe(getTaskResult)
+  })
+
+  it('lets no frozen worker take a job back whose lock another worker holds', async () => {
+    const queue = rig.queue()
+    const key = jobIdOf('order-1')
+    await lastValueFrom(earlierRun(queue, 'frozen').created(key, { taskId: 'task', createdAt: 5 }))
+    const emulator = await rig.emulator({ readyAfterMs: 60_000 })
+    rig.worker(rig.solver(emulator))
+    await add(queue)
+    await until(async () => (await lockOf(queue, key)) !== null)
+    await expect(lastValueFrom(earlierRun(queue, 'frozen').find(key))).rejects.toThrow(
+      'Another worker has taken this job'
+    )
+    await expect(lastValueFrom(earlierRun(queue, 'frozen').begin(key))).rejects.toThrow(
+      'Another worker has taken this job'
+    )
+  })
+
+  it('solves no job with a solver that is closed, and gives it back once a second', async () => {
+    const emulator = await rig.emulator()
+    const solver = rig.solver(emulator)
+    const queue = rig.queue()
+    await solver.close()
+    const { worker } = rig.worker(solver)
+    let begun = 0
+    worker.on('active', () => (begun += 1))
+    await add(queue)
+    await until(() => begun === 2)
+    expect(emulator.counters().requests.createTask).toBe(0)
+    expect((await jobOf(queue)).attemptsMade).toBe(0)
   })
 })

@@ -3,7 +3,7 @@ import { recaptchaV2, type Solved } from 'rx-captcha'
 import { jobIdOf, taskProcessor, taskWorkerOptions } from 'rx-captcha/bullmq'
 import { JobJournal } from '../../lib/bullmq/job-journal.js'
 import { Records } from '../../lib/bullmq/records.js'
-import { JobResult } from '../../lib/bullmq/results.js'
+import { JobResult } from '../../lib/bullmq/job-result.js'
 import { QueueRig, toTask } from '../support/queue.js'
 import { describeWithRedis } from '../support/redis.js'
 

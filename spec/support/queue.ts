@@ -21,6 +21,7 @@ export interface TestWorker {
   readonly worker: Worker<Page>
   readonly solver: Solver
   readonly supervised: SupervisedWorker
+  readonly dropTakenOver: (jobIds: ReadonlyArray<string>) => void
 }
 
 /** A queue on a redis-server of its own, with an emulator. Each test has a new queue; all that it opened is closed after it. */
@@ -98,7 +99,7 @@ export class QueueRig {
     worker.on('error', () => undefined)
     const supervised = superviseWorker(worker, process)
     this.onEnd(() => supervised.close())
-    return { worker, solver, supervised }
+    return { worker, solver, supervised, dropTakenOver: process.dropTakenOver }
   }
 
   /** When jobs were begun, by the clock of Redis, in order. */

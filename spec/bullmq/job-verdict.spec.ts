@@ -1,4 +1,4 @@
-import { verdictOf } from 'rx-captcha/bullmq'
+import { jobVerdict } from 'rx-captcha/bullmq'
 import type { NotCreated, Refused, SolveError, TaskFailed } from 'rx-captcha'
 
 const ref = { taskId: 'task', createdAt: 1 }
@@ -15,7 +15,7 @@ const refused = (fields: Partial<Refused>): SolveError => ({
 const taskFailed = (kind: TaskFailed['kind']): SolveError =>
   ({ _tag: 'TaskFailed', paid: 'yes', ref, errorId: 1, errorCode: 'CODE', kind }) as SolveError
 
-describe('verdictOf', () => {
+describe('jobVerdict', () => {
   it.each<[string, SolveError]>([
     ['fail', { _tag: 'InvalidTask', paid: 'no', problems: [] }],
     ['fail', { _tag: 'CreateUnknown', paid: 'unknown' }],
@@ -42,6 +42,6 @@ describe('verdictOf', () => {
     ['pause', refused({ errorCode: '', status: 404 })],
     ['pause', taskFailed('account')]
   ])('is %s for %j', (verdict, error) => {
-    expect(verdictOf(error)).toBe(verdict)
+    expect(jobVerdict(error)).toBe(verdict)
   })
 })

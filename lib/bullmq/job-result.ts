@@ -37,7 +37,7 @@ export interface JobFailed {
 export type JobOutcome<A> = E.Either<SolveError | TokenGone | JobFailed, Solved<A>>
 
 /** The reply to a claim may be lost. For this long the token can be claimed again by the same claimant. */
-const HOLD_MS = 30_000
+const CLAIM_HELD_MS = 30_000
 
 /** Reads the outcome of one job, and claims its token. */
 export class JobResult<A> {
@@ -67,7 +67,7 @@ export class JobResult<A> {
 
   #claim(): Promise<ScriptFields> {
     const { records, claimant } = this.#context
-    return records.fields('claim', this.#jobId, claimant, HOLD_MS)
+    return records.fields('claim', this.#jobId, claimant, CLAIM_HELD_MS)
   }
 
   /** Whether a failure is final is up to BullMQ, because a job that is tried again has failed before. */

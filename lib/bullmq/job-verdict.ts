@@ -13,21 +13,20 @@ import type { SolveError } from '../core/model/error.js'
  *
  * @since 0.1.0
  */
-export type Verdict = 'fail' | 'retry' | 'resume' | 'handOver' | 'hold' | 'pause'
+export type JobVerdict = 'fail' | 'retry' | 'resume' | 'handOver' | 'hold' | 'pause'
 
 /**
- * The {@link Verdict} about an error. A job that goes back to the queue keeps its attempts.
+ * The {@link JobVerdict} about an error. A job that goes back to the queue keeps its attempts.
  *
  * @since 0.1.0
  */
-export const verdictOf = (error: SolveError): Verdict => {
+export const jobVerdict = (error: SolveError): JobVerdict => {
   switch (error._tag) {
     case 'Interrupted':
       return 'handOver'
     case 'NotCreated':
-      return ON_NOT_CREATED[error.reason]
+      return VERDICT_ON_NOT_CREATED[error.reason]
     case 'Refused':
-      return error.kind === 'unavailable' && error.paid === 'no' ? 'hold' : byAdvice(error)
     case 'InvalidTask':
     case 'CreateUnknown':
     case 'TaskFailed':
@@ -37,7 +36,7 @@ export const verdictOf = (error: SolveError): Verdict => {
   }
 }
 
-const ON_NOT_CREATED = {
+const VERDICT_ON_NOT_CREATED = {
   dns: 'retry',
   connect: 'retry',
   deadline: 'retry',
@@ -48,12 +47,12 @@ const ON_NOT_CREATED = {
   unreadable: 'pause'
 } as const
 
-const byAdvice = (error: SolveError): Verdict => {
+const byAdvice = (error: SolveError): JobVerdict => {
   switch (advise(error)) {
     case 'resume':
       return 'resume'
     case 'repeat':
-      return 'retry'
+      return 'hold'
     case 'fix-account':
     case 'fix-setup':
       return 'pause'
