@@ -93,7 +93,7 @@ const recordedEntry = ([state, ref, tag]: ScriptFields): JournalEntry => {
     case 'fresh':
       return { _tag: 'Fresh' }
     case 'created':
-      return { _tag: 'Known', ref: JSON.parse(ref ?? '') as TaskRef }
+      return { _tag: 'Known', ref: JSON.parse(String(ref)) as TaskRef }
     case 'taken':
       throw new JobTakenOver()
     case 'finished':

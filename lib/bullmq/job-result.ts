@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import * as E from 'fp-ts/lib/Either.js'
 import type { SolveError } from '../core/model/error.js'
 import { decodeSafely } from '../core/model/problems.js'
@@ -43,6 +44,7 @@ const CLAIM_HELD_MS = 30_000
 export class JobResult<A> {
   readonly #context: ResultContext<A>
   readonly #jobId: string
+  readonly #claimant = randomUUID()
   #unknownSince: number | undefined
 
   constructor(context: ResultContext<A>, jobId: string) {
@@ -57,7 +59,7 @@ export class JobResult<A> {
     if (solved !== undefined) {
       const claimed = this.#readSolved(JSON.parse(solved) as Solved<unknown>, askedAt + Number(validMs))
       // If this fails, the token expires by itself.
-      this.#context.records.number('claimed', this.#jobId, this.#context.claimant).catch(() => undefined)
+      this.#context.records.number('claimed', this.#jobId, this.#claimant).catch(() => undefined)
       return claimed
     }
     if (state === 'finished' && error === undefined)
@@ -66,8 +68,7 @@ export class JobResult<A> {
   }
 
   #claim(): Promise<ScriptFields> {
-    const { records, claimant } = this.#context
-    return records.fields('claim', this.#jobId, claimant, CLAIM_HELD_MS)
+    return this.#context.records.fields('claim', this.#jobId, this.#claimant, CLAIM_HELD_MS)
   }
 
   /** Whether a failure is final is up to BullMQ, because a job that is tried again has failed before. */
@@ -105,8 +106,6 @@ export interface ResultContext<A> {
   readonly queue: QueueLike
   readonly records: Records
   readonly kind: Resumable<A>
-  /** Who claims the tokens: unique in the world. */
-  readonly claimant: string
   /** For how long the queue must not know a job until it counts as lost. */
   readonly lostAfterMs: number
 }
@@ -128,4 +127,4 @@ const onThisClock = ({ useBefore, expiresAt }: Solved<unknown>, expiresHere: num
       }
 
 // The scripts return only what this folder has written.
-const parsed = (json = ''): unknown => JSON.parse(json)
+const parsed = (json: string | undefined): unknown => JSON.parse(String(json))

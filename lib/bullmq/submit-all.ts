@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto'
 import * as t from 'io-ts'
 import {
   NEVER,
@@ -99,7 +98,7 @@ export const submitAll = <T, D, A>(
   } = checkOptions<SubmitOptions<T, D, A>>(submitOptionCodecs, options)
   return defer(() => {
     const ends = new JobEnds(events, checkEveryMs)
-    const context = { queue, records: new Records(queue), kind, claimant: randomUUID(), lostAfterMs }
+    const context = { queue, records: new Records(queue), kind, lostAfterMs }
     const submit = (item: T, index: number): Observable<SubmitOutcome<T, A>> =>
       defer(() => {
         const key = keyOf(item)

@@ -1,7 +1,7 @@
 import { inspect } from 'node:util'
 import type { Job, Queue } from 'bullmq'
 import { lastValueFrom, of } from 'rxjs'
-import { jobIdOf, type JobProgress } from 'rx-captcha/bullmq'
+import { jobIdOf, taskProcessor, type JobProgress } from 'rx-captcha/bullmq'
 import { EMULATOR_KEY } from 'rx-captcha/emulator'
 import { JobJournal } from '../../lib/bullmq/job-journal.js'
 import { Records } from '../../lib/bullmq/records.js'
@@ -325,5 +325,25 @@ describeWithRedis('taskProcessor', () => {
     await until(() => begun === 2)
     expect(emulator.counters().requests.createTask).toBe(0)
     expect((await jobOf(queue)).attemptsMade).toBe(0)
+  })
+
+  it('can be called for a job that was fetched by hand, without a lock and a signal', async () => {
+    const emulator = await rig.emulator()
+    const queue = rig.queue()
+    const process = taskProcessor(rig.solver(emulator), { queue, toTask })
+    expect(await process(await add(queue))).toMatchObject({ ref: { taskId: emulator.tasks()[0]?.taskId } })
+  })
+
+  it('keeps a token for a time of its own if its kind says nothing about it', async () => {
+    const emulator = await rig.emulator()
+    const queue = rig.queue()
+    const toTimelessTask = (page: Page) => ({ ...toTask(page), bestWithinMs: undefined, validForMs: undefined })
+    const process = taskProcessor(rig.solver(emulator), { queue, toTask: toTimelessTask, tokenTtlMs: 5_000 })
+    expect(Object.keys((await process(await add(queue))) ?? {})).toEqual(['ref', 'readyAt'])
+    const client = await queue.getBackend().client
+    client.defineCommand('ttl_of', { numberOfKeys: 1, lua: `return redis.call('PTTL', KEYS[1])` })
+    const ttl = Number(await client.runCommand('ttl_of', [`bull:${rig.name}:rx-captcha:${jobIdOf('order-1')}:token`]))
+    expect(ttl).toBeLessThanOrEqual(5_000)
+    expect(ttl).toBeGreaterThan(3_000)
   })
 })

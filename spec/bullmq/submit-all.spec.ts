@@ -86,6 +86,29 @@ describeWithRedis('submitAll', () => {
     expect(emulator.counters().accepted).toBe(1)
   })
 
+  it('hands a token out once to two items with the same key', async () => {
+    const emulator = await rig.emulator()
+    const [queue, events] = [rig.queue(), await rig.events()]
+    rig.worker(rig.solver(emulator))
+    const outcomes = await lastValueFrom(submitAll(['a', 'a'], optionsFor(queue, events)).pipe(toArray()))
+    const tags = outcomes.map(({ result }) => (result._tag === 'Right' ? 'Solved' : result.left._tag))
+    expect(tags.sort()).toEqual(['Solved', 'TokenGone'])
+  })
+
+  it('tells for a job that failed before its solve that nothing was paid', async () => {
+    const emulator = await rig.emulator()
+    const [queue, events] = [rig.queue(), await rig.events()]
+    const { worker } = rig.worker(rig.solver(emulator, { createsPerSecond: 0.001 }))
+    const first = submitAll(['a', 'b'], optionsFor(queue, events)).subscribe()
+    await until(() => emulator.counters().accepted === 1)
+    await until(async () => (await queue.getCompletedCount()) === 1)
+    first.unsubscribe()
+    worker.cancelJob(jobIdOf('b'))
+    await until(async () => (await queue.getFailedCount()) === 1)
+    const { result } = await firstValueFrom(submitAll(['b'], optionsFor(queue, events)))
+    expect(result).toMatchObject({ left: { _tag: 'JobFailed', paid: 'unknown' } })
+  })
+
   it('finds a token gone that has expired, by the clock of Redis', async () => {
     const [queue, events] = [rig.queue(), await rig.events()]
     const key = jobIdOf('a')
