@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import * as E from 'fp-ts/lib/Either.js'
 import type { SolveError } from '../core/model/error.js'
+import { explain } from '../core/model/explain.js'
 import { decodeSafely } from '../core/model/problems.js'
 import type { Resumable, Solved, TaskRef } from '../core/model/task.js'
 import type { QueueLike } from './ports.js'
@@ -128,3 +129,26 @@ const onThisClock = ({ useBefore, expiresAt }: Solved<unknown>, expiresHere: num
 
 // The scripts return only what this folder has written.
 const parsed = (json: string | undefined): unknown => JSON.parse(String(json))
+
+/**
+ * Describes the error of a job in a few sentences, as `explain` does for the errors of a solve: what happened, whether the task was
+ * paid for, and what can be done.
+ *
+ * @since 0.1.0
+ */
+export const explainJob = (error: SolveError | TokenGone | JobFailed): string => {
+  if (error._tag === 'TokenGone')
+    return (
+      `Task ${error.ref.taskId} was solved, but its token is gone: it has expired, or was claimed before. It was paid for. ` +
+      'A task with a new key is charged again.'
+    )
+  if (error._tag === 'JobFailed')
+    return `The job ended without an outcome: ${error.reason.replace(/\.$/, '')}. ${PAID_FOR[error.paid]}`
+  return explain(error)
+}
+
+const PAID_FOR = {
+  no: 'Nothing was paid. The job can be tried again.',
+  yes: 'Its task is paid for, and its id is recorded: a retry of the job resumes it at no further cost.',
+  unknown: 'Its task may exist and be paid for. Look at the cause before the next try.'
+} as const

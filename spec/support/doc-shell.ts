@@ -6,6 +6,7 @@ interface Manifest {
   readonly name: string
   readonly scripts: Readonly<Record<string, string>>
   readonly peerDependencies: Readonly<Record<string, string>>
+  readonly peerDependenciesMeta: Readonly<Record<string, { readonly optional: boolean }>>
 }
 
 const manifest = JSON.parse(textOf('package.json')) as Manifest
@@ -79,8 +80,11 @@ const problemOfNpm = ([command = '', ...args]: Words): string | undefined => {
     }
     case 'install':
     case 'i': {
-      const needed = [manifest.name, ...Object.keys(manifest.peerDependencies)].sort().join(' ')
-      const installed = names.map((name) => name.replace(/^.*\brx-captcha-[\d.]+\.tgz$/, manifest.name)).sort()
+      const isOptional = (name: string): boolean => manifest.peerDependenciesMeta[name]?.optional === true
+      const peers = Object.keys(manifest.peerDependencies).filter((name) => !isOptional(name))
+      const needed = [manifest.name, ...peers].sort().join(' ')
+      const named = names.map((name) => name.replace(/^.*\brx-captcha-[\d.]+\.tgz$/, manifest.name))
+      const installed = named.filter((name) => !isOptional(name)).sort()
       return installed.includes(manifest.name) && installed.join(' ') !== needed
         ? `expected to install ${needed}`
         : undefined

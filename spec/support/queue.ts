@@ -102,6 +102,13 @@ export class QueueRig {
     return { worker, solver, supervised, dropTakenOver: process.dropTakenOver }
   }
 
+  /** Removes all that Redis holds. */
+  async flush(): Promise<void> {
+    const client = new IORedis(this.redis.url)
+    await client.flushall()
+    client.disconnect()
+  }
+
   /** When jobs were begun, by the clock of Redis, in order. */
   async jobStarts(): Promise<ReadonlyArray<number>> {
     return [...(await this.jobStartsById()).values()].flat().sort((one, other) => one - other)

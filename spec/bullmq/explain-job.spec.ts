@@ -1,0 +1,27 @@
+import { explain, type SolveError } from 'rx-captcha'
+import { explainJob } from 'rx-captcha/bullmq'
+
+const ref = { taskId: 'task-7', createdAt: 1 }
+
+describe('explainJob', () => {
+  it('says that a token is gone, and that it was paid for', () => {
+    expect(explainJob({ _tag: 'TokenGone', paid: 'yes', ref })).toBe(
+      'Task task-7 was solved, but its token is gone: it has expired, or was claimed before. It was paid for. A task with a new key is charged again.'
+    )
+  })
+
+  it.each([
+    ['no', 'Nothing was paid.'],
+    ['yes', 'a retry of the job resumes it at no further cost'],
+    ['unknown', 'may exist and be paid for']
+  ] as const)('says for a failed job whether it was paid for: %s', (paid, words) => {
+    const text = explainJob({ _tag: 'JobFailed', paid, reason: 'The job was cancelled.' })
+    expect(text).toMatch(/^The job ended without an outcome: The job was cancelled\. /)
+    expect(text).toContain(words)
+  })
+
+  it('explains the error of a solve as `explain` does', () => {
+    const error: SolveError = { _tag: 'Interrupted', paid: 'yes', ref }
+    expect(explainJob(error)).toBe(explain(error))
+  })
+})

@@ -1,0 +1,62 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { ModuleKind, ScriptTarget, transpileModule } from 'typescript'
+import { EMULATOR_KEY, type Emulator } from 'rx-captcha/emulator'
+import { built } from '../support/built.js'
+import { blocksOf } from '../support/doc-pages.js'
+import { QueueRig, until } from '../support/queue.js'
+import { describeWithRedis } from '../support/redis.js'
+
+const PAGE = 'docs/scaling.md'
+
+const programOf = (name: string): string => {
+  const block = blocksOf(PAGE).find(({ code }) => code.startsWith(`// ${name},`))
+  const compilerOptions = { module: ModuleKind.CommonJS, target: ScriptTarget.ES2023 }
+  return transpileModule(block!.code, { compilerOptions }).outputText
+}
+
+describeWithRedis(PAGE, () => {
+  const rig = new QueueRig()
+  const build = built()
+
+  /** Starts a program of the page. */
+  const run = (name: string, emulator: Emulator) => {
+    const folder = mkdtempSync(join(tmpdir(), 'rx-captcha-page-'))
+    writeFileSync(join(folder, name), programOf(name))
+    const argv = [join(__dirname, '../support/page-program.cjs'), join(folder, name), build(), emulator.url]
+    const env = { ...process.env, REDIS_URL: rig.redis.url, CAPTCHA_CLIENT_KEY: EMULATOR_KEY }
+    const child = spawn(process.execPath, argv, { env, stdio: ['ignore', 'pipe', 'pipe'] })
+    let output = ''
+    for (const stream of [child.stdout, child.stderr]) stream.on('data', (text: Buffer) => (output += String(text)))
+    const ended = once(child, 'close').then(([code]) => code as number | null)
+    rig.onEnd(async () => {
+      child.kill('SIGKILL')
+      await ended
+      rmSync(folder, { recursive: true })
+    })
+    return { child, ended, output: () => output }
+  }
+
+  it('has a worker and a producer that solve an order, and a worker that ends by SIGTERM', async () => {
+    const emulator = await rig.emulator()
+    const worker = run('worker.ts', emulator)
+    const producer = run('producer.ts', emulator)
+    expect(await producer.ended).toBe(0)
+    expect(producer.output()).toBe('order-1 solved\n')
+    worker.child.kill('SIGTERM')
+    expect(await worker.ended).toBe(0)
+    expect(worker.output()).toBe('')
+  })
+
+  it('has a producer that says why an order was not solved', async () => {
+    const emulator = await rig.emulator({ faults: ['task:always:ERROR_CAPTCHA_UNSOLVABLE'] })
+    await rig.flush()
+    run('worker.ts', emulator)
+    const producer = run('producer.ts', emulator)
+    await until(() => producer.output().includes('ERROR_CAPTCHA_UNSOLVABLE'))
+    expect(producer.output()).toMatch(/^order-1 The service ended task \S+ with an error: ERROR_CAPTCHA_UNSOLVABLE/)
+  })
+})
