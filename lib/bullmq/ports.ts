@@ -84,6 +84,8 @@ export interface QueueEventsLike {
  */
 export interface AbortSignalLike {
   readonly aborted: boolean
+  /** Subscribes to the abort. */
   readonly addEventListener: (type: 'abort', listener: () => void) => void
+  /** Unsubscribes. */
   readonly removeEventListener: (type: 'abort', listener: () => void) => void
 }

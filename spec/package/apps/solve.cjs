@@ -3,6 +3,7 @@ const assert = require('node:assert/strict')
 const { lastValueFrom, firstValueFrom, toArray } = require('rxjs')
 const { createSolver, orThrow, recaptchaV2, SolveFailure } = require('rx-captcha')
 const { EMULATOR_KEY, startEmulator } = require('rx-captcha/emulator')
+const { jobVerdict } = require('rx-captcha/bullmq')
 const { fileJournal } = require('rx-captcha/journal')
 const testing = require('rx-captcha/testing')
 
@@ -26,6 +27,7 @@ const main = async () => {
 
   assert.equal(typeof testing.stubSolver, 'function')
   assert.equal(typeof fileJournal, 'function')
+  assert.equal(jobVerdict({ _tag: 'InvalidTask', paid: 'no', problems: [] }), 'fail')
   await solver.close()
   await unreachable.close()
   await emulator.close()

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { createSolver, InvalidOptions, recaptchaV2 } from 'rx-captcha'
 import { EMULATOR_KEY, startEmulator } from 'rx-captcha/emulator'
+import { jobVerdict } from 'rx-captcha/bullmq'
 import { fileJournal } from 'rx-captcha/journal'
 import { stubSolver } from 'rx-captcha/testing'
 import { firstValueFrom } from 'rxjs'
@@ -13,5 +14,6 @@ assert.equal((await firstValueFrom(solver.solve(task)))._tag, 'Right')
 assert.throws(() => createSolver({ clientKey: 'short' }), InvalidOptions)
 assert.equal(typeof stubSolver, 'function')
 assert.equal(typeof fileJournal, 'function')
+assert.equal(jobVerdict({ _tag: 'InvalidTask', paid: 'no', problems: [] }), 'fail')
 await solver.close()
 await emulator.close()

@@ -2,6 +2,7 @@
 import * as E from 'fp-ts/lib/Either.js'
 import * as t from 'io-ts'
 import { createSolver, defineTask, explain, recaptchaV2, type SolveError, type Solved, type Solver } from 'rx-captcha'
+import { jobVerdict } from 'rx-captcha/bullmq'
 import { fileJournal } from 'rx-captcha/journal'
 import { stubSolver } from 'rx-captcha/testing'
 import { filter, mergeMap, of, type Observable } from 'rxjs'
@@ -17,6 +18,7 @@ export const counted = defineTask({ type: 'CountTask', fields: t.type({ n: t.num
 export const sentence = (error: SolveError): string => explain(error)
 export const stub = stubSolver({})
 export const journal = fileJournal('a.journal')
+export const verdict = (error: SolveError): string => jobVerdict(error)
 
 // @ts-expect-error a client key is required
 createSolver({})
