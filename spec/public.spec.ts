@@ -1,10 +1,8 @@
-import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type * as E from 'fp-ts/lib/Either.js'
 import type * as TE from 'fp-ts/lib/TaskEither.js'
 import * as t from 'io-ts'
 import { NEVER, mergeMap, of, type Observable } from 'rxjs'
-import ts from 'typescript'
 import * as main from 'rx-captcha'
 import {
   InvalidOptions,
@@ -30,32 +28,31 @@ import {
 import * as emulator from 'rx-captcha/emulator'
 import * as journal from 'rx-captcha/journal'
 import * as testing from 'rx-captcha/testing'
+import { libDeclarations } from './support/compiler.js'
 
-/** The names of the types that a module exports, read from its source. */
+let declarations: ReturnType<typeof libDeclarations> = {}
+beforeAll(() => {
+  declarations = libDeclarations()
+})
+
+/** The names of the types that a module exports. */
 const typesOf = (file: string): ReadonlyArray<string> => {
-  const path = join(__dirname, '..', 'lib', file)
-  const names: string[] = []
-  const source = ts.createSourceFile(path, readFileSync(path, 'utf8'), ts.ScriptTarget.Latest)
-  for (const node of source.statements) {
-    if (ts.isExportDeclaration(node) && node.exportClause && ts.isNamedExports(node.exportClause)) {
-      const { elements } = node.exportClause
-      names.push(...elements.filter((element) => node.isTypeOnly || element.isTypeOnly).map(({ name }) => name.text))
-    }
-    if (ts.isExportDeclaration(node) && !node.exportClause) names.push('*')
-    const isType = ts.isInterfaceDeclaration(node) || ts.isTypeAliasDeclaration(node)
-    if (isType && node.modifiers?.some(({ kind }) => kind === ts.SyntaxKind.ExportKeyword)) names.push(node.name.text)
-  }
-  return names.sort()
+  const text = declarations[file]!
+  const listed = Array.from(text.matchAll(/^export (type )?\{([^}]*)\}/gm), ([, all, names = '']) =>
+    names.split(',').filter((name) => all !== undefined || name.trim().startsWith('type '))
+  )
+  const declared = Array.from(
+    text.matchAll(/^export (?:interface|type) (\w+)|^export (\*)/gm),
+    ([, name, all]) => name ?? all
+  )
+  return [...listed.flat(), ...declared].map((name = '') => name.trim().split(' ').at(-1)!).sort()
 }
 
 /** The files of lib whose declarations a user's compiler reads with those of a module, itself included. */
 const declaredBy = (file: string, found = new Set<string>()): ReadonlySet<string> => {
   found.add(file)
-  const { outputText } = ts.transpileDeclaration(readFileSync(join(__dirname, '..', 'lib', file), 'utf8'), {
-    compilerOptions: { module: ts.ModuleKind.CommonJS, target: ts.ScriptTarget.ES2023 }
-  })
-  for (const [, path = ''] of outputText.matchAll(/ from '(\.[^']+)\.js'/g)) {
-    const imported = join(file, '..', `${path}.ts`)
+  for (const [, path = ''] of declarations[file]!.matchAll(/ from '(\.[^']+)\.js'/g)) {
+    const imported = join(file, '..', `${path}.d.ts`)
     if (!found.has(imported)) declaredBy(imported, found)
   }
   return found
@@ -68,7 +65,7 @@ describe('the exports of', () => {
     [
       'rx-captcha',
       main,
-      'index.ts',
+      'index.d.ts',
       'createSolver recaptchaV2 defineCall defineTask advise explain entryAfter jsonText orThrow retryLeft toTaskEither InvalidOptions SolveFailure',
       `Solver AsyncDisposal SolverCounts SolverOptions UndiciDispatcher ScopeOptions RetryOptions SolveResult
        Problems RecaptchaV2Fields RecaptchaV2Solution Resumable SolutionOf Solved TaskKind TaskRef TaskSpec TaskState
@@ -80,7 +77,7 @@ describe('the exports of', () => {
     [
       'rx-captcha/testing',
       testing,
-      'testing/index.ts',
+      'testing/index.d.ts',
       'marbles orphan outcomes replies scriptedPost scriptedSolver stubSolver taskRef',
       `CallCounts Given MarbleHelpers OutcomeBuilders Script Scripted ScriptedDocument ScriptedNetwork ScriptedOptions ScriptedSolver
        SeenCall StubCall StubMembers StubSolver`
@@ -88,11 +85,11 @@ describe('the exports of', () => {
     [
       'rx-captcha/emulator',
       emulator,
-      'emulator/index.ts',
+      'emulator/index.d.ts',
       'EMULATOR_KEY startEmulator',
       'Counters Emulator EmulatorOptions Fault FaultName FaultReply FaultRule TaskRecord VerifyErrorCode When'
     ],
-    ['rx-captcha/journal', journal, 'journal/index.ts', 'JournalError fileJournal', 'FileJournal']
+    ['rx-captcha/journal', journal, 'journal/index.d.ts', 'JournalError fileJournal', 'FileJournal']
   ]
 
   it.each(entries)('%s are exactly the listed values', (_, module, _file, values) => {
@@ -106,9 +103,9 @@ describe('the exports of', () => {
 
 describe('the declarations of rx-captcha/emulator', () => {
   it('show neither the table of faults nor the ledger', () => {
-    const files = ['emulator/fault.ts', 'emulator/index.ts', 'emulator/model.ts']
-    expect([...declaredBy('emulator/index.ts')].sort()).toStrictEqual(files)
-    expect(declaredBy('emulator/service.ts')).toContain('emulator/ledger.ts') // so the check above can fail
+    const files = ['emulator/fault.d.ts', 'emulator/index.d.ts', 'emulator/model.d.ts']
+    expect([...declaredBy('emulator/index.d.ts')].sort()).toStrictEqual(files)
+    expect(declaredBy('emulator/service.d.ts')).toContain('emulator/ledger.d.ts') // so the check above can fail
   })
 })
 

@@ -6,7 +6,8 @@ import * as rxCaptcha from 'rx-captcha'
 import { createSolver, orThrow, recaptchaV2, type Solver } from 'rx-captcha'
 import * as emulatorModule from 'rx-captcha/emulator'
 import { EMULATOR_KEY, type Emulator, type EmulatorOptions } from 'rx-captcha/emulator'
-import { blocksOf, runBlock } from '../support/doc-pages.js'
+import { runBlock, runnable } from '../support/doc-examples.js'
+import { blocksOf } from '../support/doc-pages.js'
 import { createdId, emulators, poll } from '../support/raw-http.js'
 import { findChromium } from './chromium.js'
 import { startSite, type Site } from './site.js'
@@ -176,7 +177,7 @@ describeIfFound('in Chromium', () => {
   })
 
   describe('the recipe in docs/emulator.md', () => {
-    const recipes = blocksOf('docs/emulator.md').filter(({ code }) => code.includes("from 'puppeteer-core'"))
+    const recipes = runnable(blocksOf('docs/emulator.md').filter(({ code }) => code.includes("from 'puppeteer-core'")))
 
     it('passes as it is written', async () => {
       expect(recipes).toHaveLength(1)

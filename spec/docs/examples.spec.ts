@@ -8,17 +8,8 @@ import * as journalModule from 'rx-captcha/journal'
 import type { SolveError, Solver, SolverOptions } from 'rx-captcha'
 import { CODE_MEANINGS } from '../../lib/core/protocol/error-codes.js'
 import { command, envOf } from '../support/command.js'
-import {
-  ROOT,
-  blocksOf,
-  docstringBlocks,
-  pages,
-  runBlock,
-  sources,
-  textOf,
-  typeProblems,
-  type Block
-} from '../support/doc-pages.js'
+import { runBlock, runnable, typeProblems } from '../support/doc-examples.js'
+import { ROOT, blocksOf, docstringBlocks, pages, sources, textOf, type Block } from '../support/doc-pages.js'
 import { callsOf, commandsOf, problemOf, type Words } from '../support/doc-shell.js'
 
 const chineseReadme = 'docs/zh-CN/README.md' // has the blocks of README.md
@@ -134,7 +125,7 @@ describe('the examples in documents and docstrings', () => {
     expect(typeProblems([...examples, ...annotated])).toStrictEqual([])
   }, 60_000)
 
-  it.each(examples.filter(({ testedIn }) => testedIn === undefined))(
+  it.each(runnable(examples.filter(({ testedIn }) => testedIn === undefined)))(
     'run and print what they state: $at',
     async (example) => {
       expect(example.isTest || example.prints.length > 0).toBe(true)

@@ -1,6 +1,7 @@
-import { execFileSync } from 'node:child_process'
-import { cpSync, existsSync, mkdtempSync, renameSync, rmSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
+import { runCompiler } from './compiler.js'
+import { ROOT } from './doc-pages.js'
 
 /** The build of this run of jest, compiled when the first file needs it. */
 const sharedBuild = (): string => {
@@ -8,7 +9,7 @@ const sharedBuild = (): string => {
   const shared = join(parent, 'shared')
   if (existsSync(shared)) return shared
   const own = join(mkdtempSync(join(parent, 'own-')), 'build')
-  execFileSync(process.execPath, [join(__dirname, 'build.cjs'), own])
+  build(own)
   try {
     renameSync(own, shared)
   } catch (error) {
@@ -16,6 +17,16 @@ const sharedBuild = (): string => {
     if (!existsSync(shared)) throw error
   }
   return shared
+}
+
+/** Takes the types off `lib` into the `dist` of a new folder. */
+const build = (folder: string): void => {
+  mkdirSync(folder)
+  cpSync(join(ROOT, 'package.json'), join(folder, 'package.json'))
+  symlinkSync(join(ROOT, 'node_modules'), join(folder, 'node_modules'), 'junction')
+  const config = join(ROOT, 'tsconfig.json')
+  const printed = runCompiler(['-p', config, '--noCheck', '--declaration', 'false', '--outDir', join(folder, 'dist')])
+  if (printed !== '') throw new Error(printed)
 }
 
 /**

@@ -1,9 +1,9 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { copyFileSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import ts from 'typescript'
 import { EMULATOR_KEY } from 'rx-captcha/emulator'
 import { ownBuild } from '../support/built.js'
+import { javascriptOf } from '../support/compiler.js'
 import { blocksOf } from '../support/doc-pages.js'
 import { emulators, until } from '../support/raw-http.js'
 
@@ -16,6 +16,8 @@ const GRACE = 'graceMs: 5_000'
 
 const HOOK = 'beforeApplicationShutdown'
 
+const javascriptOfOne = (code: string, options = {}): string => javascriptOf({ 'one.ts': code }, options)['one.ts']!
+
 /** The service of the guide, as JavaScript, with a shorter grace and with this hook. */
 const serviceOfGuide = (hook: string): string => {
   const [block, ...others] = blocksOf('docs/guide/closing.md').filter(({ code }) =>
@@ -23,9 +25,7 @@ const serviceOfGuide = (hook: string): string => {
   )
   const { code } = block!
   expect([code.includes(GRACE), code.includes(HOOK), others]).toStrictEqual([true, true, []])
-  return ts.transpileModule(code.replace(GRACE, 'graceMs: 100').replace(HOOK, hook), {
-    compilerOptions: { module: ts.ModuleKind.CommonJS, target: ts.ScriptTarget.ES2023 }
-  }).outputText
+  return javascriptOfOne(code.replace(GRACE, 'graceMs: 100').replace(HOOK, hook))
 }
 
 /** A process with a NestJS application around the service of the guide. */
@@ -87,14 +87,7 @@ const recipe = (): string => {
   const code = block!.code
     .replace(GRACE, 'graceMs: 0')
     .replace(options, `${options} baseUrl: process.env.EMULATOR_URL, pollEveryMs: 20,`)
-  return ts.transpileModule(code, {
-    compilerOptions: {
-      module: ts.ModuleKind.CommonJS,
-      target: ts.ScriptTarget.ES2023,
-      experimentalDecorators: true,
-      emitDecoratorMetadata: true
-    }
-  }).outputText
+  return javascriptOfOne(code, { experimentalDecorators: true, emitDecoratorMetadata: true })
 }
 
 /** A process with the program of the recipe, once it listens. */

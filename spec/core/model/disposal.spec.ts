@@ -1,31 +1,17 @@
 import { join } from 'node:path'
-import ts from 'typescript'
-
-const ROOT = join(__dirname, '../../..')
+import { compile } from '../../support/compiler.js'
+import { ROOT } from '../../support/doc-pages.js'
 
 /** Compiles a module of a user without `@types/node`, with the given libraries of TypeScript; returns the problems. */
-const problemsWith = (lib: ReadonlyArray<string>, code: string): ReadonlyArray<string> => {
-  const name = join(ROOT, 'spec/core/model/user.ts')
-  const options: ts.CompilerOptions = {
-    strict: true,
-    noEmit: true,
-    types: [],
-    target: ts.ScriptTarget.ES2022,
-    module: ts.ModuleKind.NodeNext,
-    lib: lib.map((one) => `lib.${one}.d.ts`)
-  }
-  const host = ts.createCompilerHost(options)
-  const { readFile, fileExists, getSourceFile } = host
-  host.fileExists = (file) => file === name || fileExists(file)
-  host.readFile = (file) => (file === name ? code : readFile(file))
-  host.getSourceFile = (file, target, ...rest) =>
-    file === name ? ts.createSourceFile(file, code, target) : getSourceFile(file, target, ...rest)
-  return ts
-    .getPreEmitDiagnostics(ts.createProgram([name], options, host))
-    .map(({ messageText }) => ts.flattenDiagnosticMessageText(messageText, ' '))
-}
+const problemsWith = (lib: ReadonlyArray<string>, code: string): ReadonlyArray<string> =>
+  compile({
+    files: { 'user.ts': code },
+    links: { lib: join(ROOT, 'lib') },
+    options: { strict: true, noEmit: true, types: [], target: 'ES2022', module: 'NodeNext', lib, rootDir: '/' },
+    include: ['user.ts']
+  }).problems.map(({ message }) => message)
 
-const closable = `import type { AsyncDisposal } from '../../../lib/core/model/disposal.js'
+const closable = `import type { AsyncDisposal } from './lib/core/model/disposal.js'
 interface Closable extends AsyncDisposal { readonly close: () => Promise<void> }
 `
 
