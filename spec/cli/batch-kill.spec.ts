@@ -9,10 +9,10 @@ import { drawsOf } from '../support/chaos/seeded.js'
 import { emulators } from '../support/raw-http.js'
 import { progressOf, longRunOf } from '../support/long-run.js'
 
-const { count: kills, seed, timeoutMs } = longRunOf('KILL', 6)
+const { count: kills, seed, timeoutMs } = longRunOf('KILL', 4)
 const IS_LONG = kills > 10
-const ITEMS = IS_LONG ? 500 : 80
-const KILLS_A_BATCH = IS_LONG ? 20 : 6
+const ITEMS = IS_LONG ? 500 : 60
+const KILLS_A_BATCH = IS_LONG ? 20 : 4
 
 const start = emulators()
 const library = built()

@@ -17,6 +17,11 @@ const named = COMPRESSED.map(([name, compress]) => [name, compress.name, compres
 const gzipTimes = (times: number, text: string): Buffer =>
   Array.from({ length: times }).reduce<Buffer>((data) => gzipSync(data), Buffer.from(text))
 
+// Thousands of errors are caught here, and jest maps each line of a stack trace.
+const { stackTraceLimit } = Error
+beforeAll(() => (Error.stackTraceLimit = 0))
+afterAll(() => (Error.stackTraceLimit = stackTraceLimit))
+
 const both = [
   ['whole', readBody],
   ['part of a', readPart]

@@ -1,4 +1,4 @@
-import { lastValueFrom, of, throwError, type Observable } from 'rxjs'
+import { concat, defer, lastValueFrom, of, throwError, type Observable, type ObservableInput } from 'rxjs'
 import { EMULATOR_KEY, type Emulator } from 'rx-captcha/emulator'
 import { createSolver, recaptchaV2, type NetworkEvent, type Post } from 'rx-captcha'
 import type { FileJournal } from 'rx-captcha/journal'
@@ -12,20 +12,13 @@ const startProcess = journalProcesses(built())
 
 const ITEMS = ['a', 'b', 'c']
 
-const ALL_SAVED = ITEMS.map((item) => `saved ${item}`)
+const aTask = (item: string) => recaptchaV2({ websiteURL: `https://example.com/${item}`, websiteKey: 'k' })
 
 const HANGS = `print('saving ' + item); return new Promise(() => {})`
 const SAVES = `print('saved ' + item); return Promise.resolve()`
 
-interface BatchParts {
-  /** The body of `deliver`, which has `item`. */
-  readonly deliver?: string
-  /** What the subscriber does after the last outcome. */
-  readonly atLast?: string
-}
-
-/** A process that solves the items, and prints what `deliver` does and how the batch ends. */
-const startBatch = ({ url }: Emulator, { deliver = SAVES, atLast = '' }: BatchParts = {}) =>
+/** A process that solves the items; `deliver` is the body of that function, `atLast` what the subscriber does after the last outcome. */
+const startBatch = ({ url }: Emulator, { deliver = SAVES, atLast = '' }) =>
   startProcess(
     at(),
     `
@@ -34,22 +27,36 @@ const startBatch = ({ url }: Emulator, { deliver = SAVES, atLast = '' }: BatchPa
     const options = { journal, keyOf: String, concurrency: 3, deliver: ({ item }) => { ${deliver} } }
     let outcomes = 0
     const toTask = (item) => recaptchaV2({ websiteURL: 'https://example.com/' + item, websiteKey: 'k' })
-    const end = (how) => {
-      print(how)
-      void solver.close().then(journal.close)
-    }
-    solver.solveAll(${JSON.stringify(ITEMS)}, toTask, options).subscribe({
-      next: () => { outcomes += 1; if (outcomes === 3) { ${atLast} } },
-      error: (error) => end(error.message),
-      complete: () => end('complete')
+    solver.solveAll(${JSON.stringify(ITEMS)}, toTask, options).subscribe(() => {
+      outcomes += 1
+      if (outcomes === 3) { ${atLast} }
     })`
   )
 
-/** Runs the batch to its end, and returns what it printed. */
-const linesOf = async (emulator: Emulator, run?: BatchParts): Promise<ReadonlyArray<string>> => {
-  const { ended, lines } = startBatch(emulator, run)
-  await ended
-  return lines()
+/** Solves the items in this process; returns what was saved, and how the batch ended. */
+const runBatch = async ({ url }: Emulator, save: (item: string) => ObservableInput<unknown> = () => of(undefined)) => {
+  const journal = await start()
+  const solver = createSolver({ clientKey: EMULATOR_KEY, baseUrl: url, pollEveryMs: 5 })
+  const saved: string[] = []
+  const deliver = ({ item }: { readonly item: string }) =>
+    concat(
+      save(item),
+      defer(() => of(saved.push(item)))
+    )
+  const outcomes = solver.solveAll(ITEMS, aTask, { journal, keyOf: String, concurrency: 3, deliver })
+  const end = await lastValueFrom(outcomes, { defaultValue: undefined }).then(() => 'complete', messageOf)
+  await solver.close()
+  await journal.close()
+  return { saved: saved.sort(), end }
+}
+
+const messageOf = (error: unknown): string => (error as Error).message
+
+/** Kills a process while it saves the three outcomes. */
+const killWhileSaving = async (emulator: Emulator) => {
+  const { kill, printed } = startBatch(emulator, { deliver: HANGS })
+  await printed(3)
+  await kill()
 }
 
 const savedIn = (lines: ReadonlyArray<string>) => lines.filter((line) => line.startsWith('saved')).sort()
@@ -62,57 +69,55 @@ const pagesOf = (emulator: Emulator) =>
 describe('an outcome', () => {
   it('comes again in the next run after a kill -9 while it was saved, and is not paid for again', async () => {
     const emulator = await startEmulator()
-    const { kill, printed } = startBatch(emulator, { deliver: HANGS })
-    await printed(3)
-    await kill()
-    expect(savedIn(await linesOf(emulator))).toStrictEqual(ALL_SAVED)
-    expect(await linesOf(emulator)).toStrictEqual(['complete'])
+    await killWhileSaving(emulator)
+    expect(await runBatch(emulator)).toStrictEqual({ saved: ITEMS, end: 'complete' })
+    expect(await runBatch(emulator)).toStrictEqual({ saved: [], end: 'complete' })
     expect(pagesOf(emulator)).toStrictEqual(ITEMS)
   })
 
   it('comes again after any number of kills', async () => {
     const emulator = await startEmulator()
-    for (let round = 0; round < 3; round += 1) {
-      const { kill, printed } = startBatch(emulator, { deliver: HANGS })
-      await printed(3)
-      await kill()
-    }
-    expect(savedIn(await linesOf(emulator))).toStrictEqual(ALL_SAVED)
+    for (let round = 0; round < 3; round += 1) await killWhileSaving(emulator)
+    expect(await runBatch(emulator)).toStrictEqual({ saved: ITEMS, end: 'complete' })
     expect(pagesOf(emulator)).toStrictEqual(ITEMS)
   })
 
-  const failures: ReadonlyArray<readonly [string, string]> = [
-    ['rejects', `return Promise.reject(new Error('no database'))`],
-    ['throws', `throw new Error('no database')`],
+  const noDatabase = () => new Error('no database')
+  const failures: ReadonlyArray<readonly [string, () => ObservableInput<unknown>]> = [
+    ['rejects', () => Promise.reject(noDatabase())],
     [
-      'errors after it has emitted',
-      `const { concat, of, throwError } = require('rxjs')
-      return concat(of(1), throwError(() => new Error('no database')))`
-    ]
+      'throws',
+      () => {
+        throw noDatabase()
+      }
+    ],
+    ['errors after it has emitted', () => concat(of(1), throwError(noDatabase))]
   ]
-  it.each(failures)('comes again if deliver %s, and the others do not', async (_, failure) => {
+  it.each(failures)('comes again if deliver %s, and the others do not', async (_, fail) => {
     const emulator = await startEmulator()
-    const first = await linesOf(emulator, { deliver: `if (item !== 'b') { ${SAVES} } ${failure}` })
-    expect([savedIn(first), first.at(-1)]).toStrictEqual([['saved a', 'saved c'], 'no database'])
-    expect(await linesOf(emulator)).toStrictEqual(['saved b', 'complete'])
+    const failing = await runBatch(emulator, (item) => (item === 'b' ? fail() : of(undefined)))
+    expect(failing).toStrictEqual({ saved: ['a', 'c'], end: 'no database' })
+    expect(await runBatch(emulator)).toStrictEqual({ saved: ['b'], end: 'complete' })
     expect(pagesOf(emulator)).toStrictEqual(ITEMS)
   })
 
   it('is saved by deliver before `next` can throw, and comes again or is finished', async () => {
     const emulator = await startEmulator()
-    const first = await linesOf(emulator, { atLast: `throw new Error('broken subscriber')` })
-    expect(first.join()).toContain('broken subscriber')
-    expect(savedIn(first)).toStrictEqual(ALL_SAVED)
-    expect((await linesOf(emulator)).at(-1)).toBe('complete')
+    const { ended, lines } = startBatch(emulator, { atLast: `throw new Error('broken subscriber')` })
+    await ended
+    expect(lines().join()).toContain('broken subscriber')
+    expect(savedIn(lines())).toStrictEqual(ITEMS.map((item) => `saved ${item}`))
+    expect(await runBatch(emulator)).toMatchObject({ end: 'complete' })
     expect(pagesOf(emulator)).toStrictEqual(ITEMS)
   })
 
   it('comes again after a kill -9 between the end of deliver and the record of it', async () => {
     const emulator = await startEmulator()
     // `next` is called after the end of deliver and before the record.
-    const first = await linesOf(emulator, { atLast: `process.kill(process.pid, 'SIGKILL')` })
-    expect(savedIn(first)).toStrictEqual(ALL_SAVED)
-    expect(savedIn(await linesOf(emulator))).toContain(first.at(-1))
+    const { ended, lines } = startBatch(emulator, { atLast: `process.kill(process.pid, 'SIGKILL')` })
+    await ended
+    expect(savedIn(lines())).toStrictEqual(ITEMS.map((item) => `saved ${item}`))
+    expect((await runBatch(emulator)).saved.map((item) => `saved ${item}`)).toContain(lines().at(-1))
     expect(pagesOf(emulator)).toStrictEqual(ITEMS)
   })
 })

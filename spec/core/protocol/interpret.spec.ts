@@ -5,6 +5,7 @@ import { CODE_MEANINGS } from '../../../lib/core/protocol/error-codes.js'
 import type { CodeMeaning } from '../../../lib/core/model/error.js'
 import type { CallResult, ErrorCause } from '../../../lib/core/model/network.js'
 import { recaptchaV2 } from '../../../lib/core/model/recaptcha-v2.js'
+import { anyCharacter } from '../../support/characters.js'
 
 const options: ReadOptions = {
   meaningOf: () => undefined,
@@ -492,7 +493,7 @@ describe('any reply', () => {
   const texts = fc.oneof(
     fc.constantFrom(TOKEN, '', ' ', '0', '1', 'processing', 'ready', 'idle', '__proto__', 'constructor'),
     fc.constantFrom(...CODE_MEANINGS.keys()),
-    fc.string({ unit: 'binary' })
+    fc.string({ unit: anyCharacter })
   )
   const values = fc.oneof(texts, fc.constantFrom(0, 1, -1, 1.5, 2 ** 53, null, true), fc.jsonValue())
   const names = fc.constantFrom('errorId', 'errorCode', 'errorDescription', 'taskId', 'status', 'solution', '__proto__')
@@ -515,7 +516,7 @@ describe('any reply', () => {
     })
     .map((fields) => JSON.stringify(fields))
   const cuts = fc.tuple(replies, fc.nat(200)).map(([body, at]) => body.slice(0, at))
-  const bodies = fc.oneof(replies, nearlyReady, cuts, fc.json(), fc.string({ unit: 'binary' }))
+  const bodies = fc.oneof(replies, nearlyReady, cuts, fc.json(), fc.string({ unit: anyCharacter }))
   const statuses = fc.oneof(fc.constantFrom(200, 301, 400, 408, 429, 500, 503), fc.integer())
   const results: fc.Arbitrary<CallResult> = fc.record({ _tag: fc.constant('Reply'), status: statuses, body: bodies })
 

@@ -1,5 +1,6 @@
 import * as fc from 'fast-check'
 import { excerptOf, scrubber } from '../../../lib/core/protocol/redact.js'
+import { anyCharacter } from '../../support/characters.js'
 
 const unchanged = (text: string): string => text
 const toAscii = (text: string): string =>
@@ -120,7 +121,7 @@ describe('scrubber', () => {
     const asciiOrAny = fc.oneof(
       fc.string({ minLength: 8, maxLength: 40 }),
       fc.string({ unit: fc.constantFrom(...Array.from(`&<>"'/\\%+ aB1;#=`)), minLength: 12, maxLength: 20 }),
-      fc.string({ unit: 'binary', minLength: 8 })
+      fc.string({ unit: anyCharacter, minLength: 8 })
     )
     // The escape of a character at the edge may stay, so that the edges have none.
     const keys = asciiOrAny.filter((key) => key.isWellFormed()).map((key) => `k${key}k`)
@@ -156,7 +157,7 @@ describe('scrubber', () => {
 
   it('redacts any key in every form', () => {
     const keys = fc
-      .oneof(fc.string({ unit: 'binary', minLength: 8 }), fc.string({ unit: 'grapheme', minLength: 8 }))
+      .oneof(fc.string({ unit: anyCharacter, minLength: 8 }), fc.string({ unit: 'grapheme', minLength: 8 }))
       .filter((key) => key.trim() === key && key.length >= 8 && !'[client key]'.includes(key.toLowerCase()))
     const around = fc.constantFrom('', ' ', '"', '\\', '{"clientKey":"', '%', 'key=')
     const isRedacted = (key: string, before: string, after: string): boolean => {
@@ -196,8 +197,8 @@ describe('excerptOf', () => {
 
   it('holds no JSON string over 40 characters, for any reply', () => {
     const bodies = fc.tuple(
-      fc.json({ stringUnit: 'binary' }),
-      fc.string({ minLength: 41, unit: 'binary' }),
+      fc.json({ stringUnit: anyCharacter }),
+      fc.string({ minLength: 41, unit: anyCharacter }),
       fc.nat(300)
     )
     const isTruncated = ([json, token, at]: readonly [string, string, number]): boolean => {
