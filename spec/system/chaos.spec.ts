@@ -1,6 +1,8 @@
+import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { Agent, Dispatcher } from 'undici'
+import type { Emulator } from 'rx-captcha/emulator'
 import { emulators } from '../support/raw-http.js'
-import { LOST_WITHOUT_FAULT, runLoad } from '../support/load.js'
+import { LOST_WITHOUT_FAULT, runLoad, type LoadReport } from '../support/load.js'
 import { SPEED, hurried } from '../support/solvers.js'
 import { longRunOf } from '../support/long-run.js'
 
@@ -32,6 +34,19 @@ const startService = (idleMs: number) =>
 
 const pace = () => ({ ...hurried(), pollEveryMs: POLL_EVERY_MS * SPEED, concurrency: CONCURRENCY })
 
+// A solver uses a connection up to 500 ms after its last reply, and these services close it after 1,000 ms.
+const MAX_STALL_MS = 250
+
+/** Runs the load, and once more if this process stood still for so long that a connection in use looked idle to the service. */
+const runWithoutStall = async (tries = 5): Promise<LoadReport & { readonly emulator: Emulator }> => {
+  const emulator = await startService(1_000)
+  const delay = monitorEventLoopDelay()
+  delay.enable()
+  const report = await runLoad(emulator, { ...pace(), count })
+  delay.disable()
+  return delay.max > MAX_STALL_MS * 1e6 && tries > 1 ? runWithoutStall(tries - 1) : { ...report, emulator }
+}
+
 /** Sends createTask on idle connections, as a plain client does. */
 class KeepingAlive extends Dispatcher {
   readonly #agent: Dispatcher
@@ -50,8 +65,7 @@ describe(`a solver of a service that closes idle connections, with faults of the
   it(
     'returns the reference of every task whose id was sent, and pays for none twice',
     async () => {
-      const emulator = await startService(1_000)
-      const { outcomes, violations } = await runLoad(emulator, { ...pace(), count })
+      const { outcomes, violations, emulator } = await runWithoutStall()
 
       expect(violations).toStrictEqual([])
       expect(emulator.counters()).toMatchObject({ accepted: count, lostCreates: outcomes.CreateUnknown })
