@@ -19,8 +19,8 @@ const onlyFor = (name, modules, importers, comment) => ({
   to: { path: inModule(...modules) }
 })
 
-// What the folders outside of core may import of it: the words that callers see.
-const PUBLIC_CORE = ['^lib/core/model/', '^lib/core/solver\\.ts$']
+// What the folders outside of core may import of it: the words that callers see, and how values are checked.
+const PUBLIC_CORE = ['^lib/core/(model|validation)/', '^lib/core/solver\\.ts$']
 const outsideLib = '^(?!lib/)'
 
 /** @type {import('dependency-cruiser').IConfiguration} */
@@ -28,10 +28,19 @@ module.exports = {
   forbidden: [
     mayImport('core', [PURE], 'core is pure: what it needs of the world is a field of its ports'),
     mayImport('core/rx', [inModule('rxjs', 'fp-ts')], 'operators know no task'),
-    mayImport('core/model', ['^lib/core/rx/', PURE], 'the words that callers see stand on nothing else'),
-    mayImport('core/protocol', ['^lib/core/model/', inModule('fp-ts', 'io-ts')], 'no time and no subscription'),
+    mayImport('core/validation', [inModule('fp-ts', 'io-ts')], 'checks of values know no task'),
+    mayImport('core/model', ['^lib/core/(rx|validation)/', PURE], 'the words that callers see stand on nothing else'),
+    mayImport(
+      'core/protocol',
+      ['^lib/core/(model|validation)/', inModule('fp-ts', 'io-ts')],
+      'no time and no subscription'
+    ),
     mayImport('core/solve', ['^lib/core/(model|protocol|rx)/', PURE], 'one task knows nothing of batches'),
-    mayImport('core/batch', ['^lib/core/(solve|protocol|model|rx)/', PURE], 'a batch stands on single tasks'),
+    mayImport(
+      'core/batch',
+      ['^lib/core/(solve|protocol|model|validation|rx)/', PURE],
+      'a batch stands on single tasks'
+    ),
     mayImport(
       'http',
       [...PUBLIC_CORE, '^lib/core/build-solver\\.ts$', '^lib/diagnostics/', outsideLib],
@@ -55,7 +64,7 @@ module.exports = {
     ),
     mayImport(
       'emulator',
-      ['^lib/core/model/(check-options|problems)\\.ts$', outsideLib],
+      ['^lib/core/validation/', outsideLib],
       'the emulator shares no line with the client that it tests, except for the check of options'
     ),
     mayImport(
@@ -91,7 +100,7 @@ module.exports = {
       name: 'interop-imports',
       severity: 'error',
       from: { path: '^lib/core/interop\\.ts$' },
-      to: { pathNot: ['^lib/core/(model|rx)/', PURE] }
+      to: { pathNot: ['^lib/core/(model|rx|validation)/', PURE] }
     },
     {
       name: 'light-entry',

@@ -26,7 +26,7 @@ export type {
   TaskFailed,
   TimedOut
 } from './core/model/error.js'
-export type { Problems } from './core/model/problems.js'
+export type { Problems } from './core/validation/problems.js'
 export { advise, explain } from './core/model/explain.js'
 export type { Advice } from './core/model/explain.js'
 export type {

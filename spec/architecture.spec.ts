@@ -19,6 +19,7 @@ const BREACHES: ReadonlyArray<readonly [file: string, imported: string, rule: st
   ['lib/core/solver.ts', 'undici', 'core-imports'],
   ['lib/core/rx/poll.ts', '../model/task.js', 'core-rx-imports'],
   ['lib/core/rx/backoff.ts', 'io-ts', 'core-rx-imports'],
+  ['lib/core/validation/problems.ts', '../model/task.js', 'core-validation-imports'],
   ['lib/core/model/task.ts', '../protocol/codec.js', 'core-model-imports'],
   ['lib/core/protocol/codec.ts', '../rx/poll.js', 'core-protocol-imports'],
   ['lib/core/protocol/redact.ts', 'rxjs', 'core-protocol-imports'],

@@ -14,7 +14,7 @@ import {
   type ScopeOptions,
   type Settings
 } from './model/options.js'
-import { optional, type Problems } from './model/problems.js'
+import { optional, type Problems } from './validation/problems.js'
 import type { SolveResult } from './model/result.js'
 import {
   readRef,

@@ -18,7 +18,7 @@ import type { CallFailed } from './model/call.js'
 import type { SolveError } from './model/error.js'
 import { advise, explain } from './model/explain.js'
 import { Scheduler, checkOptions, durationFrom, integerBetween, isFunction } from './model/options.js'
-import { optional } from './model/problems.js'
+import { optional } from './validation/problems.js'
 import { exponential } from './rx/backoff.js'
 
 /**

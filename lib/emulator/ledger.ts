@@ -1,4 +1,4 @@
-import { isRecord } from '../core/model/problems.js'
+import { isRecord } from '../core/validation/problems.js'
 import type { FaultName } from './fault.js'
 import type { Counters, TaskRecord } from './model.js'
 import type { CallName, JsonObject } from './protocol.js'

@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer'
 import type { IncomingMessage } from 'node:http'
-import { parseUrl } from '../core/model/problems.js'
+import { parseUrl } from '../core/validation/problems.js'
 import type { VerifyErrorCode } from './fault.js'
 import { taskOfToken, type Ledger, type LedgerTask } from './ledger.js'
 import { rejected, type JsonObject } from './protocol.js'

@@ -1,4 +1,4 @@
-import { parseUrl } from '../core/model/problems.js'
+import { parseUrl } from '../core/validation/problems.js'
 import { countersOf, type Ledger, type LedgerTask } from './ledger.js'
 import type { Counters } from './model.js'
 import type { AppliedRule } from './rules.js'

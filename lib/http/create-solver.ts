@@ -13,7 +13,7 @@ import {
   type SolverOptions,
   type UndiciDispatcher
 } from '../core/model/options.js'
-import { optional, parseUrl, refined } from '../core/model/problems.js'
+import { optional, parseUrl, refined } from '../core/validation/problems.js'
 import type { Solver } from '../core/solver.js'
 import { diagnostics } from '../diagnostics/diagnostics.js'
 import { realClock } from './clock.js'

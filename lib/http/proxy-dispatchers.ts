@@ -1,6 +1,6 @@
 import { Pool, ProxyAgent, type Dispatcher } from 'undici/index.js'
 import { causeOf } from '../core/model/network.js'
-import { parseUrl } from '../core/model/problems.js'
+import { parseUrl } from '../core/validation/problems.js'
 import { AGENT_LIMITS } from './connections.js'
 import { proxyVariable, type Environment } from './proxy-hint.js'
 

@@ -1,7 +1,7 @@
 import type * as E from 'fp-ts/lib/Either.js'
 import type { ErrorKind, SolveError } from '../core/model/error.js'
 import type { Orphan } from '../core/model/event.js'
-import { isRecord } from '../core/model/problems.js'
+import { isRecord } from '../core/validation/problems.js'
 import { recaptchaV2, type RecaptchaV2Solution } from '../core/model/recaptcha-v2.js'
 import type { Solved, TaskRef } from '../core/model/task.js'
 

@@ -1,8 +1,8 @@
 import { EMPTY, NEVER, Observable, concat, map, of, tap, throwError, timer } from 'rxjs'
 import type { SchedulerLike } from 'rxjs'
-import { checkOptions, type OptionCodecs } from '../core/model/check-options.js'
+import { checkOptions, type OptionCodecs } from '../core/validation/check-options.js'
 import type { CallPath, NetworkEvent, Post, RequestBody, ServicePath } from '../core/model/network.js'
-import { optional, refined } from '../core/model/problems.js'
+import { optional, refined } from '../core/validation/problems.js'
 import type { Scripted } from './replies.js'
 import { timerClock } from './timer-clock.js'
 

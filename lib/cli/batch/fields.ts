@@ -1,4 +1,4 @@
-import { suggest } from '../../core/model/suggest.js'
+import { suggest } from '../../core/validation/suggest.js'
 import { WrongUsage } from '../shared/context.js'
 import { trimmed } from '../shared/decode.js'
 

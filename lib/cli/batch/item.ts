@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import * as E from 'fp-ts/lib/Either.js'
 import * as t from 'io-ts'
-import { problemsOf, refined, type Problems } from '../../core/model/problems.js'
+import { problemsOf, refined, type Problems } from '../../core/validation/problems.js'
 import { recaptchaV2, type RecaptchaV2Solution } from '../../core/model/recaptcha-v2.js'
 import type { TaskSpec } from '../../core/model/task.js'
 import { trimmed } from '../shared/decode.js'

@@ -2,7 +2,7 @@ import * as t from 'io-ts'
 import type { ErrorKind } from './error.js'
 import type { ErrorCause, JsonValue, ServicePath } from './network.js'
 import { checkOptions, durationFrom } from './options.js'
-import { isRecord, optional, refined, type Problems } from './problems.js'
+import { isRecord, optional, refined, type Problems } from '../validation/problems.js'
 import { isDecoder } from './task.js'
 
 /**

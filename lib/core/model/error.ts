@@ -1,5 +1,5 @@
 import type { ErrorCause } from './network.js'
-import type { Problems } from './problems.js'
+import type { Problems } from '../validation/problems.js'
 import type { TaskRef } from './task.js'
 
 /**

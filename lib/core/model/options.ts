@@ -3,10 +3,10 @@ import * as t from 'io-ts'
 import type { SchedulerLike } from 'rxjs'
 import type { CodeMeaning } from './error.js'
 import type { Post } from './network.js'
-import type { OptionCodecs } from './check-options.js'
-import { isRecord, optional, refined } from './problems.js'
+import type { OptionCodecs } from '../validation/check-options.js'
+import { isRecord, optional, refined } from '../validation/problems.js'
 
-export { InvalidOptions, checkOptions } from './check-options.js'
+export { InvalidOptions, checkOptions } from '../validation/check-options.js'
 
 /**
  * A dispatcher of undici, by its shape: an `Agent`, a `ProxyAgent`, or your own. Those of undici 6, 7 and 8 are tested; it need

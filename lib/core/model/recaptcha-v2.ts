@@ -1,6 +1,6 @@
 import * as t from 'io-ts'
 import type { JsonValue } from './network.js'
-import { NonEmptyString, optional, parseUrl, refined } from './problems.js'
+import { NonEmptyString, optional, parseUrl, refined } from '../validation/problems.js'
 import { defineTask, type TaskKind } from './task.js'
 
 /**

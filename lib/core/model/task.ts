@@ -1,6 +1,6 @@
 import * as E from 'fp-ts/lib/Either.js'
 import * as t from 'io-ts'
-import { checkOptions } from './check-options.js'
+import { checkOptions } from '../validation/check-options.js'
 import type { JsonValue } from './network.js'
 import {
   NonEmptyString,
@@ -11,7 +11,7 @@ import {
   readSafely,
   refined,
   type Problems
-} from './problems.js'
+} from '../validation/problems.js'
 
 /**
  * The reference to a task that the service has created. `createdAt` is when its createTask was sent, in epoch milliseconds of

@@ -1,7 +1,7 @@
 import * as E from 'fp-ts/lib/Either.js'
 import * as t from 'io-ts'
 import type { JsonValue, RequestBody } from '../model/network.js'
-import { decodeSafely, problemsOf, refined, type Problems } from '../model/problems.js'
+import { decodeSafely, problemsOf, refined, type Problems } from '../validation/problems.js'
 import { readSolution, type TaskRef } from '../model/task.js'
 import { findTaskIds, numericId, stringId, unquoted, type Document, type TaskId } from './document.js'
 

@@ -1,5 +1,5 @@
 import * as E from 'fp-ts/lib/Either.js'
-import { isRecord, type Problems } from '../model/problems.js'
+import { isRecord, type Problems } from '../validation/problems.js'
 import { NOT_JSON, parseLenient, parseStrict } from './lenient-json.js'
 
 /** A JSON object from the service, and the three fields that both calls share; a text is `''` if it is absent. */

@@ -1,4 +1,4 @@
-import { isRecord } from '../model/problems.js'
+import { isRecord } from '../validation/problems.js'
 
 /** What {@link parseStrict} and {@link parseLenient} return for a text that they cannot parse. */
 export const NOT_JSON = Symbol('not JSON')

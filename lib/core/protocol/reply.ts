@@ -1,7 +1,7 @@
 import * as E from 'fp-ts/lib/Either.js'
 import type { CodeMeaning, ErrorKind } from '../model/error.js'
 import type { CallResult, ErrorCause } from '../model/network.js'
-import type { Problems } from '../model/problems.js'
+import type { Problems } from '../validation/problems.js'
 import { readDocument, type Document } from './document.js'
 import { CODE_MEANINGS } from './error-codes.js'
 import type { Scrub } from './redact.js'

@@ -1,7 +1,7 @@
 import * as E from 'fp-ts/lib/Either.js'
 import * as fc from 'fast-check'
 import * as t from 'io-ts'
-import { InvalidOptions } from '../../../lib/core/model/check-options.js'
+import { InvalidOptions } from '../../../lib/core/validation/check-options.js'
 import type { JsonValue } from '../../../lib/core/model/network.js'
 import { defineTask, readRef, readSolution, readTask, type TaskSpec } from '../../../lib/core/model/task.js'
 import { recaptchaV2 } from '../../../lib/core/model/recaptcha-v2.js'

@@ -1,7 +1,7 @@
 import * as fc from 'fast-check'
 import * as t from 'io-ts'
-import { InvalidOptions, checkOptions, type OptionCodecs } from '../../../lib/core/model/check-options.js'
-import { optional, refined } from '../../../lib/core/model/problems.js'
+import { InvalidOptions, checkOptions, type OptionCodecs } from '../../../lib/core/validation/check-options.js'
+import { optional, refined } from '../../../lib/core/validation/problems.js'
 
 interface Options {
   readonly label: string

@@ -1,6 +1,6 @@
 import * as E from 'fp-ts/lib/Either.js'
 import * as t from 'io-ts'
-import { decodeSafely, optional, problemsOf, refined } from '../../../lib/core/model/problems.js'
+import { decodeSafely, optional, problemsOf, refined } from '../../../lib/core/validation/problems.js'
 
 describe('problemsOf', () => {
   const problems = (codec: t.Mixed, value: unknown) => {

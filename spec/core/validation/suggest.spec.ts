@@ -1,5 +1,5 @@
 import * as fc from 'fast-check'
-import { suggest } from '../../../lib/core/model/suggest.js'
+import { suggest } from '../../../lib/core/validation/suggest.js'
 
 const names = ['clientKey', 'baseUrl', 'pollEveryMs', 'createsPerSecond', 'post', 'label', 'constructor']
 
