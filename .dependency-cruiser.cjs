@@ -35,11 +35,12 @@ module.exports = {
       ['^lib/core/(model|validation)/', inModule('fp-ts', 'io-ts')],
       'no time and no subscription'
     ),
-    mayImport('core/solve', ['^lib/core/(model|protocol|rx)/', PURE], 'one task knows nothing of batches'),
+    mayImport('core/in-flight', ['^lib/core/(model|protocol|rx)/', PURE], 'an active task makes no call'),
+    mayImport('core/solve', ['^lib/core/(in-flight|model|protocol|rx)/', PURE], 'one task knows nothing of batches'),
     mayImport(
       'core/batch',
-      ['^lib/core/(solve|protocol|model|validation|rx)/', PURE],
-      'a batch stands on single tasks'
+      ['^lib/core/(in-flight|protocol|model|validation|rx)/', PURE],
+      'a batch gets its solves as functions'
     ),
     mayImport(
       'http',

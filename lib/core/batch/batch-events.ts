@@ -2,9 +2,9 @@ import * as E from 'fp-ts/lib/Either.js'
 import { Observable, tap } from 'rxjs'
 import type { SolveError } from '../model/error.js'
 import type { BatchEventBody, BatchMeta } from '../model/event.js'
-import { endedEvent } from '../solve/ended.js'
-import type { EventBus } from '../solve/event-bus.js'
-import { UNSENT } from '../solve/phase.js'
+import { endedEvent } from '../in-flight/ended.js'
+import type { EventBus } from '../in-flight/event-bus.js'
+import { UNSENT } from '../in-flight/phase.js'
 
 type EventOf<Tag> = Extract<BatchEventBody, { readonly _tag: Tag }>
 

@@ -19,7 +19,7 @@ import { journalTagOf, type Journal, type JournalEntry } from '../model/journal.
 import type { SolveResult } from '../model/result.js'
 import type { Resumable, TaskRef, TaskSpec } from '../model/task.js'
 import * as OE from '../rx/observable-either.js'
-import type { JournalHooks, Spending } from '../solve/track-options.js'
+import type { JournalHooks, Spending } from '../in-flight/track-options.js'
 
 /** What a {@link JournaledSolver} needs of its batch. */
 export interface JournaledDeps {

@@ -1,6 +1,6 @@
 import { Subject, filter, type Observable } from 'rxjs'
 import type { PullRoom } from '../rx/pull-merge-map.js'
-import type { Spending } from '../solve/track-options.js'
+import type { Spending } from '../in-flight/track-options.js'
 
 /**
  * The createTask calls that a batch may still have accepted. Each pulled item holds one of them. It is spent once it was or may

@@ -1,3 +1,4 @@
+import { causeOf, type ErrorCause } from '../model/network.js'
 import { unescaped } from './unescape.js'
 
 /** Redacts the client key from a text, in every form in which it may stand there. */
@@ -12,6 +13,12 @@ export const scrubber = (clientKey: string): Scrub => {
   const pattern = new RegExp(forms.map(escapeRegExp).join('|'), 'gi')
   const { text: unescapedKey } = unescaped(clientKey)
   return (text) => withoutEscapedKey(text.replace(pattern, REDACTED), unescapedKey)
+}
+
+/** The cause of a foreign error, without the client key. */
+export const scrubbedCause = (scrub: Scrub, error: unknown): ErrorCause => {
+  const { name, code, message } = causeOf(error)
+  return { name: scrub(name), code: scrub(code), message: scrub(message) }
 }
 
 const REDACTED = '[client key]'

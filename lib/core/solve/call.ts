@@ -7,17 +7,17 @@ import {
   type Subscriber,
   type Unsubscribable
 } from 'rxjs'
-import {
-  causeOf,
-  type CallResult,
-  type ErrorCause,
-  type NetworkEvent,
-  type PartialReply,
-  type Ports,
-  type RequestBody,
-  type ServicePath
+import type {
+  CallResult,
+  ErrorCause,
+  NetworkEvent,
+  PartialReply,
+  Ports,
+  RequestBody,
+  ServicePath
 } from '../model/network.js'
-import type { Scrub } from '../protocol/redact.js'
+import { scrubbedCause, type Scrub } from '../protocol/redact.js'
+import { timeoutCause } from '../in-flight/phase.js'
 
 /** Makes one call with a time limit; emits what the reader reads from its result, and completes. Errors only if the reader throws. */
 export type CallService = <A>(
@@ -43,19 +43,6 @@ export const makeCall =
       call.start(() => post(path, body), scheduler)
       return call
     })
-
-/** The cause of an error after a limit of the library. */
-export const timeoutCause = (afterMs: number): ErrorCause => ({
-  name: 'TimeoutError',
-  code: 'TIMED_OUT',
-  message: `timed out: no reply within ${String(afterMs)} ms`
-})
-
-/** The cause of a foreign error, without the client key. */
-export const scrubbedCause = (scrub: Scrub, error: unknown): ErrorCause => {
-  const { name, code, message } = causeOf(error)
-  return { name: scrub(name), code: scrub(code), message: scrub(message) }
-}
 
 const NOTHING = (): undefined => undefined
 

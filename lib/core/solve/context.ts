@@ -4,8 +4,8 @@ import type { ReadOptions } from '../protocol/reply.js'
 import type { Backoff } from '../rx/backoff.js'
 import type { RateLimiter } from '../rx/rate-limiter.js'
 import type { CallService } from './call.js'
-import type { EventBus } from './event-bus.js'
-import type { InFlight } from './in-flight.js'
+import type { EventBus } from '../in-flight/event-bus.js'
+import type { InFlight } from '../in-flight/in-flight.js'
 
 /** What the tasks of one solver share. It holds the client key, so it stays inside closures. */
 export interface Context extends Pick<Ports, 'scheduler' | 'random'> {

@@ -4,7 +4,7 @@ import type { CallFailed, CallSpec } from '../model/call.js'
 import { interpretCall } from '../protocol/interpret-call.js'
 import type { ObservableEither } from '../rx/observable-either.js'
 import type { Context } from './context.js'
-import { causeOfEnd } from './phase.js'
+import { causeOfEnd } from '../in-flight/phase.js'
 
 /** Makes a call that is not about a task, once. Unsubscribing and `close` abort it. */
 export const otherCall = <A>(context: Context, spec: CallSpec<A>): ObservableEither<CallFailed, A> =>

@@ -4,7 +4,7 @@ import type { SolveError } from '../model/error.js'
 import type { TaskRef } from '../model/task.js'
 import * as OE from '../rx/observable-either.js'
 import type { Permit } from '../rx/rate-limiter.js'
-import type { ActiveTask } from './active-task.js'
+import type { ActiveTask } from '../in-flight/active-task.js'
 import type { Context } from './context.js'
 
 /** Records in the journal that createTask is about to be sent. If that fails, the permit is released unused. */

@@ -6,10 +6,10 @@ import { interpretCreate, type InterpretedCreate } from '../protocol/interpret.j
 import { retryAfterOf } from '../protocol/reply.js'
 import type { Permit } from '../rx/rate-limiter.js'
 import { uninterruptible } from '../rx/uninterruptible.js'
-import type { ActiveTask } from './active-task.js'
-import { createEndedEvent } from './call-events.js'
+import type { ActiveTask } from '../in-flight/active-task.js'
+import { createEndedEvent } from '../in-flight/call-events.js'
 import type { Context } from './context.js'
-import { refOf } from './phase.js'
+import { refOf } from '../in-flight/phase.js'
 import { recordCreated } from './record.js'
 
 /** What has arrived of the reply to one createTask call. */

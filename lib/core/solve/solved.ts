@@ -1,6 +1,6 @@
 import type { Resumable, Solved } from '../model/task.js'
 import type { Context } from './context.js'
-import type { CreatedPhase } from './phase.js'
+import type { CreatedPhase } from '../in-flight/phase.js'
 
 /**
  * A solved task and its instants. They are counted back from now, so that setting the system clock meanwhile does not move

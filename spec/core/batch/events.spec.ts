@@ -4,7 +4,7 @@ import type { SolverEvent } from '../../../lib/core/model/event.js'
 import type { Journal, JournalEntry } from '../../../lib/core/model/journal.js'
 import type { CoreOptions } from '../../../lib/core/model/options.js'
 import { BatchEvents } from '../../../lib/core/batch/batch-events.js'
-import { EventBus } from '../../../lib/core/solve/event-bus.js'
+import { EventBus } from '../../../lib/core/in-flight/event-bus.js'
 import { replies } from 'rx-captcha/testing'
 import { scriptedByKey, simulateOver, taskOf, type ScriptsByKey, type Simulation } from '../../support/simulate.js'
 

@@ -1,5 +1,6 @@
 import { EMPTY, NEVER, Observable, VirtualTimeScheduler, concat, of, throwError } from 'rxjs'
-import { makeCall, timeoutCause, type ResultReader } from '../../../lib/core/solve/call.js'
+import { makeCall, type ResultReader } from '../../../lib/core/solve/call.js'
+import { timeoutCause } from '../../../lib/core/in-flight/phase.js'
 import { causeOf } from '../../../lib/core/model/network.js'
 import type { ErrorCause, Post, NetworkEvent } from '../../../lib/core/model/network.js'
 import { scrubber } from '../../../lib/core/protocol/redact.js'

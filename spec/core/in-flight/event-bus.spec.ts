@@ -1,7 +1,7 @@
 import { VirtualTimeScheduler } from 'rxjs'
 import type { Orphan } from '../../../lib/core/model/event.js'
 import { recaptchaV2 } from '../../../lib/core/model/recaptcha-v2.js'
-import { EventBus } from '../../../lib/core/solve/event-bus.js'
+import { EventBus } from '../../../lib/core/in-flight/event-bus.js'
 
 const orphan = (nth: number, label?: string): Orphan => ({
   ref: { taskId: `task-${nth}`, createdAt: 0 },

@@ -3,7 +3,6 @@ import type { Refused, ReplyProblem, SolveError } from '../model/error.js'
 import type { ErrorCause } from '../model/network.js'
 import type { Solved, TaskRef } from '../model/task.js'
 import type { TaskId } from '../protocol/document.js'
-import { timeoutCause } from './call.js'
 
 /** How far a task has come. */
 export type Phase =
@@ -94,6 +93,13 @@ export const errorIfEnded = (phase: Phase, reason: EndReason, afterMs: number): 
 /** Why the reply to createTask is read no further. */
 export const causeOfEnd = (reason: EndReason, afterMs: number): ErrorCause =>
   reason === 'closed' ? CLOSED : timeoutCause(afterMs)
+
+/** The cause of an error after a limit of the library. */
+export const timeoutCause = (afterMs: number): ErrorCause => ({
+  name: 'TimeoutError',
+  code: 'TIMED_OUT',
+  message: `timed out: no reply within ${String(afterMs)} ms`
+})
 
 const CLOSED: ErrorCause = { name: 'Closed', code: 'CLOSED', message: 'the solver was closed before the reply arrived' }
 
