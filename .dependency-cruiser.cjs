@@ -69,6 +69,11 @@ module.exports = {
       'the emulator shares no line with the client that it tests, except for the check of options'
     ),
     mayImport(
+      'emulator/faults',
+      ['^lib/emulator/(protocol|response|seeded)\\.ts$', outsideLib],
+      'a fault spoils a reply and knows no task'
+    ),
+    mayImport(
       'cli',
       [...PUBLIC_CORE, '^lib/(http|emulator|journal|bullmq)/', outsideLib],
       'the command uses the library as a user does'

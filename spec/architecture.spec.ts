@@ -33,6 +33,7 @@ const BREACHES: ReadonlyArray<readonly [file: string, imported: string, rule: st
   ['lib/diagnostics/debug-line.ts', 'rxjs', 'diagnostics-imports'],
   ['lib/journal/lock.ts', '../core/build-solver.js', 'journal-imports'],
   ['lib/emulator/index.ts', '../core/model/task.js', 'emulator-imports'],
+  ['lib/emulator/faults/rules.ts', '../ledger.js', 'emulator-faults-imports'],
   ['lib/cli/run.ts', '../core/solve/solve.js', 'cli-imports'],
   ['lib/cli/emulate.ts', '../emulator/index.js', 'cli-loads-lazily'],
   ['lib/http/create-solver.ts', '../cli/run.js', 'nothing-imports-cli'],

@@ -103,7 +103,7 @@ describe('the exports of', () => {
 
 describe('the declarations of rx-captcha/emulator', () => {
   it('show neither the table of faults nor the ledger', () => {
-    const files = ['emulator/fault.d.ts', 'emulator/index.d.ts', 'emulator/model.d.ts']
+    const files = ['emulator/faults/fault.d.ts', 'emulator/index.d.ts', 'emulator/model.d.ts']
     expect([...declaredBy('emulator/index.d.ts')].sort()).toStrictEqual(files)
     expect(declaredBy('emulator/service.d.ts')).toContain('emulator/ledger.d.ts') // so the check above can fail
   })

@@ -6,7 +6,7 @@ import type { Emulator, EmulatorOptions } from './model.js'
 import { resolveEmulatorOptions } from './options.js'
 import { EmulatedService } from './service.js'
 
-export type { Fault, FaultName, FaultReply, FaultRule, VerifyErrorCode, When } from './fault.js'
+export type { Fault, FaultName, FaultReply, FaultRule, VerifyErrorCode, When } from './faults/fault.js'
 export { EMULATOR_KEY, type Counters, type Emulator, type EmulatorOptions, type TaskRecord } from './model.js'
 
 /**

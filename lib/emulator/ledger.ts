@@ -1,8 +1,8 @@
 import { isRecord } from '../core/validation/problems.js'
-import type { FaultName } from './fault.js'
+import type { FaultName } from './faults/fault.js'
 import type { Counters, TaskRecord } from './model.js'
 import type { CallName, JsonObject } from './protocol.js'
-import type { CheckedFault } from './rules.js'
+import type { CheckedFault } from './faults/rules.js'
 import { seeded, seededNumericTaskId, seededTaskId } from './seeded.js'
 
 /** A task with the emulator's own bookkeeping. */

@@ -1,4 +1,4 @@
-import type { FaultRule } from './fault.js'
+import type { FaultRule } from './faults/fault.js'
 
 /**
  * A running emulator.

@@ -3,7 +3,7 @@ import * as t from 'io-ts'
 import { checkOptions, type OptionCodecs } from '../core/validation/check-options.js'
 import { NonEmptyString, isRecord, optional, refined } from '../core/validation/problems.js'
 import { steadyNow } from './clock.js'
-import type { FaultRule } from './fault.js'
+import type { FaultRule } from './faults/fault.js'
 import { EMULATOR_KEY, type EmulatorOptions } from './model.js'
 import { MAX_TIMER_MS } from './response.js'
 

@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer'
 import type { IncomingMessage } from 'node:http'
-import type { VerifyErrorCode } from './fault.js'
+import type { VerifyErrorCode } from './faults/fault.js'
 
 /** A call of the service, or of reCAPTCHA. */
 export type CallName = 'createTask' | 'getTaskResult' | 'getBalance' | 'siteverify'

@@ -33,7 +33,7 @@ import {
   type JsonObject
 } from './protocol.js'
 import { actAfter, onceSettled, sendHtml, sendJson, sendPage } from './response.js'
-import { readRules, type CheckedFault, type CheckedRule, type Rules } from './rules.js'
+import { readRules, type CheckedFault, type CheckedRule, type Rules } from './faults/rules.js'
 import { seededNumericTaskId, seededTaskId, seededToken } from './seeded.js'
 import { verify } from './siteverify.js'
 import { STATUS_PAGE } from './status-page.js'

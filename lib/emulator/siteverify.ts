@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer'
 import type { IncomingMessage } from 'node:http'
 import { parseUrl } from '../core/validation/problems.js'
-import type { VerifyErrorCode } from './fault.js'
+import type { VerifyErrorCode } from './faults/fault.js'
 import { taskOfToken, type Ledger, type LedgerTask } from './ledger.js'
 import { rejected, type JsonObject } from './protocol.js'
 

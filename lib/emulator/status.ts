@@ -1,7 +1,7 @@
 import { parseUrl } from '../core/validation/problems.js'
 import { countersOf, type Ledger, type LedgerTask } from './ledger.js'
 import type { Counters } from './model.js'
-import type { AppliedRule } from './rules.js'
+import type { AppliedRule } from './faults/rules.js'
 
 /** What the status page shows. It holds no key, no secret and no whole token. */
 export interface EmulatorStatus {

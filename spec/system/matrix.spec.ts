@@ -1,7 +1,7 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { from, lastValueFrom, mergeMap } from 'rxjs'
 import { explain } from 'rx-captcha'
-import { faultNames } from '../../lib/emulator/rules.js'
+import { faultNames } from '../../lib/emulator/faults/rules.js'
 import { connectionFaults } from '../support/matrix/connection-faults.js'
 import { FAULTS, MATRIX, type MatrixCase } from '../support/matrix/faults.js'
 import { CANARY, runCase, type Trace } from '../support/matrix/matrix-case.js'

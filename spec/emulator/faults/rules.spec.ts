@@ -1,9 +1,9 @@
 import { startEmulator, type Fault, type FaultReply, type FaultRule } from 'rx-captcha/emulator'
-import { VERIFY_ERROR_CODES } from '../../lib/emulator/protocol.js'
-import { faultNames } from '../../lib/emulator/rules.js'
-import { textOf } from '../support/doc-pages.js'
-import { aTask, create, createBody, createdId, emulators, poll, post, rawPost, until } from '../support/raw-http.js'
-import { ruleOf } from '../support/matrix/odd-replies.js'
+import { VERIFY_ERROR_CODES } from '../../../lib/emulator/protocol.js'
+import { faultNames } from '../../../lib/emulator/faults/rules.js'
+import { textOf } from '../../support/doc-pages.js'
+import { aTask, create, createBody, createdId, emulators, poll, post, rawPost, until } from '../../support/raw-http.js'
+import { ruleOf } from '../../support/matrix/odd-replies.js'
 
 const start = emulators()
 

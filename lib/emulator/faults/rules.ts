@@ -1,9 +1,9 @@
 import type { OutgoingHttpHeaders } from 'node:http'
 import { FAULT_KINDS, type FaultKind } from './fault-kinds.js'
 import type { FaultName, FaultReply, FaultRule, When } from './fault.js'
-import { VERIFY_ERROR_CODES, jsonOf, refusal, rejected, type CallName } from './protocol.js'
-import { MAX_TIMER_MS, sendHtml, sendJson } from './response.js'
-import { seeded } from './seeded.js'
+import { VERIFY_ERROR_CODES, jsonOf, refusal, rejected, type CallName } from '../protocol.js'
+import { MAX_TIMER_MS, sendHtml, sendJson } from '../response.js'
+import { seeded } from '../seeded.js'
 import { appliesOf, isValidWhen, readWhen, whenText, type Applies } from './when.js'
 
 /** The names of all faults that have one. */

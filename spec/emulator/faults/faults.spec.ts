@@ -1,7 +1,7 @@
 import { gunzipSync } from 'node:zlib'
 import { EMULATOR_KEY, type Emulator, type FaultReply } from 'rx-captcha/emulator'
-import { faultNames } from '../../lib/emulator/rules.js'
-import { ruleOf } from '../support/matrix/odd-replies.js'
+import { faultNames } from '../../../lib/emulator/faults/rules.js'
+import { ruleOf } from '../../support/matrix/odd-replies.js'
 import {
   create,
   createBody,
@@ -13,7 +13,7 @@ import {
   rawPost,
   until,
   type Reply
-} from '../support/raw-http.js'
+} from '../../support/raw-http.js'
 
 const start = emulators()
 

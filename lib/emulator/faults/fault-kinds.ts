@@ -2,8 +2,8 @@ import type { OutgoingHttpHeaders, ServerResponse } from 'node:http'
 import { Readable, pipeline } from 'node:stream'
 import { createGzip, gzipSync } from 'node:zlib'
 import type { FaultName, FaultReply } from './fault.js'
-import { inState, jsonOf, ready, refusal, type CallName, type JsonObject } from './protocol.js'
-import { actAfter, actEvery, sendHtml, sendJson } from './response.js'
+import { inState, jsonOf, ready, refusal, type CallName, type JsonObject } from '../protocol.js'
+import { actAfter, actEvery, sendHtml, sendJson } from '../response.js'
 
 /** How a named fault replies. */
 export interface FaultKind {
