@@ -101,7 +101,7 @@ const batchCommand = (program: Command): Command =>
       .addOption(
         new Option(
           '--retry-failed',
-          'buy again what ended in failure or doubt in an earlier run with the same --out or --journal'
+          'pay again for what failed or is in doubt in an earlier run with the same --out or --journal'
         ).conflicts('emulator')
       )
       .option('--concurrency <n>', 'number of active tasks (default: 10)', parse.concurrency)

@@ -106,7 +106,7 @@ describeIfFound('in Chromium', () => {
       expect([site.members(), emulator.counters().unverified]).toStrictEqual([[], 3])
     })
 
-    it('asks for patience while siteverify is not available', async () => {
+    it('shows the visitor that siteverify is not available', async () => {
       const { site, solver } = await startAll({ faults: ['siteverify:1:503'] })
       const page = await openPage(site.url)
       const token = await tokenFor(solver, site.url)
@@ -167,7 +167,7 @@ describeIfFound('in Chromium', () => {
       expect(value === 'dark' ? text - background : background - text).toBeGreaterThan(150)
     })
 
-    it('says that the emulator does not reply once it has stopped', async () => {
+    it('shows that the emulator does not reply once it has stopped', async () => {
       const emulator = await start()
       const page = await openPage(emulator.url)
       await waitForText(page, '#live', 'Live.')

@@ -324,7 +324,7 @@ describe('an id of an input', () => {
     expect(out).toContain('{"index":0,"id":7,')
   })
 
-  it('is told from another id beyond 2^53 that is the same number, in this run and from the output', async () => {
+  it('is distinguished from another id beyond 2^53 that is the same number, in this run and from the output', async () => {
     const emulator = await start()
     const line = (id: string) => `{"id":${id},"websiteURL":"https://a.b/${id}","websiteKey":"k"}\n`
     const out = file('.out')

@@ -37,7 +37,7 @@ const idsIn = (journal: string): ReadonlyArray<string> =>
     typeof line === 'object' && line !== null && 'taskId' in line ? [String(line.taskId)] : []
   )
 
-/** A batch of the command, which can be killed and begun again. */
+/** A batch of the command, which can be killed and started again. */
 const batchOf = (emulator: Emulator, folder: string) => {
   const [input, journal, out] = ['in.ndjson', 'batch.journal', 'out.ndjson'].map((name) => join(folder, name))
   const items = Array.from({ length: ITEMS }, (_, nth) => ({
@@ -68,7 +68,7 @@ const batchOf = (emulator: Emulator, folder: string) => {
     child.kill('SIGKILL')
     return ended
   }
-  return { items, run, known: () => idsIn(journal!), lines: () => documentsIn(out!).filter(isLine) }
+  return { items, run, recorded: () => idsIn(journal!), lines: () => documentsIn(out!).filter(isLine) }
 }
 
 const grouped = <T>(items: ReadonlyArray<T>, keyOf: (item: T) => string): ReadonlyMap<string, ReadonlyArray<T>> => {
@@ -77,29 +77,35 @@ const grouped = <T>(items: ReadonlyArray<T>, keyOf: (item: T) => string): Readon
   return groups
 }
 
-/** What does not hold of a batch that has ended, although it was killed. */
-const broken = (emulator: Emulator, { items, lines }: ReturnType<typeof batchOf>, known: ReadonlySet<string>) => {
-  const made = grouped(emulator.tasks(), (task) => String(task.task.websiteURL))
-  const reported = grouped(lines(), ({ id }) => id)
+/** The guarantees that a batch has broken, once it has ended after all kills. */
+const violationsOf = (
+  emulator: Emulator,
+  { items, lines }: ReturnType<typeof batchOf>,
+  recorded: ReadonlySet<string>
+) => {
+  const created = grouped(emulator.tasks(), (task) => String(task.task.websiteURL))
+  const outputs = grouped(lines(), ({ id }) => id)
   const solved = new Set(lines().flatMap(({ taskId }) => taskId ?? []))
   return [
     ...items.flatMap(({ id, websiteURL }) => {
-      const [tasks, outcomes] = [made.get(websiteURL) ?? [], reported.get(id) ?? []]
+      const [tasks, outcomes] = [created.get(websiteURL) ?? [], outputs.get(id) ?? []]
       const [outcome] = outcomes
-      const isTrue = outcome?.ok ? outcome.taskId === tasks[0]?.taskId : outcome?.error?._tag === 'CreateUnknown'
+      const isCorrect = outcome?.ok ? outcome.taskId === tasks[0]?.taskId : outcome?.error?._tag === 'CreateUnknown'
       return [
-        ...(tasks.length > 1 ? [`${id} was bought ${tasks.length} times`] : []),
-        ...(outcomes.length === 1 ? [] : [`${id} ends ${outcomes.length} times`]),
-        ...(isTrue ? [] : [`${id} ends as ${JSON.stringify(outcome)}`])
+        ...(tasks.length > 1 ? [`${id} was paid for ${tasks.length} times`] : []),
+        ...(outcomes.length === 1 ? [] : [`${id} has ${outcomes.length} lines in the output`]),
+        ...(isCorrect ? [] : [`${id} has the line ${JSON.stringify(outcome)}`])
       ]
     }),
-    ...[...known].filter((id) => !solved.has(id)).map((id) => `the task ${id} was recorded, and is forgotten`)
+    ...[...recorded]
+      .filter((id) => !solved.has(id))
+      .map((id) => `the task ${id} is in the journal and not in the output`)
   ]
 }
 
 describe(`a batch that is killed, KILL_SEED=${seed}`, () => {
   it(
-    `buys nothing twice, forgets no task it knew, and ends every item once, after ${kills} kills`,
+    `pays for no item twice, loses no recorded task, and writes one line for each item, after ${kills} kills`,
     async () => {
       const draw = drawsOf(seed)
       const printProgress = progressOf(`KILL_SEED=${seed}`, kills, KILLS_A_BATCH)
@@ -107,15 +113,15 @@ describe(`a batch that is killed, KILL_SEED=${seed}`, () => {
         const folder = mkdtempSync(join(tmpdir(), 'rx-captcha-'))
         const emulator = await start({ seed: seed + done, readyAfterMs: [20, 200] })
         const batch = batchOf(emulator, folder)
-        const known = new Set<string>()
+        const recorded = new Set<string>()
         let isEnded = false
         for (let nth = 0; nth < KILLS_A_BATCH && !isEnded; nth += 1) {
           isEnded = await batch.run(1 + Math.floor((draw() * ITEMS * 6) / KILLS_A_BATCH))
-          for (const id of batch.known()) known.add(id)
+          for (const id of batch.recorded()) recorded.add(id)
           if (!isEnded) done += 1
         }
         if (!isEnded) await batch.run(Infinity)
-        expect(broken(emulator, batch, known)).toStrictEqual([])
+        expect(violationsOf(emulator, batch, recorded)).toStrictEqual([])
         await emulator.close()
         rmSync(folder, { recursive: true })
         printProgress(done)

@@ -72,7 +72,7 @@ describe('the report of a batch', () => {
     return { code, text: stderr.text() }
   }
 
-  it('says that the rest of a stream was not read', () => {
+  it('states that the rest of a stream was not read', () => {
     const { code, text } = report({ signal: 'SIGTERM', isExhausted: false })
     expect(code).toBe(143)
     expect(text).toContain('Stopped by SIGTERM.\nThe rest of the input was not read.\n')
@@ -113,7 +113,7 @@ describe('the report of a batch', () => {
       expect(text).not.toContain('excerpt')
     })
 
-    it.each([403, 404])('says of refusals without a document that nothing was paid: HTTP %d', (status) => {
+    it.each([403, 404])('states that nothing was paid for refusals without a document: HTTP %d', (status) => {
       const { code, text } = stopped({ _tag: 'Refused', paid: 'no', status, kind: 'request' })
       expect(code).toBe(1)
       expect(text).toContain(
@@ -131,7 +131,7 @@ describe('the report of a batch', () => {
       expect(text).toContain('The last one: The service refused the task: HTTP 403')
     })
 
-    it('says no more than that if the replies belonged to no item of the batch', () => {
+    it('states no more than that if the replies belonged to no item of the batch', () => {
       expect(stopped().text).toMatch(/got no usable reply\.\nThe rest of/)
       expect(report({ isExhausted: false })).toMatchObject({
         code: 1,
@@ -140,7 +140,7 @@ describe('the report of a batch', () => {
     })
   })
 
-  it('says that the whole input was read if it failed afterwards', () => {
+  it('states that the whole input was read if it failed afterwards', () => {
     const { code, text } = report({ failure: new Error('the journal is full') })
     expect(code).toBe(1)
     expect(text).toContain('the journal is full\nThe whole input was read.\n')

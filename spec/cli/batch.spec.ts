@@ -53,7 +53,7 @@ describe('rx-captcha batch', () => {
     expect(Math.max(...tasks.map(({ acceptedAt }) => activeAt(acceptedAt)))).toBe(2)
   })
 
-  it('stops after --max-tasks, and says so', async () => {
+  it('stops after --max-tasks, and prints why', async () => {
     const emulator = await start({ faults: ['createTask:1:502', 'createTask:2:ERROR_SITEKEY'] })
     const input = file('.ndjson', ndjson(...[1, 2, 3, 4, 5].map((nth) => task(nth))))
     const { code, err, lines } = await batch(emulator, [input, '--concurrency', '2', '--max-tasks', '2'])
@@ -345,7 +345,7 @@ describe('a batch that is run again', () => {
 })
 
 describe('a refused account', () => {
-  it('is not said to have cost anything if it is refused at once', async () => {
+  it('is reported as not paid for if it is refused at once', async () => {
     const emulator = await start()
     const input = file('.ndjson', ndjson(task(1), task(2)))
     const env = { ...envOf(emulator), CAPTCHA_CLIENT_KEY: 'a-key-of-nobody' }
@@ -354,7 +354,7 @@ describe('a refused account', () => {
     expect(err).toMatch(/ERROR_KEY_DOES_NOT_EXIST.*Nothing was paid\. Check the key.*\nNot read: 1 item\.\n$/)
   })
 
-  it('stops the batch, and the report says how many items were not read and how to continue', async () => {
+  it('stops the batch, and the report shows how many items were not read and how to continue', async () => {
     const emulator = await start({ faults: ['createTask:2:ERROR_ZERO_BALANCE'] })
     const input = file('.ndjson', ndjson(...Array.from({ length: 9 }, (_, nth) => task(nth))))
     const { code, err, lines } = await batch(emulator, [input, '--concurrency', '1', '--journal', file('.journal')])

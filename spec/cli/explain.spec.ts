@@ -6,7 +6,7 @@ const closed: SolveError = { _tag: 'NotCreated', paid: 'no', reason: 'closed', a
 const interrupted: SolveError = { _tag: 'Interrupted', paid: 'yes', ref }
 
 describe('an error in the words of the command', () => {
-  it('says of a stopped command that it was stopped, and how to go on', () => {
+  it('states for a stopped command that it was stopped, and how to continue', () => {
     expect(explainUnlessResumable(closed)).toBe(
       'The command was stopped before the task was created. Nothing was paid. Run the command again to solve it.'
     )

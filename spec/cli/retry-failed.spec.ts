@@ -27,7 +27,7 @@ const failedBatch = async () => {
 }
 
 describe('batch --retry-failed', () => {
-  it('buys again what has failed or is in doubt, and nothing else', async () => {
+  it('pays again for items that failed or are in doubt, and for no others', async () => {
     const { argv, out } = await failedBatch()
     const emulator = await start()
     await batch(emulator, argv)

@@ -125,7 +125,7 @@ describe('rx-captcha solve', () => {
     expect(stderr.text()).toMatch(/\n {2}rx-captcha resume --created-at 1 --base-url https:\/\/a\.b -- '-x y'\n$/)
   })
 
-  it('says that a token could not be written, and how to get it again', async () => {
+  it('prints that a token could not be written, and how to get it again', async () => {
     const env = envOf(await start())
     const { code, err } = await command(SOLVE, { env, stdout: makeConsole({ broken: true }) }).ended()
     expect(code).toBe(3)
@@ -160,7 +160,7 @@ describe('the status line of solve on a terminal', () => {
   it.each([
     ['getTaskResult:1:reset', 'no reply'],
     ['getTaskResult:1:ERROR_FOO_BAR', 'bad reply']
-  ])('says why the next poll waits: %s', async (fault, why) => {
+  ])('prints why the next poll waits: %s', async (fault, why) => {
     const lines = await linesOnTerminal([fault])
     expect(lines).toContainEqual(expect.stringMatching(new RegExp(` · 1 poll · \\d s · ${why}, wait 1 s`)))
   })
@@ -215,7 +215,7 @@ describe('rx-captcha resume', () => {
       /^The service knows no task nosuchtask \(ERROR_\w+\): the id is wrong.* Nothing was paid by this command\.\n$/
     ],
     ['--json', /^$/]
-  ])('says that the service knows no such task, and nothing of a resume (%s)', async (option, text) => {
+  ])('prints that the service knows no such task, and does not advise to resume it (%s)', async (option, text) => {
     const env = envOf(await start())
     const { code, out, err } = await command(['resume', 'nosuchtask', option].filter(Boolean), { env }).ended()
     expect(code).toBe(1)

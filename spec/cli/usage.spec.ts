@@ -38,7 +38,7 @@ describe('rx-captcha', () => {
     [['solve', '--key', 'k'], "required option '--url <address>' not specified"],
     [['resume'], "missing required argument 'taskid'"],
     [[...SOLVE, '--nope'], "unknown option '--nope'"]
-  ])('exits with 2 for %j, and says why on stderr', async (argv, why) => {
+  ])('exits with 2 for %j, and prints why on stderr', async (argv, why) => {
     const { code, out, err } = await command(argv).ended()
     expect([code, out]).toStrictEqual([2, ''])
     expect(err).toContain(why)
@@ -99,7 +99,7 @@ describe('--emulator', () => {
     expect(await areUp()).toStrictEqual([false])
   })
 
-  it('injects faults, and says that its tasks end with the command', async () => {
+  it('injects faults, and prints that its tasks end with the command', async () => {
     const faults = ['--fault', 'task:1:ERROR_CAPTCHA_UNSOLVABLE', '--fault', 'getTaskResult:1:reset']
     const { code, err } = await command([...SOLVE, '--emulator', '--poll-every-ms', '5', ...faults]).ended()
     expect(code).toBe(3)
@@ -152,7 +152,7 @@ describe('a signal to solve', () => {
     expect(JSON.parse(out)).toMatchObject({ error: { _tag: 'Interrupted' }, advice: 'resume' })
   })
 
-  it('says that nothing was paid if nothing was created', async () => {
+  it('prints that nothing was paid if nothing was created', async () => {
     const emulator = await start({ faults: ['createTask:always:ERROR_NO_SLOT_AVAILABLE'] })
     const solving = command(SOLVE, { env: envOf(emulator), stderr: makeConsole({ isTTY: true }) })
     // The counters of the emulator would be too early: its reply may still be on the way.
@@ -163,7 +163,7 @@ describe('a signal to solve', () => {
     expect(err).toContain('Nothing was paid.')
   })
 
-  it('says that a task may be paid for if createTask got an HTTP 503 without a document', async () => {
+  it('prints that a task may be paid for if createTask got an HTTP 503 without a document', async () => {
     const env = envOf(await start({ faults: ['createTask:1:503'] }))
     const solving = command(SOLVE, { env, stderr: makeConsole({ isTTY: true }) })
     await solving.prints('service unavailable, wait \\d+ s')
@@ -188,7 +188,7 @@ describe('a signal to solve', () => {
     expect(err).toContain(`rx-captcha resume ${emulator.tasks()[0]!.taskId} --created-at `)
   })
 
-  it('stops at once the second time, and says that the id of the task is unknown', async () => {
+  it('stops at once the second time, and prints that the id of the task is unknown', async () => {
     const { solving } = await solvingWithOpenCreate('silent')
     solving.signal('SIGINT')
     await solving.prints('Waiting for the createTask reply')

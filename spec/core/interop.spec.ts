@@ -237,7 +237,7 @@ describe('retryLeft', () => {
   )
 
   it(
-    'cancels its wait when its subscriber leaves',
+    'cancels its wait when its subscriber unsubscribes',
     marbles(({ cold, expectObservable, expectSubscriptions }, scheduler) => {
       const source = cold('  -(L|)', values)
       const unsub = '        ---!'

@@ -75,7 +75,7 @@ const LINES: ReadonlyArray<readonly [SolverEvent, string]> = [
 ]
 
 describe('the debug line of an event', () => {
-  it.each(LINES)('has the time and the number, and says what happened: %j', (event, text) => {
+  it.each(LINES)('has the time, the number and what happened: %j', (event, text) => {
     expect(debugLine(event)).toBe(`1970-01-01T00:00:01.000Z ${text}`)
   })
 

@@ -15,7 +15,7 @@ describe(page, () => {
     expect(shown.map(({ code }) => code.replace(/^.*\n/, ''))).toStrictEqual([files.jest])
   })
 
-  it('says how the file for vitest differs', () => {
+  it('states how the file for vitest differs', () => {
     const fromJest = `import { expect, test, vi } from 'vitest'\n${files.jest.replaceAll('jest.', 'vi.')}`
     expect(files.vitest).toBe(fromJest)
   })

@@ -390,7 +390,7 @@ describe('createSolver', () => {
     }
   )
 
-  it('throws InvalidOptions with every problem, and says that the call sent nothing', () => {
+  it('throws InvalidOptions with every problem, and states that the call sent nothing', () => {
     const make = () =>
       createSolver({ clientKey: '', pollEveryMs: -1, baseUrl: 'http://a:b@c.example/?q', random: 1 as never })
     const problems = [
@@ -535,7 +535,7 @@ describe('a solver', () => {
     expect(handles().length).toBeLessThanOrEqual(before)
   })
 
-  it('aborts a poll whose subscriber has left, and emits the orphan', async () => {
+  it('aborts a poll whose subscriber has unsubscribed, and emits the orphan', async () => {
     const server = await serve([CREATED, staysSilent])
     const before = handles().length
     const solver = solverOf({ baseUrl: server.origin })
@@ -550,7 +550,7 @@ describe('a solver', () => {
     expect(orphans).toStrictEqual([{ ref: { taskId: 'id-1', createdAt: aNumber }, task: aSpec, type: aSpec.type }])
   })
 
-  it('awaits a createTask whose subscriber has left, and emits the orphan', async () => {
+  it('awaits a createTask whose subscriber has unsubscribed, and emits the orphan', async () => {
     let sendReply = () => {}
     const server = await serve((socket) => {
       sendReply = () => {

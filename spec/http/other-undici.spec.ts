@@ -34,7 +34,7 @@ describe('a dispatcher of undici 6', () => {
     expect(delays).toStrictEqual([7_000])
   })
 
-  it('tells a request that was not sent from one that was', async () => {
+  it('distinguishes a request that was not sent from one that was', async () => {
     const resetting = await start({ faults: ['createTask:always:reset'] })
     const unreachable = solverOver('http://127.0.0.1:1', { random: () => 0, giveUpAfterMs: 20 })
     expect(await firstValueFrom(unreachable.solve(aTask))).toMatchObject({ left: { _tag: 'NotCreated' } })

@@ -354,7 +354,7 @@ describe('a call that was sent', () => {
     expect(await eventsWith(compressed(bytes, encoding))).toStrictEqual([sent, replied('{"a":1}')])
   })
 
-  it('tells in Sent what has arrived until now', async () => {
+  it('gives Sent a function that returns what has arrived so far', async () => {
     const post = postTo((await serve(sends(`${CHUNKED}7\r\n{"a":1}\r\n`))).origin)
     const events: NetworkEvent[] = []
     const call = post('/createTask', taskBody).subscribe((event) => events.push(event))
@@ -364,7 +364,7 @@ describe('a call that was sent', () => {
     call.unsubscribe()
   })
 
-  it('tells in Sent that nothing has arrived', async () => {
+  it('gives Sent a function that returns nothing before anything has arrived', async () => {
     const server = await serve(staysSilent)
     const events: NetworkEvent[] = []
     const call = postTo(server.origin)('/createTask', taskBody).subscribe((event) => events.push(event))

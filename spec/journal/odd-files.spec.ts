@@ -107,7 +107,7 @@ onLinux('a full disk', () => {
     }
   )
 
-  mounted('refuses a new journal, and says that nothing was paid', async () => {
+  mounted('refuses a new journal, and states that nothing was paid', async () => {
     const script = `print('opened')`
     const fill = `head -c 100000 /dev/zero > ${folder}/fill 2>/dev/null`
     const full = command().map((part) => part.replace('&& "$@"', `&& { ${fill}; "$@"; }`))

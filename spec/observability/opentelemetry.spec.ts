@@ -100,7 +100,7 @@ describe('the spans', () => {
     })
   })
 
-  it('end when the subscriber leaves', async () => {
+  it('end when the subscriber unsubscribes', async () => {
     const { spans } = setUp()
     const emulator = await start({ faults: ['getTaskResult:always:never'] })
     const solver = solverOf({ baseUrl: emulator.url })

@@ -108,7 +108,7 @@ const recipeProcess = async (emulatorUrl: string) => {
 
 const json = async (url: string): Promise<unknown> => (await fetch(url)).json()
 
-const buy = async (solves: string): Promise<string> => {
+const startSolve = async (solves: string): Promise<string> => {
   const body = JSON.stringify({ websiteURL: 'https://example.com/login', websiteKey: 'your-site-key' })
   const response = await fetch(solves, { method: 'POST', headers: { 'content-type': 'application/json' }, body })
   return ((await response.json()) as { id: string }).id
@@ -118,7 +118,7 @@ describe('the NestJS recipe', () => {
   it('streams the progress to a reader that reconnects, and resumes its open task after a restart, for one payment', async () => {
     const emulator = await start({ readyAfterMs: 600_000 })
     const { child, ended, solves } = await recipeProcess(emulator.url)
-    const id = await buy(solves)
+    const id = await startSolve(solves)
     const connect = async () => {
       const response = await fetch(`${solves}/${id}/events`)
       const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader()
@@ -155,7 +155,7 @@ describe('the NestJS recipe', () => {
     const emulator = await start({ readyAfterMs: 0 })
     writeFileSync(join(folder(), 'open-tasks.json'), '[]')
     const { solves } = await recipeProcess(emulator.url)
-    const id = await buy(solves)
+    const id = await startSolve(solves)
     const events = await (await fetch(`${solves}/${id}/events`)).text()
 
     expect(events).toMatch(/event: end/)

@@ -45,7 +45,9 @@ export const batch = async (
   argv: ReadonlyArray<string>
 ): Promise<number> => {
   if (retries && flags.out === undefined && flags.journal === undefined)
-    throw new WrongUsage('--retry-failed: expected --out or --journal of the run whose failures are to be bought again')
+    throw new WrongUsage(
+      '--retry-failed: expected --out or --journal of the run whose failures are to be paid for again'
+    )
   const files = await openFiles(context, service, input, flags)
   const options = { ...service.options, createsPerSecond }
   const commandLine = ['rx-captcha', ...argv.map(shellQuoted)].join(' ')

@@ -89,14 +89,14 @@ describe('the events of a batch', () => {
       'closed',
       { act: ({ solver, at }) => at(1_000, () => void solver.close({ graceMs: 60_000 })) }
     ]
-  ])('say once that no item is pulled any more because %s', (_, reason, batch) => {
+  ])('report once that no item is pulled any more because %s', (_, reason, batch) => {
     const events = run({ ...batch, items: endless(), batch: { concurrency: 2, ...batch.batch } })
 
     expect(ofBatch(events).filter(({ _tag }) => _tag === 'BatchStopped')).toMatchObject([{ reason, label: 'shop' }])
     expect(ofBatch(events).at(-1)).toMatchObject({ _tag: 'BatchEnded', end: 'completed' })
   })
 
-  it('say that the journal failed, and that this ended the batch', () => {
+  it('report that the journal failed, and that this ended the batch', () => {
     const failing = { begin: () => throwError(() => new Error('no space left on device')) }
     const events = run({ batch: journalOf({}, failing) })
 
@@ -123,7 +123,7 @@ describe('the events of a batch', () => {
     ])
   })
 
-  it('end at once, and no item is pulled, if the subscriber leaves during BatchStarted', () => {
+  it('end at once, and no item is pulled, if the subscriber unsubscribes during BatchStarted', () => {
     const pulled: string[] = []
     const items = function* () {
       pulled.push('a')

@@ -219,7 +219,7 @@ describe('a batch whose journal has `find`', () => {
       expect(createsAfter()).toStrictEqual(['10100 createTask', '12100 createTask', '12100 createTask'])
     })
 
-    it('releases the permit if the subscriber leaves while the key is recorded', () => {
+    it('releases the permit if the subscriber unsubscribes while the key is recorded', () => {
       expect(createsAfter(() => new Observable(), 11_000)).toStrictEqual(['11000 createTask', '13000 createTask'])
     })
 
@@ -272,7 +272,7 @@ describe('a batch whose journal is still reading when the account is refused', (
 describe('a task id that arrives late', () => {
   const slow = { create: [{ ...replies.created('id-a'), afterMs: 5_000 }] }
 
-  it('is recorded although the subscriber has left', () => {
+  it('is recorded although the subscriber has unsubscribed', () => {
     const { written } = run({
       scripts: { a: slow },
       act: ({ at }, leave) => {
@@ -282,7 +282,7 @@ describe('a task id that arrives late', () => {
     expect(written).toStrictEqual(['0 begin a', '5100 created a id-a'])
   })
 
-  it('is recorded although the subscriber leaves during the write', () => {
+  it('is recorded although the subscriber unsubscribes during the write', () => {
     let isWritten = false
     const created = () =>
       new Observable<void>((subscriber) => {
@@ -377,7 +377,7 @@ describe('entryAfter', () => {
 describe('journalTagOf', () => {
   const KINDS = ['account', 'request', 'unavailable', 'task', 'unknown'] as const
 
-  it.each(KINDS)('tells a refusal of kind %s that was not paid for from one that may have been', (kind) => {
+  it.each(KINDS)('distinguishes a refusal of kind %s that was not paid for from one that may have been', (kind) => {
     const refused = { _tag: 'Refused', kind }
     expect(journalTagOf({ ...refused, paid: 'no' })).toBe('Refused')
     expect(journalTagOf({ ...refused, paid: 'unknown' })).toBe('Refused{paid: unknown}')

@@ -385,7 +385,7 @@ describe('an item whose arrival ends the batch', () => {
     expect(emissionsOf(trace)).toStrictEqual(['3000 a token-a', '3000 "complete"'])
   })
 
-  it('is not created if the subscriber has left', () => {
+  it('is not created if the subscriber has unsubscribed', () => {
     const trace = simulateOver(scriptedByKey(), ({ solver, record }) => {
       const leave = new Subject<void>()
       const items = arriving(() => {

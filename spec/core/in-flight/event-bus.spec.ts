@@ -79,7 +79,7 @@ describe('orphans', () => {
     expect([first, second]).toStrictEqual([['task-1', 'task-2', 'task-3'], ['task-3']])
   })
 
-  it('are buffered again when the last subscriber has left', () => {
+  it('are buffered again when the last subscriber has unsubscribed', () => {
     const { bus, subscribe } = setUp()
     bus.orphans.subscribe().unsubscribe()
     bus.emitOrphan({ solveId: 1 }, orphan(1))

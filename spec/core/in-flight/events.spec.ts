@@ -22,7 +22,7 @@ const solveOne = ({ solver, record }: Simulation): void => {
 }
 
 describe('the events of a solve', () => {
-  it('tell its whole story, each with the number of the solve', () => {
+  it('report each of its steps, with the number of the solve', () => {
     const create = { ...created(), afterMs: 200 }
     const { events } = simulate({ create: [create], poll: [processing(), { ...ready(), afterMs: 50 }] }, solveOne)
 
@@ -79,7 +79,7 @@ describe('the events of a solve', () => {
       { failed: { code: 'CERT_HAS_EXPIRED' }, sent: false },
       { result: 'NotSent', cause: { code: 'CERT_HAS_EXPIRED' } }
     ]
-  ])('say how createTask ended with %s', (_, reply, expected) => {
+  ])('report how createTask ended with %s', (_, reply, expected) => {
     const { events } = simulate({ create: [{ ...reply, afterMs: 30 }] }, solveOne)
 
     expect(events).toContainEqual(expect.objectContaining({ _tag: 'CreateEnded', attempts: 1, tookMs: 30 }))
@@ -106,7 +106,7 @@ describe('the events of a solve', () => {
     ['another status', { document: { errorId: 0, status: 'queued' } }, { result: 'Unanswered', taskStatus: 'queued' }],
     ['a reset', { failed: { code: 'ECONNRESET' } }, { result: 'Unanswered', cause: { code: 'ECONNRESET' } }],
     ['a task that is not known yet', refused('ERROR_TASKID_INVALID'), { result: 'Processing' }]
-  ])('say how a poll ended with %s', (_, reply, expected) => {
+  ])('report how a poll ended with %s', (_, reply, expected) => {
     const { events } = simulate({ create: [created()], poll: [reply, ready()] }, solveOne)
 
     expect(events.find(({ _tag }) => _tag === 'PollEnded')).toMatchObject({ ...expected, polls: 1, ref })
@@ -119,7 +119,7 @@ describe('Ended', () => {
     ['a refusal without a code', { status: 404, body: '' }, { tag: 'Refused', paid: 'no', kind: 'request' }],
     ['silence', { silent: true }, { tag: 'CreateUnknown', paid: 'unknown', totalMs: 25_000 }],
     ['a bad certificate', { failed: { code: 'CERT_X' }, sent: false }, { tag: 'NotCreated', paid: 'no', reason: 'tls' }]
-  ])('says what followed from %s', (_, reply, expected) => {
+  ])('reports what followed from %s', (_, reply, expected) => {
     const { events } = simulate({ create: [reply] }, solveOne)
 
     const [ended] = endedOf(events)

@@ -55,7 +55,7 @@ describe('flatMap', () => {
   )
 
   it(
-    'unsubscribes from the next source when its subscriber leaves',
+    'unsubscribes from the next source when its subscriber unsubscribes',
     marbles(({ cold, expectObservable, expectSubscriptions }) => {
       const source = cold('  --r', values)
       const next = cold('      -----', values)
@@ -71,7 +71,7 @@ describe('flatMap', () => {
 
 describe('andThen', () => {
   it(
-    'mirrors the next source, and unsubscribes from it when its subscriber leaves',
+    'mirrors the next source, and unsubscribes from it when its subscriber unsubscribes',
     marbles(({ cold, expectObservable, expectSubscriptions }) => {
       const source = cold('  --(a|)')
       const next = cold('      --c---|')

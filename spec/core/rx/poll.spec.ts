@@ -70,7 +70,7 @@ describe('pollUntilFinal', () => {
   )
 
   it(
-    'unsubscribes from the poll in flight when its subscriber leaves',
+    'unsubscribes from the poll in flight when its subscriber unsubscribes',
     marbles(({ cold, expectObservable, expectSubscriptions }, scheduler) => {
       const poll = cold('    -----(f|)', values)
       const unsub = '    -----!'
@@ -86,7 +86,7 @@ describe('pollUntilFinal', () => {
   )
 
   it(
-    'does not poll when its subscriber leaves during the wait',
+    'does not poll when its subscriber unsubscribes during the wait',
     marbles(({ cold, expectObservable, expectSubscriptions }, scheduler) => {
       const poll = cold('    (f|)', values)
       const unsub = '    --!'
@@ -173,7 +173,7 @@ describe('pollUntilFinal', () => {
     expect([active, scheduler.now()]).toStrictEqual([0, 3])
   })
 
-  it('ends its wait when its subscriber leaves after a poll that completed at once', () => {
+  it('ends its wait when its subscriber unsubscribes after a poll that completed at once', () => {
     const scheduler = new VirtualTimeScheduler()
     const polls = { begun: 0 }
     const subscription = polling(

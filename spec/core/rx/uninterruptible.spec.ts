@@ -55,7 +55,7 @@ describe('uninterruptible', () => {
     })
   )
 
-  it('calls onLate with what the source emits after the subscriber left, and onEnd when the source has ended', () => {
+  it('calls onLate with what the source emits after the subscriber has unsubscribed, and onEnd when the source has ended', () => {
     const calls: string[] = []
     const source = new Subject<string>()
     const subscription = source.pipe(wrap(true, calls)).subscribe((value) => void calls.push(value))
@@ -67,7 +67,7 @@ describe('uninterruptible', () => {
     expect(calls).toStrictEqual(['a', 'late b', 'end'])
   })
 
-  it('calls onEnd when the subscriber leaves before anything was sent', () => {
+  it('calls onEnd when the subscriber unsubscribes before anything was sent', () => {
     const calls: string[] = []
     new Subject<string>().pipe(wrap(false, calls)).subscribe().unsubscribe()
 

@@ -98,7 +98,7 @@ describe('makeCall', () => {
   )
 
   it(
-    'unsubscribes from its network when its subscriber leaves',
+    'unsubscribes from its network when its subscriber unsubscribes',
     marbles(({ cold, expectObservable, expectSubscriptions }, scheduler) => {
       const source = cold('  -s-------r', values)
       const unsub = '        ---!'

@@ -142,7 +142,7 @@ describe('a createTask whose reply broke off after the id', () => {
     expect(results[0]?.[2]).toMatchObject({ right: { ref: { taskId: 'task-1', createdAt: 0 } } })
   })
 
-  it('goes to orphans at the limit of the call if the subscriber has left', () => {
+  it('goes to orphans at the limit of the call if the subscriber has unsubscribed', () => {
     const { events } = simulate({ create: [{ silent: true, received }] }, ({ solver, record, at }) => {
       const solving = record(solver.solve(aTask))
       at(1_000, () => {
@@ -451,7 +451,7 @@ describe('a createTask that the service refused for now', () => {
     ])
   })
 
-  it('lets another task probe if the subscriber of the probing task leaves', () => {
+  it('lets another task probe if the subscriber of the probing task unsubscribes', () => {
     const script = {
       create: [pausing, { failed: {}, sent: false, afterMs: 20_000 }, created()],
       poll: [ready()]

@@ -339,7 +339,7 @@ describe('the deadline', () => {
     expect(results[0]?.[2]).toHaveProperty('left.causes', [{ cause }])
   })
 
-  it('gives TimedOut no cause if the last reply said "processing"', () => {
+  it('gives TimedOut no cause if the last reply was "processing"', () => {
     const { results } = solveOnce([processing(), { silent: true }], { giveUpAfterMs: 8_000 })
 
     expect(results[0]?.[2]).toHaveProperty('left.causes', [])

@@ -377,7 +377,7 @@ describe('getTaskResult', () => {
     expect(calls).toStrictEqual([])
   })
 
-  it('makes no orphan when the subscriber leaves, because the caller has the reference', () => {
+  it('makes no orphan when the subscriber unsubscribes, because the caller has the reference', () => {
     const { events, calls } = simulate({ poll: [{ silent: true }] }, ({ solver, record, at }) => {
       const polling = record(solver.getTaskResult(recaptchaV2, ref))
       at(5, () => {
