@@ -1,5 +1,5 @@
 import { checkOptions, durationFrom, integerBetween, isFunction } from '../core/model/options.js'
-import { optional } from '../core/model/problems.js'
+import { optional } from '../core/validation/problems.js'
 import type { TaskSpec } from '../core/model/task.js'
 import type { Solver } from '../core/solver.js'
 import { JobReports } from './job-reports.js'

@@ -1,6 +1,6 @@
 import { defer, lastValueFrom, retry, timer, type MonoTypeOperatorFunction } from 'rxjs'
 import { checkOptions, isFunction } from '../core/model/options.js'
-import { isRecord, refined } from '../core/model/problems.js'
+import { isRecord, refined } from '../core/validation/problems.js'
 import { exponential } from '../core/rx/backoff.js'
 import type { QueueLike, RedisClientLike } from './ports.js'
 import { SCRIPTS } from './scripts.js'

@@ -1,5 +1,5 @@
 import { checkOptions, MAX_TASKS, Rate, integerBetween } from '../core/model/options.js'
-import { optional } from '../core/model/problems.js'
+import { optional } from '../core/validation/problems.js'
 
 /**
  * What {@link taskWorkerOptions} needs to know.

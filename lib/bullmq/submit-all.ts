@@ -13,7 +13,7 @@ import {
   type ObservableInput
 } from 'rxjs'
 import { MAX_TASKS, checkOptions, durationFrom, integerBetween, isFunction } from '../core/model/options.js'
-import { isRecord, optional, refined } from '../core/model/problems.js'
+import { isRecord, optional, refined } from '../core/validation/problems.js'
 import { isDecoder, type Resumable } from '../core/model/task.js'
 import { isObservableInput, pullMergeMap } from '../core/rx/pull-merge-map.js'
 import { JobEnds } from './job-ends.js'
