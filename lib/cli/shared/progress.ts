@@ -1,6 +1,6 @@
 import { clearScreenDown } from 'node:readline'
 import { Format, MultiBar, type GenericFormatter } from 'cli-progress'
-import { interval, type SchedulerLike } from 'rxjs'
+import { distinctUntilChanged, interval, map, type SchedulerLike } from 'rxjs'
 import type { TaskEvent } from '../../core/model/event.js'
 import { printLine, type OutputStream } from './context.js'
 import { printable } from './text.js'
@@ -60,7 +60,7 @@ export const drawProgress = (
 
 const PRINT_EVERY_MS = 10_000
 
-/** Prints `rows()` in one line every ten seconds, where they cannot be drawn. */
+/** Prints `rows()` in one line every ten seconds if they have changed, where they cannot be drawn. */
 export const printProgress = (
   output: OutputStream,
   rows: () => ReadonlyArray<Row>,
@@ -69,13 +69,15 @@ export const printProgress = (
   const note = (text: string): void => {
     printLine(output, text)
   }
-  const printing = interval(PRINT_EVERY_MS, scheduler).subscribe(() => {
-    note(
+  const lines = interval(PRINT_EVERY_MS, scheduler).pipe(
+    map(() =>
       rows()
         .map(({ text }) => text)
         .join('  ')
-    )
-  })
+    ),
+    distinctUntilChanged()
+  )
+  const printing = lines.subscribe(note)
   return {
     note,
     close: () => {
