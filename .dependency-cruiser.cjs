@@ -84,7 +84,7 @@ module.exports = {
       severity: 'error',
       from: { path: '^lib/cli/' },
       to: {
-        path: '^lib/(emulator|journal|bullmq)/',
+        path: ['^lib/(emulator|journal|bullmq)/', inModule('bullmq', 'ioredis')],
         dependencyTypesNot: ['dynamic-import', 'type-only', 'type-import']
       }
     },
@@ -131,6 +131,13 @@ module.exports = {
       '^lib/journal/lock\\.ts$',
       'the locks change functions of node and listen to signals, so the journal alone loads them'
     ),
+    {
+      name: 'queue-modules',
+      comment: 'BullMQ and ioredis are optional peers: only one place may load them',
+      severity: 'error',
+      from: { pathNot: '^lib/cli/main\\.ts$' },
+      to: { path: inModule('bullmq', 'ioredis'), dependencyTypesNot: ['type-only', 'type-import'] }
+    },
     onlyFor('http-only', ['undici'], '^lib/http/', 'undici is loaded where the network is'),
     {
       name: 'rxjs-entries',

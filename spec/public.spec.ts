@@ -110,7 +110,7 @@ describe('the declarations of rx-captcha/emulator', () => {
 })
 
 describe('importing', () => {
-  const heavy = ['commander', 'cli-progress', 'proper-lockfile', 'rx-captcha/emulator']
+  const heavy = ['commander', 'cli-progress', 'proper-lockfile', 'rx-captcha/emulator', 'bullmq', 'ioredis']
 
   /** The heavy modules that are loaded with an entry, in a fresh module registry. */
   const loadedWith = (entry: string): ReadonlyArray<string> => {
@@ -129,7 +129,7 @@ describe('importing', () => {
   }
 
   it.each(['rx-captcha', 'rx-captcha/testing'])(
-    '%s loads neither the command line nor the emulator nor the journal',
+    '%s loads neither the command line nor the emulator nor the journal nor a queue',
     (entry) => {
       expect(loadedWith(entry)).toStrictEqual([])
     }
@@ -138,7 +138,8 @@ describe('importing', () => {
   it.each([
     ['../lib/cli/run.ts', ['cli-progress', 'commander']],
     ['./support/raw-http.ts', ['rx-captcha/emulator']],
-    ['rx-captcha/journal', ['proper-lockfile']]
+    ['rx-captcha/journal', ['proper-lockfile']],
+    ['./support/queue.ts', ['bullmq', 'ioredis', 'rx-captcha/emulator']]
   ])('%s loads %j, which shows that the check above can fail', (entry, loaded) => {
     expect(loadedWith(entry)).toStrictEqual(loaded)
   })

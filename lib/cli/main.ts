@@ -16,7 +16,12 @@ const main = async (): Promise<void> => {
     stderr,
     signals: merge(...SIGNALS.map((signal) => fromEvent(process, signal).pipe(map(() => signal)))),
     loadEmulator: () => import('../emulator/index.js'),
-    loadJournal: () => import('../journal/index.js')
+    loadJournal: () => import('../journal/index.js'),
+    loadQueue: async () => ({
+      bullmq: await import('bullmq'),
+      ioredis: await import('ioredis'),
+      adapter: await import('../bullmq/index.js')
+    })
   })
   setTimeout(() => process.exit(), GRACE_MS).unref()
 }

@@ -4,11 +4,12 @@ import { Command, Option } from 'commander'
 import { BALANCE_EXIT_HELP } from './balance.js'
 import { BATCH_EXIT_HELP, BATCH_HELP } from './batch/help.js'
 import { JOURNAL_HELP } from './journal.js'
+import { QUEUE_HELP, WORKER_EXIT_HELP, WORKER_HELP } from './queue/help.js'
 import { WrongUsage, type CliContext } from './shared/context.js'
 import { EXIT_HELP } from './shared/exit-code.js'
 import * as parse from './shared/parse.js'
 import { OPTION_VARIABLES, VARIABLES_HELP } from './shared/service.js'
-import { messageOf, printable } from './shared/text.js'
+import { messageOf, printable, withoutPasswords } from './shared/text.js'
 
 /** The commands and their options, without actions. */
 export const buildProgram = (context: CliContext) => {
@@ -35,8 +36,8 @@ export const buildProgram = (context: CliContext) => {
     .command('demo')
     .description('solve six tasks with injected faults against the embedded emulator (about 20 s)')
   return {
-    ...{ program, solve, resume, batch: batchCommand(program), balance: balanceCommand(program) },
-    ...{ journal: journalCommand(program), emulate: emulateCommand(program), demo }
+    ...{ program, solve, resume, batch: batchCommand(program), worker: workerCommand(program) },
+    ...{ balance: balanceCommand(program), journal: journalCommand(program), emulate: emulateCommand(program), demo }
   }
 }
 
@@ -111,7 +112,37 @@ const batchCommand = (program: Command): Command =>
         parse.limit
       )
       .option('--creates-per-second <n>', 'limit of createTask calls, such as 5 or 0.5 (default: none)', parse.rate)
-  ).addHelpText('after', `\n${BATCH_HELP}\n\n${FAULT_HELP}\n\n${VARIABLES_HELP}\n\n${BATCH_EXIT_HELP}`)
+      .option('--queue <name>', 'let the workers of this BullMQ queue solve the tasks', parse.queueName)
+      .option('--redis <url>', REDIS_HELP)
+  ).addHelpText('after', `\n${BATCH_HELP}\n\n${QUEUE_HELP}\n\n${FAULT_HELP}\n\n${VARIABLES_HELP}\n\n${BATCH_EXIT_HELP}`)
+
+const workerCommand = (program: Command): Command =>
+  addServiceOptions(
+    program
+      .command('worker')
+      .description('solve the tasks of a BullMQ queue, until Ctrl-C')
+      .requiredOption('--queue <name>', 'name of the queue', parse.queueName)
+      .option('--redis <url>', REDIS_HELP)
+      .option('--concurrency <n>', 'number of active tasks of this worker (default: 100)', parse.concurrency)
+      .option(
+        '--max-open <n>',
+        'number of active tasks of all workers; stays set (default: unchanged)',
+        parse.concurrency
+      )
+      .option(
+        '--creates-per-second <n>',
+        'limit of createTask calls of all workers; the same for each (default: none)',
+        parse.rate
+      )
+      .addOption(
+        new Option('--grace <seconds>', 'on a signal, poll active tasks for so long before they are handed over')
+          .default(20)
+          .argParser(parse.graceSeconds)
+      )
+      .option('--resume-queue', 'resume the queue if it is paused')
+      .option('--lock-ms <ms>', 'a worker that is silent for so long counts as dead (default: 15000)', parse.duration)
+      .option('--stalled-check-ms <ms>', 'how often dead workers are looked for (default: 5000)', parse.duration)
+  ).addHelpText('after', `\n${WORKER_HELP}\n\n${FAULT_HELP}\n\n${VARIABLES_HELP}\n\n${WORKER_EXIT_HELP}`)
 
 const addAccountOptions = (command: Command): Command =>
   command
@@ -150,7 +181,7 @@ const rootCommand = ({ stdout, stderr, env }: CliContext): Command =>
     .exitOverride()
     .configureOutput({
       writeOut: (text) => stdout.write(text),
-      writeErr: (text) => stderr.write(printable(text)),
+      writeErr: (text) => stderr.write(printable(withoutPasswords(text))),
       getOutHelpWidth: () => Math.min(stdout.columns ?? 80, 100),
       getErrHelpWidth: () => Math.min(stderr.columns ?? 80, 100),
       getOutHasColors: () => false,
@@ -186,6 +217,8 @@ const version = (): string => {
   const manifest = JSON.parse(readFileSync(join(__dirname, '../../package.json'), 'utf8')) as { version: string }
   return manifest.version
 }
+
+const REDIS_HELP = 'address of Redis, such as redis://127.0.0.1:6379 (env: RX_CAPTCHA_REDIS_URL)'
 
 const JSON_HELP = 'print one line of JSON, also for a failure'
 

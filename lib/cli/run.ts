@@ -7,6 +7,10 @@ import { demo } from './demo/command.js'
 import { emulate, type EmulateFlags } from './emulate.js'
 import { journal, type JournalFlags } from './journal.js'
 import { buildProgram } from './program.js'
+import type { QueueFlags } from './queue/open.js'
+import { commandLineWithout, refuseOptions } from './queue/options.js'
+import { submit } from './queue/submit.js'
+import { worker, type WorkerFlags } from './queue/worker.js'
 import { WrongUsage, printLine, type CliContext } from './shared/context.js'
 import { EXIT } from './shared/exit-code.js'
 import { KEY_VARIABLE, openService, type OpenedService, type ServiceFlags } from './shared/service.js'
@@ -38,8 +42,17 @@ const withActions = (context: CliContext, argv: ReadonlyArray<string>, onEnd: (c
   commands.resume.action(async (taskId: string, flags: ResumeFlags) => {
     onEnd(await runResume(context, taskId, flags))
   })
-  commands.batch.action(async (input: string, flags: ServiceFlags & BatchFlags) => {
-    onEnd(await withService(context, flags, (service) => batch(context, service, input, flags, argv)))
+  commands.batch.action(async (input: string, flags: ServiceFlags & BatchFlags & Partial<QueueFlags>) => {
+    const { queue, redis } = flags
+    refuseOptions(commands.batch, queue)
+    onEnd(
+      queue === undefined
+        ? await withService(context, flags, (service) => batch(context, service, input, flags, argv))
+        : await submit(context, input, { ...flags, queue }, commandLineWithout(redis, argv))
+    )
+  })
+  commands.worker.action(async (flags: ServiceFlags & WorkerFlags) => {
+    onEnd(await withService(context, flags, (service) => worker(context, service, flags)))
   })
   commands.emulate.action(async (flags: EmulateFlags) => {
     onEnd(await emulate(context, flags))

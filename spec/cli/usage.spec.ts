@@ -16,7 +16,7 @@ describe('rx-captcha', () => {
       expect(out).toContain(part)
   })
 
-  it.each(['', 'solve', 'resume', 'batch', 'emulate', 'demo'])(
+  it.each(['', 'solve', 'resume', 'batch', 'worker', 'emulate', 'demo'])(
     'keeps the help of "%s" within 80 columns',
     async (name) => {
       const { out } = await command([name, '--help'].filter(Boolean)).ended()

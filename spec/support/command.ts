@@ -28,6 +28,14 @@ export const makeConsole = (given: { isTTY?: boolean; columns?: number; broken?:
 // Jest has no `import()`.
 const loadEmulator: CliContext['loadEmulator'] = () => Promise.resolve(emulator)
 
+// Here too only for the commands that need it: BullMQ takes a while to load.
+const loadQueue: CliContext['loadQueue'] = () =>
+  Promise.resolve({
+    bullmq: jest.requireActual<typeof import('bullmq')>('bullmq'),
+    ioredis: jest.requireActual<typeof import('ioredis')>('ioredis'),
+    adapter: jest.requireActual<typeof import('../../lib/bullmq/index.js')>('../../lib/bullmq/index.js')
+  })
+
 /** Loads the emulator, and reports which of the started ones still run. */
 export const watchedEmulator = () => {
   const urls: string[] = []
@@ -55,12 +63,14 @@ export const makeContext = (given: Partial<CliContext> = {}): CliContext => ({
   signals: NEVER,
   loadEmulator,
   loadJournal: () => Promise.resolve(journal),
+  loadQueue,
   ...given
 })
 
 export interface CommandOptions {
   readonly env?: CliContext['env']
   readonly loadEmulator?: CliContext['loadEmulator']
+  readonly loadQueue?: CliContext['loadQueue']
   readonly stdout?: Console
   readonly stderr?: Console
   readonly stdin?: Readable

@@ -6,6 +6,7 @@ import type { ServiceReach } from '../shared/explain.js'
 import { messageOf } from '../shared/text.js'
 import { openInput, type Format, type Input } from './input.js'
 import { combineJournals, type BatchJournal } from './journals.js'
+import { refuseOutputOfQueue } from './out-queue.js'
 import { createFile, openOutputFile, openOutputStream, type Output } from './output.js'
 
 /** Where a batch reads, writes, and records what is paid for. */
@@ -23,12 +24,20 @@ export interface FileFlags {
   readonly journal?: string
 }
 
+/** Chooses the journal of a batch, given those of its files; throws if the output at `outPath` must not be used. */
+export type JournalChoice = (
+  own: FileJournal | undefined,
+  other: FileJournal | undefined,
+  outPath: string | undefined
+) => Promise<BatchJournal | undefined>
+
 /** Opens all files, those with locks before the output. `path` of the input: `-` for stdin. */
 export const openFiles = async (
   context: CliContext,
   service: ServiceReach,
   path: string,
-  flags: FileFlags
+  flags: FileFlags,
+  chooseJournal: JournalChoice = bothJournals
 ): Promise<BatchFiles> => {
   await refuseSameFile(path, flags)
   const { format, out } = flags
@@ -43,12 +52,13 @@ export const openFiles = async (
   try {
     const input = await opening(openInput(context, path, format))
     // The journal is next to the file itself, even if the output is given by a link.
-    const ownPath = out === undefined ? undefined : `${await createFile(out)}.journal`
+    const outPath = out === undefined ? undefined : await createFile(out)
+    const ownPath = outPath === undefined ? undefined : `${outPath}.journal`
     const isOther = flags.journal !== undefined && !(await isSameFile(flags.journal, ownPath))
     const own = ownPath === undefined ? undefined : await opening(openOwnJournal(context, ownPath))
     const other = isOther ? await opening(openJournal(context, flags.journal)) : undefined
     // No later run could continue the tasks of the embedded emulator.
-    const journal = service.isEmbedded ? undefined : combineJournals(own, other)
+    const journal = service.isEmbedded ? undefined : await chooseJournal(own, other, outPath)
     const output = await opening(
       out === undefined ? openOutputStream(context.stdout, service) : openOutputFile(out, journal, service)
     )
@@ -57,6 +67,11 @@ export const openFiles = async (
     await close()
     throw error
   }
+}
+
+const bothJournals: JournalChoice = async (own, other, outPath) => {
+  if (outPath !== undefined) await refuseOutputOfQueue(outPath)
+  return combineJournals(own, other)
 }
 
 /**

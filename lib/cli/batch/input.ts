@@ -11,8 +11,8 @@ export type Format = 'ndjson' | 'csv'
 
 /** The tasks of a batch. */
 export interface Input {
-  /** Reads the items one by one; `clientKey` is refused as the key of a page. */
-  readonly items: (clientKey: string) => AsyncGenerator<Item>
+  /** Reads the items one by one; `clientKey`, if it is known, is refused as the key of a page. */
+  readonly items: (clientKey: string | undefined) => AsyncGenerator<Item>
   /** Roughly how many items there are; unknown for a stream. */
   readonly total: number | undefined
   readonly close: () => void
@@ -46,7 +46,7 @@ const inputOf = (
   close: () => void source.destroy()
 })
 
-const itemsOf = async function* (chunks: Chunks, format: Format | undefined, clientKey: string) {
+const itemsOf = async function* (chunks: Chunks, format: Format | undefined, clientKey: string | undefined) {
   const { start, text } = await peek(decode(chunks))
   for await (const record of readRecords(start, text, format ?? formatOfText(start))) yield itemOf(record, clientKey)
 }

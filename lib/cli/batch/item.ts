@@ -20,7 +20,7 @@ export interface Item {
 }
 
 /** Reads a record of the input; the client key is refused as the key of a page. */
-export const itemOf = (record: InputRecord, clientKey: string): Item => {
+export const itemOf = (record: InputRecord, clientKey: string | undefined): Item => {
   if ('problem' in record) return badItem(record, [record.problem])
   const misnamed = misnamedIn(Object.keys(record.value ?? {}))
   if (misnamed.length > 0) return badItem(record, misnamed)

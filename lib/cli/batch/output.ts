@@ -3,10 +3,9 @@ import * as E from 'fp-ts/lib/Either.js'
 import * as t from 'io-ts'
 import { lastValueFrom } from 'rxjs'
 import { entryAfter, journalTagOf, type JournalEntry } from '../../core/model/journal.js'
-import type { RecaptchaV2Solution } from '../../core/model/recaptcha-v2.js'
-import type { SolveResult } from '../../core/model/result.js'
 import { WrongUsage, write, type OutputStream } from '../shared/context.js'
 import { explainInLine, type ServiceReach } from '../shared/explain.js'
+import type { ItemResult } from '../shared/item-error.js'
 import { reasonOf } from '../shared/text.js'
 import type { Item } from './item.js'
 import { itemIdOf } from './item-id.js'
@@ -23,7 +22,7 @@ export interface Output {
   /** Whether the lines appear on a terminal, where a progress display would overwrite them. */
   readonly isOnTerminal: boolean
   /** Writes the line of an outcome; rejects if it cannot be written. */
-  readonly write: (item: KeyedItem, result: SolveResult<RecaptchaV2Solution>) => Promise<void>
+  readonly write: (item: KeyedItem, result: ItemResult) => Promise<void>
   readonly close: () => unknown
 }
 
@@ -93,7 +92,7 @@ const appender = (file: FileHandle): ((text: string) => Promise<void>) => {
 /** The line of an outcome. It has the key of the item if it has no id, and the line of a bad record. */
 const formatOutcome = (
   { index, id, key, line, isBad }: KeyedItem,
-  result: SolveResult<RecaptchaV2Solution>,
+  result: ItemResult,
   service: ServiceReach
 ): string => {
   const name = id ? `,"id":${id.json}` : key === undefined ? '' : `,"key":${JSON.stringify(key)}`
@@ -101,7 +100,7 @@ const formatOutcome = (
   return `{"index":${index}${name},${outcome.slice(1)}\n`
 }
 
-const outcomeFields = (result: SolveResult<RecaptchaV2Solution>, service: ServiceReach): object => {
+const outcomeFields = (result: ItemResult, service: ServiceReach): object => {
   if (E.isLeft(result)) return { ok: false, error: result.left, message: explainInLine(result.left, service) }
   const { ref, solution, useBefore, expiresAt } = result.right
   const { taskId, numeric } = ref

@@ -56,7 +56,10 @@ const batchExitCode = ({ stats, failure, signal }: BatchEnd): number => {
 const summary = (stats: BatchStats, elapsedMs: number): string =>
   [heading(stats, elapsedMs), paidText(stats), ...timesText(stats), ...failuresText(stats)].join('\n')
 
-const heading = ({ solved, failed, skipped, failedBefore, repeated, done }: BatchStats, elapsedMs: number): string => {
+export const heading = (
+  { solved, failed, skipped, failedBefore, repeated, done }: BatchStats,
+  elapsedMs: number
+): string => {
   const before = `${grouped(skipped)} done before${failedBefore > 0 ? ` (${grouped(failedBefore)} failed)` : ''}`
   const parts = [
     ...[`${grouped(solved)} solved`, `${grouped(failed)} failed`],
@@ -69,13 +72,13 @@ const heading = ({ solved, failed, skipped, failedBefore, repeated, done }: Batc
 const paidText = ({ created, inDoubt }: BatchStats): string =>
   `Paid for: ${counted(created, 'new task')}${inDoubt > 0 ? `, and perhaps ${grouped(inDoubt)} more` : ''}.`
 
-const timesText = ({ times }: BatchStats): ReadonlyArray<string> => {
+export const timesText = ({ times }: BatchStats): ReadonlyArray<string> => {
   if (times.count === 0) return []
   const [half, most] = [times.percentile(50), times.percentile(95)].map(seconds)
   return [`Time to token: half within ${half} s, 95 % within ${most} s, all within ${seconds(times.max)} s.`]
 }
 
-const failuresText = ({ failures }: BatchStats): ReadonlyArray<string> =>
+export const failuresText = ({ failures }: BatchStats): ReadonlyArray<string> =>
   failures.size === 0
     ? []
     : ['', 'Failed:', ...[...failures].sort(([, one], [, other]) => other.count - one.count).map(failureText)]
@@ -110,7 +113,7 @@ const troubleText = ({ lastTrouble }: BatchStats): string =>
       : [])
   ].join('\n')
 
-const notPulled = ({ stats, files }: BatchEnd): string => {
+export const notPulled = ({ stats, files }: Pick<BatchEnd, 'stats' | 'files'>): string => {
   const { total } = files.input
   if (stats.isExhausted) return 'The whole input was read.'
   return total === undefined
@@ -137,7 +140,7 @@ const howToContinue = (end: BatchEnd): ReadonlyArray<string> => {
   ]
 }
 
-const resumeText = (refs: ReadonlyArray<TaskRef>, flags: ReadonlyArray<string>): ReadonlyArray<string> =>
+export const resumeText = (refs: ReadonlyArray<TaskRef>, flags: ReadonlyArray<string>): ReadonlyArray<string> =>
   refs.length === 0
     ? []
     : [

@@ -1,14 +1,4 @@
-import {
-  ReplaySubject,
-  filter,
-  firstValueFrom,
-  lastValueFrom,
-  map,
-  scan,
-  tap,
-  type Observable,
-  type SchedulerLike
-} from 'rxjs'
+import { filter, firstValueFrom, lastValueFrom, map, tap, type Observable, type SchedulerLike } from 'rxjs'
 import type { Outcome } from '../../core/model/batch.js'
 import type { Journal } from '../../core/model/journal.js'
 import type { SolverOptions } from '../../core/model/options.js'
@@ -20,6 +10,7 @@ import { WrongUsage, signalStream, type CliContext } from '../shared/context.js'
 import type { ServiceReach } from '../shared/explain.js'
 import { drawProgress, printProgress, type Progress } from '../shared/progress.js'
 import type { OpenedService } from '../shared/service.js'
+import { stopLevels } from '../shared/stop-levels.js'
 import { shellQuoted } from '../shared/text.js'
 import { openFiles, type BatchFiles, type FileFlags } from './files.js'
 import { itemKeys } from './item.js'
@@ -109,19 +100,15 @@ export const runBatch = async (context: CliContext, config: BatchConfig): Promis
   }
 }
 
-/**
- * The signals say how urgently the user wants to stop: the first one stops pulling, the second one stops now, and after the
- * third one nothing is waited for. SIGTERM and SIGHUP stop now, because a process manager does not wait for five minutes.
- */
+/** Level 1 stops pulling, and level 2 closes the solver. */
 const stopOnSignals = (signals: Observable<NodeJS.Signals>, solver: Solver, { note }: Progress) => {
-  const levels = new ReplaySubject<number>(1)
-  signals.pipe(scan((level, signal) => (level === 0 && signal !== 'SIGINT' ? 2 : level + 1), 0)).subscribe(levels)
+  const levels = stopLevels(signals)
   levels.subscribe((level) => {
     if (level === 1) note(STOPPING)
     if (level === 2) void solver.close()
   })
   const third = levels.pipe(filter((level) => level > 2))
-  return { stopPulling: levels.asObservable(), forced: third.pipe(map(() => undefined)) }
+  return { stopPulling: levels, forced: third.pipe(map(() => undefined)) }
 }
 
 const STOPPING = 'Stopping: waiting for active tasks. Press Ctrl-C again to stop now.'

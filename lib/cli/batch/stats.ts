@@ -1,11 +1,11 @@
 import { createHistogram } from 'node:perf_hooks'
 import * as E from 'fp-ts/lib/Either.js'
-import type { CreateUnknown, Refused, SolveError } from '../../core/model/error.js'
+import type { CreateUnknown, NotCreated, Refused, SolveError } from '../../core/model/error.js'
 import type { SolverEvent } from '../../core/model/event.js'
 import { entryAfter, journalTagOf } from '../../core/model/journal.js'
-import type { SolveResult } from '../../core/model/result.js'
-import type { TaskRef } from '../../core/model/task.js'
+import type { Solved, TaskRef } from '../../core/model/task.js'
 import { EXIT, exitCodeOf } from '../shared/exit-code.js'
+import type { ItemError } from '../shared/item-error.js'
 
 /** The failures with one tag and code. */
 export interface Failures {
@@ -73,7 +73,7 @@ export class BatchStats {
     this.worstExit = Math.max(this.worstExit, EXIT.paid)
   }
 
-  onOutcome(result: SolveResult<unknown>, line: number): void {
+  onOutcome(result: E.Either<ItemError, Solved<unknown>>, line: number): void {
     if (E.isLeft(result)) {
       this.#onFailure(result.left, line)
       return
@@ -86,13 +86,13 @@ export class BatchStats {
     this.#createdAt.delete(taskId)
   }
 
-  onWriteFailure(result: SolveResult<unknown>): void {
+  onWriteFailure(result: E.Either<ItemError, Solved<unknown>>): void {
     this.writeFailures += 1
     if (E.isRight(result)) this.unreported.push(result.right.ref)
     else if ('ref' in result.left) this.unreported.push(result.left.ref)
   }
 
-  #onFailure(error: SolveError, line: number): void {
+  #onFailure(error: ItemError, line: number): void {
     this.failed += 1
     if ('ref' in error) this.#createdAt.delete(error.ref.taskId)
     this.worstExit = Math.max(this.worstExit, error._tag === 'InvalidTask' ? EXIT.unpaid : exitCodeOf(error))
@@ -101,7 +101,7 @@ export class BatchStats {
     if (isStop(error)) this.stoppedBy ??= error
     if (isTrouble(error)) this.lastTrouble = error
     if (isTrouble(error) && error._tag === 'CreateUnknown') this.perhapsCreated += 1
-    const detail = 'errorCode' in error ? error.errorCode : 'reason' in error ? error.reason : ''
+    const detail = 'errorCode' in error ? error.errorCode : error._tag === 'NotCreated' ? error.reason : ''
     const name = [error._tag, detail].filter(Boolean).join(' ')
     const failures = this.failures.get(name) ?? { count: 0, lines: [] }
     failures.count += 1
@@ -110,11 +110,11 @@ export class BatchStats {
   }
 }
 
-const isStop = (error: SolveError): boolean =>
+const isStop = (error: ItemError): error is NotCreated | Refused =>
   error._tag === 'Refused' ? error.kind === 'account' : error._tag === 'NotCreated' && error.reason === 'unreadable'
 
 /** A document of the service has an `errorId`. A task in doubt from an earlier run got no reply now, so it has no status. */
-const isTrouble = (error: SolveError): error is CreateUnknown | Refused =>
+const isTrouble = (error: ItemError): error is CreateUnknown | Refused =>
   error._tag === 'CreateUnknown'
     ? error.status !== undefined || error.cause !== undefined
     : error._tag === 'Refused' && error.errorId === undefined

@@ -1,5 +1,6 @@
 import type { Readable } from 'node:stream'
 import { ReplaySubject, tap, type Observable } from 'rxjs'
+import type { QueueModules } from '../queue/modules.js'
 import { printable } from './text.js'
 
 /** A stream of the command. Progress is drawn on terminals only. */
@@ -20,6 +21,8 @@ export interface CliContext {
   readonly loadEmulator: () => Promise<typeof import('../../emulator/index.js')>
   /** Loads the journal, which most runs do not need, and which changes functions of Node. */
   readonly loadJournal: () => Promise<typeof import('../../journal/index.js')>
+  /** Loads BullMQ, an optional peer, for the commands that use a queue. */
+  readonly loadQueue: () => Promise<QueueModules>
 }
 
 /** The command was used wrongly: exit code 2. */

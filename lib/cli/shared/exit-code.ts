@@ -1,9 +1,9 @@
-import type { SolveError } from '../../core/model/error.js'
+import type { ItemError } from './item-error.js'
 
 /** The exit codes of the command. */
 export const EXIT = { solved: 0, unpaid: 1, usage: 2, paid: 3, perhaps: 4 } as const
 
-export const exitCodeOf = (error: SolveError): number =>
+export const exitCodeOf = (error: ItemError): number =>
   error._tag === 'InvalidTask' ? EXIT.usage : EXIT_BY_PAID[error.paid]
 
 const EXIT_BY_PAID = { no: EXIT.unpaid, yes: EXIT.paid, unknown: EXIT.perhaps } as const

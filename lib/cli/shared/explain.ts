@@ -1,6 +1,8 @@
+import type { JobFailed, TokenGone } from '../../bullmq/index.js'
 import type { SolveError } from '../../core/model/error.js'
 import { advise, whatHappened, whatToDoAbout } from '../../core/model/explain.js'
 import type { TaskRef } from '../../core/model/task.js'
+import type { ItemError } from './item-error.js'
 import type { OpenedService } from './service.js'
 import { shellQuoted } from './text.js'
 
@@ -12,10 +14,29 @@ export const explainUnlessResumable = (error: SolveError): string =>
   advise(error) === 'resume' ? happened(error) : `${happened(error)} ${whatToDo(error)}`
 
 /** What happened to a task and what to do, in one line. */
-export const explainInLine = (error: SolveError, service: ServiceReach): string =>
+export const explainInLine = (error: ItemError, service: ServiceReach): string =>
+  isJobError(error) ? explainJob(error, service) : explainSolve(error, service)
+
+const explainSolve = (error: SolveError, service: ServiceReach): string =>
   advise(error) === 'resume' && 'ref' in error
     ? `${happened(error)} ${howToResume(error.ref, service, 'Resume it at no further cost: ')}`
     : explainUnlessResumable(error)
+
+const isJobError = (error: ItemError): error is JobFailed | TokenGone =>
+  error._tag === 'TokenGone' || error._tag === 'JobFailed'
+
+/** A key is solved once in a queue, so repeating the batch would give the same outcome. */
+const explainJob = (error: JobFailed | TokenGone, service: ServiceReach): string => {
+  if (error._tag === 'TokenGone')
+    return (
+      `Task ${error.ref.taskId} was solved and is paid for, but its token is gone: it was fetched before, or has expired. ` +
+      'To solve it again, give it another id; that is charged again.'
+    )
+  const what = `The job ended without an outcome: ${error.reason || 'without a reason'}.`.replace(/\.\.$/, '.')
+  if (error.ref)
+    return `${what} Its task is paid for. ${howToResume(error.ref, service, 'Resume it at no further cost: ')}`
+  return `${what} ${error.paid === 'no' ? 'Nothing was paid.' : 'A task may exist and be paid for.'}`
+}
 
 /** A title, followed by the command line that resumes a task. */
 export const howToResume = (ref: TaskRef, { flags, isEmbedded }: ServiceReach, title: string): string =>

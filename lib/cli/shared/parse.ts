@@ -26,6 +26,14 @@ export const concurrency = integerParser(1, 100_000, 'a whole number')
 
 export const limit = integerParser(1, 1_000_000_000, 'a whole number')
 
+export const graceSeconds = integerParser(0, 86_400, 'a whole number of seconds')
+
+/** BullMQ makes keys of the name. */
+export const queueName: Parse<string> = (text) => {
+  if (text !== '' && !text.includes(':')) return text
+  throw new InvalidArgumentError('Expected a name without a colon.')
+}
+
 /** A rate may have decimals. */
 export const rate: Parse<number> = (text) => {
   const value = /^\d+(\.\d+)?$/.test(text) ? Number(text) : NaN

@@ -69,6 +69,7 @@ const embeddedService = async (
 
 export const KEY_VARIABLE = 'CAPTCHA_CLIENT_KEY'
 const KEY_FILE_VARIABLE = 'CAPTCHA_CLIENT_KEY_FILE'
+export const REDIS_VARIABLE = 'RX_CAPTCHA_REDIS_URL'
 
 const clientKeyOf = async (env: CliContext['env'], file: string | undefined): Promise<string> => {
   if (file !== undefined) return keyIn('--client-key-file', file)
@@ -112,5 +113,6 @@ export const VARIABLES_HELP = `Environment variables:
   CAPTCHA_BASE_URL           as --base-url
   CAPTCHA_POLL_EVERY_MS      as --poll-every-ms
   CAPTCHA_GIVE_UP_AFTER_MS   as --give-up-after-ms
+  ${REDIS_VARIABLE}       as --redis, for an address with a password
   HTTPS_PROXY, NO_PROXY      a proxy, and hosts that are reached without it
 An option overrides its variable. An empty variable counts as not set.`

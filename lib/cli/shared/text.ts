@@ -6,6 +6,9 @@ export { counted, grouped } from '../../core/model/explain.js'
 /** Foreign text without control sequences, which would act on the terminal. */
 export const printable = (text: string): string => text.replace(/[^\P{C}\n]/gu, '?')
 
+/** Text without the passwords of addresses: the text of a wrong argument may hold one. */
+export const withoutPasswords = (text: string): string => text.replace(/(\w:\/\/)[^/@\s]*@/g, '$1…@')
+
 /** A message for people, whatever was thrown. */
 export const messageOf = (thrown: unknown): string =>
   typeof thrown === 'object' && thrown !== null && 'message' in thrown ? String(thrown.message) : String(thrown)

@@ -1,0 +1,46 @@
+import type { QueueLike, RedisClientLike } from '../../bullmq/index.js'
+
+/**
+ * A queue that can be stopped between two commands of the adapter. A token is claimed by one command, and is lost if nobody
+ * reads the reply, so a reply that is under way is awaited before the command leaves.
+ */
+export class ClaimGate {
+  readonly queue: QueueLike
+  readonly #running = new Set<Promise<unknown>>()
+  #isStopped = false
+
+  constructor(queue: QueueLike) {
+    this.queue = {
+      name: queue.name,
+      add: (...job) => queue.add(...job),
+      getJob: (jobId) => queue.getJob(jobId),
+      getJobState: (jobId) => queue.getJobState(jobId),
+      pause: () => queue.pause(),
+      rateLimit: (ms) => queue.rateLimit(ms),
+      getBackend: () => ({ client: queue.getBackend().client.then((client) => this.#guarded(client)) })
+    }
+  }
+
+  /** Sends no command any more; resolves when those that were sent have ended. */
+  async stop(): Promise<void> {
+    this.#isStopped = true
+    await Promise.allSettled(this.#running)
+  }
+
+  #guarded(client: RedisClientLike): RedisClientLike {
+    return {
+      defineCommand: (...command) => {
+        client.defineCommand(...command)
+      },
+      runCommand: (name, args) => {
+        // Never settles: whoever waits for it is unsubscribed.
+        if (this.#isStopped) return new Promise(() => undefined)
+        const running = client.runCommand(name, args)
+        this.#running.add(running)
+        const forget = () => this.#running.delete(running)
+        running.then(forget, forget)
+        return running
+      }
+    }
+  }
+}

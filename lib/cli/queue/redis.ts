@@ -1,0 +1,64 @@
+import { parseUrl } from '../../core/model/problems.js'
+import { WrongUsage, type CliContext } from '../shared/context.js'
+import { trimmed } from '../shared/decode.js'
+import { REDIS_VARIABLE } from '../shared/service.js'
+import { reasonOf } from '../shared/text.js'
+import type { QueueModules } from './modules.js'
+
+/** The address of Redis. It may hold a password, so no message repeats it. */
+export const redisUrlOf = (env: CliContext['env'], option: string | undefined): string => {
+  const text = option ?? trimmed(env[REDIS_VARIABLE] ?? '')
+  if (text === '' && option === undefined)
+    throw new WrongUsage(`no address of Redis: set ${REDIS_VARIABLE}, or use --redis, such as ${EXAMPLE}`)
+  const url = parseUrl(text)
+  if (url && /^rediss?:$/.test(url.protocol) && url.hostname !== '') return text
+  throw new WrongUsage(
+    `${option === undefined ? REDIS_VARIABLE : '--redis'}: expected an address such as ${EXAMPLE} or ` +
+      'rediss://USER:PASSWORD@HOST:6380, with the special characters of a password percent-encoded'
+  )
+}
+
+const EXAMPLE = 'redis://127.0.0.1:6379'
+
+/** How BullMQ connects: a command waits for Redis for as long as it takes. */
+export const connectionTo = (url: string) => ({
+  url,
+  maxRetriesPerRequest: null,
+  retryStrategy: (attempt: number) => Math.min(50 * 2 ** attempt, MAX_RECONNECT_MS)
+})
+
+const MAX_RECONNECT_MS = 2_000
+
+const REACH_MS = 5_000
+
+/**
+ * Returns the time of the Redis at the address, in epoch milliseconds; throws if none replies there. BullMQ alone would try to
+ * connect for ever.
+ */
+export const timeOfRedis = async ({ Redis }: QueueModules['ioredis'], url: string): Promise<number> => {
+  const client = new Redis(url, {
+    ...{ lazyConnect: true, retryStrategy: () => null, maxRetriesPerRequest: 0 },
+    ...{ connectTimeout: REACH_MS, disconnectTimeout: 100 }
+  })
+  // `connect` rejects as "Connection is closed", whatever happened.
+  let problem: unknown
+  client.on('error', (error: unknown) => {
+    problem ??= error
+  })
+  let timer: NodeJS.Timeout | undefined
+  const tooLate = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => {
+      reject(new Error(`no reply within ${REACH_MS / 1_000} s`))
+    }, REACH_MS)
+  })
+  try {
+    const time = await Promise.race([client.connect().then(() => client.time()), tooLate])
+    // Seconds and microseconds.
+    return Number(time[0]) * 1_000 + Math.floor(Number(time[1]) / 1_000)
+  } catch (error) {
+    throw new WrongUsage(`Redis cannot be reached (${reasonOf(problem ?? error)}); nothing was sent`)
+  } finally {
+    clearTimeout(timer)
+    client.disconnect()
+  }
+}

@@ -1,0 +1,146 @@
+import { ReplaySubject, firstValueFrom, from, map, race, skip, timer, type Observable } from 'rxjs'
+import type { Solver } from '../../core/solver.js'
+import { createSolver } from '../../http/create-solver.js'
+import { printLine, signalStream, type CliContext } from '../shared/context.js'
+import { EXIT, exitCodeOfSignal } from '../shared/exit-code.js'
+import { drawProgress, printProgress } from '../shared/progress.js'
+import type { OpenedService } from '../shared/service.js'
+import { taskOfJob } from './job-data.js'
+import { openQueue, type OpenedQueue, type QueueFlags } from './open.js'
+import { pauseReason, workerRows, workerSummary } from './worker-report.js'
+import { WorkerStats, withOutcomes } from './worker-stats.js'
+
+/** The options of `worker`, without those of the service. */
+export interface WorkerFlags extends QueueFlags {
+  readonly concurrency?: number
+  readonly maxOpen?: number
+  readonly createsPerSecond?: number
+  readonly grace: number
+  readonly resumeQueue?: true
+  readonly lockMs?: number
+  readonly stalledCheckMs?: number
+}
+
+/** Solves the jobs of a queue until a signal arrives; returns the exit code. */
+export const worker = async (context: CliContext, service: OpenedService, flags: WorkerFlags): Promise<number> => {
+  // Wrong options of the service are reported before anything is connected.
+  const solver = createSolver(service.options)
+  try {
+    const opened = await openQueue(context, flags)
+    try {
+      if (flags.maxOpen !== undefined) await opened.queue.setGlobalConcurrency(flags.maxOpen)
+      if (flags.resumeQueue) await opened.queue.resume()
+      if (await opened.queue.isPaused()) opened.notices.onPaused()
+      return await new WorkerRun(context, { opened, service, solver, flags }).untilClosed()
+    } finally {
+      await opened.close()
+    }
+  } finally {
+    // Not awaited: after the third signal a createTask may still be in flight.
+    void solver.close()
+  }
+}
+
+interface WorkerParts {
+  readonly opened: OpenedQueue
+  readonly service: OpenedService
+  readonly solver: Solver
+  readonly flags: WorkerFlags
+}
+
+/** One run of the command. */
+class WorkerRun {
+  readonly #context: CliContext
+  readonly #parts: WorkerParts
+  readonly #stats: WorkerStats
+  readonly #ready: Promise<void>
+  readonly #beginToClose: () => Promise<void>
+  readonly #close: () => Promise<void>
+  readonly #noticedAfterMs: number
+
+  constructor(context: CliContext, parts: WorkerParts) {
+    this.#context = context
+    this.#parts = parts
+    const { opened, service, solver, flags } = parts
+    const { taskProcessor, taskWorkerOptions, superviseWorker, verdictOf } = opened.modules.adapter
+    const stats = (this.#stats = new WorkerStats(verdictOf))
+    solver.events.subscribe((event) => {
+      stats.onEvent(event)
+    })
+    const observed = withOutcomes(solver, (jobId, result) => {
+      const error = stats.onOutcome(jobId, result)
+      if (error) opened.notices.onReason(pauseReason(error))
+    })
+    const { clientKey } = service.options
+    const processor = taskProcessor(observed, { queue: opened.queue, toTask: (data) => taskOfJob(data, clientKey) })
+    const { concurrency, createsPerSecond } = flags
+    const settings = taskWorkerOptions({ concurrency, createsPerSecond })
+    const { lockMs: lockDuration = settings.lockDuration, stalledCheckMs: stalledInterval = settings.stalledInterval } =
+      flags
+    this.#noticedAfterMs = lockDuration + 2 * stalledInterval
+    const { connection } = opened
+    const options = { connection, ...settings, lockDuration, stalledInterval }
+    const bullWorker = new opened.modules.bullmq.Worker(opened.name, processor, options)
+    opened.notices.watch(bullWorker)
+    bullWorker.on('completed', () => {
+      stats.onCompleted()
+    })
+    bullWorker.on('failed', (job) => {
+      stats.onFailed(job)
+    })
+    const supervised = superviseWorker(bullWorker, solver)
+    this.#ready = bullWorker.waitUntilReady()
+    this.#beginToClose = () => bullWorker.close()
+    this.#close = () => supervised.close()
+  }
+
+  async untilClosed(): Promise<number> {
+    const { stderr } = this.#context
+    const { opened, service, solver } = this.#parts
+    const startedAt = performance.now()
+    const rows = () => workerRows(this.#stats, solver.counts())
+    const progress = stderr.isTTY === true ? drawProgress(stderr, rows) : printProgress(stderr, rows)
+    const printing = opened.notices.lines.subscribe(progress.note)
+    const { signals, stop } = signalStream(this.#context)
+    const [second, third] = [replayed(signals.pipe(skip(1))), replayed(signals.pipe(skip(2)))]
+    try {
+      await firstValueFrom(race(this.#ready, signals))
+      progress.note(`Working on the queue ${opened.name}. Press Ctrl-C to stop.`)
+      const signal = await firstValueFrom(signals)
+      progress.note(stoppingText(this.#parts.flags.grace))
+      const hasLeft = await this.#stop(second, third)
+      progress.close()
+      const elapsedMs = performance.now() - startedAt
+      const { isEmbedded } = service
+      const end = { stats: this.#stats, elapsedMs, hasLeft, noticedAfterMs: this.#noticedAfterMs, isEmbedded }
+      printLine(stderr, workerSummary(end))
+      return hasLeft ? exitCodeOfSignal(signal) : EXIT.solved
+    } finally {
+      printing.unsubscribe()
+      progress.close()
+      stop()
+    }
+  }
+
+  /**
+   * Begins no job any more, polls the active tasks until the grace is over or `now` emits, and hands them over. Returns whether
+   * `leave` emitted before that was done.
+   */
+  async #stop(now: Observable<unknown>, leave: Observable<unknown>): Promise<boolean> {
+    const { grace } = this.#parts.flags
+    await firstValueFrom(race(this.#beginToClose(), timer(grace * 1_000), now))
+    // Not with a grace: a solver keeps that of its first `close`, and a second signal could not shorten it.
+    return firstValueFrom(race(from(this.#close()).pipe(map(() => false)), leave.pipe(map(() => true))))
+  }
+}
+
+/** The observable from now on, for subscribers to come. */
+const replayed = <A>(source: Observable<A>): Observable<A> => {
+  const values = new ReplaySubject<A>(1)
+  source.subscribe(values)
+  return values.asObservable()
+}
+
+const stoppingText = (grace: number): string =>
+  `Stopping: no job is begun any more, and active tasks are polled for at most ${grace} s. ` +
+  'Press Ctrl-C again to hand them over now.'

@@ -1,0 +1,146 @@
+import { EventEmitter, once } from 'node:events'
+import { createServer, type AddressInfo } from 'node:net'
+import { Queue } from 'bullmq'
+import { Redis } from 'ioredis'
+import { jobIdOf } from 'rx-captcha/bullmq'
+import { QueueNotices } from '../../lib/cli/queue/notices.js'
+import { timeOfRedis } from '../../lib/cli/queue/redis.js'
+import { messageOf } from '../../lib/cli/shared/text.js'
+import { ndjson, task } from '../support/batch.js'
+import { command, makeContext, type CommandOptions } from '../support/command.js'
+import { QueueCommands } from '../support/queue-command.js'
+import { until } from '../support/queue.js'
+import { describeWithRedis } from '../support/redis.js'
+
+describeWithRedis('Redis, to the commands for a queue,', () => {
+  const rig = new QueueCommands()
+
+  /** `batch` with these arguments and variables, and its only line on stderr. */
+  const refusal = async (argv: ReadonlyArray<string>, env = {}, options: CommandOptions = {}) => {
+    const input = rig.file('.ndjson', ndjson(task(1)))
+    const { code, out, err } = await command(['batch', input, '--queue', 'q', ...argv], { env, ...options }).ended()
+    expect([code, out]).toStrictEqual([2, ''])
+    return err
+  }
+
+  it.each([['http://127.0.0.1'], ['redis://'], ['127.0.0.1:6379'], ['']])('is not at %j', async (url) => {
+    expect(await refusal(['--redis', url])).toMatch(
+      /^error: --redis: expected an address such as redis:\/\/127\.0\.0\.1:6379 /
+    )
+  })
+
+  it.each([[{}], [{ RX_CAPTCHA_REDIS_URL: '' }]])(
+    'is missed if neither the option nor the variable names it (%j)',
+    async (env) => {
+      expect(await refusal([], env)).toMatch(/^error: no address of Redis: set RX_CAPTCHA_REDIS_URL, or /)
+    }
+  )
+
+  it('is named by the variable in an error about it', async () => {
+    expect(await refusal([], { RX_CAPTCHA_REDIS_URL: 'localhost' })).toMatch(
+      /^error: RX_CAPTCHA_REDIS_URL: expected an address /
+    )
+  })
+
+  it('is refused if nothing listens there, and its password is not printed', async () => {
+    expect(await refusal(['--redis', 'redis://:secret@127.0.0.1:1'])).toBe(
+      'error: Redis cannot be reached (ECONNREFUSED: connection refused); nothing was sent\n'
+    )
+  })
+
+  it('is refused if another program listens there', async () => {
+    const server = createServer((socket) => socket.once('data', () => socket.end('HTTP/1.1 400 Bad Request\r\n\r\n')))
+    await once(server.listen(0, '127.0.0.1'), 'listening')
+    rig.onEnd(() => once(server.close(), 'close'))
+    const { port } = server.address() as AddressInfo
+    expect(await refusal(['--redis', `redis://127.0.0.1:${port}`])).toMatch(
+      /^error: Redis cannot be reached \(Protocol error, /
+    )
+  })
+
+  it('is refused if it does not reply', async () => {
+    rig.redis.freeze()
+    rig.onEnd(() => {
+      rig.redis.thaw()
+      return Promise.resolve()
+    })
+    jest.useFakeTimers({ doNotFake: ['nextTick', 'setImmediate', 'queueMicrotask'] })
+    const reached = timeOfRedis({ Redis }, rig.redis.url).catch(messageOf)
+    await jest.advanceTimersByTimeAsync(5_000)
+    jest.useRealTimers()
+    expect(await reached).toBe('Redis cannot be reached (no reply within 5 s); nothing was sent')
+  })
+
+  it.each([
+    ['the old one', 'ERR_MODULE_NOT_FOUND'],
+    ['require', 'MODULE_NOT_FOUND']
+  ])('needs two packages (%s)', async (_, code) => {
+    const loadQueue = () => Promise.reject(Object.assign(new Error("Cannot find package 'bullmq'"), { code }))
+    expect(await refusal(['--redis', rig.redis.url], {}, { loadQueue })).toBe(
+      'error: --queue needs two packages that are not installed: npm install bullmq ioredis\n'
+    )
+  })
+
+  it('is not taken for the reason if a package is broken', async () => {
+    const loadQueue = () => Promise.reject(new Error('a broken package'))
+    const running = command(['worker', '--redis', rig.redis.url, '--queue', 'q', '--emulator'], { loadQueue })
+    expect(await running.ended()).toMatchObject({ code: 4, err: expect.stringContaining('a broken package') as string })
+  })
+
+  it('is refused if BullMQ refuses it', async () => {
+    class RefusedQueue extends Queue {
+      override waitUntilReady() {
+        return Promise.reject(new Error('Redis version needs to be greater or equal than 5.0.0'))
+      }
+    }
+    const modules = await makeContext().loadQueue()
+    const loadQueue = () => Promise.resolve({ ...modules, bullmq: { ...modules.bullmq, Queue: RefusedQueue } })
+    expect(await refusal(['--redis', rig.redis.url], {}, { loadQueue })).toBe(
+      'error: Redis cannot be used: Redis version needs to be greater or equal than 5.0.0\n'
+    )
+  })
+
+  it('may stop and start again, which is printed once each, and the worker goes on', async () => {
+    const emulator = await rig.emulator()
+    const queue = rig.taskQueue()
+    const worker = rig.work(emulator)
+    await worker.prints('Working on')
+    await rig.redis.stop()
+    await worker.prints('The connection to Redis is lost \\(ECONNREFUSED\\); waiting for it')
+    await rig.redis.start()
+    await worker.prints('Redis is connected again')
+    await queue.add('solve', task(1), { jobId: jobIdOf('order-1') })
+    await until(async () => (await queue.getCompletedCount()) === 1)
+    worker.signal('SIGTERM')
+    const { code, err } = await worker.ended()
+    expect(code).toBe(0)
+    expect(err.match(/Redis/g)).toHaveLength(2)
+    expect(err).not.toContain('BullMQ')
+  })
+})
+
+describe('the notices about a queue', () => {
+  it('name what happened to the connection by its message if there is no code', () => {
+    const notices = new QueueNotices('q')
+    const lines: string[] = []
+    notices.lines.subscribe((line) => lines.push(line))
+    notices.onLost(new Error('NOAUTH Authentication required.'))
+    notices.onLost(new Error('again'))
+    expect(lines).toStrictEqual(['The connection to Redis is lost (NOAUTH Authentication required.); waiting for it.'])
+  })
+
+  it('show an error of BullMQ once for all jobs', () => {
+    const notices = new QueueNotices('q')
+    const emitter = new EventEmitter()
+    notices.watch(emitter)
+    const lines: string[] = []
+    notices.lines.subscribe((line) => lines.push(line))
+    for (const job of ['task-1', 'task-2'])
+      emitter.emit('error', new Error(`Missing lock for job ${job}. moveToFinished`))
+    emitter.emit('error', new Error('OOM command not allowed'))
+    expect(lines).toStrictEqual([
+      'BullMQ: Missing lock for job task-1. moveToFinished',
+      'BullMQ: OOM command not allowed'
+    ])
+  })
+})

@@ -1,0 +1,267 @@
+import type { Job, Queue } from 'bullmq'
+import { lastValueFrom } from 'rxjs'
+import { jobIdOf, verdictOf } from 'rx-captcha/bullmq'
+import { EMULATOR_KEY, type Emulator } from 'rx-captcha/emulator'
+import { JobJournal } from '../../lib/bullmq/job-journal.js'
+import { Records } from '../../lib/bullmq/records.js'
+import { pauseReason, workerRows } from '../../lib/cli/queue/worker-report.js'
+import { WorkerStats } from '../../lib/cli/queue/worker-stats.js'
+import { task } from '../support/batch.js'
+import { makeConsole } from '../support/command.js'
+import { QueueCommands } from '../support/queue-command.js'
+import { until } from '../support/queue.js'
+import { describeWithRedis } from '../support/redis.js'
+
+describeWithRedis('rx-captcha worker', () => {
+  const rig = new QueueCommands()
+
+  const add = (queue: Queue, key = 'order-1', data: unknown = task(1)): Promise<Job> =>
+    queue.add('solve', data, { jobId: jobIdOf(key) })
+  const isIn =
+    (queue: Queue, state: string, key = 'order-1') =>
+    async () =>
+      (await queue.getJobState(jobIdOf(key))) === state
+  const reasonOf = async (queue: Queue, key = 'order-1') =>
+    ((await queue.getJob(jobIdOf(key))) as Job | undefined)?.failedReason
+  const isPolled = (emulator: Emulator) => () => emulator.counters().requests.getTaskResult > 0
+
+  it('solves the jobs of the queue, and exits with 0 on SIGTERM', async () => {
+    const emulator = await rig.emulator()
+    const queue = rig.taskQueue()
+    const worker = rig.work(emulator)
+    await add(queue)
+    await until(isIn(queue, 'completed'))
+    worker.signal('SIGTERM')
+    const { code, out, err } = await worker.ended()
+    expect([code, out]).toStrictEqual([0, ''])
+    expect(err).toMatch(
+      /^Working on the queue queue-1\..*\nStopping: .*\nClosed after \d+\.\d s: 1 solved, 0 failed\.\nPaid for: 1 new task\.\n$/
+    )
+  })
+
+  it('polls its active tasks to the end on the first signal', async () => {
+    const emulator = await rig.emulator({ readyAfterMs: 200 })
+    const queue = rig.taskQueue()
+    const worker = rig.work(emulator)
+    await add(queue)
+    await until(isPolled(emulator))
+    worker.signal('SIGINT')
+    const { code, err } = await worker.ended()
+    expect([code, await isIn(queue, 'completed')()]).toStrictEqual([0, true])
+    expect(err).toContain(': 1 solved, 0 failed.\n')
+  })
+
+  it.each([
+    ['on the second signal', ['--grace', '60'], 2],
+    ['after --grace', ['--grace', '0'], 1]
+  ])('hands a paid task over %s, and another worker resumes it', async (_, flags, signals) => {
+    const emulator = await rig.emulator({ readyAfterMs: 200 })
+    const queue = rig.taskQueue()
+    const worker = rig.work(emulator, flags)
+    await add(queue)
+    await until(isPolled(emulator))
+    for (let nth = 0; nth < signals; nth += 1) worker.signal('SIGTERM')
+    const { code, err } = await worker.ended()
+    expect([code, await isIn(queue, 'waiting')()]).toStrictEqual([0, true])
+    expect(err).toContain(': 0 solved, 0 failed, 1 handed over.\nPaid for: 1 new task.\n')
+    const other = rig.work(emulator)
+    await until(isIn(queue, 'completed'))
+    other.signal('SIGTERM')
+    expect((await other.ended()).err).toContain('Paid for: 0 new tasks. Resumed: 1 paid task.\n')
+    expect(emulator.counters().requests.createTask).toBe(1)
+  })
+
+  it('leaves on the third signal, although a createTask is in flight', async () => {
+    const emulator = await rig.emulator({ faults: ['createTask:1:billed+silent'] })
+    const worker = rig.work(emulator, ['--lock-ms', '9000', '--stalled-check-ms', '2000'])
+    await add(rig.taskQueue())
+    await until(() => emulator.counters().requests.createTask > 0)
+    for (const signal of ['SIGTERM', 'SIGINT', 'SIGINT'] as const) worker.signal(signal)
+    const { code, err } = await worker.ended()
+    expect(code).toBe(143)
+    expect(err).toContain(
+      'Not all jobs were handed over: another worker notices it, and takes them over, within 13.0 s.\n'
+    )
+  })
+
+  it('sets --max-open as the global concurrency of the queue', async () => {
+    const emulator = await rig.emulator({ readyAfterMs: 60_000 })
+    const queue = rig.taskQueue()
+    for (const nth of [1, 2, 3]) await add(queue, `order-${nth}`)
+    rig.work(emulator, ['--max-open', '2'])
+    await until(async () => (await queue.getActiveCount()) === 2)
+    expect([await queue.getGlobalConcurrency(), await queue.getWaitingCount()]).toStrictEqual([2, 1])
+  })
+
+  it('takes no more jobs than --concurrency', async () => {
+    const emulator = await rig.emulator({ readyAfterMs: 60_000 })
+    const queue = rig.taskQueue()
+    for (const nth of [1, 2, 3]) await add(queue, `order-${nth}`)
+    rig.work(emulator, ['--concurrency', '2'])
+    await until(() => emulator.counters().accepted === 2)
+    expect(await queue.getWaitingCount()).toBe(1)
+  })
+
+  it('begins no more jobs in a second than --creates-per-second', async () => {
+    const emulator = await rig.emulator()
+    const queue = rig.taskQueue()
+    for (const nth of [1, 2, 3]) await add(queue, `order-${nth}`)
+    rig.work(emulator, ['--creates-per-second', '20'])
+    await until(async () => (await queue.getCompletedCount()) === 3)
+    const [first, , last] = emulator.tasks().map(({ acceptedAt }) => acceptedAt)
+    expect(last! - first!).toBeGreaterThan(80)
+  })
+
+  it('pauses the queue if the account is refused, prints why, and how to resume it', async () => {
+    const emulator = await rig.emulator({ faults: ['createTask:first2:ERROR_ZERO_BALANCE'] })
+    const queue = rig.taskQueue()
+    for (const nth of [1, 2]) await add(queue, `order-${nth}`)
+    const worker = rig.work(emulator, ['--max-open', '2'])
+    await worker.prints('The queue is paused')
+    await worker.prints('This worker paused the queue')
+    expect(await queue.isPaused()).toBe(true)
+    worker.signal('SIGTERM')
+    const { code, err } = await worker.ended()
+    expect(code).toBe(0)
+    expect(err).toMatch(
+      /\nThis worker paused the queue\. The service refused the task: ERROR_ZERO_BALANCE.* Nothing was paid\. Check the key, .*\n/
+    )
+    expect(err).toContain(`resume it:\n  rx-captcha worker --queue ${rig.name} --resume-queue\n`)
+    expect(err.match(/paused/g)).toHaveLength(2)
+  })
+
+  it('says that the queue was paused before', async () => {
+    await rig.taskQueue().pause()
+    await rig.work(await rig.emulator()).prints('The queue is paused')
+  })
+
+  it('resumes a paused queue with --resume-queue', async () => {
+    const emulator = await rig.emulator()
+    const queue = rig.taskQueue()
+    await queue.pause()
+    await add(queue)
+    const worker = rig.work(emulator, ['--resume-queue'])
+    await until(isIn(queue, 'completed'))
+    worker.signal('SIGTERM')
+    expect((await worker.ended()).err).not.toContain('paused')
+  })
+
+  it('says that the queue was resumed', async () => {
+    const queue = rig.taskQueue()
+    await queue.pause()
+    const worker = rig.work(await rig.emulator())
+    await worker.prints('The queue is paused')
+    await queue.resume()
+    await worker.prints('The queue is resumed')
+  })
+
+  it.each([
+    ['a task without its fields', { websiteURL: 'https://example.com' }, 'websiteKey: expected'],
+    ['no data', undefined, 'expected'],
+    ['a text as its data', 'https://example.com', 'expected'],
+    ['a task of another kind', { ...task(1), type: 'ImageToTextTask' }, 'type: expected RecaptchaV2TaskProxyless'],
+    ['the client key as the site key', task(1, { websiteKey: EMULATOR_KEY }), 'websiteKey: expected the site key']
+  ])('fails a job with %s, and creates no task for it', async (_, data, why) => {
+    const emulator = await rig.emulator()
+    const queue = rig.taskQueue()
+    const worker = rig.work(emulator)
+    await queue.add('solve', data, { jobId: jobIdOf('order-1') })
+    await until(isIn(queue, 'failed'))
+    worker.signal('SIGTERM')
+    expect((await worker.ended()).err).toContain('\n\nFailed:\n        1  InvalidTask\n')
+    expect(await reasonOf(queue)).toContain(why)
+    expect(emulator.counters().requests.createTask).toBe(0)
+  })
+
+  it('counts a job in doubt', async () => {
+    const queue = rig.taskQueue()
+    const earlier = new JobJournal(new Records(queue), 'earlier', { tokenMs: 1_000, recordMs: 1_000 })
+    await lastValueFrom(earlier.begin(jobIdOf('order-1')))
+    const worker = rig.work(await rig.emulator())
+    await add(queue)
+    await until(isIn(queue, 'failed'))
+    worker.signal('SIGTERM')
+    const { err } = await worker.ended()
+    expect(err).toContain(': 0 solved, 0 failed, 1 in doubt.\n')
+    expect(err).toContain('        1  CreateUnknown\n')
+  })
+
+  it('counts failed jobs by their errors, the most frequent one first', async () => {
+    const emulator = await rig.emulator({
+      faults: ['task:1:ERROR_BAD_PARAMETERS', 'task:always:ERROR_CAPTCHA_UNSOLVABLE']
+    })
+    const queue = rig.taskQueue()
+    for (const nth of [1, 2, 3]) await add(queue, `order-${nth}`)
+    const worker = rig.work(emulator)
+    await until(async () => (await queue.getFailedCount()) === 3)
+    worker.signal('SIGTERM')
+    const { err } = await worker.ended()
+    expect(err).toMatch(/: 0 solved, 3 failed\.\n/)
+    expect(err).toMatch(/\n {8}2 {2}TaskFailed ERROR_CAPTCHA_UNSOLVABLE\n {8}1 {2}TaskFailed ERROR_BAD_PARAMETERS\n/)
+  })
+
+  it('counts a job that is tried again only when its last attempt has failed', async () => {
+    const queue = rig.taskQueue()
+    const worker = rig.work(await rig.emulator(), ['--base-url', 'http://127.0.0.1:1', '--give-up-after-ms', '20'])
+    await queue.add('solve', task(1), { jobId: 'once', attempts: 1 })
+    await queue.add('solve', task(1), { jobId: 'twice' })
+    await until(async () => (await queue.getFailedCount()) === 1 && (await queue.getDelayedCount()) === 1)
+    worker.signal('SIGTERM')
+    expect((await worker.ended()).err).toContain(': 0 solved, 1 failed.\n')
+  })
+
+  it('draws its progress on a terminal', async () => {
+    const emulator = await rig.emulator({ readyAfterMs: 60_000 })
+    const stderr = makeConsole({ isTTY: true, columns: 200 })
+    const worker = rig.work(emulator, [], { stderr })
+    await add(rig.taskQueue())
+    await worker.prints('1 active  0 solved  0 failed')
+  })
+
+  it('says that the tasks of the embedded emulator cannot be handed over', async () => {
+    const queue = rig.taskQueue()
+    const worker = rig.work(await rig.emulator(), ['--emulator', '--grace', '0'], { env: {} })
+    await add(queue)
+    await until(async () => ((await queue.getJob(jobIdOf('order-1'))) as Job | undefined)?.progress !== 0)
+    worker.signal('SIGTERM')
+    expect((await worker.ended()).err).toContain('Its tasks belonged to the embedded emulator')
+  })
+
+  it('checks the options of the service before it connects', async () => {
+    const worker = rig.work(await rig.emulator(), ['--redis', 'redis://127.0.0.1:1'], {
+      env: { CAPTCHA_CLIENT_KEY: 'short' }
+    })
+    const { code, err } = await worker.ended()
+    expect([code, err]).toStrictEqual([2, expect.stringMatching(/^error: the client key: .*\n$/)])
+  })
+})
+
+describe('the counts of a worker', () => {
+  const statsWith = (...failed: ReadonlyArray<Parameters<WorkerStats['onFailed']>[0]>) => {
+    const stats = new WorkerStats(verdictOf)
+    for (const job of failed) stats.onFailed(job)
+    return stats
+  }
+
+  it('have a job without an outcome as one in doubt', () => {
+    const stats = statsWith({ id: 'a', finishedOn: 1 })
+    expect([stats.inDoubt, stats.failed, [...stats.failures]]).toStrictEqual([1, 0, [['JobFailed', 1]]])
+  })
+
+  it('leave out a job that was removed', () => {
+    expect([...statsWith(undefined).failures]).toStrictEqual([])
+  })
+
+  it('show the tasks that wait for their permit', () => {
+    expect(workerRows(statsWith(), { open: 2, waiting: 1 })).toStrictEqual([
+      { text: '2 active  1 waiting  0 solved  0 failed' }
+    ])
+  })
+
+  it('go with the reason of a pause', () => {
+    const unreadable = { _tag: 'NotCreated', paid: 'no', reason: 'unreadable', attempts: 0 } as const
+    expect(pauseReason(unreadable)).toBe(
+      'Several createTask calls in a row got no usable reply. The failed jobs say what arrived; their tasks may be paid for.'
+    )
+  })
+})
