@@ -110,7 +110,7 @@ describeWithRedis('rx-captcha batch --queue', () => {
     })
 
     it('with 4 for a task in doubt', async () => {
-      const earlier = new JobJournal(new Records(rig.taskQueue()), 'earlier', KEEPING)
+      const earlier = new JobJournal(new Records(rig.taskQueue()), { run: 'earlier', lock: '' }, KEEPING)
       await lastValueFrom(earlier.begin(jobIdOf('a')))
       rig.work(await rig.emulator())
       const { code, lines, err } = await endOf(rig.batch([task(1, { id: 'a' })]))
@@ -128,7 +128,7 @@ describeWithRedis('rx-captcha batch --queue', () => {
       ['3 if it is paid for', 3, true, 'Its task is paid for. Resume it at no further cost: rx-captcha resume task-1 '],
       ['4 if it is perhaps paid for', 4, false, 'A task may exist and be paid for.']
     ])('for a job without an outcome, with %s', async (_, exit, isCreated, text) => {
-      const earlier = new JobJournal(new Records(rig.taskQueue()), 'earlier', KEEPING)
+      const earlier = new JobJournal(new Records(rig.taskQueue()), { run: 'earlier', lock: '' }, KEEPING)
       await lastValueFrom(earlier.begin(jobIdOf('a')))
       if (isCreated) await lastValueFrom(earlier.created(jobIdOf('a'), ref))
       const running = rig.batch([task(1, { id: 'a' })])
@@ -179,7 +179,7 @@ describeWithRedis('rx-captcha batch --queue', () => {
     })
 
     it('writes the line of a task in doubt once, however often it runs', async () => {
-      const earlier = new JobJournal(new Records(rig.taskQueue()), 'earlier', KEEPING)
+      const earlier = new JobJournal(new Records(rig.taskQueue()), { run: 'earlier', lock: '' }, KEEPING)
       await lastValueFrom(earlier.begin(jobIdOf('a')))
       rig.work(await rig.emulator())
       const out = rig.file('.out')

@@ -81,7 +81,7 @@ describe('a ClaimGate', () => {
     const client = { defineCommand: () => undefined, runCommand }
     const none = () => Promise.resolve(undefined)
     const gate = new ClaimGate({
-      ...{ name: 'q', add: none, getJob: none, getJobState: () => Promise.resolve('active') },
+      ...{ toKey: (type) => type, add: none, getJob: none, getJobState: () => Promise.resolve('active') },
       ...{ pause: () => Promise.resolve(), rateLimit: () => Promise.resolve() },
       getBackend: () => ({ client: Promise.resolve(client) })
     })

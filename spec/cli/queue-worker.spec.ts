@@ -1,6 +1,6 @@
 import type { Job, Queue } from 'bullmq'
 import { lastValueFrom } from 'rxjs'
-import { jobIdOf, verdictOf } from 'rx-captcha/bullmq'
+import { jobIdOf, jobVerdict } from 'rx-captcha/bullmq'
 import { EMULATOR_KEY, type Emulator } from 'rx-captcha/emulator'
 import { JobJournal } from '../../lib/bullmq/job-journal.js'
 import { Records } from '../../lib/bullmq/records.js'
@@ -175,7 +175,11 @@ describeWithRedis('rx-captcha worker', () => {
 
   it('counts a job in doubt', async () => {
     const queue = rig.taskQueue()
-    const earlier = new JobJournal(new Records(queue), 'earlier', { tokenMs: 1_000, recordMs: 1_000 })
+    const earlier = new JobJournal(
+      new Records(queue),
+      { run: 'earlier', lock: '' },
+      { tokenMs: 1_000, recordMs: 1_000 }
+    )
     await lastValueFrom(earlier.begin(jobIdOf('order-1')))
     const worker = rig.work(await rig.emulator())
     await add(queue)
@@ -238,7 +242,7 @@ describeWithRedis('rx-captcha worker', () => {
 
 describe('the counts of a worker', () => {
   const statsWith = (...failed: ReadonlyArray<Parameters<WorkerStats['onFailed']>[0]>) => {
-    const stats = new WorkerStats(verdictOf)
+    const stats = new WorkerStats(jobVerdict)
     for (const job of failed) stats.onFailed(job)
     return stats
   }

@@ -11,7 +11,7 @@ export class ClaimGate {
 
   constructor(queue: QueueLike) {
     this.queue = {
-      name: queue.name,
+      toKey: (type) => queue.toKey(type),
       add: (...job) => queue.add(...job),
       getJob: (jobId) => queue.getJob(jobId),
       getJobState: (jobId) => queue.getJobState(jobId),

@@ -9,7 +9,7 @@ import type { QueueModules } from './modules.js'
 
 /** What a worker has done. */
 export class WorkerStats {
-  readonly #verdictOf: QueueModules['adapter']['verdictOf']
+  readonly #jobVerdict: QueueModules['adapter']['jobVerdict']
   /** How the last run of a job that failed has ended. */
   readonly #errors = new Map<string | undefined, SolveError>()
   /** Tasks that were created, and so paid for. */
@@ -25,8 +25,8 @@ export class WorkerStats {
   /** Failed jobs by the tag of their error. */
   readonly failures = new Map<string, number>()
 
-  constructor(verdictOf: QueueModules['adapter']['verdictOf']) {
-    this.#verdictOf = verdictOf
+  constructor(jobVerdict: QueueModules['adapter']['jobVerdict']) {
+    this.#jobVerdict = jobVerdict
   }
 
   onEvent(event: SolverEvent): void {
@@ -38,7 +38,7 @@ export class WorkerStats {
   onOutcome(jobId: string | undefined, result: SolveResult<unknown>): SolveError | undefined {
     this.#errors.delete(jobId)
     if (E.isRight(result)) return undefined
-    const verdict = this.#verdictOf(result.left)
+    const verdict = this.#jobVerdict(result.left)
     if (verdict === 'handOver') this.handedOver += 1
     if (verdict === 'fail' || verdict === 'retry' || verdict === 'resume') this.#errors.set(jobId, result.left)
     return verdict === 'pause' ? result.left : undefined

@@ -62,8 +62,8 @@ class WorkerRun {
     this.#context = context
     this.#parts = parts
     const { opened, service, solver, flags } = parts
-    const { taskProcessor, taskWorkerOptions, superviseWorker, verdictOf } = opened.modules.adapter
-    const stats = (this.#stats = new WorkerStats(verdictOf))
+    const { taskProcessor, taskWorkerOptions, superviseWorker, jobVerdict } = opened.modules.adapter
+    const stats = (this.#stats = new WorkerStats(jobVerdict))
     solver.events.subscribe((event) => {
       stats.onEvent(event)
     })
@@ -88,7 +88,7 @@ class WorkerRun {
     bullWorker.on('failed', (job) => {
       stats.onFailed(job)
     })
-    const supervised = superviseWorker(bullWorker, solver)
+    const supervised = superviseWorker(bullWorker, processor)
     this.#ready = bullWorker.waitUntilReady()
     this.#beginToClose = () => bullWorker.close()
     this.#close = () => supervised.close()

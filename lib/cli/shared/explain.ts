@@ -15,7 +15,7 @@ export const explainUnlessResumable = (error: SolveError): string =>
 
 /** What happened to a task and what to do, in one line. */
 export const explainInLine = (error: ItemError, service: ServiceReach): string =>
-  isJobError(error) ? explainJob(error, service) : explainSolve(error, service)
+  isJobError(error) ? explainJobError(error, service) : explainSolve(error, service)
 
 const explainSolve = (error: SolveError, service: ServiceReach): string =>
   advise(error) === 'resume' && 'ref' in error
@@ -26,7 +26,7 @@ const isJobError = (error: ItemError): error is JobFailed | TokenGone =>
   error._tag === 'TokenGone' || error._tag === 'JobFailed'
 
 /** A key is solved once in a queue, so repeating the batch would give the same outcome. */
-const explainJob = (error: JobFailed | TokenGone, service: ServiceReach): string => {
+const explainJobError = (error: JobFailed | TokenGone, service: ServiceReach): string => {
   if (error._tag === 'TokenGone')
     return (
       `Task ${error.ref.taskId} was solved and is paid for, but its token is gone: it was fetched before, or has expired. ` +
