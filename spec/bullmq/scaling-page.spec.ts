@@ -3,20 +3,17 @@ import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { ModuleKind, ScriptTarget, transpileModule } from 'typescript'
 import { EMULATOR_KEY, type Emulator } from 'rx-captcha/emulator'
 import { built } from '../support/built.js'
 import { blocksOf } from '../support/doc-pages.js'
+import { asCommonJs } from '../support/nest-programs.js'
 import { QueueRig, until } from '../support/queue.js'
 import { describeWithRedis } from '../support/redis.js'
 
 const PAGE = 'docs/scaling.md'
 
-const programOf = (name: string): string => {
-  const block = blocksOf(PAGE).find(({ code }) => code.startsWith(`// ${name},`))
-  const compilerOptions = { module: ModuleKind.CommonJS, target: ScriptTarget.ES2023 }
-  return transpileModule(block!.code, { compilerOptions }).outputText
-}
+const programOf = (name: string): string =>
+  asCommonJs(blocksOf(PAGE).find(({ code }) => code.startsWith(`// ${name},`))!.code)
 
 describeWithRedis(PAGE, () => {
   const rig = new QueueRig()

@@ -1,22 +1,18 @@
-import { spawn, type ChildProcess } from 'node:child_process'
 import { copyFileSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { EMULATOR_KEY } from 'rx-captcha/emulator'
 import { ownBuild } from '../support/built.js'
-import { javascriptOf } from '../support/compiler.js'
 import { blocksOf } from '../support/doc-pages.js'
+import { asCommonJs, programs } from '../support/nest-programs.js'
 import { emulators, until } from '../support/raw-http.js'
 
 const folder = ownBuild()
 const start = emulators()
-const children: ChildProcess[] = []
-afterEach(() => children.splice(0).forEach((child) => child.kill('SIGKILL')))
+const run = programs()
 
 const GRACE = 'graceMs: 5_000'
 
 const HOOK = 'beforeApplicationShutdown'
-
-const javascriptOfOne = (code: string, options = {}): string => javascriptOf({ 'one.ts': code }, options)['one.ts']!
 
 /** The service of the guide, as JavaScript, with a shorter grace and with this hook. */
 const serviceOfGuide = (hook: string): string => {
@@ -25,7 +21,7 @@ const serviceOfGuide = (hook: string): string => {
   )
   const { code } = block!
   expect([code.includes(GRACE), code.includes(HOOK), others]).toStrictEqual([true, true, []])
-  return javascriptOfOne(code.replace(GRACE, 'graceMs: 100').replace(HOOK, hook))
+  return asCommonJs(code.replace(GRACE, 'graceMs: 100').replace(HOOK, hook))
 }
 
 /** A process with a NestJS application around the service of the guide. */
@@ -33,26 +29,8 @@ const application = async (baseUrl: string, hook: string) => {
   const [main, service] = ['nest-app.cjs', 'captcha-service.js'].map((name) => join(folder(), name)) as [string, string]
   copyFileSync(join(__dirname, '../support/nest-app.cjs'), main)
   writeFileSync(service, serviceOfGuide(hook))
-  const env = { PATH: process.env.PATH, CAPTCHA_CLIENT_KEY: EMULATOR_KEY }
-  const { child, lines, ended, port } = await listening([main, service, baseUrl], env)
-  return { child, lines, ended, url: `http://127.0.0.1:${port}/` }
-}
-
-/** A Node process, once it has printed on which port it listens. */
-const listening = async (argv: ReadonlyArray<string>, env: NodeJS.ProcessEnv) => {
-  const child = spawn(process.execPath, argv, { env, stdio: ['ignore', 'pipe', 'inherit'] })
-  children.push(child)
-  const ended = new Promise((resolve) => child.once('close', (code, signal) => resolve(signal ?? code)))
-  let out = ''
-  const port = await new Promise<string>((resolve, reject) => {
-    child.stdout.on('data', (chunk) => {
-      out += String(chunk)
-      const [, printed] = /listening .*?(\d+)\n/.exec(out) ?? []
-      if (printed) resolve(printed)
-    })
-    void ended.then((how) => reject(new Error(`the application ended with ${String(how)}`)))
-  })
-  return { child, ended, port, lines: () => out.split('\n').slice(0, -1) }
+  const { child, lines, ended, port } = run([main, service, baseUrl], { CAPTCHA_CLIENT_KEY: EMULATOR_KEY })
+  return { child, lines, ended, url: `http://127.0.0.1:${await port()}/` }
 }
 
 describe('a NestJS application with the service of the guide', () => {
@@ -87,23 +65,20 @@ const recipe = (): string => {
   const code = block!.code
     .replace(GRACE, 'graceMs: 0')
     .replace(options, `${options} baseUrl: process.env.EMULATOR_URL, pollEveryMs: 20,`)
-  return javascriptOfOne(code, { experimentalDecorators: true, emitDecoratorMetadata: true })
+  return asCommonJs(code)
 }
 
 /** A process with the program of the recipe, once it listens. */
 const recipeProcess = async (emulatorUrl: string) => {
   const main = join(folder(), 'recipe.js')
   writeFileSync(main, recipe())
-  const env = {
-    PATH: process.env.PATH,
-    NO_COLOR: '1',
+  const { child, ended, port } = run([main], {
     CAPTCHA_CLIENT_KEY: EMULATOR_KEY,
     EMULATOR_URL: emulatorUrl,
     PORT: '0',
     OPEN_TASKS: join(folder(), 'open-tasks.json')
-  }
-  const { child, ended, port } = await listening([main], env)
-  return { child, ended, solves: `http://127.0.0.1:${port}/solves` }
+  })
+  return { child, ended, solves: `http://127.0.0.1:${await port()}/solves` }
 }
 
 const json = async (url: string): Promise<unknown> => (await fetch(url)).json()

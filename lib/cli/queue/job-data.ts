@@ -1,5 +1,5 @@
 import * as E from 'fp-ts/lib/Either.js'
-import { isRecord } from '../../core/model/problems.js'
+import { isRecord } from '../../core/validation/problems.js'
 import { recaptchaV2, type RecaptchaV2Fields, type RecaptchaV2Solution } from '../../core/model/recaptcha-v2.js'
 import type { TaskSpec } from '../../core/model/task.js'
 

@@ -1,4 +1,4 @@
-import { parseUrl } from '../../core/model/problems.js'
+import { parseUrl } from '../../core/validation/problems.js'
 import { WrongUsage, type CliContext } from '../shared/context.js'
 import { trimmed } from '../shared/decode.js'
 import { REDIS_VARIABLE } from '../shared/service.js'
