@@ -7,7 +7,11 @@ import {
   filter,
   from,
   ignoreElements,
+  interval,
   map,
+  merge,
+  of,
+  share,
   take,
   type Observable,
   type ObservableInput
@@ -97,7 +101,8 @@ export const submitAll = <T, D, A>(
     lostAfterMs = 330_000
   } = checkOptions<SubmitOptions<T, D, A>>(submitOptionCodecs, options)
   return defer(() => {
-    const ends = new JobEnds(events, checkEveryMs)
+    const ends = JobEnds.from(events)
+    const checks = interval(checkEveryMs).pipe(share())
     const context = { queue, records: new Records(queue), kind, lostAfterMs }
     const submit = (item: T, index: number): Observable<SubmitOutcome<T, A>> =>
       defer(() => {
@@ -107,7 +112,8 @@ export const submitAll = <T, D, A>(
         // BullMQ ignores a job whose id it has, so it may be added again.
         const add = defer(() => queue.add(JOB_NAME, data as never, { jobId })).pipe(retryRedis(), ignoreElements())
         const job = new JobResult(context, jobId)
-        const outcome = ends.of(jobId).pipe(
+        // At once, because it may have ended before; when BullMQ reports it; and from time to time, in case its event was lost.
+        const outcome = merge(of(undefined), ends.of(jobId), checks).pipe(
           exhaustMap(() => defer(() => job.take()).pipe(retryRedis())),
           filter((result) => result !== undefined),
           take(1),
