@@ -4,7 +4,21 @@ import { format } from 'node:util'
 import { compile, javascriptOf } from './compiler.js'
 import { ROOT, type Block } from './doc-pages.js'
 
-const fileOf = ({ at }: Block): string => `${at.replace(/[/:]/g, '-')}.ts`
+/** The name that a block gives to its file in its first line, so that another block of its page can import it. */
+const nameOf = ({ code }: Block): string | undefined => /^\/\/ ([\w.]+\.ts)\b/.exec(code)?.[1]
+
+const folderOf = ({ page }: Block): string => page.replace(/[/.]/g, '-')
+
+const fileOf = (block: Block): string => {
+  const name = nameOf(block)
+  return name === undefined ? `${block.at.replace(/[/:]/g, '-')}.ts` : `${folderOf(block)}/${name}`
+}
+
+/** Files that have a name are CommonJS, as in a NestJS project: they import each other without an ending. */
+const manifestsOf = (blocks: ReadonlyArray<Block>) =>
+  Object.fromEntries(
+    blocks.filter(nameOf).map((block) => [`${folderOf(block)}/package.json`, '{"type":"commonjs"}'] as const)
+  )
 
 const filesOf = (blocks: ReadonlyArray<Block>) => Object.fromEntries(blocks.map((block) => [fileOf(block), block.code]))
 
@@ -14,7 +28,7 @@ const DECORATORS = { experimentalDecorators: true, emitDecoratorMetadata: true }
 /** Type-checks each block as an ES module, all in one program with the compiler options of the specs. */
 export const typeProblems = (blocks: ReadonlyArray<Block>): ReadonlyArray<string> => {
   const { problems } = compile({
-    files: { ...filesOf(blocks), 'package.json': '{"type":"module"}' },
+    files: { ...filesOf(blocks), ...manifestsOf(blocks), 'package.json': '{"type":"module"}' },
     extended: join(ROOT, 'tsconfig.spec.json'),
     options: { ...DECORATORS, moduleDetection: 'force', rootDir: '/' }
   })

@@ -58,12 +58,20 @@ export const problemOf = (page: string, words: Words): string | undefined => {
     case 'npm':
       return problemOfNpm(args)
     case 'npx':
-      return args[0] === 'jest' ? problemOfFiles(page, args.slice(1)) : `unknown command: npx ${args[0] ?? ''}`
+      return problemOfNpx(page, args)
     case 'node':
       return problemOfFiles(page, args)
     default:
       return `unknown command: ${program}`
   }
+}
+
+/** Commands of other packages, for an application that uses this one. */
+const FOREIGN = ['@nestjs/cli', 'nest', 'tsx']
+
+const problemOfNpx = (page: string, [command = '', ...args]: Words): string | undefined => {
+  if (FOREIGN.includes(command)) return undefined
+  return command === 'jest' ? problemOfFiles(page, args) : `unknown command: npx ${command}`
 }
 
 const problemOfNpm = ([command = '', ...args]: Words): string | undefined => {

@@ -1,5 +1,5 @@
 // A NestJS application around a CaptchaService: GET / answers with the outcome of a solve. Prints what it does, a line each.
-// Arguments: the file of the service, the base URL.
+// Argument: the file of the service.
 require('reflect-metadata')
 const { createRequire } = require('node:module')
 const { readFileSync } = require('node:fs')
@@ -8,11 +8,11 @@ const { NestFactory } = require('@nestjs/core')
 const { firstValueFrom } = require('rxjs')
 const rxCaptcha = require('rx-captcha')
 
-const [, , serviceFile, baseUrl] = process.argv
+const [, , serviceFile] = process.argv
 const print = (line) => process.stdout.write(`${line}\n`)
 
-// The service of the documentation names no address and polls at the usual pace.
-const createSolver = (options) => rxCaptcha.createSolver({ ...options, baseUrl, pollEveryMs: 20 })
+// The service of the documentation polls at the usual pace.
+const createSolver = (options) => rxCaptcha.createSolver({ ...options, pollEveryMs: 20 })
 const load = (name) => (name === 'rx-captcha' ? { ...rxCaptcha, createSolver } : createRequire(__filename)(name))
 const loaded = {}
 new Function('require', 'exports', readFileSync(serviceFile, 'utf8'))(load, loaded)

@@ -2,6 +2,7 @@ import { copyFileSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { EMULATOR_KEY } from 'rx-captcha/emulator'
 import { ownBuild } from '../support/built.js'
+import { runBlock, runnable } from '../support/doc-examples.js'
 import { blocksOf } from '../support/doc-pages.js'
 import { asCommonJs, programs } from '../support/nest-programs.js'
 import { emulators, until } from '../support/raw-http.js'
@@ -29,7 +30,8 @@ const application = async (baseUrl: string, hook: string) => {
   const [main, service] = ['nest-app.cjs', 'captcha-service.js'].map((name) => join(folder(), name)) as [string, string]
   copyFileSync(join(__dirname, '../support/nest-app.cjs'), main)
   writeFileSync(service, serviceOfGuide(hook))
-  const { child, lines, ended, port } = run([main, service, baseUrl], { CAPTCHA_CLIENT_KEY: EMULATOR_KEY })
+  const env = { CAPTCHA_CLIENT_KEY: EMULATOR_KEY, CAPTCHA_BASE_URL: baseUrl }
+  const { child, lines, ended, port } = run([main, service], env)
   return { child, lines, ended, url: `http://127.0.0.1:${await port()}/` }
 }
 
@@ -57,24 +59,28 @@ describe('a NestJS application with the service of the guide', () => {
   )
 })
 
-/** The program of the recipe, as JavaScript, with a shorter grace, a faster pace, and the emulator as the service. */
-const recipe = (): string => {
-  const [block] = blocksOf('docs/recipes/nestjs.md').filter(({ language }) => language === 'ts')
+const recipeBlock = (name: string) => {
+  const block = blocksOf('docs/recipes/nestjs.md').find(({ code }) => code.startsWith(`// ${name},`))
+  if (!block) throw new Error(`the recipe has no file ${name}`)
+  return block
+}
+
+/** A file of the recipe, as JavaScript, with a shorter grace and a faster pace. */
+const recipe = (name: string): string => {
+  const { code } = recipeBlock(name)
   const options = 'createSolver({'
-  expect([block!.code.includes(GRACE), block!.code.includes(options)]).toStrictEqual([true, true])
-  const code = block!.code
-    .replace(GRACE, 'graceMs: 0')
-    .replace(options, `${options} baseUrl: process.env.EMULATOR_URL, pollEveryMs: 20,`)
-  return asCommonJs(code)
+  if (name === 'app.module.ts') expect([code.includes(GRACE), code.includes(options)]).toStrictEqual([true, true])
+  return asCommonJs(code.replace(GRACE, 'graceMs: 0').replace(options, `${options} pollEveryMs: 20,`))
 }
 
 /** A process with the program of the recipe, once it listens. */
 const recipeProcess = async (emulatorUrl: string) => {
-  const main = join(folder(), 'recipe.js')
-  writeFileSync(main, recipe())
+  const [module, main] = ['app.module', 'main'].map((name) => join(folder(), `${name}.js`)) as [string, string]
+  writeFileSync(module, recipe('app.module.ts'))
+  writeFileSync(main, recipe('main.ts'))
   const { child, ended, port } = run([main], {
     CAPTCHA_CLIENT_KEY: EMULATOR_KEY,
-    EMULATOR_URL: emulatorUrl,
+    CAPTCHA_BASE_URL: emulatorUrl,
     PORT: '0',
     OPEN_TASKS: join(folder(), 'open-tasks.json')
   })
@@ -140,4 +146,27 @@ describe('the NestJS recipe', () => {
     })
     expect((await fetch(`${solves}/unknown`)).status).toBe(404)
   }, 30_000)
+
+  it('answers a request without fields with what is wrong, and pays for nothing', async () => {
+    const emulator = await start({ readyAfterMs: 0 })
+    writeFileSync(join(folder(), 'open-tasks.json'), '[]')
+    const { solves } = await recipeProcess(emulator.url)
+    const { id } = (await (await fetch(solves, { method: 'POST' })).json()) as { id: string }
+
+    expect(await json(`${solves}/${id}`)).toMatchObject({
+      state: 'failed',
+      paid: 'no',
+      message: expect.stringContaining('websiteURL') as string
+    })
+    expect(emulator.counters().requests.createTask).toBe(0)
+  }, 30_000)
+
+  it('passes its own test', async () => {
+    const file = join(folder(), 'app.module.js')
+    writeFileSync(file, recipe('app.module.ts'))
+    const load = (name: string): unknown => jest.requireActual(name === './app.module' ? file : name)
+
+    const [example] = runnable([recipeBlock('app.module.spec.ts')])
+    await runBlock(example!, load)
+  })
 })
