@@ -302,7 +302,7 @@ describe('createSolver', () => {
     [
       'no key',
       { clientKey: undefined },
-      'clientKey: expected a string of at least 8 characters, without white space around it'
+      'clientKey: expected the key of the account, but there is none (is its environment variable set?)'
     ],
     [
       'a short key',
@@ -394,7 +394,7 @@ describe('createSolver', () => {
     const make = () =>
       createSolver({ clientKey: '', pollEveryMs: -1, baseUrl: 'http://a:b@c.example/?q', random: 1 as never })
     const problems = [
-      'clientKey: expected a string of at least 8 characters, without white space around it',
+      'clientKey: expected the key of the account, but there is none (is its environment variable set?)',
       `pollEveryMs: ${MS}`,
       HTTPS,
       'baseUrl: expected no user name or password in it',

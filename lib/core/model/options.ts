@@ -210,6 +210,18 @@ const MIN_KEY_LENGTH = 8
 const isClientKey = (value: unknown): value is string =>
   typeof value === 'string' && value.length >= MIN_KEY_LENGTH && value === value.trim()
 
+/** Two checks, of which one fails at most, because a missing key nearly always comes from an environment variable that is not set. */
+const ClientKey = t.intersection([
+  refined(
+    'the key of the account, but there is none (is its environment variable set?)',
+    (value): value is string => value !== '' && value !== undefined
+  ),
+  refined(
+    `a string of at least ${String(MIN_KEY_LENGTH)} characters, without white space around it`,
+    (value): value is string => value === '' || value === undefined || isClientKey(value)
+  )
+])
+
 export const Rate = refined(
   'a number from 0.001 to 1000',
   (value): value is number => typeof value === 'number' && value >= 0.001 && value <= 1_000
@@ -217,10 +229,7 @@ export const Rate = refined(
 
 /** The codec of each field of the core's options. */
 export const coreOptionCodecs = {
-  clientKey: refined(
-    `a string of at least ${String(MIN_KEY_LENGTH)} characters, without white space around it`,
-    isClientKey
-  ),
+  clientKey: ClientKey,
   pollEveryMs: optional(durationFrom(1)),
   giveUpAfterMs: optional(durationFrom(1)),
   createTimeoutMs: optional(durationFrom(1)),

@@ -67,11 +67,17 @@ describe('option clientKey', () => {
   })
 
   it.each([
-    ...[undefined, null, 12345678, '', '1234567', '        ', ' 1234567 '],
+    ...[null, 12345678, '1234567', '        ', ' 1234567 '],
     ...[' 12345678', '12345678\n', '\t12345678'] // the service would echo it without the white space
   ])('refuses %j', (value) => {
     expect(problemsWith('clientKey', value)).toStrictEqual([
       'clientKey: expected a string of at least 8 characters, without white space around it'
+    ])
+  })
+
+  it.each([undefined, ''])('is missing if it is %j, as from a variable that is not set', (value) => {
+    expect(problemsWith('clientKey', value)).toStrictEqual([
+      'clientKey: expected the key of the account, but there is none (is its environment variable set?)'
     ])
   })
 })
