@@ -120,7 +120,7 @@ const entryOf = (entries: Script[ServicePath], body: RequestBody, nth: number): 
 
 /** The error of a call without a reply in the script. */
 export const unscripted = (path: ServicePath, nth: number): Error =>
-  new Error(`the script has no reply to ${path} (call ${nth} of this path); add one to the script of scriptedPost`)
+  new Error(`the script has no reply to ${path} (call ${nth} of this path); add one to the script`)
 
 const callsOf = (calls: ReadonlyArray<SeenCall>, path: ServicePath): ReadonlyArray<SeenCall> =>
   calls.filter((call) => call.path === path)

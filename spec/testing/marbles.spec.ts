@@ -114,7 +114,7 @@ describe('marbles', () => {
       expectObservable(solver.solve(task)).toBe('6s (s|)', { s: outcomes.Solved() })
     })
     expect(message).toBe(
-      `the script has no reply to ${path} (call 1 of this path); add one to the script of scriptedPost`
+      `the script has no reply to ${path} (call 1 of this path); add one to the script`
     )
   })
 

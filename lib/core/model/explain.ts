@@ -125,19 +125,22 @@ const WHAT_TO_DO: Readonly<Record<Advice, string>> = {
 
 /** The advice about an error, as a sentence. */
 export const whatToDoAbout = (error: SolveError): string => {
-  const isClosed = error._tag === 'NotCreated' && error.reason === 'closed'
-  return isClosed ? 'Create a new solver to solve it.' : WHAT_TO_DO[advise(error)]
+  if (error._tag === 'NotCreated' && error.reason === 'closed') return 'Create a new solver to solve it.'
+  if (error._tag === 'NotCreated' && error.reason === 'unreadable') return LOOK_BEFORE
+  return WHAT_TO_DO[advise(error)]
 }
 
 /** A count for people, as "1,200". */
 export const grouped = (count: number): string => count.toLocaleString('en')
 
-/** A count with its noun, as "1 task" or "1,200 tasks". */
+const LOOK_BEFORE = 'Look at the errors of the tasks before it first: they say what the replies were like.'
+
 const callFailedText = (error: CallFailed): string => {
   const advice = error.kind === 'account' ? 'fix-account' : error.status === undefined ? 'fix-setup' : 'decide'
   return `The call ${error.path} failed: ${replyProblemText(error)}. It created no task. ${WHAT_TO_DO[advice]}`
 }
 
+/** A count with its noun, as "1 task" or "1,200 tasks". */
 export const counted = (count: number, one: string, many = `${one}s`): string =>
   `${grouped(count)} ${count === 1 ? one : many}`
 

@@ -52,7 +52,8 @@ const toDo: Readonly<Record<Advice, RegExp>> = {
   'fix-task': /Correct the fields of the task before the next try\.$/,
   'fix-account': /Check the key, the balance and the permissions of the account first\.$/,
   'fix-setup': /Check the base URL, the network and the certificates\.$/,
-  decide: /(Look at the cause before the next try|Create a new solver to solve it)\.$/
+  decide:
+    /(Look at the cause before the next try|Create a new solver to solve it|they say what the replies were like)\.$/
 }
 
 const CASES: ReadonlyArray<readonly [name: string, SolveError, Advice, paid: string, parts: ReadonlyArray<string>]> = [
@@ -174,7 +175,10 @@ const CASES: ReadonlyArray<readonly [name: string, SolveError, Advice, paid: str
     notCreated('unreadable', 0),
     'decide',
     NOTHING,
-    ['The replies to createTask could not be read, so the batch was stopped.']
+    [
+      'The replies to createTask could not be read, so the batch was stopped.',
+      'Look at the errors of the tasks before it'
+    ]
   ],
   [
     'the intent of an earlier run',
