@@ -11,6 +11,7 @@ export interface EmulateFlags {
   readonly readyAfterMs?: number | readonly [min: number, max: number]
   readonly seed?: number
   readonly basePath?: string
+  readonly siteSecret?: string
   readonly numericIds?: true
   readonly fault: ReadonlyArray<string>
 }
@@ -22,7 +23,7 @@ export const emulate = async (context: CliContext, { fault, ...options }: Emulat
   try {
     const { EMULATOR_KEY, startEmulator } = await context.loadEmulator()
     const emulator = await startEmulator({ ...options, faults: fault }).catch((error: unknown) => {
-      const why = error instanceof InvalidOptions ? error.problems.join('; ') : messageOf(error)
+      const why = error instanceof InvalidOptions ? error.problems.map(asEmulateFlag).join('; ') : messageOf(error)
       throw new WrongUsage(`the emulator does not start: ${why}`)
     })
     await write(stdout, `CAPTCHA_BASE_URL=${emulator.url}\nCAPTCHA_CLIENT_KEY=${EMULATOR_KEY}\n`)
@@ -37,12 +38,17 @@ export const emulate = async (context: CliContext, { fault, ...options }: Emulat
   }
 }
 
+/** A problem of the emulator's options, with the name that the user knows. */
+const asEmulateFlag = (problem: string): string =>
+  problem.replace(/^basePath:/, '--base-path:').replace(/^siteSecret:/, '--site-secret:')
+
 // Comment lines, so that a shell can source the whole output.
 const countersText = ({ requests, accepted, refused, lostCreates, delivered, ...rest }: Counters): string =>
   [
     `# createTask: ${requests.createTask} (created ${accepted}, refused ${refused}, reply lost ${lostCreates})`,
     `# getTaskResult: ${requests.getTaskResult} (delivered ${delivered}, never fetched ${rest.neverFetched})`,
     `# siteverify: ${requests.siteverify} (accepted ${rest.verified}, not accepted ${rest.unverified})`,
+    `# getBalance: ${requests.getBalance}`,
     `# other requests: ${requests.other}`,
     `# shortest delay before a poll: ${rest.smallestGapMs === undefined ? 'none' : `${Math.round(rest.smallestGapMs)} ms`}`,
     `# overlapping polls: ${rest.overlaps}`

@@ -73,6 +73,7 @@ const emulateCommand = (program: Command): Command =>
     .option('--ready-after-ms <ms>', 'time to solve a task: N or MIN-MAX (default: 5000-15000)', parse.waitRange)
     .option('--seed <n>', 'the same seed gives the same ids, tokens and times (default: random)', parse.seed)
     .option('--base-path <path>', 'prefix of the paths, such as /v1 (default: none)')
+    .option('--site-secret <secret>', 'the only secret that siteverify accepts (default: any)')
     .option('--numeric-ids', 'task ids are JSON numbers beyond 2^53, and polls must send them as such')
     .addOption(faultOption('inject a fault, such as createTask:1:reset; may be repeated'))
     .addHelpText(

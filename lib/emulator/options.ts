@@ -63,7 +63,7 @@ const DelayMs = numberFrom0(MAX_TIMER_MS, `a number of milliseconds from 0 to ${
 
 const BasePath = refined(
   "'' or a path like '/v1'",
-  (value): value is string => typeof value === 'string' && /^(\/[^/?#]+)*$/.test(value)
+  (value): value is string => typeof value === 'string' && /^(\/[^/?#\s]+)*$/.test(value)
 )
 
 const ReadyAfter = refined(

@@ -47,6 +47,7 @@ export class EmulatedService {
   readonly #rules: Rules
   #connections = 0
   #creates = 0
+  #balances = 0
   #verifies = 0
 
   constructor(options: ResolvedOptions) {
@@ -147,7 +148,8 @@ export class EmulatedService {
   #getBalance(res: ServerResponse, body: JsonObject): void {
     const balance = (10_000 - this.ledger.tasks.size) / 1_000
     const reply = refuse('getBalance', body, this.#account) ?? withBalance(balance)
-    this.#reply(res, reply, this.#rules.find('outage')?.fault)
+    const rule = this.#rules.find('outage') ?? this.#rules.find('getBalance', (this.#balances += 1))
+    this.#reply(res, reply, rule?.fault)
   }
 
   #solutionOf(task: LedgerTask, fault: CheckedFault | undefined): unknown {

@@ -220,7 +220,7 @@ describe('rx-captcha emulate', () => {
       /^Status page: http:\/\/127\.0\.0\.1:\d+\/v1\/\nThe emulator runs with --seed 7\. Press Ctrl-C to stop it\.\n$/
     )
     expect(out).toMatch(
-      new RegExp(`^CAPTCHA_BASE_URL=http://127.0.0.1:\\d+/v1\nCAPTCHA_CLIENT_KEY=${EMULATOR_KEY}\n(# .*\n){6}$`)
+      new RegExp(`^CAPTCHA_BASE_URL=http://127.0.0.1:\\d+/v1\nCAPTCHA_CLIENT_KEY=${EMULATOR_KEY}\n(# .*\n){7}$`)
     )
   })
 
@@ -243,8 +243,21 @@ describe('rx-captcha emulate', () => {
     const { out } = await serving.ended()
     expect(out).toContain('# createTask: 1 (created 1, refused 0, reply lost 0)\n')
     expect(out).toContain('# getTaskResult: 1 (delivered 1, never fetched 0)\n')
-    expect(out).toContain('# siteverify: 0 (accepted 0, not accepted 0)\n')
+    expect(out).toContain('# siteverify: 0 (accepted 0, not accepted 0)\n# getBalance: 0\n')
     expect(out).toMatch(/# shortest delay before a poll: \d+ ms\n# overlapping polls: 0\n/)
+  })
+
+  it('accepts no other secret at siteverify than that of --site-secret', async () => {
+    const serving = command(['emulate', '--ready-after-ms', '0', '--site-secret', 'own-secret'])
+    await serving.prints('Ctrl-C')
+    const verify = async (secret: string): Promise<unknown> => {
+      const body = new URLSearchParams({ secret, response: 'no-token' })
+      return (await fetch(`${serving.url()}/siteverify`, { method: 'POST', body })).json()
+    }
+    expect(await verify('other')).toMatchObject({ 'error-codes': ['invalid-input-secret'] })
+    expect(await verify('own-secret')).toMatchObject({ 'error-codes': ['invalid-input-response'] })
+    serving.signal('SIGINT')
+    expect(await serving.code).toBe(0)
   })
 
   it('gives numeric ids with --numeric-ids, which must come back as numbers', async () => {
@@ -281,7 +294,9 @@ describe('rx-captcha emulate', () => {
   })
 
   it.each([
-    [['--base-path', 'v1'], 'basePath'],
+    [['--base-path', 'v1'], '--base-path: expected'],
+    [['--base-path', '/v 1'], '--base-path: expected'],
+    [['--site-secret', ''], '--site-secret: expected'],
     [['--fault', 'foo'], 'fault rule "foo"']
   ])('does not start with %j', async (argv, why) => {
     const { code, err } = await command(['emulate', ...argv]).ended()

@@ -127,7 +127,7 @@ export const FAULT_KINDS: Readonly<Record<FaultName, FaultKind>> = {
   'empty-token': { on: ['getTaskResult'], send: replaced(() => ready({ gRecaptchaResponse: '' })) },
   'unknown-status': { on: ['getTaskResult'], send: replaced(() => inState('waiting')) },
   'echo-key': {
-    on: ['createTask', 'getTaskResult'],
+    on: ['createTask', 'getTaskResult', 'getBalance'],
     send: replaced((_correct, clientKey) => ({
       ...refusal(`ERROR_KEY_${clientKey}_REJECTED`, `the key ${clientKey} was rejected`),
       request: { clientKey }

@@ -10,10 +10,11 @@ import type { ServerResponse } from 'node:http'
 export interface FaultRule {
   /**
    * What `when` counts: the createTask requests of the emulator, the polls of each task, the tasks (the fault replaces the
-   * solution, once the task would be ready), the siteverify requests, or the connections (only `reset` and `close`). An `outage`
-   * replaces the replies to createTask and getTaskResult, including those about unknown tasks, and needs a duration.
+   * solution, once the task would be ready), the getBalance or siteverify requests, or the connections (only `reset` and `close`).
+   * An `outage` replaces the replies to createTask, getTaskResult and getBalance, including those about unknown tasks, and needs
+   * a duration.
    */
-  readonly on: 'createTask' | 'getTaskResult' | 'task' | 'siteverify' | 'connection' | 'outage'
+  readonly on: 'createTask' | 'getTaskResult' | 'task' | 'getBalance' | 'siteverify' | 'connection' | 'outage'
   readonly when: When
   /**
    * What goes wrong. A function is called in place of the correct reply, after `latencyMs`. It may write any bytes to `res` or to
@@ -91,8 +92,8 @@ export type VerifyErrorCode =
  *
  * createTask: `no-id`, `numeric-id` (the id as a number, which is correct), and `ready-at-once` (the reply also holds the
  * solution). getTaskResult: `never` (always processing), `retry-after` (the correct reply, with a `Retry-After` header of
- * 5 seconds), `no-solution`, `empty-token` and `unknown-status`. Either of them: `echo-key` is an error that repeats the client
- * key.
+ * 5 seconds), `no-solution`, `empty-token` and `unknown-status`. Either of them, and getBalance: `echo-key` is an error that
+ * repeats the client key.
  *
  * @since 0.1.0
  */

@@ -60,21 +60,17 @@ export const readRules = (rules: ReadonlyArray<FaultRule | string>, seed: number
 }
 
 const readRule = (rule: FaultRule | string, now: () => number): CheckedRule => {
-  const {
-    on,
-    when,
-    fault: given,
-    isReadable,
-    billed = false
-  }: RuleParts = typeof rule === 'string' ? split(rule) : rule
   const bad = (reason: string) => new Error(`fault rule ${JSON.stringify(ruleText(rule))}: ${reason}`)
+  const parts: RuleParts | undefined = typeof rule === 'string' ? split(rule) : rule
+  if (!parts) throw bad('expected CALL:WHEN:FAULT, as in createTask:1:reset')
+  const { on, when, fault: given, isReadable, billed = false } = parts
   const other = typeof rule === 'string' ? undefined : Object.keys(rule).find((name) => !RULE_FIELDS.includes(name))
   if (other !== undefined)
     throw bad(`${JSON.stringify(other)} is no field of a rule; allowed are ${RULE_FIELDS.join(', ')}`)
   const fits = Object.hasOwn(FITS, on) ? FITS[on as FaultRule['on']] : undefined
   if (!fits)
     throw bad(
-      'on: expected createTask, getTaskResult, task, siteverify, connection or outage, as in createTask:1:reset'
+      'on: expected createTask, getTaskResult, task, getBalance, siteverify, connection or outage, as in createTask:1:reset'
     )
   if (when === undefined || !isValidWhen(when))
     throw bad(
@@ -105,9 +101,9 @@ interface RuleParts {
 
 const RULE_FIELDS = ['on', 'when', 'fault', 'isReadable', 'billed']
 
-const split = (text: string): RuleParts => {
-  const [, on = '', when = '', billed, fault = ''] = /^([^:]*):([^:]*):(billed\+)?(.*)$/s.exec(text) ?? []
-  return { on, when: readWhen(when), fault, billed: billed !== undefined }
+const split = (text: string): RuleParts | undefined => {
+  const [whole, on = '', when = '', billed, fault = ''] = /^([^:]*):([^:]*):(billed\+)?(.*)$/s.exec(text) ?? []
+  return whole === undefined ? undefined : { on, when: readWhen(when), fault, billed: billed !== undefined }
 }
 
 const ruleText = (rule: FaultRule | string): string =>
@@ -127,9 +123,10 @@ const FITS: Readonly<Record<FaultRule['on'], (fault: CheckedFault) => boolean>> 
   createTask: fitting('createTask'),
   getTaskResult: fitting('getTaskResult'),
   task: fitting('getTaskResult'),
+  getBalance: fitting('getBalance'),
   siteverify: fitting('siteverify'),
   connection: ({ name }) => name === 'reset' || name === 'close',
-  outage: fitting('createTask', 'getTaskResult')
+  outage: fitting('createTask', 'getTaskResult', 'getBalance')
 }
 
 const ofFunction = (send: (reply: FaultReply) => void, isReadable = false): CheckedFault => ({
@@ -179,7 +176,7 @@ const readReply = (text: string): CheckedFault | undefined => {
   const headers = readHeaders(codeSuffix)
   return {
     text,
-    on: ['createTask', 'getTaskResult'],
+    on: ['createTask', 'getTaskResult', 'getBalance'],
     isReadable: false,
     send: ({ res }) => sendJson(res, error, Number(codeStatus), headers)
   }

@@ -1,4 +1,11 @@
-import { startEmulator, type Fault, type FaultReply, type FaultRule } from 'rx-captcha/emulator'
+import {
+  EMULATOR_KEY,
+  startEmulator,
+  type Emulator,
+  type Fault,
+  type FaultReply,
+  type FaultRule
+} from 'rx-captcha/emulator'
 import { VERIFY_ERROR_CODES } from '../../../lib/emulator/protocol.js'
 import { faultNames } from '../../../lib/emulator/faults/rules.js'
 import { textOf } from '../../support/doc-pages.js'
@@ -144,6 +151,23 @@ describe('a fault rule', () => {
   })
 })
 
+describe('a rule on getBalance', () => {
+  const balance = ({ url }: Emulator) => post(`${url}/getBalance`, { clientKey: EMULATOR_KEY })
+
+  it('counts the getBalance requests alone', async () => {
+    const emulator = await start({ faults: ['getBalance:2:ERROR_ZERO_BALANCE@402'] })
+    await create(emulator)
+    const replies = [await balance(emulator), await balance(emulator), await balance(emulator)]
+    expect(replies.map(({ status }) => status)).toStrictEqual([200, 402, 200])
+    expect(replies[1]!.json()).toMatchObject({ errorId: 1, errorCode: 'ERROR_ZERO_BALANCE' })
+  })
+
+  it('applies after an outage', async () => {
+    const emulator = await start({ faults: ['getBalance:always:500', 'outage:60s:502'] })
+    expect((await balance(emulator)).status).toBe(502)
+  })
+})
+
 describe('an outage', () => {
   it.each([
     ['outage:60s:502', 502],
@@ -215,15 +239,17 @@ describe('a bad fault rule', () => {
   const VERIFY_ERRORS =
     'missing-input-secret, invalid-input-secret, missing-input-response, invalid-input-response, bad-request, timeout-or-duplicate'
   const badOn =
-    'on: expected createTask, getTaskResult, task, siteverify, connection or outage, as in createTask:1:reset'
+    'on: expected createTask, getTaskResult, task, getBalance, siteverify, connection or outage, as in createTask:1:reset'
+  const badForm = 'expected CALL:WHEN:FAULT, as in createTask:1:reset'
   const badWhen =
     'when: expected always, N (the Nth time), firstN (the first N times), N%, or a duration such as 2s or 500ms'
   const badOutage = 'when: an outage needs a duration, as in outage:2s:502'
 
   it.each([
-    ['', badOn],
-    ['reset', badOn],
-    ['createTask:reset', badOn],
+    ['', badForm],
+    ['reset', badForm],
+    ['createTask', badForm],
+    ['createTask:reset', badForm],
     ['create:1:reset', badOn],
     ['toString:1:reset', badOn],
     ['createTask:0:reset', badWhen],
@@ -236,7 +262,7 @@ describe('a bad fault rule', () => {
     ['createTask:0s:reset', badWhen],
     ['createTask:2m:reset', badWhen],
     ['createTask:first2s:reset', badWhen],
-    ['outage:502', badOn],
+    ['outage:502', badForm],
     ['outage:always:502', badOutage],
     ['outage:2:502', badOutage],
     ['outage:2s:billed+502', 'billed: only a createTask can be billed'],
@@ -275,6 +301,9 @@ describe('a bad fault rule', () => {
     'siteverify:1:echo-key',
     'siteverify:1:retry-after',
     'siteverify:1:numeric-id',
+    'getBalance:1:never',
+    'getBalance:1:no-id',
+    'getBalance:1:bad-request',
     'createTask:1:bad-request',
     'outage:2s:bad-request'
   ])('is refused with the faults that are allowed: "%s"', async (rule) => {
@@ -290,8 +319,8 @@ describe('a bad fault rule', () => {
       const [names = '', forms = ''] = String(error).split('allowed are ')[1]!.split(', NAME=NUMBER for ')
       return { names: names.split(', '), forms }
     }
-    const [connection, create, task, outage, siteverify] = await Promise.all(
-      ['connection', 'createTask', 'task', 'outage', 'siteverify'].map(allowed)
+    const [connection, create, task, outage, siteverify, balance] = await Promise.all(
+      ['connection', 'createTask', 'task', 'outage', 'siteverify', 'getBalance'].map(allowed)
     )
     expect(connection).toStrictEqual({ names: ['reset', 'close'], forms: '' })
     expect(create?.names).toStrictEqual(faultNames.filter((name) => !ON_POLLS.includes(name)))
@@ -299,6 +328,7 @@ describe('a bad fault rule', () => {
     expect(outage?.names).toStrictEqual(faultNames.filter((name) => ![...ON_CREATES, ...ON_POLLS].includes(name)))
     expect(create?.forms).toContain('right@STATUS')
     expect(create?.forms).toMatch(/, an error code such as ERROR_FOO or ERROR_FOO@400$/)
+    expect(balance).toStrictEqual(outage)
     expect(siteverify?.names).toStrictEqual(outage?.names.filter((name) => name !== 'echo-key'))
     expect(siteverify?.forms.endsWith(`302;location=URL, ${VERIFY_ERRORS}`)).toBe(true)
   })
