@@ -5,13 +5,13 @@ import { defineCall } from '../core/model/call.js'
 import { explain } from '../core/model/explain.js'
 import { refined } from '../core/validation/problems.js'
 import { createSolver } from '../http/create-solver.js'
-import { printLine, write, type CliContext } from './shared/context.js'
+import { printLine, printResult, write, type CliContext } from './shared/context.js'
 import { EXIT } from './shared/exit-code.js'
 import type { OpenedService } from './shared/service.js'
 
 export const BALANCE_EXIT_HELP = `Exit codes:
   0    the balance was printed
-  1    the call failed, or this service does not have it
+  1    the call failed, or the output could not be written
   2    wrong usage`
 
 /** Prints the balance of the account; returns the exit code. */
@@ -21,8 +21,7 @@ export const balance = async (context: CliContext, service: OpenedService, json:
   await solver.close()
   if (E.isRight(result)) {
     const { balance } = result.right
-    await write(context.stdout, json ? `${JSON.stringify({ ok: true, balance: Number(balance) })}\n` : `${balance}\n`)
-    return EXIT.solved
+    return printResult(context, json ? `${JSON.stringify({ ok: true, balance: Number(balance) })}\n` : `${balance}\n`)
   }
   const message = explain(result.left)
   if (json) await write(context.stdout, `${JSON.stringify({ ok: false, error: result.left, message })}\n`)

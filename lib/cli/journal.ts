@@ -2,7 +2,7 @@ import { stat } from 'node:fs/promises'
 import { lastValueFrom } from 'rxjs'
 import type { JournalEntry } from '../core/model/journal.js'
 import type { FileJournal } from '../journal/index.js'
-import { WrongUsage, printLine, write, type CliContext } from './shared/context.js'
+import { WrongUsage, printLine, printResult, type CliContext } from './shared/context.js'
 import { EXIT } from './shared/exit-code.js'
 import { counted, messageOf, reasonOf } from './shared/text.js'
 
@@ -19,6 +19,7 @@ Refused while a running batch holds the journal.
 
 Exit codes:
   0    listed or released
+  1    the list could not be written
   2    wrong usage, no such key, or the journal cannot be opened`
 
 /** Lists the keys of a journal, or releases some of them; returns the exit code. */
@@ -30,12 +31,9 @@ export const journal = async (context: CliContext, file: string, { release, json
     if (unknown !== undefined)
       throw new WrongUsage(`--release: the journal has no key ${JSON.stringify(unknown)}; nothing was released`)
     for (const key of release) await lastValueFrom(opened.release(key))
-    if (release.length > 0)
-      printLine(
-        context.stderr,
-        `Released ${counted(release.length, 'key')}. The next run pays for a task of each again.`
-      )
-    else await write(context.stdout, [...entries].map(json ? jsonLine : textLine).join(''))
+    if (release.length === 0) return await printResult(context, [...entries].map(json ? jsonLine : textLine).join(''))
+    const again = `The next run pays for ${release.length === 1 ? 'its task' : 'their tasks'} again.`
+    printLine(context.stderr, `Released ${counted(release.length, 'key')}. ${again}`)
     return EXIT.solved
   } finally {
     await opened.close()

@@ -180,6 +180,7 @@ const faultOption = (about: string): Option =>
 const rootCommand = ({ stdout, stderr, env }: CliContext): Command =>
   new Command('rx-captcha')
     .exitOverride()
+    .showHelpAfterError('(--help shows the usage)')
     .configureOutput({
       writeOut: (text) => stdout.write(text),
       writeErr: (text) => stderr.write(printable(withoutPasswords(text))),

@@ -13,7 +13,13 @@ import { submit } from './queue/submit.js'
 import { worker, type WorkerFlags } from './queue/worker.js'
 import { WrongUsage, printLine, type CliContext } from './shared/context.js'
 import { EXIT } from './shared/exit-code.js'
-import { KEY_VARIABLE, openService, type OpenedService, type ServiceFlags } from './shared/service.js'
+import {
+  BASE_URL_VARIABLE,
+  KEY_VARIABLE,
+  openService,
+  type OpenedService,
+  type ServiceFlags
+} from './shared/service.js'
 import { messageOf } from './shared/text.js'
 import { runTask } from './solve/run-task.js'
 
@@ -30,7 +36,7 @@ export const run = async (argv: ReadonlyArray<string>, context: CliContext): Pro
     await program.parseAsync(argv, { from: 'user' })
     return code
   } catch (thrown) {
-    return reportThrown(context, thrown)
+    return reportThrown(context, thrown, argv)
   }
 }
 
@@ -125,13 +131,16 @@ const refuseKeyArgument = (argv: ReadonlyArray<string>): void => {
 }
 
 /** A problem of the solver's options, with the name that the user knows. */
-const asFlag = (problem: string): string =>
-  problem.replace(/^clientKey:/, 'the client key:').replace(/^baseUrl:/, '--base-url:')
+const asFlag = (problem: string, argv: ReadonlyArray<string>): string => {
+  const baseUrl = argv.some((argument) => argument.startsWith('--base-url')) ? '--base-url' : BASE_URL_VARIABLE
+  return problem.replace(/^clientKey:/, 'the client key:').replace(/^baseUrl:/, `${baseUrl}:`)
+}
 
-const reportThrown = ({ stderr }: CliContext, thrown: unknown): number => {
+const reportThrown = ({ stderr }: CliContext, thrown: unknown, argv: ReadonlyArray<string>): number => {
   if (thrown instanceof CommanderError) return thrown.exitCode === 0 ? EXIT.solved : EXIT.usage
   if (thrown instanceof WrongUsage || thrown instanceof InvalidOptions) {
-    const problems = thrown instanceof InvalidOptions ? thrown.problems.map(asFlag) : [thrown.message]
+    const problems =
+      thrown instanceof InvalidOptions ? thrown.problems.map((problem) => asFlag(problem, argv)) : [thrown.message]
     for (const problem of problems) printLine(stderr, `error: ${problem}`)
     return EXIT.usage
   }

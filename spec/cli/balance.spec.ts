@@ -1,5 +1,5 @@
 import { EMULATOR_KEY, startEmulator, type Emulator } from 'rx-captcha/emulator'
-import { command, envOf } from '../support/command.js'
+import { command, envOf, makeConsole } from '../support/command.js'
 
 describe('rx-captcha balance', () => {
   let emulator: Emulator
@@ -26,6 +26,21 @@ describe('rx-captcha balance', () => {
       'error: The call /getBalance failed: ERROR_KEY_DOES_NOT_EXIST, "no account has this clientKey", HTTP 200. It created no ' +
         'task. Check the key, the balance and the permissions of the account first.\n'
     )
+  })
+
+  it.each([
+    ['ENOSPC', 1, 'error: the output cannot be written (ENOSPC: no space left on device)\n'],
+    ['EPIPE', 0, '']
+  ])('fails if its output cannot be written, unless the reader is gone: %s', async (broken, code, err) => {
+    const running = command(['balance'], { env: envOf(emulator), stdout: makeConsole({ broken }) })
+    expect(await running.ended()).toStrictEqual({ code, out: '', err })
+  })
+
+  it('explains a failure of the service', async () => {
+    const failing = await startEmulator({ faults: ['getBalance:1:503'] })
+    const { code, err } = await command(['balance'], { env: envOf(failing) }).ended()
+    await failing.close()
+    expect([code, err]).toStrictEqual([1, expect.stringMatching(/^error: The call \/getBalance failed: HTTP 503/)])
   })
 
   it('prints a failure as JSON with --json', async () => {

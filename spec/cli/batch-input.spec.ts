@@ -162,7 +162,7 @@ describe('the input of a batch', () => {
     ],
     ['a folder', ['.'], 'expected a file, this is a folder'],
     ['a JSON array', [file('.json', '[{}]')], 'this looks like a JSON array; expected one JSON object per line'],
-    ['CSV without its columns', [file('.csv', 'url,key\n')], 'has no column websiteURL and websiteKey'],
+    ['CSV without its columns', [file('.csv', 'url,key\n')], 'has no columns websiteURL and websiteKey'],
     ['an unknown format', ['-', '--format', 'xml'], "argument 'xml' is invalid. Allowed choices are ndjson, csv."],
     ['no active task', ['-', '--concurrency', '0'], "'--concurrency <n>' argument '0' is invalid. Expected a whole"],
     ['a rate that is no number', ['-', '--creates-per-second', '1e3'], 'Expected a number from 0.001 to 1000'],
@@ -352,7 +352,7 @@ describe('the fields of an input', () => {
     ['quoted semicolons', '"websiteURL";"websiteKey"\n', 'are separated by semicolons, expected commas'],
     ['tabs', 'websiteURL\twebsiteKey\n', 'are separated by tabs, expected commas'],
     ['two columns of one name', 'websiteURL,websiteKey,WEBSITEKEY\n', 'its header has two columns websiteKey'],
-    ['no header', 'https://a.b/,k\n', 'has no column websiteURL and websiteKey; expected a header such as websiteURL,']
+    ['no header', 'https://a.b/,k\n', 'has no columns websiteURL and websiteKey; expected a header such as websiteURL,']
   ])('are refused in a CSV with %s, before anything is paid', async (_, text, why) => {
     const emulator = await start()
     const { code, err } = await batch(emulator, [file('.csv', text)])

@@ -56,6 +56,24 @@ describe('the progress of a batch', () => {
   })
 })
 
+describe('the progress of a batch that the service makes wait', () => {
+  const paused = { _tag: 'Delayed', at: 0, solveId: 1, reason: 'unavailable', waitMs: 59_500 } as const
+
+  it('shows when the next createTask is tried', () => {
+    const stats = statsWith((changed) => changed.onEvent(paused))
+    expect(textOf(stats, 100, 10_000)[1]).toBe('0 active  0 solved  0 failed  0 paid  next try in 60 s')
+  })
+
+  it.each([
+    ['a task was created', [paused, { _tag: 'Created', at: 0, solveId: 1, ref }]],
+    ['a poll waits', [{ ...paused, ref }]],
+    ['the network fails', [{ ...paused, reason: 'network' }]]
+  ] as const)('shows nothing of it once %s', (_, events) => {
+    const stats = statsWith((changed) => events.forEach((event) => changed.onEvent(event)))
+    expect(textOf(stats, 100, 10_000)[1]).not.toContain('next try')
+  })
+})
+
 describe('the report of a batch', () => {
   const report = ({
     isExhausted = true,
@@ -183,6 +201,56 @@ describe('the report of a batch', () => {
       changed.onOutcome(E.right({ ref, solution: 'token', readyAt: ref.createdAt + 3_600_000 }), 1)
     })
     expect([stats.times.count, stats.times.max < 60_000]).toStrictEqual([1, true])
+  })
+
+  describe('of failures in a batch that can be continued', () => {
+    const dns: SolveError = { _tag: 'NotCreated', paid: 'no', reason: 'dns', attempts: 4 }
+    const doubt: SolveError = { _tag: 'CreateUnknown', paid: 'unknown', status: 502 }
+    const textAfter = (errors: ReadonlyArray<SolveError>, end: Partial<BatchEnd> = {}) => {
+      const stats = statsWith((changed) => errors.forEach((error, nth) => changed.onOutcome(E.left(error), nth + 2)))
+      return report({ stats, files: { input: { total: 2 }, journal: {} }, ...end }).text
+    }
+
+    it('tells what happened to the first of the most frequent kind, and how to try it again', () => {
+      expect(textAfter([doubt, dns, dns])).toMatch(
+        /lines 3, 4\n.*line 2\nLine 3: The name of the service could not be resolved after 4 tries\. Nothing was paid\. .*\n/
+      )
+      expect(textAfter([dns, dns])).toContain(
+        '2 tasks were not created. To try them again, run the same command:\n  rx-captcha batch -\n'
+      )
+      expect(textAfter([dns])).toContain('\n1 task was not created. To try it again, run the same command:\n')
+    })
+
+    it('names --retry-failed for what it would pay for again', () => {
+      const failed = { _tag: 'TaskFailed', paid: 'yes', ref, errorId: 1, errorCode: 'ERROR_X' } as const
+      const unsolvable: SolveError = { ...failed, errorDescription: '', kind: 'task' }
+      expect(textAfter([doubt])).toContain('\n1 task failed or is in doubt. To pay for it again, add --retry-failed.\n')
+      expect(textAfter([unsolvable, doubt])).toContain(
+        '\n2 tasks failed or are in doubt. To pay for them again, add --retry-failed.\n'
+      )
+      expect(textAfter([timedOut, doubt])).toContain('  rx-captcha batch -\n1 task failed or is in doubt.')
+      expect(textAfter([{ ...unsolvable, kind: 'account' }])).not.toContain('--retry-failed')
+    })
+
+    it('counts the tasks that failed in an earlier run', () => {
+      const stats = statsWith((changed) => changed.onFailedBefore())
+      expect(report({ stats, files: { input: { total: 1 }, journal: {} } }).text).toContain('To pay for it again')
+    })
+
+    it('says nothing of it for records that are no tasks, without a journal, and with the embedded emulator', () => {
+      expect(textAfter([{ _tag: 'InvalidTask', paid: 'no', problems: ['line 2: expected JSON'] }])).toMatch(
+        /Line 2: The task is invalid: line 2: expected JSON\. [^\n]*\n$/
+      )
+      expect(textAfter([dns, doubt], { files: { input: { total: 2 }, journal: undefined } })).not.toMatch(
+        /To (try|pay)/
+      )
+      expect(textAfter([dns, doubt], { service: { flags: [], isEmbedded: true } })).not.toMatch(/To (try|pay)/)
+    })
+
+    it('leaves a code of the service, and tasks that were interrupted, to the table', () => {
+      const refused: SolveError = { _tag: 'Refused', paid: 'no', status: 200, errorCode: 'ERROR_X', kind: 'request' }
+      expect(textAfter([refused, { _tag: 'Interrupted', paid: 'yes', ref }])).not.toContain('Line ')
+    })
   })
 
   it('counts failures by tag and code, and names their first five lines', () => {

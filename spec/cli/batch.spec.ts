@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream'
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { asyncScheduler } from 'rxjs'
 import { EMULATOR_KEY, type Emulator } from 'rx-captcha/emulator'
@@ -196,14 +197,17 @@ describe('--out', () => {
     expect(readFileSync(input, 'utf8')).toBe(ndjson(task(1)))
   })
 
-  it('prints the paid tasks, and stops the batch, once stdout cannot be written', async () => {
+  it.each([
+    ['EPIPE', 'the reader of the output is gone'],
+    ['ENOSPC', 'ENOSPC: no space left on device']
+  ])('prints the paid tasks, and stops the batch, once stdout cannot be written: %s', async (broken, why) => {
     const emulator = await start({ readyAfterMs: 5 })
     const input = file('.ndjson', ndjson(...Array.from({ length: 30 }, (_, nth) => task(nth))))
-    const stdout = makeConsole({ broken: true })
+    const stdout = makeConsole({ broken })
     const { code, err } = await batch(emulator, [input, '--concurrency', '2'], { stdout })
     expect(code).toBe(3)
     expect(emulator.counters().accepted).toBeLessThan(30)
-    expect(err).toContain('could not be written: the reader of the output is gone.')
+    expect(err).toContain(`could not be written: ${why}.`)
     for (const { taskId } of emulator.tasks()) expect(err).toContain(taskId)
   })
 })
@@ -528,5 +532,26 @@ describe('the display of a batch', () => {
     running.signal('SIGINT')
     const { err } = await running.ended()
     expect(err).toContain('Stopping: waiting for active tasks. Press Ctrl-C again to stop now.\n')
+  })
+
+  it('breaks a note that is wider than the terminal into lines', async () => {
+    const emulator = await start({ readyAfterMs: 100 })
+    const stderr = makeConsole({ isTTY: true, columns: 40 })
+    const running = command(['batch', file('.ndjson', ndjson(task(1)))], { env: envOf(emulator), stderr })
+    await until(() => emulator.counters().requests.getTaskResult > 0)
+    running.signal('SIGINT')
+    const { err } = await running.ended()
+    expect(err).toContain('Stopping: waiting for active tasks.\nPress Ctrl-C again to stop now.\n')
+  })
+
+  it('waits for nothing if a signal stops it before its input has come', async () => {
+    const stdin = new Readable({ read: () => undefined })
+    const running = command(['batch', '-'], { env: envOf(await start()), stdin })
+    await until(() => stdin.listenerCount('readable') > 0)
+    running.signal('SIGINT')
+    const { code, err } = await running.ended()
+    expect(code).toBe(130)
+    expect(err).toContain('Stopped by Ctrl-C.')
+    expect(err).not.toContain('Stopping')
   })
 })

@@ -16,9 +16,17 @@ describe('an error in the words of the command', () => {
     )
   })
 
+  it('says of a createTask without a reply that the command was stopped, and not the solver', () => {
+    const cause = { name: 'Closed', code: 'CLOSED', message: 'the solver was closed before the reply arrived' }
+    expect(explainUnlessResumable({ _tag: 'CreateUnknown', paid: 'unknown', cause })).toBe(
+      'createTask was sent, and the command was stopped before its reply arrived. A task may exist and be paid for; its ' +
+        'id is unknown. Solving it again may pay twice.'
+    )
+  })
+
   it('offers no resume of a task of the embedded emulator', () => {
     expect(explainInLine(interrupted, { flags: [], isEmbedded: true })).toMatch(
-      /It was paid for\. Task task-1 belonged to the embedded emulator, which ends with this command\.$/
+      /It was paid for\. Task task-1 belonged to the embedded emulator, which costs nothing and ends with this command\.$/
     )
   })
 })

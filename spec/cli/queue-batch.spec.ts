@@ -345,7 +345,9 @@ describeWithRedis('rx-captcha batch --queue', () => {
 
     it('the tasks whose lines could not be written, and leaves the others in the queue', async () => {
       const emulator = await rig.emulator()
-      const running = rig.batch([task(1), task(2)], ['--concurrency', '1'], { stdout: makeConsole({ broken: true }) })
+      const running = rig.batch([task(1), task(2)], ['--concurrency', '1'], {
+        stdout: makeConsole({ broken: 'EPIPE' })
+      })
       rig.work(emulator)
       const { code, err } = await running.ended()
       const [first] = emulator.tasks()

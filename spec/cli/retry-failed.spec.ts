@@ -111,11 +111,18 @@ describe('rx-captcha journal', () => {
     const keys = (await journalCommand(path, '--json')).out.split('\n').slice(1, 3)
     const [failed, doubtful] = keys.map((line) => (JSON.parse(line) as { key: string }).key)
     const { code, err } = await journalCommand(path, '--release', failed!, '--release', doubtful!)
-    expect([code, err]).toStrictEqual([0, 'Released 2 keys. The next run pays for a task of each again.\n'])
+    expect([code, err]).toStrictEqual([0, 'Released 2 keys. The next run pays for their tasks again.\n'])
 
     const emulator = await start()
     expect((await batch(emulator, argv)).code).toBe(0)
     expect(emulator.counters().accepted).toBe(2)
+  })
+
+  it('says of one key that its task is paid for again', async () => {
+    const { out } = await failedBatch()
+    const [, line = ''] = (await journalCommand(`${out}.journal`, '--json')).out.split('\n')
+    const { err } = await journalCommand(`${out}.journal`, '--release', (JSON.parse(line) as { key: string }).key)
+    expect(err).toBe('Released 1 key. The next run pays for its task again.\n')
   })
 
   it('releases nothing if a key is unknown', async () => {

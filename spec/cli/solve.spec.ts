@@ -127,7 +127,7 @@ describe('rx-captcha solve', () => {
 
   it('prints that a token could not be written, and how to get it again', async () => {
     const env = envOf(await start())
-    const { code, err } = await command(SOLVE, { env, stdout: makeConsole({ broken: true }) }).ended()
+    const { code, err } = await command(SOLVE, { env, stdout: makeConsole({ broken: 'EPIPE' }) }).ended()
     expect(code).toBe(3)
     expect(err).toMatch(/could not be written.*\nResume it.*\n {2}rx-captcha resume /)
   })
@@ -145,9 +145,9 @@ describe('the status line of solve on a terminal', () => {
 
   it('shows the task, the polls and the seconds', async () => {
     const lines = await linesOnTerminal([])
-    expect(lines[0]).toMatch(/^creating a task · 0 polls · \d s$/)
-    expect(lines).toContainEqual(expect.stringMatching(new RegExp(`^${UUID} · 0 polls · \\d s`)))
-    expect(lines).toContainEqual(expect.stringMatching(new RegExp(`^${UUID} · 1 poll · \\d s`)))
+    expect(lines[0]).toMatch(/^0 polls · \d s · creating a task$/)
+    expect(lines).toContainEqual(expect.stringMatching(new RegExp(`^0 polls · \\d s · ${UUID}`)))
+    expect(lines).toContainEqual(expect.stringMatching(new RegExp(`^1 poll · \\d s · ${UUID}`)))
   })
 
   it('is erased at the end', async () => {
@@ -162,7 +162,7 @@ describe('the status line of solve on a terminal', () => {
     ['getTaskResult:1:ERROR_FOO_BAR', 'bad reply']
   ])('prints why the next poll waits: %s', async (fault, why) => {
     const lines = await linesOnTerminal([fault])
-    expect(lines).toContainEqual(expect.stringMatching(new RegExp(` · 1 poll · \\d s · ${why}, wait 1 s`)))
+    expect(lines).toContainEqual(expect.stringMatching(new RegExp(`^1 poll · \\d s · ${why}, wait 1 s · `)))
   })
 
   it('is narrower than the terminal', async () => {
@@ -314,6 +314,12 @@ describe('the client key', () => {
     const { code, err } = await command(SOLVE).ended()
     expect(code).toBe(2)
     expect(err).toMatch(/^error: no client key: set CAPTCHA_CLIENT_KEY, or .*--client-key-file.*--emulator\n$/)
+  })
+
+  it.each([['balance'], ['resume', 'task-1']])('is missed without a hint at the emulator by %s', async (...argv) => {
+    const { code, err } = await command(argv).ended()
+    expect(code).toBe(2)
+    expect(err).toMatch(/^error: no client key: set CAPTCHA_CLIENT_KEY, or .*--client-key-file\n$/)
   })
 
   it.each(['--client-key', '--clientKey', '--client-key=', '-client_key=', '--api-key='])(

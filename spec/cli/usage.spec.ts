@@ -42,6 +42,17 @@ describe('rx-captcha', () => {
     const { code, out, err } = await command(argv).ended()
     expect([code, out]).toStrictEqual([2, ''])
     expect(err).toContain(why)
+    expect(err).toContain('--help')
+  })
+
+  it.each([
+    [['--base-url', 'x'], 'https://a.b', '--base-url'],
+    [['--base-url=x'], 'https://a.b', '--base-url'],
+    [[], 'x', 'CAPTCHA_BASE_URL']
+  ])('names where a bad address comes from: %j, %s', async (argv, CAPTCHA_BASE_URL, name) => {
+    const env = { CAPTCHA_CLIENT_KEY: 'key-for-tests', CAPTCHA_BASE_URL }
+    const { code, err } = await command([...SOLVE, ...argv], { env }).ended()
+    expect([code, err]).toStrictEqual([2, `error: ${name}: expected an address such as https://api.1captcha.vip\n`])
   })
 
   const DURATION = 'Expected a whole number of milliseconds from 1 to 2147483647.'
@@ -50,7 +61,9 @@ describe('rx-captcha', () => {
   it.each(noDurations)('refuses %j as a duration', async (value) => {
     const { code, out, err } = await command([...SOLVE, '--emulator', '--poll-every-ms', value]).ended()
     expect([code, out]).toStrictEqual([2, ''])
-    expect(err).toBe(`error: option '--poll-every-ms <ms>' argument '${value}' is invalid. ${DURATION}\n`)
+    expect(err).toBe(
+      `error: option '--poll-every-ms <ms>' argument '${value}' is invalid. ${DURATION}\n(--help shows the usage)\n`
+    )
   })
 
   it('names the variable of a bad value', async () => {
@@ -104,7 +117,7 @@ describe('--emulator', () => {
     const { code, err } = await command([...SOLVE, '--emulator', '--poll-every-ms', '5', ...faults]).ended()
     expect(code).toBe(3)
     expect(err).toMatch(
-      new RegExp(`\nTask ${UUID} belonged to the embedded emulator, which ends with this command.\n$`)
+      new RegExp(`\nTask ${UUID} belonged to the embedded emulator, which costs nothing and ends with this command.\n$`)
     )
     expect(err).not.toContain('rx-captcha resume')
   })

@@ -11,13 +11,13 @@ export interface Console extends OutputStream {
   readonly text: () => string
 }
 
-/** Records what is written; a broken one behaves like a pipe whose reader is gone. */
-export const makeConsole = (given: { isTTY?: boolean; columns?: number; broken?: boolean } = {}): Console => {
-  const { broken = false, ...looks } = given
+/** Records what is written, or fails with the code `broken`: `EPIPE` is that of a pipe whose reader is gone. */
+export const makeConsole = (given: { isTTY?: boolean; columns?: number; broken?: string } = {}): Console => {
+  const { broken, ...looks } = given
   let text = ''
   const stream = new Writable({
     write: (chunk, _encoding, done) => {
-      if (broken) return done(Object.assign(new Error('write EPIPE'), { code: 'EPIPE' }))
+      if (broken !== undefined) return done(Object.assign(new Error(`write ${broken}`), { code: broken }))
       text += String(chunk)
       done()
     }

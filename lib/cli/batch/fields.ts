@@ -15,7 +15,7 @@ export const checkedHeader = (cells: ReadonlyArray<string>): ReadonlyArray<strin
   const missing = REQUIRED.filter((field) => !names.includes(field))
   if (missing.length === 0) return names
   throw new WrongUsage(
-    `the input: its header has no column ${missing.join(' and ')}; expected a header such as ${FIELDS.join(',')}`
+    `the input: its header has no column${missing.length > 1 ? 's' : ''} ${missing.join(' and ')}; expected a header such as ${FIELDS.join(',')}`
   )
 }
 

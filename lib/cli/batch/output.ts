@@ -3,7 +3,7 @@ import * as E from 'fp-ts/lib/Either.js'
 import * as t from 'io-ts'
 import { lastValueFrom } from 'rxjs'
 import { entryAfter, journalTagOf, type JournalEntry } from '../../core/model/journal.js'
-import { WrongUsage, write, type OutputStream } from '../shared/context.js'
+import { WrongUsage, whyNotWritten, write, type OutputStream } from '../shared/context.js'
 import { explainInLine, type ServiceReach } from '../shared/explain.js'
 import type { ItemResult } from '../shared/item-error.js'
 import { reasonOf } from '../shared/text.js'
@@ -30,8 +30,8 @@ export interface Output {
 export const openOutputStream = (stream: OutputStream, service: ServiceReach): Output => ({
   isOnTerminal: stream.isTTY === true,
   write: async (item, result) => {
-    if (!(await write(stream, formatOutcome(item, result, service))))
-      throw new Error('the reader of the output is gone')
+    const error = await write(stream, formatOutcome(item, result, service))
+    if (error) throw new Error(whyNotWritten(error))
   },
   close: () => undefined
 })

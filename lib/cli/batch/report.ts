@@ -1,7 +1,7 @@
 import type { TaskRef } from '../../core/model/task.js'
 import { WrongUsage, printLine, type CliContext } from '../shared/context.js'
 import { EXIT, exitCodeOfSignal } from '../shared/exit-code.js'
-import { explainUnlessResumable, resumeCommand, type ServiceReach } from '../shared/explain.js'
+import { explainUnlessResumable, isJobError, resumeCommand, type ServiceReach } from '../shared/explain.js'
 import type { Row } from '../shared/progress.js'
 import { counted, durationText, grouped, messageOf, seconds } from '../shared/text.js'
 import type { Input } from './input.js'
@@ -9,7 +9,7 @@ import type { BatchStats, Failures } from './stats.js'
 
 /** What the progress display shows. */
 export const progressRows = (stats: BatchStats, total: number | undefined, elapsedMs: number): ReadonlyArray<Row> => {
-  const { solved, failed, created, skipped, active, done } = stats
+  const { solved, failed, created, skipped, active, done, pausedMs } = stats
   // Skipped items take no time, so they say nothing about the items to come.
   const perMs = elapsedMs > 0 ? (solved + failed) / elapsedMs : 0
   const rate = `${(perMs * 1_000).toFixed(perMs < 0.01 ? 1 : 0)}/s`
@@ -19,7 +19,13 @@ export const progressRows = (stats: BatchStats, total: number | undefined, elaps
     total === undefined
       ? { text: `${counted(done, 'item')}  ${rate}` }
       : { text: [`${done}/${total}`, rate, left].filter(Boolean).join('  '), share: Math.min(1, done / (total || 1)) },
-    { text: skipped > 0 ? `${counts}  ${skipped} done before` : counts }
+    {
+      text: [
+        counts,
+        ...(skipped > 0 ? [`${skipped} done before`] : []),
+        ...(pausedMs > 0 ? [`next try in ${Math.ceil(pausedMs / 1_000)} s`] : [])
+      ].join('  ')
+    }
   ]
 }
 
@@ -78,14 +84,25 @@ export const timesText = ({ times }: BatchStats): ReadonlyArray<string> => {
   return [`Time to token: half within ${half} s, 95 % within ${most} s, all within ${seconds(times.max)} s.`]
 }
 
-export const failuresText = ({ failures }: BatchStats): ReadonlyArray<string> =>
-  failures.size === 0
-    ? []
-    : ['', 'Failed:', ...[...failures].sort(([, one], [, other]) => other.count - one.count).map(failureText)]
+export const failuresText = (stats: BatchStats): ReadonlyArray<string> =>
+  stats.failures.size === 0 ? [] : ['', 'Failed:', ...mostFirst(stats.failures).map(failureText), ...exampleText(stats)]
+
+type NamedFailures = readonly [name: string, failures: Failures]
+
+const mostFirst = (failures: BatchStats['failures']): ReadonlyArray<NamedFailures> =>
+  [...failures].sort(([, one], [, other]) => other.count - one.count)
+
+/** One failure in full. A code of the service says enough by itself, and what stopped the batch is explained below. */
+const exampleText = ({ failures, stoppedBy }: BatchStats): ReadonlyArray<string> => {
+  for (const [, { first, lines }] of stoppedBy ? [] : mostFirst(failures))
+    if (first._tag !== 'Interrupted' && !('errorCode' in first) && !isJobError(first))
+      return [`Line ${lines[0]}: ${explainUnlessResumable(first)}`]
+  return []
+}
 
 const MAX_WIDTH = 79
 
-const failureText = ([name, { count, lines }]: readonly [string, Failures]): string => {
+const failureText = ([name, { count, lines }]: NamedFailures): string => {
   const where = `line${count === 1 ? '' : 's'} ${lines.join(', ')}${count > lines.length ? ', …' : ''}`
   // An error code comes from the service and may have any length.
   return `  ${String(count).padStart(7)}  ${name.slice(0, 36).padEnd(36)}  ${where}`.slice(0, MAX_WIDTH)
@@ -124,10 +141,15 @@ export const notPulled = ({ stats, files }: Pick<BatchEnd, 'stats' | 'files'>): 
 const howToContinue = (end: BatchEnd): ReadonlyArray<string> => {
   const { stats, failure } = end
   const isIncomplete = !stats.isExhausted || failure !== undefined || stats.stoppedBy !== undefined
-  if (!isIncomplete && stats.resumable === 0 && stats.unreported.length === 0) return []
-  if (end.service.isEmbedded) return ['The tasks belonged to the embedded emulator, which ends with this command.']
+  if (!isIncomplete && stats.resumable === 0 && stats.unreported.length === 0) return howToRetry(end)
+  if (end.service.isEmbedded)
+    return ['The tasks belonged to the embedded emulator, which costs nothing and ends with this command.']
   if (end.files.journal)
-    return ['To continue, run the same command again; no task is paid for twice:', `  ${end.commandLine}`]
+    return [
+      'To continue, run the same command again; no task is paid for twice:',
+      `  ${end.commandLine}`,
+      ...retryFailedText(stats)
+    ]
   return [
     ...(stats.resumable > 0 ? ['Active tasks are paid for; each message in the output says how to resume it.'] : []),
     ...resumeText(stats.unreported, end.service.flags),
@@ -138,6 +160,29 @@ const howToContinue = (end: BatchEnd): ReadonlyArray<string> => {
           'and use --out FILE, so that the batch can be continued.'
         ])
   ]
+}
+
+/** How to solve what is neither solved nor resumable, once the whole input is done. */
+const howToRetry = ({ stats, files, service, commandLine }: BatchEnd): ReadonlyArray<string> => {
+  if (!files.journal || service.isEmbedded) return []
+  const { uncreated } = stats
+  const [were, them] = uncreated === 1 ? ['was', 'it'] : ['were', 'them']
+  return [
+    ...(uncreated > 0
+      ? [
+          `${counted(uncreated, 'task')} ${were} not created. To try ${them} again, run the same command:`,
+          `  ${commandLine}`
+        ]
+      : []),
+    ...retryFailedText(stats)
+  ]
+}
+
+const retryFailedText = ({ toPayAgain }: BatchStats): ReadonlyArray<string> => {
+  const [are, them] = toPayAgain === 1 ? ['is', 'it'] : ['are', 'them']
+  return toPayAgain > 0
+    ? [`${counted(toPayAgain, 'task')} failed or ${are} in doubt. To pay for ${them} again, add --retry-failed.`]
+    : []
 }
 
 export const resumeText = (refs: ReadonlyArray<TaskRef>, flags: ReadonlyArray<string>): ReadonlyArray<string> =>

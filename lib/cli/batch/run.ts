@@ -8,7 +8,7 @@ import { createSolver } from '../../http/create-solver.js'
 import { closeSolver } from '../shared/close-solver.js'
 import { WrongUsage, signalStream, type CliContext } from '../shared/context.js'
 import type { ServiceReach } from '../shared/explain.js'
-import { drawProgress, printProgress, type Progress } from '../shared/progress.js'
+import { drawProgress, printProgress } from '../shared/progress.js'
 import type { OpenedService } from '../shared/service.js'
 import { stopLevels } from '../shared/stop-levels.js'
 import { shellQuoted } from '../shared/text.js'
@@ -86,7 +86,10 @@ export const runBatch = async (context: CliContext, config: BatchConfig): Promis
   const canDraw = stderr.isTTY === true && !files.output.isOnTerminal
   const progress = canDraw ? drawProgress(stderr, rows) : printProgress(stderr, rows, scheduler)
   const { signals, first, stop } = signalStream(context)
-  const { stopPulling, forced } = stopOnSignals(signals, solver, progress)
+  const onStop = () => {
+    if (stats.active > 0) progress.note(STOPPING)
+  }
+  const { stopPulling, forced } = stopOnSignals(signals, solver, onStop)
   try {
     const failure = await Promise.race([solveItems(solver, config, stats, stopPulling), firstValueFrom(forced)])
     progress.close()
@@ -101,10 +104,10 @@ export const runBatch = async (context: CliContext, config: BatchConfig): Promis
 }
 
 /** Level 1 stops pulling, and level 2 closes the solver. */
-const stopOnSignals = (signals: Observable<NodeJS.Signals>, solver: Solver, { note }: Progress) => {
+const stopOnSignals = (signals: Observable<NodeJS.Signals>, solver: Solver, onStop: () => void) => {
   const levels = stopLevels(signals)
   levels.subscribe((level) => {
-    if (level === 1) note(STOPPING)
+    if (level === 1) onStop()
     if (level === 2) void solver.close()
   })
   const third = levels.pipe(filter((level) => level > 2))

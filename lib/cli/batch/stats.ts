@@ -12,6 +12,7 @@ export interface Failures {
   count: number
   /** Their first lines in the input. */
   readonly lines: number[]
+  readonly first: ItemError
 }
 
 const MAX_LINES = 5
@@ -37,10 +38,15 @@ export class BatchStats {
   repeated = 0
   /** Failed tasks that are paid for and can be resumed. */
   resumable = 0
+  /** Tasks that were not created, and that the next run tries again. */
+  uncreated = 0
+  /** Tasks that failed or are in doubt, which `--retry-failed` pays for again. */
+  toPayAgain = 0
   worstExit: number = EXIT.solved
   readonly failures = new Map<string, Failures>()
   /** From the reply to createTask to the token, in milliseconds. */
   readonly times = createHistogram()
+  #pausedUntil = 0
   readonly #createdAt = new Map<string, number>()
   /** Paid tasks that are in no line of the output. */
   readonly unreported: TaskRef[] = []
@@ -59,17 +65,26 @@ export class BatchStats {
     return this.solved + this.failed + this.skipped + this.repeated
   }
 
+  /** For how many milliseconds the service has asked not to be sent a createTask. */
+  get pausedMs(): number {
+    return Math.max(0, this.#pausedUntil - performance.now())
+  }
+
   onEvent(event: SolverEvent): void {
+    if (event._tag === 'Delayed' && event.reason === 'unavailable' && !event.ref)
+      this.#pausedUntil = performance.now() + event.waitMs
     if (event._tag === 'Skipped') this.skipped += 1
     if (event._tag === 'AssumedNotCreated') this.perhapsCreated += 1
     if (event._tag !== 'Created') return
     this.created += 1
+    this.#pausedUntil = 0
     this.#createdAt.set(event.ref.taskId, performance.now())
   }
 
   /** The journal says that the task of an item failed in an earlier run; the item is skipped. */
   onFailedBefore(): void {
     this.failedBefore += 1
+    this.toPayAgain += 1
     this.worstExit = Math.max(this.worstExit, EXIT.paid)
   }
 
@@ -92,18 +107,27 @@ export class BatchStats {
     else if ('ref' in result.left) this.unreported.push(result.left.ref)
   }
 
+  /** Counts what the next run does with the task. */
+  #countNext(error: ItemError): void {
+    const entry = entryAfter(journalTagOf(error))
+    if (entry === 'Known') this.resumable += 1
+    else if (error._tag === 'TaskFailed' || entry === 'InDoubt') this.toPayAgain += 1
+    // A record that is no task stays one.
+    else if (error._tag !== 'InvalidTask') this.uncreated += 1
+  }
+
   #onFailure(error: ItemError, line: number): void {
     this.failed += 1
     if ('ref' in error) this.#createdAt.delete(error.ref.taskId)
     this.worstExit = Math.max(this.worstExit, error._tag === 'InvalidTask' ? EXIT.unpaid : exitCodeOf(error))
     if (error.paid === 'unknown') this.inDoubt += 1
-    if (entryAfter(journalTagOf(error)) === 'Known') this.resumable += 1
+    this.#countNext(error)
     if (isStop(error)) this.stoppedBy ??= error
     if (isTrouble(error)) this.lastTrouble = error
     if (isTrouble(error) && error._tag === 'CreateUnknown') this.perhapsCreated += 1
     const detail = 'errorCode' in error ? error.errorCode : error._tag === 'NotCreated' ? error.reason : ''
     const name = [error._tag, detail].filter(Boolean).join(' ')
-    const failures = this.failures.get(name) ?? { count: 0, lines: [] }
+    const failures = this.failures.get(name) ?? { count: 0, lines: [], first: error }
     failures.count += 1
     if (failures.lines.length < MAX_LINES) failures.lines.push(line)
     this.failures.set(name, failures)

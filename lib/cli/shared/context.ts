@@ -1,7 +1,9 @@
 import type { Readable } from 'node:stream'
 import { ReplaySubject, tap, type Observable } from 'rxjs'
+import { causeOf } from '../../core/model/network.js'
 import type { QueueModules } from '../queue/modules.js'
-import { printable } from './text.js'
+import { EXIT } from './exit-code.js'
+import { printable, reasonOf } from './text.js'
 
 /** A stream of the command. Progress is drawn on terminals only. */
 export interface OutputStream extends NodeJS.WritableStream {
@@ -34,13 +36,27 @@ export const printLine = (output: OutputStream, text: string): void => {
   output.write(`${printable(text)}\n`)
 }
 
-/** Writes text unchanged; resolves with whether it could be written. A pipe may have lost its reader. */
-export const write = (output: OutputStream, text: string): Promise<boolean> =>
+/** Writes text unchanged; resolves with the error if it could not be written. A pipe may have lost its reader. */
+export const write = (output: OutputStream, text: string): Promise<Error | undefined> =>
   new Promise((resolve) => {
     output.write(text, (error) => {
-      resolve(!error)
+      resolve(error ?? undefined)
     })
   })
+
+/** Why text could not be written. */
+export const whyNotWritten = (error: Error): string =>
+  isReaderGone(error) ? 'the reader of the output is gone' : reasonOf(error)
+
+const isReaderGone = (error: Error): boolean => causeOf(error).code === 'EPIPE'
+
+/** Prints the result of a command that pays for nothing; returns the exit code. A reader that is gone has what it wanted. */
+export const printResult = async ({ stdout, stderr }: CliContext, text: string): Promise<number> => {
+  const error = await write(stdout, text)
+  if (!error || isReaderGone(error)) return EXIT.solved
+  printLine(stderr, `error: the output cannot be written (${reasonOf(error)})`)
+  return EXIT.unpaid
+}
 
 /** The signals from now on; late subscribers get the first two as well. `stop` ends the listening. */
 export const signalStream = ({ signals }: CliContext) => {

@@ -11,7 +11,7 @@ export type ServiceReach = Pick<OpenedService, 'flags' | 'isEmbedded'>
 
 /** What happened to a task, and what to do unless it can be resumed. */
 export const explainUnlessResumable = (error: SolveError): string =>
-  advise(error) === 'resume' ? happened(error) : `${happened(error)} ${whatToDo(error)}`
+  advise(error) === 'resume' || wasStopped(error) ? happened(error) : `${happened(error)} ${whatToDo(error)}`
 
 /** What happened to a task and what to do, in one line. */
 export const explainInLine = (error: ItemError, service: ServiceReach): string =>
@@ -22,7 +22,7 @@ const explainSolve = (error: SolveError, service: ServiceReach): string =>
     ? `${happened(error)} ${howToResume(error.ref, service, 'Resume it at no further cost: ')}`
     : explainUnlessResumable(error)
 
-const isJobError = (error: ItemError): error is JobFailed | TokenGone =>
+export const isJobError = (error: ItemError): error is JobFailed | TokenGone =>
   error._tag === 'TokenGone' || error._tag === 'JobFailed'
 
 /** A key is solved once in a queue, so repeating the batch would give the same outcome. */
@@ -41,7 +41,7 @@ const explainJobError = (error: JobFailed | TokenGone, service: ServiceReach): s
 /** A title, followed by the command line that resumes a task. */
 export const howToResume = (ref: TaskRef, { flags, isEmbedded }: ServiceReach, title: string): string =>
   isEmbedded
-    ? `Task ${ref.taskId} belonged to the embedded emulator, which ends with this command.`
+    ? `Task ${ref.taskId} belonged to the embedded emulator, which costs nothing and ends with this command.`
     : `${title}${resumeCommand(ref, flags)}`
 
 /** The command line that resumes a task; `createdAt` is 0 if it is unknown when the task was created. */
@@ -56,6 +56,9 @@ export const resumeCommand = ({ taskId, createdAt, numeric }: TaskRef, flags: Re
   return ['rx-captcha', 'resume', ...words].join(' ')
 }
 
+/** The user stopped the command while createTask had no reply, so there is no cause to look at. */
+const wasStopped = (error: SolveError): boolean => error._tag === 'CreateUnknown' && error.cause?.code === 'CLOSED'
+
 const isClosed = (error: SolveError): boolean => error._tag === 'NotCreated' && error.reason === 'closed'
 
 // The library speaks of its solver, which a user of the command does not see.
@@ -63,6 +66,11 @@ const happened = (error: SolveError): string => {
   if (error._tag === 'Interrupted')
     return `The command was stopped before task ${error.ref.taskId} was ready. It was paid for.`
   if (isClosed(error)) return 'The command was stopped before the task was created. Nothing was paid.'
+  if (wasStopped(error))
+    return (
+      'createTask was sent, and the command was stopped before its reply arrived. A task may exist and be paid for; its id is ' +
+      'unknown. Solving it again may pay twice.'
+    )
   return whatHappened(error)
 }
 

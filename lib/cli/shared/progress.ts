@@ -44,9 +44,9 @@ export const drawProgress = (
   const drawing = interval(REDRAW_EVERY_MS).subscribe(draw)
   return {
     note: (text) => {
-      // A note that wraps would leave the end of a row behind it.
+      // A note that wraps would leave the end of a row behind it. The terminal does not wrap while bars are drawn.
       bars.once('redraw-pre', () => clearScreenDown(output))
-      bars.log(`${printable(text)}\n`)
+      bars.log(`${wrapped(printable(text), (output.columns ?? 80) - 1)}\n`)
       bars.update()
     },
     close: () => {
@@ -57,6 +57,10 @@ export const drawProgress = (
     }
   }
 }
+
+/** Text in lines of at most `width` characters, broken at spaces. */
+const wrapped = (text: string, width: number): string =>
+  text.replace(new RegExp(`(.{1,${width}})(?: |$)`, 'g'), '$1\n').trimEnd()
 
 const PRINT_EVERY_MS = 10_000
 
@@ -90,7 +94,7 @@ export const printProgress = (
 export const DELAY_REASONS: Readonly<
   Record<Extract<TaskEvent<never>, { readonly _tag: 'Delayed' }>['reason'], string>
 > = {
-  rate: 'waiting for its permit',
+  rate: 'rate limit',
   unavailable: 'service unavailable',
   network: 'no reply',
   reply: 'bad reply'

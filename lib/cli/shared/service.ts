@@ -13,6 +13,7 @@ export interface ServiceFlags {
   readonly giveUpAfterMs?: number
   readonly clientKeyFile?: string
   readonly emulator?: true
+  /** Only commands that have `--emulator` have it. */
   readonly fault?: ReadonlyArray<string>
 }
 
@@ -31,7 +32,7 @@ export const openService = async ({ env, loadEmulator }: CliContext, flags: Serv
   const { baseUrl, pollEveryMs, giveUpAfterMs, clientKeyFile, emulator, fault = [] } = flags
   const pace = { pollEveryMs, giveUpAfterMs }
   if (emulator) return embeddedService(loadEmulator, pace, fault)
-  const clientKey = await clientKeyOf(env, clientKeyFile)
+  const clientKey = await clientKeyOf(env, clientKeyFile, 'fault' in flags)
   const dispatcher = dispatchersOf(env, baseUrl)
   return {
     options: { ...pace, clientKey, baseUrl, dispatcher },
@@ -68,18 +69,19 @@ const embeddedService = async (
 }
 
 export const KEY_VARIABLE = 'CAPTCHA_CLIENT_KEY'
+export const BASE_URL_VARIABLE = 'CAPTCHA_BASE_URL'
 const KEY_FILE_VARIABLE = 'CAPTCHA_CLIENT_KEY_FILE'
 export const REDIS_VARIABLE = 'RX_CAPTCHA_REDIS_URL'
 
-const clientKeyOf = async (env: CliContext['env'], file: string | undefined): Promise<string> => {
+const clientKeyOf = async (env: CliContext['env'], file: string | undefined, hasEmulator: boolean): Promise<string> => {
   if (file !== undefined) return keyIn('--client-key-file', file)
   const key = trimmed(env[KEY_VARIABLE] ?? '')
   if (key) return key
   const fileOfEnv = env[KEY_FILE_VARIABLE]
   if (fileOfEnv) return keyIn(KEY_FILE_VARIABLE, fileOfEnv)
   throw new WrongUsage(
-    `no client key: set ${KEY_VARIABLE}, or name a file that holds it with --client-key-file. ` +
-      'Without an account, try --emulator'
+    `no client key: set ${KEY_VARIABLE}, or name a file that holds it with --client-key-file` +
+      (hasEmulator ? '. Without an account, try --emulator' : '')
   )
 }
 
@@ -102,7 +104,7 @@ const readText = async (name: string, path: string): Promise<string> => {
 
 /** The variable of an option, by the name of the option. */
 export const OPTION_VARIABLES: ReadonlyMap<string, string> = new Map([
-  ['baseUrl', 'CAPTCHA_BASE_URL'],
+  ['baseUrl', BASE_URL_VARIABLE],
   ['pollEveryMs', 'CAPTCHA_POLL_EVERY_MS'],
   ['giveUpAfterMs', 'CAPTCHA_GIVE_UP_AFTER_MS']
 ])
@@ -110,7 +112,7 @@ export const OPTION_VARIABLES: ReadonlyMap<string, string> = new Map([
 export const VARIABLES_HELP = `Environment variables:
   ${KEY_VARIABLE}         the client key of the account; never an argument
   ${KEY_FILE_VARIABLE}    a file that holds it, as --client-key-file
-  CAPTCHA_BASE_URL           as --base-url
+  ${BASE_URL_VARIABLE}           as --base-url
   CAPTCHA_POLL_EVERY_MS      as --poll-every-ms
   CAPTCHA_GIVE_UP_AFTER_MS   as --give-up-after-ms
   ${REDIS_VARIABLE}       as --redis, for an address with a password

@@ -4,7 +4,7 @@ import { advise } from '../../core/model/explain.js'
 import type { RecaptchaV2Solution } from '../../core/model/recaptcha-v2.js'
 import type { SolveResult } from '../../core/model/result.js'
 import type { Solved } from '../../core/model/task.js'
-import { printLine, write, type CliContext } from '../shared/context.js'
+import { printLine, whyNotWritten, write, type CliContext } from '../shared/context.js'
 import { EXIT, exitCodeOf } from '../shared/exit-code.js'
 import { explainInLine, explainUnlessResumable, howToResume, type ServiceReach } from '../shared/explain.js'
 
@@ -33,8 +33,9 @@ const reportSolved = async (
   solved: Solved<RecaptchaV2Solution>
 ): Promise<number> => {
   const text = json ? JSON.stringify(solvedJson(solved)) : solved.solution.gRecaptchaResponse
-  if (await write(stdout, `${text}\n`)) return EXIT.solved
-  printLine(stderr, 'The task is solved, but its token could not be written: the reader of the output is gone.')
+  const error = await write(stdout, `${text}\n`)
+  if (!error) return EXIT.solved
+  printLine(stderr, `The task is solved, but its token could not be written: ${whyNotWritten(error)}.`)
   printLine(stderr, howToResume(solved.ref, service, RESUME))
   return EXIT.paid
 }

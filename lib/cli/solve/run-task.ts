@@ -78,7 +78,8 @@ const statusLine = (output: OutputStream): StatusLine => {
   let [task, polls, note] = ['creating a task', 0, '']
   const row = () => {
     const elapsed = `${Math.round((performance.now() - startedAt) / 1_000)} s`
-    return { text: [task, counted(polls, 'poll'), elapsed, note].filter((part) => part !== '').join(' · ') }
+    // The id comes last, because a narrow terminal cuts the line off.
+    return { text: [counted(polls, 'poll'), elapsed, note, task].filter((part) => part !== '').join(' · ') }
   }
   const { close } = drawProgress(output, () => [row()])
   const show = (event: TaskEvent<unknown>): void => {

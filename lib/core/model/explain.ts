@@ -29,6 +29,9 @@ export const whatHappened = (error: SolveError): string => {
       const why = serviceErrorText(error) || 'without a reason'
       if (error.notFound)
         return `The service does not know task ${error.ref.taskId}: ${why}. It was paid for when it was created.`
+      // The task itself may be well: another key reads it, or the same one once the account is in order.
+      if (error.kind === 'account')
+        return `A poll of task ${error.ref.taskId} was refused because of the account: ${why}. It was paid for.`
       return `The service ended task ${error.ref.taskId} with an error: ${why}. It was paid for.`
     }
     case 'BadReply': {

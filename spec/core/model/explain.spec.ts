@@ -224,7 +224,13 @@ const CASES: ReadonlyArray<readonly [name: string, SolveError, Advice, paid: str
     ['The service does not know task', 'ERROR_TASKID_INVALID']
   ],
   ['a failed task', failed({}), 'pay-again', PAID, ['ended task task-17', 'ERROR_X']],
-  ['a task that failed with an account error', failed({ kind: 'account' }), 'fix-account', PAID, ['task-17']],
+  [
+    'a task that failed with an account error',
+    failed({ kind: 'account' }),
+    'fix-account',
+    PAID,
+    ['A poll of task task-17 was refused because of the account: ERROR_X']
+  ],
   [
     'a task that failed with a request error',
     failed({ kind: 'request', errorDescription: 'bad' }),
