@@ -27,7 +27,7 @@ h3 { margin: 0 0 .4rem; font-size: .95rem; }
 p { margin: .3rem 0; color: var(--soft); }
 code, .id { font-family: ui-monospace, monospace; font-size: .88em; overflow-wrap: anywhere; }
 .short { white-space: nowrap; }
-.site { min-width: 14rem; }
+.site { min-width: 12rem; }
 .cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(15rem, 1fr)); gap: .8rem; margin-top: 1.2rem; }
 .cards section, table { background: var(--card); border: 1px solid var(--line); border-radius: .5rem; }
 .cards section { padding: .8rem 1rem; }
@@ -43,7 +43,12 @@ td { border-top: 1px solid var(--line); }
 .processing, .ready { color: var(--busy); }
 .failed, .lost, #live.off { color: var(--bad); }
 table:not(:has(tbody tr)), table:has(tbody tr) + .none { display: none; }
-@media (max-width: 46rem) {
+/* Only where all columns have room: an id in two lines, and an error code in one. */
+@media (min-width: 65rem) {
+  .task { min-width: 12rem; }
+  .fault { min-width: 14rem; }
+}
+@media (max-width: 60rem) {
   table, tbody, tr, td { display: block; }
   thead { position: absolute; clip-path: inset(50%); }
   tr { padding: .5rem .8rem; border-top: 1px solid var(--line); }
@@ -71,11 +76,12 @@ table:not(:has(tbody tr)), table:has(tbody tr) + .none { display: none; }
     <dt>shortest delay</dt><dd data-counter="smallestGapMs"></dd>
     <dt>overlapping polls</dt><dd data-counter="overlaps"></dd>
   </dl></section>
-  <section><h3>siteverify</h3><dl>
-    <dt>requests</dt><dd data-counter="siteverify"></dd>
+  <section><h3>Other calls</h3><dl>
+    <dt>siteverify</dt><dd data-counter="siteverify"></dd>
     <dt>tokens accepted</dt><dd data-counter="verified"></dd>
-    <dt>not accepted</dt><dd data-counter="unverified"></dd>
-    <dt>other requests</dt><dd data-counter="other"></dd>
+    <dt>tokens not accepted</dt><dd data-counter="unverified"></dd>
+    <dt>getBalance</dt><dd data-counter="getBalance"></dd>
+    <dt>unknown requests</dt><dd data-counter="other"></dd>
   </dl></section>
 </div>
 <h2>Faults</h2>
@@ -119,13 +125,13 @@ const show = ({ seed, counters, faults, tasks }) => {
     number.textContent = numbers[number.dataset.counter].toLocaleString('en')
   showRows('faults', faults, ({ rule, applied }) => [['Rule', rule, 'id'], ['Applied', applied, 'number']])
   showRows('tasks', tasks, (task) => [
-    ['Task', task.taskId, 'id'],
+    ['Task', task.taskId, 'id task'],
     ['State', task.state, 'short ' + task.state],
     ['Site', task.site, 'site'],
     ['Created', new Date(task.acceptedAt).toLocaleTimeString('en-GB'), 'short'],
     ['Polls', task.polls, 'number'],
     ['Token', task.token ?? '–', 'id short'],
-    ['Fault', task.fault ?? '–', 'id']
+    ['Fault', task.fault ?? '–', task.fault ? 'id fault' : 'id']
   ])
   const older = counters.accepted - tasks.length
   byId('older').textContent = older > 0 ? older.toLocaleString('en') + ' older tasks are not shown.' : ''
