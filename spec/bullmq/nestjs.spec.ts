@@ -19,11 +19,11 @@ const replaced = (code: string, from: string, to: string): string => {
   return code.replace(from, to)
 }
 
-/** The worker of the recipe, without a grace, with a faster pace, and with the emulator as the service. */
+/** The worker of the recipe, without a grace and with a faster pace. */
 const worker = (): string => {
   const options = 'createSolver({'
   const code = replaced(programOf('worker.ts'), 'graceMs: 5_000', 'graceMs: 0')
-  return replaced(code, options, `${options} baseUrl: process.env.EMULATOR_URL, pollEveryMs: 20,`)
+  return replaced(code, options, `${options} pollEveryMs: 20,`)
 }
 
 /** On SIGUSR2 the worker cancels its jobs: a part of an application that the recipe leaves out. */
@@ -79,7 +79,7 @@ describeWithRedis('the NestJS recipe with BullMQ', () => {
   const startWorker = (emulator: Emulator): Program => {
     const main = join(folder(), 'worker.js')
     writeFileSync(main, asCommonJs(worker() + CANCEL))
-    const env = { CAPTCHA_CLIENT_KEY: EMULATOR_KEY, EMULATOR_URL: emulator.url, REDIS_URL: rig.redis.url }
+    const env = { CAPTCHA_CLIENT_KEY: EMULATOR_KEY, CAPTCHA_BASE_URL: emulator.url, REDIS_URL: rig.redis.url }
     return run([main], env)
   }
 
