@@ -113,9 +113,7 @@ describe('marbles', () => {
       const { solver } = scriptedSolver({ ...script, [path]: undefined }, { giveUpAfterMs: 4_000 })
       expectObservable(solver.solve(task)).toBe('6s (s|)', { s: outcomes.Solved() })
     })
-    expect(message).toBe(
-      `the script has no reply to ${path} (call 1 of this path); add one to the script`
-    )
+    expect(message).toBe(`the script has no reply to ${path} (call 1 of this path); add one to the script`)
   })
 
   it('refuses an async test, which would pass without its expectations', () => {
