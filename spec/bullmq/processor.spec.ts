@@ -204,7 +204,7 @@ describeWithRedis('taskProcessor', () => {
   })
 
   it('gives a paid task back to be resumed when it timed out, and fails its job in the end', async () => {
-    const emulator = await rig.emulator({ readyAfterMs: 60_000 })
+    const emulator = await rig.unfinished()
     const solver = rig.solver(emulator, { giveUpAfterMs: 40 })
     rig.worker(solver, { processor: { maxResumes: 2 } })
     const queue = rig.queue()
@@ -217,7 +217,7 @@ describeWithRedis('taskProcessor', () => {
   })
 
   it('fails a job that is cancelled; a retry resumes its task', async () => {
-    const emulator = await rig.emulator({ readyAfterMs: 100 })
+    const emulator = await rig.unfinished()
     const { worker } = rig.worker(rig.solver(emulator))
     const queue = rig.queue()
     await add(queue)
@@ -227,19 +227,21 @@ describeWithRedis('taskProcessor', () => {
     const job = await jobOf(queue)
     expect(job.failedReason).toMatch(/^The job was cancelled\. If its task was created, it is paid for and recorded/)
     const done = new Promise((resolve) => worker.once('completed', resolve))
+    emulator.finish()
     await job.retry()
     await done
     expect(emulator.counters().accepted).toBe(1)
   })
 
   it('hands paid tasks over to another worker when it is closed', async () => {
-    const emulator = await rig.emulator({ readyAfterMs: 300 })
+    const emulator = await rig.unfinished()
     const queue = rig.queue()
     const first = rig.worker(rig.solver(emulator))
     for (let index = 0; index < 20; index += 1) await add(queue, `order-${index}`)
     await until(() => emulator.counters().accepted === 20)
     await first.supervised.close({ graceMs: 0 })
     expect(await queue.getJobCounts('wait', 'active')).toEqual({ wait: 20, active: 0 })
+    emulator.finish()
     const second = rig.worker(rig.solver(emulator))
     let completed = 0
     second.worker.on('completed', () => (completed += 1))
@@ -276,7 +278,7 @@ describeWithRedis('taskProcessor', () => {
   })
 
   it('stops to poll for a job that another worker has taken over', async () => {
-    const emulator = await rig.emulator({ readyAfterMs: 60_000 })
+    const emulator = await rig.unfinished()
     const queue = rig.queue()
     const key = jobIdOf('order-1')
     const { worker, dropTakenOver } = rig.worker(rig.solver(emulator))
@@ -301,7 +303,7 @@ describeWithRedis('taskProcessor', () => {
     const queue = rig.queue()
     const key = jobIdOf('order-1')
     await lastValueFrom(earlierRun(queue, 'frozen').created(key, { taskId: 'task', createdAt: 5 }))
-    const emulator = await rig.emulator({ readyAfterMs: 60_000 })
+    const emulator = await rig.unfinished()
     rig.worker(rig.solver(emulator))
     await add(queue)
     await until(async () => (await lockOf(queue, key)) !== null)

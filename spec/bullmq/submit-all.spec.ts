@@ -154,7 +154,7 @@ describeWithRedis('submitAll', () => {
   })
 
   it('emits JobFailed, with what is known of the task, for a job that was cancelled', async () => {
-    const emulator = await rig.emulator({ readyAfterMs: 60_000 })
+    const emulator = await rig.unfinished()
     const [queue, events] = [rig.queue(), await rig.events()]
     const { worker } = rig.worker(rig.solver(emulator))
     const outcome = firstValueFrom(submitAll(['a'], optionsFor(queue, events)))

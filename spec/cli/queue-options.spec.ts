@@ -49,7 +49,7 @@ describe('the options of batch', () => {
 
   it.each([['a:b'], ['']])('do not take %j as the name of a queue', async (name) => {
     const { code, err } = await run(['batch', input, '--queue', name])
-    expect([code, err]).toStrictEqual([2, expect.stringMatching(/is invalid\. Expected a name without a colon\.\n$/)])
+    expect([code, err]).toStrictEqual([2, expect.stringMatching(/is invalid\. Expected a name without a colon\.\n/)])
   })
 
   it('are not repeated with the password of an address', async () => {

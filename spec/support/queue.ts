@@ -61,6 +61,17 @@ export class QueueRig {
     return emulator
   }
 
+  /** An emulator whose tasks are unfinished until `finish` is called. */
+  async unfinished(options: EmulatorOptions = {}): Promise<Emulator & { readonly finish: () => void }> {
+    let isFinished = false
+    const now = () => Date.now() + (isFinished ? 3_600_000 : 0)
+    const emulator = await this.emulator({ readyAfterMs: 3_000_000, now, ...options })
+    const finish = () => {
+      isFinished = true
+    }
+    return { ...emulator, finish }
+  }
+
   queue(): Queue<Page> {
     const queue = new Queue<Page>(this.name, { connection: this.redis.connection, defaultJobOptions: taskJobOptions })
     queue.on('error', () => undefined)
