@@ -284,10 +284,12 @@ describeWithRedis('rx-captcha batch --queue', () => {
     })
 
     it('stops waiting at once on SIGTERM', async () => {
-      const running = rig.batch([task(1)])
+      const running = rig.batch([task(1), task(2)], ['--concurrency', '1'])
       await until(async () => (await jobs()).wait === 1)
       running.signal('SIGTERM')
-      expect(await running.code).toBe(143)
+      const { code, err } = await running.ended()
+      expect(code).toBe(143)
+      expect(err).toContain('\nStopped by SIGTERM.\nNot read: 1 item.\nStill in the queue: 1 item. ')
     })
 
     it('leaves on the third signal, although Redis does not reply', async () => {

@@ -54,11 +54,24 @@ describeWithRedis('the processes of a queue', () => {
     await rig.redis.stop()
     rig.onEnd(() => rig.redis.start())
     await worker.prints('The connection to Redis is lost')
-    worker.kill('SIGINT')
-    await worker.prints('Stopping')
-    worker.kill('SIGINT')
-    worker.kill('SIGTERM')
+    for (const text of ['Stopping', 'Handing over', 'Not all jobs']) {
+      worker.kill('SIGINT')
+      await worker.prints(text)
+    }
     const { code, err } = await worker.ended()
     expect([code, err]).toStrictEqual([130, expect.stringContaining('Not all jobs were handed over')])
+  })
+
+  it('end on the third signal, although a createTask is in flight', async () => {
+    const emulator = await rig.emulator({ faults: ['createTask:1:billed+silent'] })
+    await rig.taskQueue().add('solve', task(1), { jobId: 'a' })
+    const worker = spawned(['worker', '--lock-ms', '9000', '--stalled-check-ms', '2000'], emulator)
+    await until(() => emulator.counters().requests.createTask > 0)
+    for (const text of ['Stopping', 'Handing over', 'Not all jobs']) {
+      worker.kill('SIGTERM')
+      await worker.prints(text)
+    }
+    const { code, err } = await worker.ended()
+    expect([code, err]).toStrictEqual([143, expect.stringContaining('takes them over, within 13.0 s.')])
   })
 })

@@ -35,7 +35,8 @@ export class QueueCommands extends QueueRig {
   #run(argv: ReadonlyArray<string>, options: CommandOptions): RunningCommand {
     const running = command(argv, options)
     this.onEnd(async () => {
-      for (let nth = 0; nth < 3; nth += 1) running.signal('SIGTERM')
+      // Two, so that a worker hands its jobs over, and closes its connections.
+      for (let nth = 0; nth < 2; nth += 1) running.signal('SIGTERM')
       await running.code
     })
     return running

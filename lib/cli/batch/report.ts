@@ -135,7 +135,7 @@ export const notPulled = ({ stats, files }: Pick<BatchEnd, 'stats' | 'files'>): 
   if (stats.isExhausted) return 'The whole input was read.'
   return total === undefined
     ? 'The rest of the input was not read.'
-    : `Not read: ${counted(Math.max(0, total - stats.done), 'item')}.`
+    : `Not read: ${counted(Math.max(0, total - stats.done - stats.active), 'item')}.`
 }
 
 const howToContinue = (end: BatchEnd): ReadonlyArray<string> => {

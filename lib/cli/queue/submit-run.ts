@@ -82,7 +82,8 @@ export class SubmitRun {
       this.#printState().catch(() => undefined)
       this.#failure = await this.#submit(submitLevels(signals, progress.note))
       progress.close()
-      if (files.input.total === stats.done) stats.isExhausted = true
+      // All may be submitted before the end of the input is seen.
+      if (files.input.total === stats.done + stats.active) stats.isExhausted = true
       if (this.#isOver()) await output.release()
       const end = { stats, failure: this.#failure, signal: first(), elapsedMs: elapsedMs(), files, commandLine }
       return printSubmitReport(this.#context, end)

@@ -1,4 +1,4 @@
-import { ReplaySubject, firstValueFrom, from, map, race, skip, timer, type Observable } from 'rxjs'
+import { ReplaySubject, firstValueFrom, from, map, merge, race, skip, timer, type Observable } from 'rxjs'
 import type { Solver } from '../../core/solver.js'
 import { createSolver } from '../../http/create-solver.js'
 import { printLine, signalStream, type CliContext } from '../shared/context.js'
@@ -108,7 +108,8 @@ class WorkerRun {
       progress.note(`Working on the queue ${opened.name}. Press Ctrl-C to stop.`)
       const signal = await firstValueFrom(signals)
       progress.note(stoppingText(this.#parts.flags.grace))
-      const hasLeft = await this.#stop(second, third)
+      if (!(await this.#ends(second))) progress.note(HANDING_OVER)
+      const hasLeft = await this.#leaves(third)
       progress.close()
       const elapsedMs = performance.now() - startedAt
       const { isEmbedded } = service
@@ -122,13 +123,15 @@ class WorkerRun {
     }
   }
 
-  /**
-   * Begins no job any more, polls the active tasks until the grace is over or `now` emits, and hands them over. Returns whether
-   * `leave` emitted before that was done.
-   */
-  async #stop(now: Observable<unknown>, leave: Observable<unknown>): Promise<boolean> {
-    const { grace } = this.#parts.flags
-    await firstValueFrom(race(this.#beginToClose(), timer(grace * 1_000), now))
+  /** Begins no job any more; returns whether the active tasks ended before the grace was over or `now` emitted. */
+  #ends(now: Observable<unknown>): Promise<boolean> {
+    const closed = from(this.#beginToClose()).pipe(map(() => true))
+    const grace = timer(this.#parts.flags.grace * 1_000)
+    return firstValueFrom(race(closed, merge(grace, now).pipe(map(() => false))))
+  }
+
+  /** Hands over what is active; returns whether `leave` emitted before that was done. */
+  #leaves(leave: Observable<unknown>): Promise<boolean> {
     // Not with a grace: a solver keeps that of its first `close`, and a second signal could not shorten it.
     return firstValueFrom(race(from(this.#close()).pipe(map(() => false)), leave.pipe(map(() => true))))
   }
@@ -144,3 +147,5 @@ const replayed = <A>(source: Observable<A>): Observable<A> => {
 const stoppingText = (grace: number): string =>
   `Stopping: no job is begun any more, and active tasks are polled for at most ${grace} s. ` +
   'Press Ctrl-C again to hand them over now.'
+
+const HANDING_OVER = 'Handing over the active tasks. Press Ctrl-C again to leave at once.'
