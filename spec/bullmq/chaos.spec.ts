@@ -1,12 +1,14 @@
 import { lastValueFrom, toArray } from 'rxjs'
-import { taskWorkerOptions } from 'rx-captcha/bullmq'
 import type { Emulator } from 'rx-captcha/emulator'
 import { built } from '../support/built.js'
 import { drawsOf } from '../support/chaos/seeded.js'
-import { longRunOf } from '../support/long-run.js'
 import { QueueRig, until } from '../support/queue.js'
 import {
-  SHORT_LOCKS,
+  IS_LONG,
+  JOBS,
+  LOCKS,
+  SEED,
+  TIMEOUT_MS,
   countOf,
   pagesOf,
   startWorker,
@@ -17,12 +19,6 @@ import {
 } from '../support/queue-workers.js'
 import { describeWithRedis } from '../support/redis.js'
 
-const { count: jobs, seed, timeoutMs } = longRunOf('QUEUE', 120)
-const IS_LONG = jobs > 120
-/** The recommended locks in a long run. */
-const LOCKS = IS_LONG
-  ? { lockDuration: taskWorkerOptions().lockDuration, stalledInterval: taskWorkerOptions().stalledInterval }
-  : SHORT_LOCKS
 const READY_AFTER_MS = IS_LONG ? ([5_000, 20_000] as const) : ([50, 600] as const)
 /** The time between two kills. */
 const LIFE_MS = IS_LONG ? 2_000 : 400
@@ -52,23 +48,23 @@ describeWithRedis('three workers, one of which is killed again and again', () =>
   const build = built()
 
   it(
-    `end each of ${jobs} jobs once, and pay for each task once or tell that it is in doubt (QUEUE_SEED=${seed})`,
+    `end each of ${JOBS} jobs once, and pay for each task once or tell that it is in doubt (QUEUE_SEED=${SEED})`,
     async () => {
-      const draw = drawsOf(seed)
-      const emulator = await rig.emulator({ readyAfterMs: READY_AFTER_MS, latencyMs: 2, seed })
-      const outcomes = lastValueFrom((await submitted(rig, pagesOf(jobs))).pipe(toArray()))
+      const draw = drawsOf(SEED)
+      const emulator = await rig.emulator({ readyAfterMs: READY_AFTER_MS, latencyMs: 2, seed: SEED })
+      const outcomes = lastValueFrom((await submitted(rig, pagesOf(JOBS))).pipe(toArray()))
       const all = { ended: false }
       void outcomes.then(() => (all.ended = true))
       const started: WorkerProcess[] = []
       const start = (): WorkerProcess => {
         const task = { concurrency: IS_LONG ? 50 : 10 }
-        const worker = startWorker(rig, build(), emulator, { task, worker: { ...LOCKS, drainDelay: 1 } })
+        const worker = startWorker(rig, build(), emulator, { task })
         started.push(worker)
         return worker
       }
       const workers = [start(), start(), start()]
       const deaths: Death[] = []
-      while (!all.ended && emulator.counters().accepted < jobs) {
+      while (!all.ended && emulator.counters().accepted < JOBS) {
         const place = Math.floor(draw() * 3)
         const victim = workers[place]!
         await victim.ready
@@ -81,7 +77,7 @@ describeWithRedis('three workers, one of which is killed again and again', () =>
       judge(emulator, await outcomes)
       report(pickUpsOf(started, deaths), deaths.length)
     },
-    timeoutMs
+    TIMEOUT_MS
   )
 })
 
@@ -90,19 +86,19 @@ const judge = (emulator: Emulator, outcomes: Parameters<typeof unexpectedIn>[0])
   const inDoubt = countOf(tagsOf(outcomes), 'CreateUnknown')
   const { accepted, delivered } = emulator.counters()
   expect(unexpectedIn(outcomes)).toEqual([])
-  expect(outcomes).toHaveLength(jobs)
-  expect(new Set(outcomes.map(({ key }) => key)).size).toBe(jobs)
+  expect(outcomes).toHaveLength(JOBS)
+  expect(new Set(outcomes.map(({ key }) => key)).size).toBe(JOBS)
   // Each page has one task at most, and a page without a task is told to be in doubt.
   expect(new Set(emulator.tasks().map(({ task }) => task.websiteURL)).size).toBe(accepted)
-  expect(jobs - accepted).toBeLessThanOrEqual(inDoubt)
+  expect(JOBS - accepted).toBeLessThanOrEqual(inDoubt)
   // Every task whose id was recorded became a token.
-  expect(delivered).toBe(jobs - inDoubt)
+  expect(delivered).toBe(JOBS - inDoubt)
 }
 
 const report = (pickUps: ReadonlyArray<number>, kills: number): void => {
   if (!IS_LONG) return
   process.stderr.write(
-    `${jobs} jobs, ${kills} kills, ${pickUps.length} jobs picked up after ${nth(pickUps, 0.5)} ms (half), ` +
+    `${JOBS} jobs, ${kills} kills, ${pickUps.length} jobs picked up after ${nth(pickUps, 0.5)} ms (half), ` +
       `${nth(pickUps, 1)} ms (all); ${MOST_PICK_UP_MS} ms are promised\n`
   )
 }

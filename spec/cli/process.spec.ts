@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process'
+import { spawn, type ChildProcess } from 'node:child_process'
 import { join } from 'node:path'
 import { EMULATOR_KEY, type Emulator } from 'rx-captcha/emulator'
 import { built } from '../support/built.js'
@@ -9,10 +9,14 @@ const start = emulators()
 
 const folder = built()
 
+const children: ChildProcess[] = []
+afterEach(() => children.splice(0).forEach((child) => child.kill('SIGKILL')))
+
 const spawned = (argv: ReadonlyArray<string>, emulator?: Emulator) => {
   const env = { PATH: process.env.PATH, CAPTCHA_BASE_URL: emulator?.url, CAPTCHA_CLIENT_KEY: EMULATOR_KEY }
   const main = join(folder(), 'dist/cli/main.js')
   const child = spawn(process.execPath, [main, ...argv], { env: { ...env, CAPTCHA_POLL_EVERY_MS: '5' } })
+  children.push(child)
   let [out, err] = ['', '']
   child.stdout.on('data', (chunk) => (out += String(chunk)))
   child.stderr.on('data', (chunk) => (err += String(chunk)))

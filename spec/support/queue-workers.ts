@@ -5,12 +5,19 @@ import { createInterface } from 'node:readline'
 import type { WorkerOptions } from 'bullmq'
 import type { Observable } from 'rxjs'
 import { recaptchaV2, type RecaptchaV2Solution, type SolverOptions } from 'rx-captcha'
-import { submitAll, type SubmitOutcome, type TaskWorkerSettings } from 'rx-captcha/bullmq'
+import { submitAll, taskWorkerOptions, type SubmitOutcome, type TaskWorkerSettings } from 'rx-captcha/bullmq'
 import { EMULATOR_KEY, type Emulator } from 'rx-captcha/emulator'
+import { longRunOf } from './long-run.js'
 import type { QueueRig } from './queue.js'
 
-/** Notices a dead worker after a second. */
-export const SHORT_LOCKS = { lockDuration: 600, stalledInterval: 200, drainDelay: 1 }
+/** The jobs of a test; `npm run chaos:queue` sets a large number, and then the locks are the recommended ones. */
+export const { count: JOBS, seed: SEED, timeoutMs: TIMEOUT_MS } = longRunOf('QUEUE', 120)
+export const IS_LONG = JOBS > 120
+
+const { lockDuration, stalledInterval } = taskWorkerOptions()
+
+/** A dead worker is noticed after a second in a short run. */
+export const LOCKS = IS_LONG ? { lockDuration, stalledInterval } : { lockDuration: 600, stalledInterval: 200 }
 
 export interface WorkerProcess {
   /** Resolves when the worker takes jobs. */
@@ -39,7 +46,7 @@ export const startWorker = (
     queueName: rig.name,
     connection: rig.redis.connection,
     solverOptions: { clientKey: EMULATOR_KEY, baseUrl: emulator.url, pollEveryMs: 50, ...options.solver },
-    workerOptions: { ...SHORT_LOCKS, ...options.worker },
+    workerOptions: { ...LOCKS, drainDelay: 1, ...options.worker },
     taskOptions: options.task,
     graceMs: options.graceMs ?? 0
   }
@@ -76,7 +83,7 @@ export const submitted = async (
 ): Promise<Observable<SubmitOutcome<string, RecaptchaV2Solution>>> => {
   const [queue, events] = [rig.queue(), await rig.events()]
   const options = { queue, events, kind: recaptchaV2, keyOf: (page: string) => page, toData: (page: string) => page }
-  return submitAll(pages, { ...options, checkEveryMs: 300, lostAfterMs: 4_000 })
+  return submitAll(pages, { ...options, checkEveryMs: 300, lostAfterMs: IS_LONG ? 40_000 : 4_000 })
 }
 
 export const tagsOf = (outcomes: ReadonlyArray<SubmitOutcome<string, unknown>>) =>
