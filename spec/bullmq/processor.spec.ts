@@ -1,6 +1,7 @@
 import { inspect } from 'node:util'
 import type { Job, Queue } from 'bullmq'
-import { lastValueFrom, of } from 'rxjs'
+import { defer, lastValueFrom, mergeMap, of, tap } from 'rxjs'
+import type { NetworkEvent, Post } from 'rx-captcha'
 import { jobIdOf, taskProcessor, type JobProgress } from 'rx-captcha/bullmq'
 import { EMULATOR_KEY } from 'rx-captcha/emulator'
 import { JobJournal } from '../../lib/bullmq/job-journal.js'
@@ -49,18 +50,28 @@ describeWithRedis('taskProcessor', () => {
   })
 
   it('records the intent before createTask is sent, and the id of the task before the first poll', async () => {
-    const emulator = await rig.emulator({ latencyMs: 60 })
-    const solver = rig.solver(emulator)
-    const states: Promise<string | undefined>[] = []
-    solver.events.subscribe(({ _tag }) => {
-      if (_tag === 'CreateSent' || _tag === 'Polled') states.push(recordOf().then(({ state }) => state))
-    })
-    const { worker } = rig.worker(solver)
+    const states: unknown[] = []
+    const REPLIES = {
+      '/createTask': { errorId: 0, taskId: 'task' },
+      '/getTaskResult': { errorId: 0, status: 'ready', solution: { gRecaptchaResponse: 'token' } }
+    }
+    const post: Post = (path) =>
+      defer(recordOf).pipe(
+        tap(({ state }) => states.push([path, state])),
+        mergeMap(() => {
+          const body = JSON.stringify(REPLIES[path as keyof typeof REPLIES])
+          return of<NetworkEvent[]>({ _tag: 'Sent' }, { _tag: 'Reply', status: 200, body })
+        })
+      )
+    const emulator = await rig.emulator()
+    const { worker } = rig.worker(rig.solver(emulator, { baseUrl: undefined, post }))
     const done = new Promise((resolve) => worker.once('completed', resolve))
     await add(rig.queue())
     await done
-    const [beforeReply, atFirstPoll] = await Promise.all(states)
-    expect([beforeReply, atFirstPoll]).toEqual(['intent', 'created'])
+    expect(states).toEqual([
+      ['/createTask', 'intent'],
+      ['/getTaskResult', 'created']
+    ])
   })
 
   it('resumes the task that an earlier worker created, and creates none', async () => {
@@ -269,7 +280,7 @@ describeWithRedis('taskProcessor', () => {
     const emulator = await rig.emulator({ faults: ['createTask:always:429'] })
     const queue = rig.queue()
     const limits = jest.spyOn(queue, 'rateLimit')
-    rig.worker(rig.solver(emulator, { giveUpAfterMs: 30 }), { processor: { queue } })
+    rig.worker(rig.solver(emulator, { giveUpAfterMs: 500 }), { processor: { queue } })
     await add(queue)
     await until(() => limits.mock.calls.length > 0)
     await until(async () => (await stateOf(queue)) === 'waiting')
