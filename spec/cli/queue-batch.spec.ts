@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { Writable } from 'node:stream'
 import { UnrecoverableError, Worker } from 'bullmq'
 import { Redis } from 'ioredis'
@@ -214,11 +214,15 @@ describeWithRedis('rx-captcha batch --queue', () => {
       expect([code, err, emulator.counters().accepted]).toStrictEqual([2, expect.stringMatching(why), 0])
     })
 
-    it('is refused after an unfinished run without --queue', async () => {
+    it.each([
+      ['by its lines', (out: string) => rmSync(`${out}.journal`)],
+      ['by its journal', (out: string) => writeFileSync(out, '')]
+    ])('is refused after an unfinished run without --queue, which is known %s', async (_, forget) => {
       const emulator = await rig.emulator({ readyAfterMs: 60_000 })
       const out = rig.file('.out')
       const input = rig.file('.ndjson', ndjson(task(1)))
       await localBatch(emulator, [input, '--out', out, '--give-up-after-ms', '100'])
+      forget(out)
       const { code, err } = await rig.batch([task(1)], ['--out', out]).ended()
       expect([code, err]).toStrictEqual([2, expect.stringMatching(/ belongs to a batch without --queue, /)])
       expect(await jobs()).toMatchObject({ wait: 0 })
@@ -290,6 +294,13 @@ describeWithRedis('rx-captcha batch --queue', () => {
       const { code, err } = await running.ended()
       expect(code).toBe(143)
       expect(err).toContain('\nStopped by SIGTERM.\nNot read: 1 item.\nStill in the queue: 1 item. ')
+    })
+
+    it('knows that all was submitted, although the end of the input was not seen yet', async () => {
+      const running = rig.batch([task(1)], ['--concurrency', '1'])
+      await until(async () => (await jobs()).wait === 1)
+      running.signal('SIGTERM')
+      expect((await running.ended()).err).toContain('\nThe whole input was read.\nStill in the queue: 1 item. ')
     })
 
     it('leaves on the third signal, although Redis does not reply', async () => {

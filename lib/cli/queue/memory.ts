@@ -3,7 +3,10 @@ import { entryAfter, type JournalEntry } from '../../core/model/journal.js'
 import type { TaskRef } from '../../core/model/task.js'
 import type { BatchJournal } from '../batch/journals.js'
 
-/** What the lines of an output say about keys: a journal that ends with the command, because the queue has a memory of its own. */
+/**
+ * What the lines of an output say about keys, the last one of each: a journal that ends with the command, because the queue has a
+ * memory of its own.
+ */
 export class OutputMemory implements BatchJournal {
   readonly #entries = new Map<string, JournalEntry>()
 
@@ -20,7 +23,7 @@ export class OutputMemory implements BatchJournal {
   readonly begin = (key: string): Observable<JournalEntry> =>
     defer(() => {
       const entry = this.entryOf(key)
-      if (entry._tag === 'Fresh') this.#entries.set(key, { _tag: 'InDoubt' })
+      this.#entries.set(key, { _tag: 'InDoubt' })
       return of(entry)
     })
 
@@ -34,10 +37,7 @@ export class OutputMemory implements BatchJournal {
   readonly isReleased = (): boolean => false
 
   #change(key: string, entry: JournalEntry): Observable<void> {
-    return defer(() => {
-      if (this.entryOf(key)._tag !== 'Finished') this.#entries.set(key, entry)
-      return of(undefined)
-    })
+    return defer(() => of(void this.#entries.set(key, entry)))
   }
 }
 

@@ -36,11 +36,10 @@ export const printSubmitReport = ({ stderr }: CliContext, end: SubmitEnd): numbe
   return submitExitCode(end)
 }
 
-const submitExitCode = ({ stats, failure, signal }: SubmitEnd): number => {
+const submitExitCode = ({ stats, signal }: SubmitEnd): number => {
   const isComplete = stats.isExhausted && stats.active === 0
   if (signal && !isComplete) return exitCodeOfSignal(signal)
-  const lowest =
-    stats.unreported.length > 0 ? EXIT.paid : isComplete && failure === undefined ? EXIT.solved : EXIT.unpaid
+  const lowest = stats.unreported.length > 0 ? EXIT.paid : isComplete ? EXIT.solved : EXIT.unpaid
   return Math.max(stats.worstExit, lowest)
 }
 
