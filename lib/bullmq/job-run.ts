@@ -61,12 +61,12 @@ export class JobRun<D> {
     const unfollow = reports.follow(this.key, this.#job)
     try {
       const result = await this.#solve(toTask)
+      if (result) return E.isRight(result) ? withoutSolution(result.right) : await this.#onError(result.left)
       if (this.#isTakenOver) throw new JobTakenOver()
       if (this.#signal?.aborted) throw new UnrecoverableError(CANCELLED)
       // An earlier run delivered the outcome, and died before BullMQ knew of it.
-      if (!result && this.#journal.foundFinished) return undefined
-      if (!result) return await this.#giveBackLater()
-      return E.isRight(result) ? withoutSolution(result.right) : await this.#onError(result.left)
+      if (this.#journal.foundFinished) return undefined
+      return await this.#giveBackLater()
     } finally {
       unfollow()
     }
