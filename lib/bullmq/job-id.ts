@@ -1,7 +1,7 @@
 /**
  * The id of the job of a key. BullMQ takes neither a colon nor a number as an id, and both are usual in keys.
  *
- * @throws TypeError for a key that is no text, or is empty
+ * @throws TypeError for a key that is not a string, or is empty
  * @since 0.1.0
  */
 export const jobIdOf = (key: string): string => {

@@ -1,5 +1,6 @@
 import * as E from 'fp-ts/lib/Either.js'
-import { defer, map, tap, type Observable } from 'rxjs'
+import { concatMap, defer, map, tap, type Observable } from 'rxjs'
+import type { SolveError } from '../core/model/error.js'
 import { entryAfter, type Journal, type JournalEntry } from '../core/model/journal.js'
 import type { SolveResult } from '../core/model/result.js'
 import type { Solved, TaskRef } from '../core/model/task.js'
@@ -32,13 +33,13 @@ export class JobJournal implements Journal {
     this.#keeping = keeping
   }
 
-  /** Whether `find` found that the key is finished. */
-  foundFinished = false
+  /** With which tag the key is finished, if `find` found that it is. */
+  finishedTag: string | undefined
 
   readonly find = (key: string): Observable<JournalEntry> =>
     this.#entry('find', key).pipe(
-      tap(({ _tag }) => {
-        this.foundFinished = _tag === 'Finished'
+      tap((entry) => {
+        if (entry._tag === 'Finished') this.finishedTag = entry.tag ?? 'Solved'
       })
     )
 
@@ -52,14 +53,21 @@ export class JobJournal implements Journal {
 
   /** Stores an outcome for the producer: a token under a key that expires with it, an error in the record. */
   deliver(key: string, result: SolveResult<unknown>): Observable<void> {
-    const { recordMs } = this.#keeping
-    if (E.isLeft(result))
-      return this.#command('fail', key, JSON.stringify(result.left), recordMs).pipe(map(expectOwned))
-    const { right: solved } = result
-    const ref = JSON.stringify(solved.ref)
-    return this.#command('deliver', key, JSON.stringify(solved), this.#tokenMs(solved), recordMs, ref).pipe(
-      map(expectOwned)
+    const stored = E.isRight(result) ? this.#deliverToken(key, result.right) : this.#fail(key, result.left)
+    return stored.pipe(map(expectOwned))
+  }
+
+  #deliverToken(key: string, solved: Solved<unknown>): Observable<number> {
+    const [json, ref] = [JSON.stringify(solved), JSON.stringify(solved.ref)]
+    // The life of the token is read once Redis replies: a command may wait for it for a minute.
+    return defer(() => this.#records.fields('owner', key)).pipe(
+      concatMap(() => this.#command('deliver', key, json, this.#tokenMs(solved), this.#keeping.recordMs, ref))
     )
+  }
+
+  #fail(key: string, error: SolveError): Observable<number> {
+    const ref = 'ref' in error ? JSON.stringify(error.ref) : ''
+    return this.#command('fail', key, this.#lock, JSON.stringify(error), this.#keeping.recordMs, error.paid, ref)
   }
 
   /** Whether another run has become the owner of a key. */

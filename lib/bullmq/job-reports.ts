@@ -1,7 +1,8 @@
-import { Subject, type Observable } from 'rxjs'
+import { ReplaySubject, type Observable } from 'rxjs'
 import type { SolveMeta, SolverEvent, TaskStep } from '../core/model/event.js'
 import type { Solver } from '../core/solver.js'
 import type { JobLike, QueueLike } from './ports.js'
+import type { Records } from './records.js'
 
 /**
  * What {@link taskProcessor} writes to the progress of a job: a step of its task, without the client key and without a token.
@@ -16,11 +17,13 @@ const MIN_QUEUE_WAIT_MS = 3_000
 /** Reports the events of a solver to BullMQ: the steps of a task to its job, a pause to the whole queue. */
 export class JobReports {
   readonly #queue: QueueLike
+  readonly #records: Pick<Records, 'hold'>
   readonly #jobs = new Map<string, JobReport>()
-  readonly #closed = new Subject<void>()
+  readonly #closed = new ReplaySubject<void>(1)
 
-  constructor(solver: Solver, queue: QueueLike) {
+  constructor(solver: Solver, queue: QueueLike, records: Pick<Records, 'hold'>) {
     this.#queue = queue
+    this.#records = records
     solver.events.subscribe({
       next: (event) => {
         this.#reportToQueue(event)
@@ -32,7 +35,7 @@ export class JobReports {
     })
   }
 
-  /** Emits when the solver is closed. */
+  /** Emits when the solver is closed, also to later subscribers. */
   get closed(): Observable<void> {
     return this.#closed.asObservable()
   }
@@ -47,7 +50,7 @@ export class JobReports {
     if (event._tag === 'BatchStopped' && (event.reason === 'account' || event.reason === 'unreadable'))
       void ignoreFailure(this.#queue.pause())
     if (event._tag === 'Delayed' && event.reason === 'unavailable' && !event.ref && event.waitMs >= MIN_QUEUE_WAIT_MS)
-      void ignoreFailure(this.#queue.rateLimit(Math.ceil(event.waitMs)))
+      void ignoreFailure(this.#records.hold(event.waitMs))
   }
 }
 

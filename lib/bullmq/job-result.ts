@@ -1,11 +1,12 @@
 import { randomUUID } from 'node:crypto'
 import * as E from 'fp-ts/lib/Either.js'
+import { defer, lastValueFrom } from 'rxjs'
 import type { SolveError } from '../core/model/error.js'
 import { explain } from '../core/model/explain.js'
 import { decodeSafely } from '../core/validation/problems.js'
 import type { Resumable, Solved, TaskRef } from '../core/model/task.js'
 import type { QueueLike } from './ports.js'
-import type { Records, ScriptFields } from './records.js'
+import { retryRedis, type Records } from './records.js'
 
 /**
  * The task of a job was solved and is paid for, but its token is gone: it has expired, or was claimed before.
@@ -38,60 +39,75 @@ export interface JobFailed {
  */
 export type JobOutcome<A> = E.Either<SolveError | TokenGone | JobFailed, Solved<A>>
 
-/** The reply to a claim may be lost. For this long the token can be claimed again by the same claimant. */
-const CLAIM_HELD_MS = 30_000
+/** The reply to a claim may be lost. For this long the same claimant can claim it again, longer than a command is tried. */
+const CLAIM_HELD_MS = 90_000
 
 /** Reads the outcome of one job, and claims its token. */
 export class JobResult<A> {
   readonly #context: ResultContext<A>
   readonly #jobId: string
   readonly #claimant = randomUUID()
-  #unknownSince: number | undefined
+  #goneSince: number | undefined
+  #requests = 0
 
   constructor(context: ResultContext<A>, jobId: string) {
     this.#context = context
     this.#jobId = jobId
   }
 
+  /** Asks for the outcome; during a {@link JobResult.take}, that it looks once more. */
+  request(): void {
+    this.#requests += 1
+  }
+
   /** The outcome, or nothing while it is not final. A token is handed out once, to the first who asks. */
   async take(): Promise<JobOutcome<A> | undefined> {
+    const requests = this.#requests
+    const outcome = await this.#look()
+    return outcome ?? (this.#requests === requests ? undefined : this.take())
+  }
+
+  /** BullMQ's state is read first: if it is final, so is the record that is read after it. */
+  async #look(): Promise<JobOutcome<A> | undefined> {
+    const { queue, records } = this.#context
+    const jobState = await this.#retried(() => queue.getJobState(this.#jobId))
     const askedAt = Date.now()
-    const [state, error, ref, solved, validMs] = await this.#claim()
+    const fields = await records.fields('claim', this.#jobId, this.#claimant, CLAIM_HELD_MS)
+    const [state, error, ref, solved, validMs] = fields
     if (solved !== undefined) {
-      const claimed = this.#readSolved(JSON.parse(solved) as Solved<unknown>, askedAt + Number(validMs))
       // If this fails, the token expires by itself.
-      this.#context.records.number('claimed', this.#jobId, this.#claimant).catch(() => undefined)
-      return claimed
+      records.number('claimed', this.#jobId, this.#claimant).catch(() => undefined)
+      return this.#readSolved(JSON.parse(solved) as Solved<unknown>, askedAt + Number(validMs))
     }
     if (state === 'finished' && error === undefined)
       return E.left({ _tag: 'TokenGone', paid: 'yes', ref: parsed(ref) as TaskRef })
-    return this.#failure(paidBy(state, ref))
+    if (!this.#isOver(jobState, state)) return undefined
+    if (error !== undefined) return E.left(parsed(error) as SolveError)
+    const reason = jobState === 'failed' ? await this.#failedReason() : LOST
+    return E.left({ _tag: 'JobFailed', reason, ...paidBy(state, ref) })
   }
 
-  #claim(): Promise<ScriptFields> {
-    return this.#context.records.fields('claim', this.#jobId, this.#claimant, CLAIM_HELD_MS)
-  }
-
-  /** Whether a failure is final is up to BullMQ, because a job that is tried again has failed before. */
-  async #failure(paid: Paid): Promise<JobOutcome<A> | undefined> {
-    const { queue } = this.#context
-    const jobState = await queue.getJobState(this.#jobId)
-    if (jobState === 'failed') {
-      // Read again: the job may have failed since the record was read.
-      const [state, error, ref] = await this.#claim()
-      if (error !== undefined) return E.left(parsed(error) as SolveError)
-      const reason = (await queue.getJob(this.#jobId))?.failedReason ?? ''
-      return E.left({ _tag: 'JobFailed', reason, ...paidBy(state, ref) })
-    }
-    const isUnknown = jobState === 'unknown' || jobState === 'completed'
-    return isUnknown && this.#isLost() ? E.left({ _tag: 'JobFailed', reason: LOST, ...paid }) : undefined
+  /** Whether the job is over is up to BullMQ, because a job that is tried again has failed before. */
+  #isOver(jobState: string, state: string | undefined): boolean {
+    const isGone = jobState === 'unknown' || jobState === 'completed'
+    if (!isGone) this.#goneSince = undefined
+    return jobState === 'failed' || (isGone && (state === 'finished' || this.#isLost()))
   }
 
   /** A Redis that lost the job may still get its outcome, from the worker that holds it. */
   #isLost(): boolean {
     const now = performance.now()
-    this.#unknownSince ??= now
-    return now - this.#unknownSince >= this.#context.lostAfterMs
+    this.#goneSince ??= now
+    return now - this.#goneSince >= this.#context.lostAfterMs
+  }
+
+  async #failedReason(): Promise<string> {
+    const job = await this.#retried(() => this.#context.queue.getJob(this.#jobId))
+    return job?.failedReason ?? ''
+  }
+
+  #retried<R>(read: () => Promise<R>): Promise<R> {
+    return lastValueFrom(defer(read).pipe(retryRedis()))
   }
 
   #readSolved(solved: Solved<unknown>, expiresAt: number): JobOutcome<A> {
@@ -111,7 +127,7 @@ export interface ResultContext<A> {
   readonly lostAfterMs: number
 }
 
-const LOST = 'the queue does not know the job any more'
+const LOST = 'the queue does not know the job any more, or it completed so long ago that its record has expired'
 
 type Paid = Pick<JobFailed, 'paid' | 'ref'>
 

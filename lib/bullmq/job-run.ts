@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import * as E from 'fp-ts/lib/Either.js'
-import { Observable, Subject, firstValueFrom, lastValueFrom, merge, takeUntil, timer } from 'rxjs'
+import { NEVER, Observable, Subject, firstValueFrom, lastValueFrom, merge, takeUntil, timer } from 'rxjs'
 import type { SolveError } from '../core/model/error.js'
 import { explain } from '../core/model/explain.js'
 import type { SolveResult } from '../core/model/result.js'
@@ -15,7 +15,7 @@ import { jobVerdict } from './job-verdict.js'
 
 /**
  * What a job of {@link taskProcessor} returns: when its task was ready and until when its token is good, by the clock of the
- * worker. The token is not part of it; `claim` and `submitAll` fetch it.
+ * worker. The token is not part of it; `submitAll` fetches it.
  *
  * @since 0.1.0
  */
@@ -65,7 +65,9 @@ export class JobRun<D> {
       if (this.#isTakenOver) throw new JobTakenOver()
       if (this.#signal?.aborted) throw new UnrecoverableError(CANCELLED)
       // An earlier run delivered the outcome, and died before BullMQ knew of it.
-      if (this.#journal.foundFinished) return undefined
+      const { finishedTag } = this.#journal
+      if (finishedTag === 'Solved') return undefined
+      if (finishedTag !== undefined) throw new UnrecoverableError(FAILED_BEFORE)
       return await this.#giveBackLater()
     } finally {
       unfollow()
@@ -94,7 +96,7 @@ export class JobRun<D> {
 
   /** Throws the error that tells BullMQ what to do with the job. */
   async #onError(error: SolveError): Promise<never> {
-    const { queue, maxResumes } = this.#context
+    const { queue, records, maxResumes } = this.#context
     switch (jobVerdict(error)) {
       case 'fail':
         throw new UnrecoverableError(explain(error))
@@ -104,14 +106,14 @@ export class JobRun<D> {
         const resumes = await firstValueFrom(this.#journal.resumed(this.key))
         if (resumes > maxResumes) throw new UnrecoverableError(explain(error))
         // After its deadline a task has waited for long enough.
-        if (error._tag !== 'TimedOut') await this.#wait(resumeMs(resumes - 1))
+        if (error._tag !== 'TimedOut') await this.#wait(resumeMs(resumes - 1), this.#context.reports.closed)
         return this.#giveBack()
       }
       case 'handOver':
         return this.#giveBack()
       case 'hold':
         // Not BullMQ's RateLimitError: after it, a worker that closes waits for the end of the limit.
-        await queue.rateLimit(QUEUE_WAIT_MS)
+        await records.hold(QUEUE_WAIT_MS)
         return this.#giveBack()
       case 'pause':
         await queue.pause()
@@ -132,10 +134,8 @@ export class JobRun<D> {
   }
 
   /** The job stays active meanwhile, because its task is unfinished. */
-  #wait(ms: number): Promise<unknown> {
-    return lastValueFrom(timer(ms).pipe(takeUntil(merge(this.#stopped, this.#context.reports.closed))), {
-      defaultValue: undefined
-    })
+  #wait(ms: number, until: Observable<unknown> = NEVER): Promise<unknown> {
+    return lastValueFrom(timer(ms).pipe(takeUntil(merge(this.#stopped, until))), { defaultValue: undefined })
   }
 }
 
@@ -157,6 +157,9 @@ const abortOf = (signal: AbortSignalLike): Observable<void> =>
       signal.removeEventListener('abort', onAbort)
     }
   })
+
+const FAILED_BEFORE =
+  'The service ended the task of this key with an error in an earlier run. A new key is charged again.'
 
 const CANCELLED =
   'The job was cancelled. If its task was created, it is paid for and recorded: a retry of the job resumes it at no further cost.'

@@ -35,8 +35,6 @@ export interface QueueLike {
   readonly getJobState: (jobId: string) => Promise<string>
   /** Lets no worker begin a job until `resume`. */
   readonly pause: () => Promise<void>
-  /** Lets no worker begin a job for some milliseconds. */
-  readonly rateLimit: (expireTimeMs: number) => Promise<void>
 }
 
 /**

@@ -68,10 +68,10 @@ export const taskProcessor = <D, S extends TaskSpec<unknown>>(
     tokenTtlMs = 300_000,
     recordTtlMs = 604_800_000
   } = checkOptions<ProcessorOptions<D, S>>(processorOptionCodecs, options)
+  const records = new Records(queue)
   const context: RunContext = {
-    ...{ solver, queue, maxResumes },
-    records: new Records(queue),
-    reports: new JobReports(solver, queue),
+    ...{ solver, queue, maxResumes, records },
+    reports: new JobReports(solver, queue, records),
     keeping: { tokenMs: tokenTtlMs, recordMs: recordTtlMs }
   }
   const runs = new Map<string, JobRun<D>>()

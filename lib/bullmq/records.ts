@@ -3,7 +3,7 @@ import { checkOptions, isFunction } from '../core/model/options.js'
 import { isRecord, refined } from '../core/validation/problems.js'
 import { exponential } from '../core/rx/backoff.js'
 import type { QueueLike, RedisClientLike } from './ports.js'
-import { SCRIPTS } from './scripts.js'
+import { HOLD_QUEUE, SCRIPTS } from './scripts.js'
 
 /** The fields that a script returns; nothing for those that the record does not have. */
 export type ScriptFields = ReadonlyArray<string | undefined>
@@ -33,8 +33,18 @@ export class Records {
     return Number(await this.#run(script, key, args))
   }
 
+  /** Lets no worker begin a job for some milliseconds. BullMQ's `rateLimit` would also shorten a longer wait. */
+  async hold(waitMs: number): Promise<void> {
+    const client = await this.#connected()
+    const limiter = this.#queue.toKey('limiter')
+    const command = defer(() =>
+      client.runCommand(commandOf('holdQueue'), [limiter, Math.ceil(waitMs), Number.MAX_SAFE_INTEGER])
+    )
+    await lastValueFrom(command.pipe(retryRedis()))
+  }
+
   async #run(script: string, key: string, args: ReadonlyArray<string | number>): Promise<unknown> {
-    const client = await (this.#client ??= this.#connect())
+    const client = await this.#connected()
     // Below the keys of the queue, so that they are in one slot of a cluster.
     const record = this.#queue.toKey(`rx-captcha:${key}`)
     const keys = [record, `${record}:token`, `${this.#queue.toKey(key)}:lock`]
@@ -42,8 +52,13 @@ export class Records {
     return lastValueFrom(command.pipe(retryRedis()))
   }
 
+  #connected(): Promise<RedisClientLike> {
+    return (this.#client ??= this.#connect())
+  }
+
   async #connect(): Promise<RedisClientLike> {
     const client = await this.#queue.getBackend().client
+    client.defineCommand(commandOf('holdQueue'), { numberOfKeys: 1, lua: HOLD_QUEUE })
     for (const [name, lua] of Object.entries(SCRIPTS)) client.defineCommand(commandOf(name), { numberOfKeys: 3, lua })
     return client
   }

@@ -17,6 +17,12 @@ const REFUSE_WITHOUT_LOCK = `
 local lock = redis.call('GET', KEYS[3])
 if lock and lock ~= ARGV[2] then return { 'taken' } end`
 
+/** KEYS[1] is the limiter of the queue. ARGV: waitMs. Lets no worker begin a job, unless a longer wait holds already. */
+export const HOLD_QUEUE = `
+if redis.call('GET', KEYS[1]) == ARGV[2] and redis.call('PTTL', KEYS[1]) >= tonumber(ARGV[1]) then return 0 end
+redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[1])
+return 1`
+
 export const SCRIPTS = {
   /** ARGV: run, lock. Reads the record and becomes its owner. Returns state, ref, tag. */
   find: `
@@ -73,15 +79,25 @@ redis.call('HSET', KEYS[2], 'solved', ARGV[2], 'expiresAt', string.format('%.0f'
 redis.call('PEXPIRE', KEYS[2], ARGV[3])
 return 1`,
 
-  /** ARGV: run, error, keepMs. Stores how this run failed. Returns 0 for a run that is not the owner. */
+  /**
+   * ARGV: run, lock, error, keepMs, paid, ref. Stores how this run failed, and the task that the error names, in case Redis has lost
+   * it. Returns 0 for a run that is not the owner; the run that holds the lock becomes it.
+   */
   fail: `
+local lock = redis.call('GET', KEYS[3])
 local record = redis.call('HMGET', KEYS[1], 'state', 'owner')
-if record[2] and record[2] ~= ARGV[1] then return 0 end
+if lock and lock ~= ARGV[2] then return 0 end
+if not lock and record[2] and record[2] ~= ARGV[1] then return 0 end
 if record[1] == 'finished' then return 1 end
-redis.call('HSET', KEYS[1], 'owner', ARGV[1], 'error', ARGV[2])
-if not record[1] then
+redis.call('HSET', KEYS[1], 'owner', ARGV[1], 'error', ARGV[3])
+if ARGV[6] ~= '' then
+  redis.call('HSET', KEYS[1], 'state', 'created', 'ref', ARGV[6])
+  redis.call('PERSIST', KEYS[1])
+elseif not record[1] and ARGV[5] == 'no' then
   redis.call('HSET', KEYS[1], 'state', 'fresh')
-  redis.call('PEXPIRE', KEYS[1], ARGV[3])
+  redis.call('PEXPIRE', KEYS[1], ARGV[4])
+elseif not record[1] then
+  redis.call('HSET', KEYS[1], 'state', 'doubt')
 end
 return 1`,
 
@@ -103,8 +119,13 @@ else
 end
 return 1`,
 
-  /** Counts how often a task was given back to be resumed. */
-  resumed: `return redis.call('HINCRBY', KEYS[1], 'resumes', 1)`,
+  /** ARGV: run. Counts how often a task was given back to be resumed, once for each run. */
+  resumed: `
+if redis.call('HGET', KEYS[1], 'resumedBy') ~= ARGV[1] then
+  redis.call('HSET', KEYS[1], 'resumedBy', ARGV[1])
+  redis.call('HINCRBY', KEYS[1], 'resumes', 1)
+end
+return tonumber(redis.call('HGET', KEYS[1], 'resumes'))`,
 
   /**
    * ARGV: claimant, holdMs. Returns state, error, ref, solved, and for how many milliseconds the token is valid. The first

@@ -52,8 +52,8 @@ const settingCodecs = {
 /**
  * The options of a job with a paid task, for `defaultJobOptions` of a BullMQ `Queue`.
  *
- * `attempts` are for failures after which nothing was paid, such as a service that cannot be reached: five over two and a half minutes.
- * Completed jobs are removed after an hour, because their keys are remembered apart from them. Failed jobs stay, for a person.
+ * `attempts` are for failures after which nothing was paid, such as a service that cannot be reached: five tries, with waits of 10 to 80 s between them.
+ * A completed job is removed once it is an hour old and another one completes, because its key is remembered apart from it. Failed jobs stay, for a person.
  *
  * @since 0.1.0
  */

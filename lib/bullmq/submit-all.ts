@@ -13,6 +13,7 @@ import {
   of,
   share,
   take,
+  tap,
   type Observable,
   type ObservableInput
 } from 'rxjs'
@@ -52,8 +53,8 @@ export interface SubmitOptions<T, D, A> {
    */
   readonly checkEveryMs?: number | undefined
   /**
-   * For how many milliseconds the queue must not know a job until its outcome is `JobFailed`. A worker may still hold a job that
-   * Redis has lost, and deliver its outcome. @defaultValue 330_000, longer than a solve
+   * How long a job must be missing from the queue before it ends as `JobFailed`, in milliseconds. A worker may still hold a job
+   * that Redis has lost, and deliver its outcome. @defaultValue 330_000, longer than a solve
    */
   readonly lostAfterMs?: number | undefined
 }
@@ -80,7 +81,7 @@ export interface SubmitOutcome<T, A> {
  * A token is claimed when its job completes, and can be claimed once. `useBefore` and `expiresAt` are instants of this process,
  * whatever the clocks of the workers say.
  *
- * @returns errors only if Redis refuses or loses ten tries to add a job, or if `keyOf` or `toData` throws
+ * @returns errors only if a command to Redis fails eleven times within about a minute, or if `keyOf` or `toData` throws
  * @throws InvalidOptions at once, for options out of bounds
  * @since 0.1.0
  */
@@ -102,7 +103,10 @@ export const submitAll = <T, D, A>(
   } = checkOptions<SubmitOptions<T, D, A>>(submitOptionCodecs, options)
   return defer(() => {
     const ends = JobEnds.from(events)
-    const checks = interval(checkEveryMs).pipe(share())
+    const checks = interval(checkEveryMs).pipe(
+      map(() => undefined),
+      share()
+    )
     const context = { queue, records: new Records(queue), kind, lostAfterMs }
     const submit = (item: T, index: number): Observable<SubmitOutcome<T, A>> =>
       defer(() => {
@@ -113,17 +117,23 @@ export const submitAll = <T, D, A>(
         const add = defer(() => queue.add(JOB_NAME, data as never, { jobId })).pipe(retryRedis(), ignoreElements())
         const job = new JobResult(context, jobId)
         // At once, because it may have ended before; when BullMQ reports it; and from time to time, in case its event was lost.
-        const outcome = merge(of(undefined), ends.of(jobId), checks).pipe(
-          exhaustMap(() => defer(() => job.take()).pipe(retryRedis())),
-          filter((result) => result !== undefined),
-          take(1),
-          map((result) => ({ index, item, key, result }))
-        )
-        return concat(add, outcome)
+        const outcome = takeOutcome(job, merge(of(undefined), ends.of(jobId), checks))
+        return concat(add, outcome.pipe(map((result) => ({ index, item, key, result }))))
       })
     return pullMergeMap(items, submit, { concurrency, takeUntil: from(until ?? NEVER) })
   })
 }
+
+/** Looks for the outcome of a job whenever the source emits, once at a time. */
+const takeOutcome = <A>(job: JobResult<A>, looks: Observable<void>): Observable<JobOutcome<A>> =>
+  looks.pipe(
+    tap(() => {
+      job.request()
+    }),
+    exhaustMap(() => job.take()),
+    filter((result) => result !== undefined),
+    take(1)
+  )
 
 const JOB_NAME = 'solve'
 

@@ -1,3 +1,5 @@
+import { checkOptions, durationFrom } from '../core/model/options.js'
+import { optional } from '../core/validation/problems.js'
 import type { WorkerLike } from './ports.js'
 import type { TaskProcessor } from './processor.js'
 
@@ -8,7 +10,7 @@ import type { TaskProcessor } from './processor.js'
  */
 export interface SupervisedWorker {
   /**
-   * Closes the worker and its solver: no job is begun any more, a task that is not created is given back, and a paid task is polled
+   * Closes the worker and its solver: it starts no more jobs, a task that is not created is given back, and a paid task is polled
    * until `graceMs` (default 0) have passed. Then its job goes back to the head of the queue, where another worker resumes it.
    * Resolves when no job is active in this worker. The queue stays open.
    *
@@ -19,7 +21,7 @@ export interface SupervisedWorker {
 
 /**
  * Ties a BullMQ worker to its processor. A worker that was frozen, or could not reach Redis for longer than `lockDuration`, stops
- * to poll for the jobs that another worker has taken over: BullMQ alone only emits an event. `close` closes the worker and the
+ * polling for the jobs that another worker has taken over: BullMQ alone only emits an event. `close` closes the worker and the
  * solver in the right order.
  *
  * @since 0.1.0
@@ -30,7 +32,8 @@ export const superviseWorker = (
 ): SupervisedWorker => {
   worker.on('lockRenewalFailed', dropTakenOver)
   return {
-    close: async (options) => {
+    close: async (options = {}) => {
+      checkOptions({ graceMs: optional(durationFrom(0)) }, options)
       // The worker begins to close first, so that it takes no job while the solver closes.
       const closed = worker.close()
       await solver.close(options)

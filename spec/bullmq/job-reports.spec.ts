@@ -6,11 +6,9 @@ import type { JobLike, QueueLike } from '../../lib/bullmq/ports.js'
 const reporting = () => {
   const events = new Subject<SolverEvent>()
   const calls: unknown[] = []
-  const queue = {
-    pause: () => Promise.resolve(calls.push('pause')),
-    rateLimit: (ms: number) => Promise.resolve(calls.push(ms))
-  } as unknown as QueueLike
-  const reports = new JobReports({ events } as unknown as Solver, queue)
+  const queue = { pause: () => Promise.resolve(calls.push('pause')) } as unknown as QueueLike
+  const hold = (ms: number) => Promise.resolve(void calls.push(ms))
+  const reports = new JobReports({ events } as unknown as Solver, queue, { hold })
   return { events, calls, queue, reports }
 }
 
@@ -39,7 +37,7 @@ describe('JobReports', () => {
   it('holds the queue back for as long as createTask is delayed', () => {
     const { events, calls } = reporting()
     events.next(delayed({ waitMs: 7_000.4 }))
-    expect(calls).toEqual([7_001])
+    expect(calls).toEqual([7_000.4])
   })
 
   it.each([

@@ -99,6 +99,39 @@ describeWithRedis('the record of a key', () => {
     expect((await lastValueFrom(journal('next').find(KEY)))._tag).toBe(entry)
   })
 
+  const timedOut = { _tag: 'TimedOut', paid: 'yes', ref: REF, afterMs: 1, polls: 1, causes: [] } as const
+
+  it('has the task of an error although Redis lost it', async () => {
+    const run = journal()
+    await lastValueFrom(run.deliver(KEY, { _tag: 'Left', left: timedOut }))
+    expect(await lastValueFrom(journal('next').find(KEY))).toEqual({ _tag: 'Known', ref: REF })
+  })
+
+  it('is in doubt after an error that does not know, although Redis lost the intent', async () => {
+    await lastValueFrom(journal().deliver(KEY, { _tag: 'Left', left: { _tag: 'CreateUnknown', paid: 'unknown' } }))
+    expect(await lastValueFrom(journal('next').find(KEY))).toEqual({ _tag: 'InDoubt' })
+  })
+
+  it('counts a resume once for each run', async () => {
+    const run = journal()
+    const count = (counted: JobJournal) => lastValueFrom(counted.resumed(KEY))
+    expect([await count(run), await count(run), await count(journal('next'))]).toEqual([1, 1, 2])
+  })
+
+  it('takes the failure of the run that holds the lock, whoever was the owner', async () => {
+    const queue = rig.queue()
+    const earlier = journal('earlier')
+    await lastValueFrom(earlier.begin(KEY))
+    await lastValueFrom(earlier.created(KEY, REF))
+    const client = await queue.getBackend().client
+    await client.set(queue.toKey(`${KEY}:lock`), 'token')
+    const holder = new JobJournal(new Records(queue), { run: 'holder', lock: 'token' }, KEEPING)
+    const invalid = { _tag: 'Left', left: { _tag: 'InvalidTask', paid: 'no', problems: [] } } as const
+    await lastValueFrom(holder.deliver(KEY, invalid))
+    await expect(lastValueFrom(earlier.deliver(KEY, invalid))).rejects.toThrow('Another worker has taken this job over')
+    expect(await lastValueFrom(holder.find(KEY))).toEqual({ _tag: 'Known', ref: REF })
+  })
+
   it('lets one of two runs begin a fresh key', async () => {
     const entries = await Promise.all(['one', 'other'].map((run) => lastValueFrom(journal(run).begin(KEY))))
     expect(entries.map(({ _tag }) => _tag).sort()).toEqual(['Fresh', 'InDoubt'])
@@ -135,6 +168,23 @@ describeWithRedis('the record of a key', () => {
     expect(await ttl()).toBe(-1)
     await lastValueFrom(run.deliver(KEY, { _tag: 'Right', right: SOLVED }))
     expect(await ttl()).toBeGreaterThan(50_000)
+  })
+})
+
+describeWithRedis('a wait of the queue', () => {
+  const rig = new QueueRig()
+
+  it('is not shortened by another one', async () => {
+    const queue = rig.queue()
+    const records = new Records(queue)
+    const client = await queue.getBackend().client
+    client.defineCommand('ttl_of', { numberOfKeys: 1, lua: `return redis.call('PTTL', KEYS[1])` })
+    const wait = async () => Number(await client.runCommand('ttl_of', [queue.toKey('limiter')]))
+    await records.hold(60_000)
+    await records.hold(3_000)
+    expect(await wait()).toBeGreaterThan(50_000)
+    await records.hold(90_000)
+    expect(await wait()).toBeGreaterThan(80_000)
   })
 })
 

@@ -16,7 +16,6 @@ export class ClaimGate {
       getJob: (jobId) => queue.getJob(jobId),
       getJobState: (jobId) => queue.getJobState(jobId),
       pause: () => queue.pause(),
-      rateLimit: (ms) => queue.rateLimit(ms),
       getBackend: () => ({ client: queue.getBackend().client.then((client) => this.#guarded(client)) })
     }
   }
