@@ -13,7 +13,7 @@ import { until } from '../support/queue.js'
 import { describeWithRedis } from '../support/redis.js'
 
 describeWithRedis('Redis, to the commands for a queue,', () => {
-  const rig = new QueueCommands()
+  const rig = new QueueCommands({ appendOnly: true })
 
   /** `batch` with these arguments and variables, and its only line on stderr. */
   const refusal = async (argv: ReadonlyArray<string>, env = {}, options: CommandOptions = {}) => {
@@ -116,6 +116,20 @@ describeWithRedis('Redis, to the commands for a queue,', () => {
     expect(code).toBe(0)
     expect(err.match(/Redis/g)).toHaveLength(2)
     expect(err).not.toContain('BullMQ')
+  })
+
+  it('may stop and start again while a batch waits, which then gets its outcomes', async () => {
+    const batch = rig.batch([task(1)])
+    const queue = rig.taskQueue()
+    await until(async () => (await queue.getWaitingCount()) === 1)
+    await rig.redis.stop()
+    await batch.prints('The connection to Redis is lost')
+    await rig.redis.start()
+    await batch.prints('Redis is connected again')
+    rig.work(await rig.emulator())
+    const { code, err } = await batch.ended()
+    expect([code, await queue.getCompletedCount()]).toStrictEqual([0, 1])
+    expect(err.match(/Redis is/g)).toHaveLength(2)
   })
 })
 
