@@ -1,4 +1,3 @@
-import * as t from 'io-ts'
 import {
   NEVER,
   concat,
@@ -17,10 +16,11 @@ import {
   type Observable,
   type ObservableInput
 } from 'rxjs'
+import { ItemSource } from '../core/model/batch.js'
 import { MAX_TASKS, checkOptions, durationFrom, integerBetween, isFunction } from '../core/model/options.js'
 import { isRecord, optional, refined } from '../core/validation/problems.js'
 import { isDecoder, type Resumable } from '../core/model/task.js'
-import { isObservableInput, pullMergeMap } from '../core/rx/pull-merge-map.js'
+import { pullMergeMap } from '../core/rx/pull-merge-map.js'
 import { JobEnds } from './job-ends.js'
 import { jobIdOf } from './job-id.js'
 import type { QueueEventsLike, QueueLike } from './ports.js'
@@ -89,7 +89,7 @@ export const submitAll = <T, D, A>(
   items: ObservableInput<T>,
   options: SubmitOptions<T, D, A>
 ): Observable<SubmitOutcome<T, A>> => {
-  checkOptions({ items: SubmittedItems }, { items })
+  checkOptions({ items: ItemSource }, { items })
   const {
     queue,
     events,
@@ -137,11 +137,6 @@ const takeOutcome = <A>(job: JobResult<A>, looks: Observable<void>): Observable<
 
 const JOB_NAME = 'solve'
 
-const SubmittedItems = refined(
-  'an array, an iterable, an async iterable, a promise or an Observable',
-  isObservableInput
-)
-
 const QueueEvents = refined(
   'a QueueEvents of BullMQ',
   (value): value is QueueEventsLike => typeof value === 'object' && value !== null && 'on' in value && 'off' in value
@@ -159,7 +154,7 @@ const submitOptionCodecs = {
   keyOf: isFunction,
   toData: isFunction,
   concurrency: optional(integerBetween(1, MAX_TASKS, 'items')),
-  until: optional(t.unknown),
+  until: optional(ItemSource),
   checkEveryMs: optional(durationFrom(1)),
   lostAfterMs: optional(durationFrom(0))
 }

@@ -1,5 +1,4 @@
-import { checkOptions, durationFrom } from '../core/model/options.js'
-import { optional } from '../core/validation/problems.js'
+import { checkOptions, closeOptionCodecs } from '../core/model/options.js'
 import type { WorkerLike } from './ports.js'
 import type { TaskProcessor } from './processor.js'
 
@@ -33,7 +32,7 @@ export const superviseWorker = (
   worker.on('lockRenewalFailed', dropTakenOver)
   return {
     close: async (options = {}) => {
-      checkOptions({ graceMs: optional(durationFrom(0)) }, options)
+      checkOptions(closeOptionCodecs, options)
       // The worker begins to close first, so that it takes no job while the solver closes.
       const closed = worker.close()
       await solver.close(options)

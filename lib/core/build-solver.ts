@@ -9,12 +9,12 @@ import type { Ports } from './model/network.js'
 import {
   MAX_TIMER_MS,
   checkOptions,
-  durationFrom,
+  closeOptionCodecs,
   scopeOptionCodecs,
   type ScopeOptions,
   type Settings
 } from './model/options.js'
-import { optional, type Problems } from './validation/problems.js'
+import type { Problems } from './validation/problems.js'
 import type { SolveResult } from './model/result.js'
 import {
   readRef,
@@ -84,8 +84,6 @@ const closeOnce = ({ inFlight }: Context, ports: Ports): Solver['close'] => {
     return (closed ??= inFlight.close(graceMs).finally(ports.close))
   }
 }
-
-const closeOptionCodecs = { graceMs: optional(durationFrom(0)) }
 
 /** The settings of one task, which `withOptions` changes. */
 type ScopeSettings = Pick<TrackOptions<unknown>, 'label' | 'giveUpAfterMs'>

@@ -16,7 +16,7 @@ import {
 } from 'rxjs'
 import type { Observable, ObservableInput } from 'rxjs'
 import * as t from 'io-ts'
-import type { BatchOptions, Outcome } from '../model/batch.js'
+import { ItemSource, type BatchOptions, type Outcome } from '../model/batch.js'
 import type { SolveError } from '../model/error.js'
 import type { Journal } from '../model/journal.js'
 import { causeOf } from '../model/network.js'
@@ -207,8 +207,6 @@ const checkKey = (key: unknown): E.Either<SolveError, string> =>
 const invalidTask = (problem: string): SolveError => ({ _tag: 'InvalidTask', paid: 'no', problems: [problem] })
 
 const MAX_CREATES = 1_000_000_000
-
-const ItemSource = refined('an array, an iterable, a promise or an Observable', isObservableInput)
 
 const JournalPort = refined(
   'a journal, such as that of fileJournal',

@@ -1,4 +1,6 @@
 import type { ObservableInput } from 'rxjs'
+import { isObservableInput } from '../rx/pull-merge-map.js'
+import { refined } from '../validation/problems.js'
 import type { Journal } from './journal.js'
 import type { SolveResult } from './result.js'
 
@@ -52,3 +54,6 @@ export type BatchOptions<T, A = unknown> = {
     }
   | { readonly journal?: undefined; readonly keyOf?: undefined }
 )
+
+/** What items are pulled from. */
+export const ItemSource = refined('an array, an iterable, a promise or an Observable', isObservableInput)

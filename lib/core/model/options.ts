@@ -202,6 +202,9 @@ export const Scheduler = refined(
     isRecord(value) && typeof value.schedule === 'function' && typeof value.now === 'function'
 )
 
+/** The codecs of the options of `close`. */
+export const closeOptionCodecs = { graceMs: optional(durationFrom(0)) }
+
 /** The highest number of tasks at a time. */
 export const MAX_TASKS = 1_000_000
 
