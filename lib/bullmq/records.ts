@@ -35,25 +35,19 @@ export class Records {
 
   /** Lets no worker begin a job for some milliseconds. BullMQ's `rateLimit` would also shorten a longer wait. */
   async hold(waitMs: number): Promise<void> {
-    const client = await this.#connected()
-    const limiter = this.#queue.toKey('limiter')
-    const command = defer(() =>
-      client.runCommand(commandOf('holdQueue'), [limiter, Math.ceil(waitMs), Number.MAX_SAFE_INTEGER])
-    )
-    await lastValueFrom(command.pipe(retryRedis()))
+    await this.#command('holdQueue', [this.#queue.toKey('limiter')], [Math.ceil(waitMs), Number.MAX_SAFE_INTEGER])
   }
 
-  async #run(script: string, key: string, args: ReadonlyArray<string | number>): Promise<unknown> {
-    const client = await this.#connected()
+  #run(script: string, key: string, args: ReadonlyArray<string | number>): Promise<unknown> {
     // Below the keys of the queue, so that they are in one slot of a cluster.
     const record = this.#queue.toKey(`rx-captcha:${key}`)
-    const keys = [record, `${record}:token`, `${this.#queue.toKey(key)}:lock`]
-    const command = defer(() => client.runCommand(commandOf(script), [...keys, ...args]))
-    return lastValueFrom(command.pipe(retryRedis()))
+    return this.#command(script, [record, `${record}:token`, `${this.#queue.toKey(key)}:lock`], args)
   }
 
-  #connected(): Promise<RedisClientLike> {
-    return (this.#client ??= this.#connect())
+  async #command(script: string, keys: ReadonlyArray<string>, args: ReadonlyArray<string | number>): Promise<unknown> {
+    const client = await (this.#client ??= this.#connect())
+    const command = defer(() => client.runCommand(commandOf(script), [...keys, ...args]))
+    return lastValueFrom(command.pipe(retryRedis()))
   }
 
   async #connect(): Promise<RedisClientLike> {

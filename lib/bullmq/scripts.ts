@@ -50,7 +50,7 @@ return { 'fresh' }`,
   owner: `return { redis.call('HGET', KEYS[1], 'owner') }`,
 
   /**
-   * ARGV: run, ref. Records the task that this run has created, whoever owns the record by now. Returns 0 if another run has begun
+   * ARGV: run, ref. Records the task that this run has created, even if another run owns the record. Returns 0 if another run has begun
    * to create one since then.
    */
   created: `
@@ -146,8 +146,5 @@ return { record[1], record[2], record[3], token[1], validMs }`,
   /** ARGV: claimant. Deletes a token that has reached its claimant. */
   claimed: `
 if redis.call('HGET', KEYS[2], 'claimant') == ARGV[1] then redis.call('DEL', KEYS[2]) end
-return 1`,
-
-  /** Forgets what is known of a key, the reference of a paid task included. */
-  release: `return redis.call('DEL', KEYS[1], KEYS[2])`
+return 1`
 } as const
