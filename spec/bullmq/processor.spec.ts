@@ -353,9 +353,7 @@ describeWithRedis('taskProcessor', () => {
     const toTimelessTask = (page: Page) => ({ ...toTask(page), bestWithinMs: undefined, validForMs: undefined })
     const process = taskProcessor(rig.solver(emulator), { queue, toTask: toTimelessTask, tokenTtlMs: 5_000 })
     expect(Object.keys((await process(await add(queue))) ?? {})).toEqual(['ref', 'readyAt'])
-    const client = await queue.getBackend().client
-    client.defineCommand('ttl_of', { numberOfKeys: 1, lua: `return redis.call('PTTL', KEYS[1])` })
-    const ttl = Number(await client.runCommand('ttl_of', [`bull:${rig.name}:rx-captcha:${jobIdOf('order-1')}:token`]))
+    const ttl = await rig.ttlOf(`bull:${rig.name}:rx-captcha:${jobIdOf('order-1')}:token`)
     expect(ttl).toBeLessThanOrEqual(5_000)
     expect(ttl).toBeGreaterThan(3_000)
   })

@@ -156,9 +156,7 @@ describeWithRedis('the record of a key', () => {
   })
 
   it('is kept while a task is unfinished or in doubt, and for a time when it is finished', async () => {
-    const client = await rig.queue().getBackend().client
-    client.defineCommand('ttl_of', { numberOfKeys: 1, lua: `return redis.call('PTTL', KEYS[1])` })
-    const ttl = () => client.runCommand('ttl_of', [recordKey()])
+    const ttl = () => rig.ttlOf(recordKey())
     const run = journal()
     await lastValueFrom(run.begin(KEY))
     expect(await ttl()).toBe(-1)
@@ -177,9 +175,7 @@ describeWithRedis('a wait of the queue', () => {
   it('is not shortened by another one', async () => {
     const queue = rig.queue()
     const records = new Records(queue)
-    const client = await queue.getBackend().client
-    client.defineCommand('ttl_of', { numberOfKeys: 1, lua: `return redis.call('PTTL', KEYS[1])` })
-    const wait = async () => Number(await client.runCommand('ttl_of', [queue.toKey('limiter')]))
+    const wait = () => rig.ttlOf(queue.toKey('limiter'))
     await records.hold(60_000)
     await records.hold(3_000)
     expect(await wait()).toBeGreaterThan(50_000)

@@ -115,9 +115,12 @@ export class QueueRig {
 
   /** Removes all that Redis holds. */
   async flush(): Promise<void> {
-    const client = new IORedis(this.redis.url)
-    await client.flushall()
-    client.disconnect()
+    await this.#ask((client) => client.flushall())
+  }
+
+  /** For how many milliseconds a key lives; -1 without an end. */
+  ttlOf(key: string): Promise<number> {
+    return this.#ask((client) => client.pttl(key))
   }
 
   /** When jobs were begun, by the clock of Redis, in order. */
@@ -127,9 +130,7 @@ export class QueueRig {
 
   /** When each job was begun, by the clock of Redis. BullMQ keeps the newest 10,000 events. */
   async jobStartsById(): Promise<ReadonlyMap<string, ReadonlyArray<number>>> {
-    const client = new IORedis(this.redis.url)
-    const events = await client.xrange(`bull:${this.name}:events`, '-', '+')
-    client.disconnect()
+    const events = await this.#ask((client) => client.xrange(`bull:${this.name}:events`, '-', '+'))
     const starts = new Map<string, number[]>()
     for (const [id, [, event, , jobId = '']] of events)
       if (event === 'active') starts.set(jobId, [...(starts.get(jobId) ?? []), Number(id.split('-')[0])])
@@ -138,11 +139,21 @@ export class QueueRig {
 
   /** All that Redis holds: each key with its value, whatever its type. */
   async dump(): Promise<Map<string, string>> {
+    return this.#ask(async (client) => {
+      const found = new Map<string, string>()
+      for (const key of await client.keys('*')) found.set(key, JSON.stringify((await valueOf(client, key)) ?? null))
+      return found
+    })
+  }
+
+  /** Uses a connection of its own. */
+  async #ask<A>(use: (client: IORedis) => Promise<A>): Promise<A> {
     const client = new IORedis(this.redis.url)
-    const found = new Map<string, string>()
-    for (const key of await client.keys('*')) found.set(key, JSON.stringify((await valueOf(client, key)) ?? null))
-    client.disconnect()
-    return found
+    try {
+      return await use(client)
+    } finally {
+      client.disconnect()
+    }
   }
 }
 
