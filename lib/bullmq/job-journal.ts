@@ -16,7 +16,7 @@ export interface Keeping {
 
 /**
  * A journal of one run of a processor, in Redis. It is also a fence: BullMQ's lock does not guard what a processor writes, so a
- * worker that was frozen may wake up beside the worker that took its job over. Each run has an id, and each change is
+ * worker that was frozen may continue a job that another worker has taken over. Each run has an id, and each change is
  * compared with the id of the run that the record belongs to.
  */
 export class JobJournal implements Journal {

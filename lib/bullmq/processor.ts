@@ -45,8 +45,8 @@ export interface TaskProcessor<D> {
  * another worker continues where this one was killed.
  *
  * Before createTask is sent, its intent is recorded under the id of the job; the id of the task is recorded before the first
- * poll. A job that finds a task resumes it; one that finds an intent without a task fails as `CreateUnknown`, because nobody
- * knows whether the task was created. The job is active until its task has ended, so the global concurrency of the queue is
+ * poll. A job that finds a task resumes it; one that finds an intent without a task fails as `CreateUnknown`, because it
+ * is unknown whether the task was created. The job is active until its task has ended, so the global concurrency of the queue is
  * the most unfinished tasks of the account.
  *
  * What becomes of a job whose solve fails is {@link jobVerdict}. It holds back the whole queue when the service asks for a wait, and

@@ -1,8 +1,8 @@
 import type { QueueLike, RedisClientLike } from '../../bullmq/index.js'
 
 /**
- * A queue that can be stopped between two commands of the adapter. A token is claimed by one command, and is lost if nobody
- * reads the reply, so a reply that is under way is awaited before the command leaves.
+ * A queue that can be stopped between two commands of the adapter. A token is claimed by one command, and is lost if its
+ * reply is not read, so open replies are awaited before the process exits.
  */
 export class ClaimGate {
   readonly queue: QueueLike
@@ -32,7 +32,7 @@ export class ClaimGate {
         client.defineCommand(...command)
       },
       runCommand: (name, args) => {
-        // Never settles: whoever waits for it is unsubscribed.
+        // Never settles: its subscriber has unsubscribed.
         if (this.#isStopped) return new Promise(() => undefined)
         const running = client.runCommand(name, args)
         this.#running.add(running)
