@@ -20,14 +20,19 @@ describeWithRedis('the processes of a queue', () => {
     let [out, err] = ['', '']
     child.stdout.on('data', (chunk) => (out += String(chunk)))
     child.stderr.on('data', (chunk) => (err += String(chunk)))
+    let hasEnded = false
     const code = new Promise<number | null>((resolve) => child.once('close', resolve))
+    void code.then(() => (hasEnded = true))
     rig.onEnd(async () => {
       child.kill('SIGKILL')
       await code
     })
     return {
       kill: (signal: NodeJS.Signals) => child.kill(signal),
-      prints: (text: string) => until(() => (out + err).includes(text)),
+      prints: async (text: string) => {
+        await until(() => hasEnded || (out + err).includes(text))
+        expect(out + err).toContain(text)
+      },
       ended: async () => ({ code: await code, out, err })
     }
   }
@@ -49,8 +54,13 @@ describeWithRedis('the processes of a queue', () => {
   })
 
   it('end on the third signal, although Redis is gone', async () => {
-    const worker = spawned(['worker'], await rig.emulator())
-    await worker.prints('Working on')
+    const emulator = await rig.unfinished()
+    const queue = rig.taskQueue()
+    await queue.add('solve', task(1), { jobId: 'a' })
+    await queue.close()
+    const worker = spawned(['worker'], emulator)
+    // Without an active job, a worker may close without Redis.
+    await until(() => emulator.counters().requests.getTaskResult > 0)
     await rig.redis.stop()
     rig.onEnd(() => rig.redis.start())
     await worker.prints('The connection to Redis is lost')
