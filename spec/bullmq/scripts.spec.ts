@@ -1,9 +1,9 @@
 import { lastValueFrom } from 'rxjs'
 import { recaptchaV2, type Solved } from 'rx-captcha'
 import { jobIdOf, taskProcessor, taskWorkerOptions } from 'rx-captcha/bullmq'
-import { JobJournal } from '../../lib/bullmq/job-journal.js'
-import { Records } from '../../lib/bullmq/records.js'
-import { JobResult } from '../../lib/bullmq/job-result.js'
+import { JobJournal } from '../../lib/bullmq/record/job-journal.js'
+import { Records } from '../../lib/bullmq/record/records.js'
+import { JobResult } from '../../lib/bullmq/producer/job-result.js'
 import { QueueRig, toTask } from '../support/queue.js'
 import { describeWithRedis } from '../support/redis.js'
 

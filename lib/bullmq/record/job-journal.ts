@@ -1,9 +1,9 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { concatMap, defer, map, tap, type Observable } from 'rxjs'
-import type { SolveError } from '../core/model/error.js'
-import { entryAfter, type Journal, type JournalEntry } from '../core/model/journal.js'
-import type { SolveResult } from '../core/model/result.js'
-import type { Solved, TaskRef } from '../core/model/task.js'
+import type { SolveError } from '../../core/model/error.js'
+import { entryAfter, type Journal, type JournalEntry } from '../../core/model/journal.js'
+import type { SolveResult } from '../../core/model/result.js'
+import type { Solved, TaskRef } from '../../core/model/task.js'
 import type { Records, ScriptFields } from './records.js'
 
 /** How long records are kept. */

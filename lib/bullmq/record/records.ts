@@ -1,8 +1,8 @@
 import { defer, lastValueFrom, retry, timer, type MonoTypeOperatorFunction } from 'rxjs'
-import { checkOptions, isFunction } from '../core/model/options.js'
-import { isRecord, refined } from '../core/validation/problems.js'
-import { exponential } from '../core/rx/backoff.js'
-import type { QueueLike, RedisClientLike } from './ports.js'
+import { checkOptions, isFunction } from '../../core/model/options.js'
+import { isRecord, refined } from '../../core/validation/problems.js'
+import { exponential } from '../../core/rx/backoff.js'
+import type { QueueLike, RedisClientLike } from '../ports.js'
 import { HOLD_QUEUE, SCRIPTS } from './scripts.js'
 
 /** The fields that a script returns; nothing for those that the record does not have. */

@@ -1,5 +1,5 @@
-import { advise } from '../core/model/explain.js'
-import type { SolveError } from '../core/model/error.js'
+import { advise } from '../../core/model/explain.js'
+import type { SolveError } from '../../core/model/error.js'
 
 /**
  * What BullMQ does with a job whose solve ended with an error.

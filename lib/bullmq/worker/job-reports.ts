@@ -1,8 +1,8 @@
 import { ReplaySubject, type Observable } from 'rxjs'
-import type { SolveMeta, SolverEvent, TaskStep } from '../core/model/event.js'
-import type { Solver } from '../core/solver.js'
-import type { JobLike, QueueLike } from './ports.js'
-import type { Records } from './records.js'
+import type { SolveMeta, SolverEvent, TaskStep } from '../../core/model/event.js'
+import type { Solver } from '../../core/solver.js'
+import type { JobLike, QueueLike } from '../ports.js'
+import type { Records } from '../record/records.js'
 
 /**
  * What {@link taskProcessor} writes to the progress of a job: a step of its task, without the client key and without a token.

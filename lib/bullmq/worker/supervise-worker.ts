@@ -1,5 +1,5 @@
-import { checkOptions, closeOptionCodecs } from '../core/model/options.js'
-import type { WorkerLike } from './ports.js'
+import { checkOptions, closeOptionCodecs } from '../../core/model/options.js'
+import type { WorkerLike } from '../ports.js'
 import type { TaskProcessor } from './processor.js'
 
 /**

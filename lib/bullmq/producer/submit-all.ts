@@ -16,15 +16,15 @@ import {
   type Observable,
   type ObservableInput
 } from 'rxjs'
-import { ItemSource } from '../core/model/batch.js'
-import { MAX_TASKS, checkOptions, durationFrom, integerBetween, isFunction } from '../core/model/options.js'
-import { isRecord, optional, refined } from '../core/validation/problems.js'
-import { isDecoder, type Resumable } from '../core/model/task.js'
-import { pullMergeMap } from '../core/rx/pull-merge-map.js'
+import { ItemSource } from '../../core/model/batch.js'
+import { MAX_TASKS, checkOptions, durationFrom, integerBetween, isFunction } from '../../core/model/options.js'
+import { isRecord, optional, refined } from '../../core/validation/problems.js'
+import { isDecoder, type Resumable } from '../../core/model/task.js'
+import { pullMergeMap } from '../../core/rx/pull-merge-map.js'
 import { JobEnds } from './job-ends.js'
 import { jobIdOf } from './job-id.js'
-import type { QueueEventsLike, QueueLike } from './ports.js'
-import { Queue, Records, retryRedis } from './records.js'
+import type { QueueEventsLike, QueueLike } from '../ports.js'
+import { Queue, Records, retryRedis } from '../record/records.js'
 import { JobResult, type JobOutcome } from './job-result.js'
 
 /**

@@ -1,5 +1,5 @@
 import { Observable, type Subscriber } from 'rxjs'
-import type { QueueEventsLike } from './ports.js'
+import type { QueueEventsLike } from '../ports.js'
 
 /** The ends of jobs, as BullMQ reports them. */
 export class JobEnds {

@@ -1,11 +1,11 @@
-import { checkOptions, durationFrom, integerBetween, isFunction } from '../core/model/options.js'
-import { optional } from '../core/validation/problems.js'
-import type { TaskSpec } from '../core/model/task.js'
-import type { Solver } from '../core/solver.js'
+import { checkOptions, durationFrom, integerBetween, isFunction } from '../../core/model/options.js'
+import { optional } from '../../core/validation/problems.js'
+import type { TaskSpec } from '../../core/model/task.js'
+import type { Solver } from '../../core/solver.js'
 import { JobReports } from './job-reports.js'
 import { JobRun, type JobReturn, type RunContext } from './job-run.js'
-import type { AbortSignalLike, JobLike, QueueLike } from './ports.js'
-import { Queue, Records } from './records.js'
+import type { AbortSignalLike, JobLike, QueueLike } from '../ports.js'
+import { Queue, Records } from '../record/records.js'
 
 /**
  * How {@link taskProcessor} solves jobs.

@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto'
 import * as E from 'fp-ts/lib/Either.js'
 import { defer, lastValueFrom } from 'rxjs'
-import type { SolveError } from '../core/model/error.js'
-import { explain } from '../core/model/explain.js'
-import { decodeSafely } from '../core/validation/problems.js'
-import type { Resumable, Solved, TaskRef } from '../core/model/task.js'
-import type { QueueLike } from './ports.js'
-import { retryRedis, type Records } from './records.js'
+import type { SolveError } from '../../core/model/error.js'
+import { explain } from '../../core/model/explain.js'
+import { decodeSafely } from '../../core/validation/problems.js'
+import type { Resumable, Solved, TaskRef } from '../../core/model/task.js'
+import type { QueueLike } from '../ports.js'
+import { retryRedis, type Records } from '../record/records.js'
 
 /**
  * The task of a job was solved and is paid for, but its token is gone: it has expired, or was claimed before.
