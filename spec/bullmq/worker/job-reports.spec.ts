@@ -1,7 +1,7 @@
 import { Subject } from 'rxjs'
 import type { Solver, SolverEvent } from 'rx-captcha'
-import { JobReports } from '../../lib/bullmq/worker/job-reports.js'
-import type { JobLike, QueueLike } from '../../lib/bullmq/ports.js'
+import { JobReports } from '../../../lib/bullmq/worker/job-reports.js'
+import type { JobLike, QueueLike } from '../../../lib/bullmq/ports.js'
 
 const reporting = () => {
   const events = new Subject<SolverEvent>()

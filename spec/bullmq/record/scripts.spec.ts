@@ -1,11 +1,11 @@
 import { lastValueFrom } from 'rxjs'
 import { recaptchaV2, type Solved } from 'rx-captcha'
 import { jobIdOf, taskProcessor, taskWorkerOptions } from 'rx-captcha/bullmq'
-import { JobJournal } from '../../lib/bullmq/record/job-journal.js'
-import { Records } from '../../lib/bullmq/record/records.js'
-import { JobResult } from '../../lib/bullmq/producer/job-result.js'
-import { QueueRig, toTask } from '../support/queue.js'
-import { describeWithRedis } from '../support/redis.js'
+import { JobJournal } from '../../../lib/bullmq/record/job-journal.js'
+import { Records } from '../../../lib/bullmq/record/records.js'
+import { JobResult } from '../../../lib/bullmq/producer/job-result.js'
+import { QueueRig, toTask } from '../../support/queue.js'
+import { describeWithRedis } from '../../support/redis.js'
 
 const KEY = jobIdOf('https://example.com/order 7:ü')
 const REF = { taskId: 'task', createdAt: 5 }

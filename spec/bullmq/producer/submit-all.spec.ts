@@ -3,10 +3,10 @@ import * as t from 'io-ts'
 import { Subject, firstValueFrom, lastValueFrom, of, take, toArray } from 'rxjs'
 import { recaptchaV2, type RecaptchaV2Solution } from 'rx-captcha'
 import { jobIdOf, submitAll, type QueueEventsLike, type SubmitOptions } from 'rx-captcha/bullmq'
-import { Records } from '../../lib/bullmq/record/records.js'
-import { JobJournal } from '../../lib/bullmq/record/job-journal.js'
-import { QueueRig, until, type Page } from '../support/queue.js'
-import { describeWithRedis } from '../support/redis.js'
+import { Records } from '../../../lib/bullmq/record/records.js'
+import { JobJournal } from '../../../lib/bullmq/record/job-journal.js'
+import { QueueRig, until, type Page } from '../../support/queue.js'
+import { describeWithRedis } from '../../support/redis.js'
 
 type Solution = RecaptchaV2Solution
 type Options = SubmitOptions<string, Page, Solution>
