@@ -13,9 +13,14 @@
  */
 
 /** A run whose lock another run holds must not become the owner again: it was frozen, and its job was taken over. */
-const REFUSE_WITHOUT_LOCK = `
-local lock = redis.call('GET', KEYS[3])
-if lock and lock ~= ARGV[2] then return { 'taken' } end`
+const READ_WITH_LOCK = `local lock = redis.call('GET', KEYS[3])
+if lock and lock ~= ARGV[2] then return { 'taken' } end
+local record = redis.call('HMGET', KEYS[1], 'state', 'ref', 'tag', 'creator')`
+
+/** An intent of the same run is fresh to it: the reply to its first `begin` was lost, so no createTask was sent. */
+const OWN_AND_RETURN = `redis.call('HSET', KEYS[1], 'owner', ARGV[1])
+if record[1] == 'intent' and record[4] == ARGV[1] then return { 'fresh' } end
+return { record[1], record[2], record[3] }`
 
 /** KEYS[1] is the limiter of the queue. ARGV: waitMs. Lets no worker begin a job, unless a longer wait holds already. */
 export const HOLD_QUEUE = `
@@ -26,25 +31,19 @@ return 1`
 export const SCRIPTS = {
   /** ARGV: run, lock. Reads the record and becomes its owner. Returns state, ref, tag. */
   find: `
-${REFUSE_WITHOUT_LOCK}
-local record = redis.call('HMGET', KEYS[1], 'state', 'ref', 'tag', 'creator')
+${READ_WITH_LOCK}
 if not record[1] then return {} end
-redis.call('HSET', KEYS[1], 'owner', ARGV[1])
-if record[1] == 'intent' and record[4] == ARGV[1] then return { 'fresh' } end
-return { record[1], record[2], record[3] }`,
+${OWN_AND_RETURN}`,
 
-  /** ARGV: run, lock. As \`find\`, and turns a fresh key into an intent. */
+  /** ARGV: run, lock. As `find`, and turns a fresh key into an intent. */
   begin: `
-${REFUSE_WITHOUT_LOCK}
-local record = redis.call('HMGET', KEYS[1], 'state', 'ref', 'tag', 'creator')
-if record[1] and record[1] ~= 'fresh' then
-  redis.call('HSET', KEYS[1], 'owner', ARGV[1])
-  if record[1] == 'intent' and record[4] == ARGV[1] then return { 'fresh' } end
-  return { record[1], record[2], record[3] }
+${READ_WITH_LOCK}
+if not record[1] or record[1] == 'fresh' then
+  redis.call('DEL', KEYS[1])
+  redis.call('HSET', KEYS[1], 'state', 'intent', 'creator', ARGV[1], 'owner', ARGV[1])
+  return { 'fresh' }
 end
-redis.call('DEL', KEYS[1])
-redis.call('HSET', KEYS[1], 'state', 'intent', 'creator', ARGV[1], 'owner', ARGV[1])
-return { 'fresh' }`,
+${OWN_AND_RETURN}`,
 
   /** Returns the owner. */
   owner: `return { redis.call('HGET', KEYS[1], 'owner') }`,
@@ -101,7 +100,7 @@ elseif not record[1] then
 end
 return 1`,
 
-  /** ARGV: run, entry, tag, keepMs. Records the end of a run, as \`entryAfter\` says. Changes nothing for a run that is not the owner. */
+  /** ARGV: run, entry, tag, keepMs. Records the end of a run, as `entryAfter` says. Changes nothing for a run that is not the owner. */
   ended: `
 local record = redis.call('HMGET', KEYS[1], 'state', 'owner')
 if record[2] ~= ARGV[1] or record[1] == 'finished' then return 1 end
