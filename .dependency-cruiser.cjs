@@ -63,6 +63,13 @@ module.exports = {
       [...PUBLIC_CORE, '^lib/core/rx/(backoff|pull-merge-map)\\.ts$', '^(node:)?crypto$', PURE],
       'the queue is a port: it knows BullMQ by structure alone, and uses the operators that know no task'
     ),
+    {
+      name: 'job-error-imports',
+      comment: 'the command explains errors of jobs without loading the queue',
+      severity: 'error',
+      from: { path: '^lib/bullmq/producer/job-error\\.ts$' },
+      to: { pathNot: '^lib/core/model/' }
+    },
     mayImport(
       'emulator',
       ['^lib/core/validation/', outsideLib],
@@ -85,6 +92,7 @@ module.exports = {
       from: { path: '^lib/cli/' },
       to: {
         path: ['^lib/(emulator|journal|bullmq)/', inModule('bullmq', 'ioredis')],
+        pathNot: '^lib/bullmq/producer/job-error\\.ts$',
         dependencyTypesNot: ['dynamic-import', 'type-only', 'type-import']
       }
     },

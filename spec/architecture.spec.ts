@@ -32,6 +32,7 @@ const BREACHES: ReadonlyArray<readonly [file: string, imported: string, rule: st
   ['lib/diagnostics/diagnostics.ts', '../core/in-flight/event-bus.js', 'diagnostics-imports'],
   ['lib/diagnostics/debug-line.ts', 'rxjs', 'diagnostics-imports'],
   ['lib/journal/lock.ts', '../core/build-solver.js', 'journal-imports'],
+  ['lib/bullmq/producer/job-error.ts', '../record/scripts.js', 'job-error-imports'],
   ['lib/emulator/index.ts', '../core/model/task.js', 'emulator-imports'],
   ['lib/emulator/faults/rules.ts', '../ledger.js', 'emulator-faults-imports'],
   ['lib/cli/run.ts', '../core/solve/solve.js', 'cli-imports'],

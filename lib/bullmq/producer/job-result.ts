@@ -2,35 +2,11 @@ import { randomUUID } from 'node:crypto'
 import * as E from 'fp-ts/lib/Either.js'
 import { defer, lastValueFrom } from 'rxjs'
 import type { SolveError } from '../../core/model/error.js'
-import { explain } from '../../core/model/explain.js'
 import { decodeSafely } from '../../core/validation/problems.js'
 import type { Resumable, Solved, TaskRef } from '../../core/model/task.js'
 import type { QueueLike } from '../ports.js'
 import { retryRedis, type Records } from '../record/records.js'
-
-/**
- * The task of a job was solved and is paid for, but its token is gone: it has expired, or was claimed before.
- *
- * @since 0.1.0
- */
-export interface TokenGone {
-  readonly _tag: 'TokenGone'
-  readonly paid: 'yes'
-  readonly ref: TaskRef
-}
-
-/**
- * A job ended without an outcome of its solve: it was cancelled, its workers died too often, or it was removed from the queue.
- * `paid` and `ref` are what the record of its key says.
- *
- * @since 0.1.0
- */
-export interface JobFailed {
-  readonly _tag: 'JobFailed'
-  readonly paid: 'no' | 'yes' | 'unknown'
-  readonly reason: string
-  readonly ref?: TaskRef
-}
+import type { JobFailed, TokenGone } from './job-error.js'
 
 /**
  * How the job of a key ended, for its producer.
@@ -145,26 +121,3 @@ const onThisClock = ({ useBefore, expiresAt }: Solved<unknown>, expiresHere: num
 
 // The scripts return only what this folder has written.
 const parsed = (json: string | undefined): unknown => JSON.parse(String(json))
-
-/**
- * Describes the error of a job in a few sentences, as `explain` does for the errors of a solve: what happened, whether the task was
- * paid for, and what can be done.
- *
- * @since 0.1.0
- */
-export const explainJob = (error: SolveError | TokenGone | JobFailed): string => {
-  if (error._tag === 'TokenGone')
-    return (
-      `Task ${error.ref.taskId} was solved, but its token is gone: it has expired, or was claimed before. It was paid for. ` +
-      'A task with a new key is charged again.'
-    )
-  if (error._tag === 'JobFailed')
-    return `The job ended without an outcome: ${error.reason.replace(/\.$/, '')}. ${PAID_FOR[error.paid]}`
-  return explain(error)
-}
-
-const PAID_FOR = {
-  no: 'Nothing was paid. The job can be tried again.',
-  yes: 'Its task is paid for, and its id is recorded: a retry of the job resumes it at no further cost.',
-  unknown: 'Its task may exist and be paid for. Look at the cause before the next try.'
-} as const

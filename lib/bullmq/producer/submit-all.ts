@@ -22,7 +22,6 @@ import { isRecord, optional, refined } from '../../core/validation/problems.js'
 import { isDecoder, type Resumable } from '../../core/model/task.js'
 import { pullMergeMap } from '../../core/rx/pull-merge-map.js'
 import { JobEnds } from './job-ends.js'
-import { jobIdOf } from './job-id.js'
 import type { QueueEventsLike, QueueLike } from '../ports.js'
 import { Queue, Records, retryRedis } from '../record/records.js'
 import { JobResult, type JobOutcome } from './job-result.js'
@@ -122,6 +121,17 @@ export const submitAll = <T, D, A>(
       })
     return pullMergeMap(items, submit, { concurrency, takeUntil: from(until ?? NEVER) })
   })
+}
+
+/**
+ * The id of the job of a key. BullMQ takes neither a colon nor a number as an id, and both are usual in keys.
+ *
+ * @throws TypeError for a key that is not a string, or is empty
+ * @since 0.1.0
+ */
+export const jobIdOf = (key: string): string => {
+  if (typeof key !== 'string' || key === '') throw new TypeError('keyOf: expected a string that is not empty')
+  return `task-${encodeURIComponent(key)}`
 }
 
 /** Looks for the outcome of a job whenever the source emits, once at a time. */

@@ -1,4 +1,4 @@
-import type { JobFailed, TokenGone } from '../../bullmq/index.js'
+import { isJobError, whatHappenedToJob, type JobFailed, type TokenGone } from '../../bullmq/producer/job-error.js'
 import type { SolveError } from '../../core/model/error.js'
 import { advise, whatHappened, whatToDoAbout } from '../../core/model/explain.js'
 import type { TaskRef } from '../../core/model/task.js'
@@ -22,20 +22,11 @@ const explainSolve = (error: SolveError, service: ServiceReach): string =>
     ? `${happened(error)} ${howToResume(error.ref, service, 'Resume it at no further cost: ')}`
     : explainUnlessResumable(error)
 
-export const isJobError = (error: ItemError): error is JobFailed | TokenGone =>
-  error._tag === 'TokenGone' || error._tag === 'JobFailed'
-
 /** A key is solved once in a queue, so repeating the batch would give the same outcome. */
 const explainJobError = (error: JobFailed | TokenGone, service: ServiceReach): string => {
-  if (error._tag === 'TokenGone')
-    return (
-      `Task ${error.ref.taskId} was solved and is paid for, but its token is gone: it was fetched before, or has expired. ` +
-      'To solve it again, give it another id; that is charged again.'
-    )
-  const what = `The job ended without an outcome: ${error.reason || 'without a reason'}.`.replace(/\.\.$/, '.')
-  if (error.ref)
-    return `${what} Its task is paid for. ${howToResume(error.ref, service, 'Resume it at no further cost: ')}`
-  return `${what} ${error.paid === 'no' ? 'Nothing was paid.' : 'A task may exist and be paid for.'}`
+  const what = whatHappenedToJob(error)
+  if (error._tag === 'TokenGone') return `${what} To solve it again, give it another id; that is charged again.`
+  return error.ref ? `${what} ${howToResume(error.ref, service, 'Resume it at no further cost: ')}` : what
 }
 
 /** A title, followed by the command line that resumes a task. */

@@ -6,7 +6,8 @@ const ref = { taskId: 'task-7', createdAt: 1 }
 describe('explainJob', () => {
   it('says that a token is gone, and that it was paid for', () => {
     expect(explainJob({ _tag: 'TokenGone', paid: 'yes', ref })).toBe(
-      'Task task-7 was solved, but its token is gone: it has expired, or was claimed before. It was paid for. A task with a new key is charged again.'
+      'Task task-7 was solved and is paid for, but its token is gone: it was fetched before, or has expired. ' +
+        'A task with a new key is charged again.'
     )
   })
 
