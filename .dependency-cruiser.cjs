@@ -21,6 +21,7 @@ const onlyFor = (name, modules, importers, comment) => ({
 
 // What the folders outside of core may import of it: the words that callers see, and how values are checked.
 const PUBLIC_CORE = ['^lib/core/(model|validation)/', '^lib/core/solver\\.ts$']
+const QUEUE_RECORD = ['^lib/bullmq/record/', '^lib/bullmq/ports\\.ts$']
 const outsideLib = '^(?!lib/)'
 
 /** @type {import('dependency-cruiser').IConfiguration} */
@@ -62,6 +63,21 @@ module.exports = {
       'bullmq',
       [...PUBLIC_CORE, '^lib/core/rx/(backoff|pull-merge-map)\\.ts$', '^(node:)?crypto$', PURE],
       'the queue is a port: it knows BullMQ by structure alone, and uses the operators that know no task'
+    ),
+    mayImport(
+      'bullmq/record',
+      [...PUBLIC_CORE, '^lib/core/rx/backoff\\.ts$', '^lib/bullmq/ports\\.ts$', PURE],
+      'the record of a key in Redis is all that a worker and a producer share'
+    ),
+    mayImport(
+      'bullmq/worker',
+      [...PUBLIC_CORE, '^lib/core/rx/backoff\\.ts$', ...QUEUE_RECORD, '^(node:)?crypto$', PURE],
+      'a worker is another process than a producer'
+    ),
+    mayImport(
+      'bullmq/producer',
+      [...PUBLIC_CORE, '^lib/core/rx/pull-merge-map\\.ts$', ...QUEUE_RECORD, '^(node:)?crypto$', PURE],
+      'a producer is another process than a worker'
     ),
     {
       name: 'job-error-imports',
