@@ -1,7 +1,7 @@
 import * as E from 'fp-ts/lib/Either.js'
-import { isRecord } from '../../core/validation/problems.js'
-import { recaptchaV2, type RecaptchaV2Fields, type RecaptchaV2Solution } from '../../core/model/recaptcha-v2.js'
-import type { TaskSpec } from '../../core/model/task.js'
+import { isRecord } from '../../../core/validation/problems.js'
+import { recaptchaV2, type RecaptchaV2Fields, type RecaptchaV2Solution } from '../../../core/model/recaptcha-v2.js'
+import type { TaskSpec } from '../../../core/model/task.js'
 
 /**
  * The task of a job. Its data is what createTask sends as `task`, with or without the type; for any other data the task ends as

@@ -6,12 +6,12 @@ import {
   resumeText,
   timesText,
   type BatchEnd
-} from '../batch/report.js'
-import type { BatchStats } from '../batch/stats.js'
-import { WrongUsage, printLine, type CliContext } from '../shared/context.js'
-import { EXIT, exitCodeOfSignal } from '../shared/exit-code.js'
-import type { Row } from '../shared/progress.js'
-import { counted, grouped, messageOf } from '../shared/text.js'
+} from '../../batch/report.js'
+import type { BatchStats } from '../../batch/stats.js'
+import { WrongUsage, printLine, type CliContext } from '../../shared/context.js'
+import { EXIT, exitCodeOfSignal } from '../../shared/exit-code.js'
+import type { Row } from '../../shared/progress.js'
+import { counted, grouped, messageOf } from '../../shared/text.js'
 
 /** What the progress display of a batch in a queue shows. */
 export const submitRows = (stats: BatchStats, total: number | undefined, elapsedMs: number): ReadonlyArray<Row> => {

@@ -1,11 +1,11 @@
 import * as E from 'fp-ts/lib/Either.js'
 import type { Job } from 'bullmq'
 import { tap } from 'rxjs'
-import type { SolveError } from '../../core/model/error.js'
-import type { SolverEvent } from '../../core/model/event.js'
-import type { SolveResult } from '../../core/model/result.js'
-import type { Solver } from '../../core/solver.js'
-import type { QueueModules } from './modules.js'
+import type { SolveError } from '../../../core/model/error.js'
+import type { SolverEvent } from '../../../core/model/event.js'
+import type { SolveResult } from '../../../core/model/result.js'
+import type { Solver } from '../../../core/solver.js'
+import type { QueueModules } from '../modules.js'
 
 /** What a worker has done. */
 export class WorkerStats {

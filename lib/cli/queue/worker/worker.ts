@@ -1,14 +1,14 @@
 import { ReplaySubject, firstValueFrom, from, map, merge, race, skip, timer, type Observable } from 'rxjs'
-import type { Solver } from '../../core/solver.js'
-import { createSolver } from '../../http/create-solver.js'
-import { printLine, signalStream, type CliContext } from '../shared/context.js'
-import { EXIT, exitCodeOfSignal } from '../shared/exit-code.js'
-import { drawProgress, printProgress } from '../shared/progress.js'
-import type { OpenedService } from '../shared/service.js'
+import type { Solver } from '../../../core/solver.js'
+import { createSolver } from '../../../http/create-solver.js'
+import { printLine, signalStream, type CliContext } from '../../shared/context.js'
+import { EXIT, exitCodeOfSignal } from '../../shared/exit-code.js'
+import { drawProgress, printProgress } from '../../shared/progress.js'
+import type { OpenedService } from '../../shared/service.js'
 import { taskOfJob } from './job-data.js'
-import { openQueue, type OpenedQueue, type QueueFlags } from './open.js'
-import { pauseReason, workerRows, workerSummary } from './worker-report.js'
-import { WorkerStats, withOutcomes } from './worker-stats.js'
+import { openQueue, type OpenedQueue, type QueueFlags } from '../open.js'
+import { pauseReason, workerRows, workerSummary } from './report.js'
+import { WorkerStats, withOutcomes } from './stats.js'
 
 /** The options of `worker`, without those of the service. */
 export interface WorkerFlags extends QueueFlags {

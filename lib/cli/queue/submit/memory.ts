@@ -1,7 +1,7 @@
 import { defer, of, type Observable } from 'rxjs'
-import { entryAfter, type JournalEntry } from '../../core/model/journal.js'
-import type { TaskRef } from '../../core/model/task.js'
-import type { BatchJournal } from '../batch/journals.js'
+import { entryAfter, type JournalEntry } from '../../../core/model/journal.js'
+import type { TaskRef } from '../../../core/model/task.js'
+import type { BatchJournal } from '../../batch/journals.js'
 
 /**
  * What the lines of an output say about keys, the last one of each: a journal that ends with the command, because the queue has a

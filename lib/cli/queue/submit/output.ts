@@ -1,7 +1,7 @@
-import type { JournalEntry } from '../../core/model/journal.js'
-import type { JournalChoice } from '../batch/files.js'
-import { markOutput, queueOfOutput, unmarkOutput } from '../batch/out-queue.js'
-import { WrongUsage } from '../shared/context.js'
+import type { JournalEntry } from '../../../core/model/journal.js'
+import type { JournalChoice } from '../../batch/files.js'
+import { markOutput, queueOfOutput, unmarkOutput } from '../../batch/out-queue.js'
+import { WrongUsage } from '../../shared/context.js'
 import { OutputMemory, hasUnfinished } from './memory.js'
 
 type KeyEntries = Iterable<readonly [key: string, entry: JournalEntry]>

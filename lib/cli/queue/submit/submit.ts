@@ -1,8 +1,8 @@
-import { openFiles, type FileFlags } from '../batch/files.js'
-import type { CliContext } from '../shared/context.js'
-import { openQueue, type QueueFlags } from './open.js'
-import { QueueOutput } from './queue-output.js'
-import { SubmitRun } from './submit-run.js'
+import { openFiles, type FileFlags } from '../../batch/files.js'
+import type { CliContext } from '../../shared/context.js'
+import { openQueue, type QueueFlags } from '../open.js'
+import { QueueOutput } from './output.js'
+import { SubmitRun } from './run.js'
 
 /** The options of `batch` that go with `--queue`. */
 export interface SubmitFlags extends QueueFlags, Omit<FileFlags, 'journal'> {

@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
-import { WrongUsage } from '../shared/context.js'
-import { REDIS_VARIABLE } from '../shared/service.js'
-import { shellQuoted } from '../shared/text.js'
+import { WrongUsage } from '../../shared/context.js'
+import { REDIS_VARIABLE } from '../../shared/service.js'
+import { shellQuoted } from '../../shared/text.js'
 
 /** Refuses options of `batch` that do not fit together with `--queue`, or without it. Variables are ignored. */
 export const refuseOptions = (batch: Command, queue: string | undefined): void => {

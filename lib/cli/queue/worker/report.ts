@@ -1,9 +1,9 @@
-import type { SolveError } from '../../core/model/error.js'
-import type { SolverCounts } from '../../core/model/options.js'
-import { explainUnlessResumable } from '../shared/explain.js'
-import type { Row } from '../shared/progress.js'
-import { counted, durationText, grouped } from '../shared/text.js'
-import type { WorkerStats } from './worker-stats.js'
+import type { SolveError } from '../../../core/model/error.js'
+import type { SolverCounts } from '../../../core/model/options.js'
+import { explainUnlessResumable } from '../../shared/explain.js'
+import type { Row } from '../../shared/progress.js'
+import { counted, durationText, grouped } from '../../shared/text.js'
+import type { WorkerStats } from './stats.js'
 
 /** What the progress display of a worker shows. */
 export const workerRows = (stats: WorkerStats, { open, waiting }: SolverCounts): ReadonlyArray<Row> => [

@@ -1,4 +1,4 @@
-import type { QueueLike, RedisClientLike } from '../../bullmq/index.js'
+import type { QueueLike, RedisClientLike } from '../../../bullmq/index.js'
 
 /**
  * A queue that can be stopped between two commands of the adapter. A token is claimed by one command, and is lost if its
