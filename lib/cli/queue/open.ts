@@ -1,8 +1,7 @@
 import type { Queue, QueueEvents } from 'bullmq'
-import { WrongUsage, type CliContext } from '../shared/context.js'
 import { causeOf } from '../../core/model/network.js'
+import { WrongUsage, type CliContext, type QueueModules } from '../shared/context.js'
 import { messageOf } from '../shared/text.js'
-import type { QueueModules } from './modules.js'
 import { QueueNotices } from './notices.js'
 import { connectionTo, redisUrlOf, timeOfRedis } from './redis.js'
 

@@ -1,9 +1,8 @@
 import { parseUrl } from '../../core/validation/problems.js'
-import { WrongUsage, type CliContext } from '../shared/context.js'
+import { WrongUsage, type CliContext, type QueueModules } from '../shared/context.js'
 import { trimmed } from '../shared/decode.js'
 import { REDIS_VARIABLE } from '../shared/service.js'
 import { reasonOf } from '../shared/text.js'
-import type { QueueModules } from './modules.js'
 
 /** The address of Redis. It may hold a password, so no message repeats it. */
 export const redisUrlOf = (env: CliContext['env'], option: string | undefined): string => {
@@ -62,3 +61,7 @@ export const timeOfRedis = async ({ Redis }: QueueModules['ioredis'], url: strin
     client.disconnect()
   }
 }
+
+/** What the help of every command with `--redis` says. */
+export const REDIS_PASSWORD_HELP = `Put an address with a password into RX_CAPTCHA_REDIS_URL: other users of the
+machine can see the arguments of a command. Needs: npm install bullmq ioredis`

@@ -1,7 +1,6 @@
 import type { Readable } from 'node:stream'
 import { ReplaySubject, tap, type Observable } from 'rxjs'
 import { causeOf } from '../../core/model/network.js'
-import type { QueueModules } from '../queue/modules.js'
 import { EXIT } from './exit-code.js'
 import { printable, reasonOf } from './text.js'
 
@@ -25,6 +24,13 @@ export interface CliContext {
   readonly loadJournal: () => Promise<typeof import('../../journal/index.js')>
   /** Loads BullMQ, an optional peer, for the commands that use a queue. */
   readonly loadQueue: () => Promise<QueueModules>
+}
+
+/** What only the commands for a queue load. */
+export interface QueueModules {
+  readonly bullmq: Pick<typeof import('bullmq'), 'Queue' | 'QueueEvents' | 'Worker'>
+  readonly ioredis: Pick<typeof import('ioredis'), 'Redis'>
+  readonly adapter: typeof import('../../bullmq/index.js')
 }
 
 /** The command was used wrongly: exit code 2. */

@@ -2,6 +2,7 @@ import type { Command } from 'commander'
 import { WrongUsage } from '../../shared/context.js'
 import { REDIS_VARIABLE } from '../../shared/service.js'
 import { shellQuoted } from '../../shared/text.js'
+import { REDIS_PASSWORD_HELP } from '../redis.js'
 
 /** Refuses options of `batch` that do not fit together with `--queue`, or without it. Variables are ignored. */
 export const refuseOptions = (batch: Command, queue: string | undefined): void => {
@@ -37,3 +38,14 @@ export const commandLineWithout = (redis: string | undefined, argv: ReadonlyArra
 }
 
 const VARIABLE = `"$${REDIS_VARIABLE}"`
+
+/** What the help of `batch` says about `--queue`. */
+export const QUEUE_HELP = `With --queue the workers of that BullMQ queue solve the tasks: see rx-captcha
+worker --help. They need the client key, this command does not. --concurrency
+is then the number of tasks in the queue at a time (default: 1000).
+A queue solves a task once, by its id or else its content, and remembers it for
+7 days. Run the same command again to fetch the outcomes that are missing. A
+token is handed out once, and only while it is valid.
+Ctrl-C submits no more tasks and waits for those in the queue. Ctrl-C again, or
+SIGTERM or SIGHUP, stops waiting, and the tasks stay in the queue.
+${REDIS_PASSWORD_HELP}`

@@ -1,14 +1,16 @@
-import type { JournalEntry } from '../../../core/model/journal.js'
+import { defer, of, type Observable } from 'rxjs'
+import { entryAfter, type JournalEntry } from '../../../core/model/journal.js'
+import type { TaskRef } from '../../../core/model/task.js'
 import type { JournalChoice } from '../../batch/files.js'
+import type { BatchJournal } from '../../batch/journals.js'
 import { markOutput, queueOfOutput, unmarkOutput } from '../../batch/out-queue.js'
 import { WrongUsage } from '../../shared/context.js'
-import { OutputMemory, hasUnfinished } from './memory.js'
 
 type KeyEntries = Iterable<readonly [key: string, entry: JournalEntry]>
 
 /** The output of a batch in a queue, and what it knows of earlier runs. */
 export class QueueOutput {
-  readonly memory = new OutputMemory()
+  readonly #memory = new OutputMemory()
   #path: string | undefined
   #ownEntries: () => KeyEntries = () => []
 
@@ -16,7 +18,12 @@ export class QueueOutput {
   readonly chooseJournal: JournalChoice = (own, _other, path) => {
     this.#path = path
     if (own) this.#ownEntries = own.entries
-    return Promise.resolve(this.memory)
+    return Promise.resolve(this.#memory)
+  }
+
+  /** What the output says about a key. */
+  entryOf(key: string): JournalEntry {
+    return this.#memory.entryOf(key)
   }
 
   /** Makes the output that of a queue; refuses one with unfinished tasks of a batch without a queue, or of another queue. */
@@ -27,7 +34,7 @@ export class QueueOutput {
     if (found === queue) return
     if (found !== undefined)
       throw new WrongUsage(`--out: ${path} holds outcomes of the queue ${found}; expected another file`)
-    if (hasUnfinished(this.#ownEntries()) || hasUnfinished(this.memory.entries))
+    if (hasUnfinished(this.#ownEntries()) || hasUnfinished(this.#memory.entries))
       throw new WrongUsage(
         `--out: ${path} belongs to a batch without --queue, with tasks that are paid for, or perhaps, and unfinished. ` +
           'Finish it without --queue, or use another file'
@@ -38,5 +45,47 @@ export class QueueOutput {
   /** Makes it an output like any other: nothing of the batch is left in the queue. */
   async release(): Promise<void> {
     if (this.#path !== undefined) await unmarkOutput(this.#path)
+  }
+}
+
+/** Whether a task of a key is paid for, or perhaps, and has no final outcome. */
+const hasUnfinished = (entries: KeyEntries): boolean =>
+  [...entries].some(([, { _tag }]) => _tag === 'Known' || _tag === 'InDoubt')
+
+/**
+ * What the lines of an output say about keys, the last one of each: a journal that ends with the command, because the queue has a
+ * memory of its own.
+ */
+class OutputMemory implements BatchJournal {
+  readonly #entries = new Map<string, JournalEntry>()
+
+  get entries(): KeyEntries {
+    return this.#entries
+  }
+
+  entryOf(key: string): JournalEntry {
+    return this.#entries.get(key) ?? { _tag: 'Fresh' }
+  }
+
+  readonly find = (key: string): Observable<JournalEntry> => defer(() => of(this.entryOf(key)))
+
+  readonly begin = (key: string): Observable<JournalEntry> =>
+    defer(() => {
+      const entry = this.entryOf(key)
+      this.#entries.set(key, { _tag: 'InDoubt' })
+      return of(entry)
+    })
+
+  readonly created = (key: string, ref: TaskRef): Observable<void> => this.#change(key, { _tag: 'Known', ref })
+
+  readonly ended = (key: string, tag: string): Observable<void> =>
+    entryAfter(tag) === 'Finished' ? this.#change(key, { _tag: 'Finished', tag }) : of(undefined)
+
+  readonly release = (key: string): Observable<void> => defer(() => of(void this.#entries.delete(key)))
+
+  readonly isReleased = (): boolean => false
+
+  #change(key: string, entry: JournalEntry): Observable<void> {
+    return defer(() => of(void this.#entries.set(key, entry)))
   }
 }

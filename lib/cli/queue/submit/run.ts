@@ -164,7 +164,7 @@ export class SubmitRun {
       while (this.#writes.size >= MAX_WRITES) await Promise.race(this.#writes)
       const key = nextKey(item)
       if (key === undefined) stats.repeated += 1
-      else if (!this.#skips(output.memory.entryOf(key)) && !(await this.#isBad({ ...item, index, key })))
+      else if (!this.#skips(output.entryOf(key)) && !(await this.#isBad({ ...item, index, key })))
         yield { ...item, index, key }
       index += 1
     }

@@ -5,7 +5,7 @@ import type { SolveError } from '../../../core/model/error.js'
 import type { SolverEvent } from '../../../core/model/event.js'
 import type { SolveResult } from '../../../core/model/result.js'
 import type { Solver } from '../../../core/solver.js'
-import type { QueueModules } from '../modules.js'
+import type { QueueModules } from '../../shared/context.js'
 
 /** What a worker has done. */
 export class WorkerStats {

@@ -1,12 +1,16 @@
+import * as E from 'fp-ts/lib/Either.js'
 import { ReplaySubject, firstValueFrom, from, map, merge, race, skip, timer, type Observable } from 'rxjs'
+import { recaptchaV2, type RecaptchaV2Fields, type RecaptchaV2Solution } from '../../../core/model/recaptcha-v2.js'
+import type { TaskSpec } from '../../../core/model/task.js'
 import type { Solver } from '../../../core/solver.js'
+import { isRecord } from '../../../core/validation/problems.js'
 import { createSolver } from '../../../http/create-solver.js'
 import { printLine, signalStream, type CliContext } from '../../shared/context.js'
 import { EXIT, exitCodeOfSignal } from '../../shared/exit-code.js'
 import { drawProgress, printProgress } from '../../shared/progress.js'
 import type { OpenedService } from '../../shared/service.js'
-import { taskOfJob } from './job-data.js'
 import { openQueue, type OpenedQueue, type QueueFlags } from '../open.js'
+import { REDIS_PASSWORD_HELP } from '../redis.js'
 import { pauseReason, workerRows, workerSummary } from './report.js'
 import { WorkerStats, withOutcomes } from './stats.js'
 
@@ -108,8 +112,8 @@ class WorkerRun {
       progress.note(`Working on the queue ${opened.name}. Press Ctrl-C to stop.`)
       const signal = await firstValueFrom(signals)
       progress.note(stoppingText(this.#parts.flags.grace))
-      if (!(await this.#ends(second))) progress.note(HANDING_OVER)
-      const hasLeft = await this.#leaves(third)
+      if (!(await this.#finish(second))) progress.note(HANDING_OVER)
+      const hasLeft = !(await this.#handOver(third))
       progress.close()
       const elapsedMs = performance.now() - startedAt
       const { isEmbedded } = service
@@ -123,19 +127,34 @@ class WorkerRun {
     }
   }
 
-  /** Begins no job any more; returns whether the active tasks ended before the grace was over or `now` emitted. */
-  #ends(now: Observable<unknown>): Promise<boolean> {
-    const closed = from(this.#beginToClose()).pipe(map(() => true))
+  /** Begins no job any more; returns whether the active tasks ended before the grace was over or `handOver` emitted. */
+  #finish(handOver: Observable<unknown>): Promise<boolean> {
     const grace = timer(this.#parts.flags.grace * 1_000)
-    return firstValueFrom(race(closed, merge(grace, now).pipe(map(() => false))))
+    return endsBefore(this.#beginToClose(), merge(grace, handOver))
   }
 
-  /** Hands over what is active; returns whether `leave` emitted before that was done. */
-  #leaves(leave: Observable<unknown>): Promise<boolean> {
+  /** Gives the active jobs back to the queue; returns whether that was done before `leave` emitted. */
+  #handOver(leave: Observable<unknown>): Promise<boolean> {
     // Not with a grace: a solver keeps that of its first `close`, and a second signal could not shorten it.
-    return firstValueFrom(race(from(this.#close()).pipe(map(() => false)), leave.pipe(map(() => true))))
+    return endsBefore(this.#close(), leave)
   }
 }
+
+const endsBefore = (work: Promise<void>, limit: Observable<unknown>): Promise<boolean> =>
+  firstValueFrom(race(from(work).pipe(map(() => true)), limit.pipe(map(() => false))))
+
+/**
+ * The task of a job. Its data is what createTask sends as `task`, with or without the type; for any other data the task ends as
+ * `InvalidTask`.
+ */
+const taskOfJob = (data: unknown, clientKey: string): TaskSpec<RecaptchaV2Solution> => {
+  const task = recaptchaV2(data as RecaptchaV2Fields)
+  const { type = task.type, websiteKey }: { type?: unknown; websiteKey?: unknown } = isRecord(data) ? data : {}
+  if (type !== task.type) return { ...task, payload: E.left([`type: expected ${task.type}`]) }
+  return websiteKey === clientKey ? { ...task, payload: E.left([CLIENT_KEY_AS_SITE_KEY]) } : task
+}
+
+const CLIENT_KEY_AS_SITE_KEY = 'websiteKey: expected the site key of the page, this is the client key'
 
 /** The observable from now on, for subscribers to come. */
 const replayed = <A>(source: Observable<A>): Observable<A> => {
@@ -149,3 +168,27 @@ const stoppingText = (grace: number): string =>
   'Press Ctrl-C again to hand them over now.'
 
 const HANDING_OVER = 'Handing over the active tasks. Press Ctrl-C again to leave at once.'
+
+/** What the help of `worker` says about queues, crashes and signals. */
+export const WORKER_HELP = `Solves the tasks that rx-captcha batch --queue NAME FILE submits, or your own
+program. Start as many workers as you like, on any machines that reach the same
+Redis, which records the ids of paid tasks. If a worker dies, another one
+continues its tasks at no further cost, at most --lock-ms and twice
+--stalled-check-ms later.
+${REDIS_PASSWORD_HELP}
+
+--max-open is stored in the queue. It holds for all workers, until a worker is
+started with another number.
+
+The queue is paused if the service refuses the account, or if its replies cannot
+be read. Then no job is begun until a worker is started with --resume-queue.
+
+After Ctrl-C, SIGTERM or SIGHUP the worker begins no job, and polls its active
+tasks for --grace seconds. The tasks that are left go back to the queue, where
+another worker continues them. A second signal skips the grace, and a third one
+leaves at once.`
+
+export const WORKER_EXIT_HELP = `Exit codes:
+  0    stopped by a signal; each job has ended or went back to the queue
+  2    wrong usage: an option, or Redis cannot be reached; nothing was paid
+  130  left by a third Ctrl-C before that (143 by SIGTERM, 129 by SIGHUP)`
