@@ -1,16 +1,41 @@
-import { openFiles, type FileFlags } from '../../batch/files.js'
-import type { CliContext } from '../../shared/context.js'
-import { openQueue, type QueueFlags } from '../open.js'
+import * as E from 'fp-ts/lib/Either.js'
+import {
+  catchError,
+  delayWhen,
+  endWith,
+  filter,
+  firstValueFrom,
+  ignoreElements,
+  map,
+  merge,
+  mergeMap,
+  of,
+  race,
+  switchMap,
+  timer,
+  type Observable
+} from 'rxjs'
+import type { JournalEntry } from '../../../core/model/journal.js'
+import { recaptchaV2 } from '../../../core/model/recaptcha-v2.js'
+import { openFiles, type BatchFiles, type FileFlags } from '../../batch/files.js'
+import { itemKeys } from '../../batch/item.js'
+import type { KeyedItem } from '../../batch/output.js'
+import { BatchStats } from '../../batch/stats.js'
+import { signalStream, type CliContext } from '../../shared/context.js'
+import { drawProgress, printProgress } from '../../shared/progress.js'
+import { KEY_VARIABLE } from '../../shared/service.js'
+import { stopLevels } from '../../shared/stop-levels.js'
+import { shellQuoted } from '../../shared/text.js'
+import { openQueue, type OpenedQueue, type QueueFlags } from '../open.js'
+import { ClaimGate } from './claim-gate.js'
+import { OutcomeWriter } from './outcome-writer.js'
 import { QueueOutput } from './output.js'
-import { SubmitRun } from './run.js'
+import { printSubmitReport, submitRows } from './report.js'
 
 /** The options of `batch` that go with `--queue`. */
 export interface SubmitFlags extends QueueFlags, Omit<FileFlags, 'journal'> {
   readonly concurrency?: number
 }
-
-// The workers call the service, so this process knows no option that leads to it.
-const NO_SERVICE = { flags: [], isEmbedded: false } as const
 
 /** Solves all tasks of the input by the workers of a queue; returns the exit code. `commandLine` is printed, to be run again. */
 export const submit = async (
@@ -34,3 +59,164 @@ export const submit = async (
     await files.close()
   }
 }
+
+// The workers call the service, so this process knows no option that leads to it.
+const NO_SERVICE = { flags: [], isEmbedded: false } as const
+
+interface SubmitParts {
+  readonly files: BatchFiles
+  readonly opened: OpenedQueue
+  readonly output: QueueOutput
+  readonly concurrency: number | undefined
+  /** The command line, to be run again. */
+  readonly commandLine: string
+}
+
+type QueueItem = KeyedItem & { readonly key: string }
+
+const LAST_REPLIES_MS = 2_000
+
+/** One batch whose tasks are solved by the workers of a queue. */
+class SubmitRun {
+  readonly #context: CliContext
+  readonly #parts: SubmitParts
+  readonly #stats = new BatchStats()
+  readonly #gate: ClaimGate
+  readonly #writer: OutcomeWriter
+
+  constructor(context: CliContext, parts: SubmitParts) {
+    this.#context = context
+    this.#parts = parts
+    this.#gate = new ClaimGate(parts.opened.queue)
+    this.#writer = new OutcomeWriter(parts.files.output, this.#stats)
+  }
+
+  /** Submits all items, awaits their outcomes, and prints a report; returns the exit code. */
+  async untilEnded(): Promise<number> {
+    const { files, opened, output, commandLine } = this.#parts
+    const { stderr } = this.#context
+    const stats = this.#stats
+    const startedAt = performance.now()
+    const elapsedMs = (): number => performance.now() - startedAt
+    const rows = () => submitRows(stats, files.input.total, elapsedMs())
+    const canDraw = stderr.isTTY === true && !files.output.isOnTerminal
+    const progress = canDraw ? drawProgress(stderr, rows) : printProgress(stderr, rows)
+    const printing = opened.notices.lines.subscribe(progress.note)
+    const { signals, first, stop } = signalStream(this.#context)
+    try {
+      // Not awaited: Redis may be gone by now, and the signals must be heard.
+      this.#printState().catch(() => undefined)
+      const ended = await this.#submit(submitLevels(signals, progress.note))
+      const failure = this.#writer.failure ?? ended
+      progress.close()
+      // All may be submitted before the end of the input is seen.
+      if (files.input.total === stats.done + stats.active) stats.isExhausted = true
+      if (failure === undefined && this.#isOver()) await output.release()
+      const end = { stats, failure, signal: first(), elapsedMs: elapsedMs(), files, commandLine }
+      return printSubmitReport(this.#context, end)
+    } finally {
+      printing.unsubscribe()
+      progress.close()
+      stop()
+    }
+  }
+
+  /** Says why nothing may happen for a while. */
+  async #printState(): Promise<void> {
+    const { queue, notices, name } = this.#parts.opened
+    if (await queue.isPaused()) notices.onPaused()
+    else if ((await queue.getWorkersCount()) === 0)
+      notices.print(`No worker is running for this queue. Start one: rx-captcha worker --queue ${shellQuoted(name)}`)
+  }
+
+  /**
+   * Resolves with the error that ended the batch as a whole. Level 1 stops submitting, level 2 stops waiting, and after level 3
+   * nothing is waited for.
+   */
+  #submit(levels: Observable<number>): Promise<unknown> {
+    const { opened, concurrency } = this.#parts
+    const outcomes = opened.modules.adapter.submitAll(this.#items(), {
+      queue: this.#gate.queue,
+      events: opened.events,
+      kind: recaptchaV2,
+      keyOf: ({ key }: QueueItem) => key,
+      toData: ({ task }) => {
+        // Not when it is read: an item that is read after the stop is not submitted.
+        this.#stats.pulled += 1
+        return E.toUnion(task.payload)
+      },
+      concurrency,
+      until: levels
+    })
+    const delivered = outcomes.pipe(
+      mergeMap(({ item, result }) => this.#writer.deliver(item, result)),
+      ignoreElements(),
+      endWith(undefined),
+      catchError((error: unknown) => of(error)),
+      // After an error or a stop, lines may still be being written.
+      delayWhen(() => this.#writer.untilIdle())
+    )
+    const atLeast = (level: number) => levels.pipe(filter((reached) => reached >= level))
+    const abandoned = merge(this.#writer.failed, atLeast(2)).pipe(switchMap(() => this.#receiveLastReplies()))
+    const forced = atLeast(3)
+    return firstValueFrom(race(delivered, merge(abandoned, forced).pipe(map(() => undefined))))
+  }
+
+  /** Receives the last replies of Redis, which may hold tokens, and writes them. */
+  async #receiveLastReplies(): Promise<void> {
+    await firstValueFrom(race(this.#gate.stop(), timer(LAST_REPLIES_MS)))
+    // What a reply leads to takes a few promises more.
+    await new Promise((resolve) => setImmediate(resolve))
+    await this.#writer.untilIdle()
+  }
+
+  /** The items to submit, with their keys. What needs no job is reported here. */
+  async *#items(): AsyncGenerator<QueueItem> {
+    const { files, output } = this.#parts
+    const stats = this.#stats
+    const nextKey = itemKeys()
+    let index = 0
+    for await (const item of files.input.items(this.#context.env[KEY_VARIABLE])) {
+      await this.#writer.untilRoom()
+      const key = nextKey(item)
+      if (key === undefined) stats.repeated += 1
+      else if (!this.#skips(output.entryOf(key)) && !(await this.#isBad({ ...item, index, key })))
+        yield { ...item, index, key }
+      index += 1
+    }
+    stats.isExhausted = true
+  }
+
+  #skips(entry: JournalEntry): boolean {
+    if (entry._tag !== 'Finished') return false
+    this.#stats.pulled += 1
+    this.#stats.skipped += 1
+    if (entry.tag === 'TaskFailed') this.#stats.onFailedBefore()
+    return true
+  }
+
+  async #isBad(item: QueueItem): Promise<boolean> {
+    const { payload } = item.task
+    if (E.isRight(payload)) return false
+    this.#stats.pulled += 1
+    await this.#writer.deliver(item, E.left({ _tag: 'InvalidTask', paid: 'no', problems: payload.left }))
+    return true
+  }
+
+  /** Whether nothing of the batch is left in the queue. */
+  #isOver(): boolean {
+    const { isExhausted, active } = this.#stats
+    return isExhausted && active === 0 && !this.#writer.hasUnfinished
+  }
+}
+
+const submitLevels = (signals: Observable<NodeJS.Signals>, note: (text: string) => void): Observable<number> => {
+  const levels = stopLevels(signals)
+  levels.pipe(filter((level) => level === 1)).subscribe(() => {
+    note(STOPPING_TO_SUBMIT)
+  })
+  return levels
+}
+
+const STOPPING_TO_SUBMIT =
+  'Stopping: no task is submitted any more; waiting for those in the queue. Press Ctrl-C again to stop waiting.'
