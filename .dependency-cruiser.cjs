@@ -102,6 +102,20 @@ module.exports = {
       'the command uses the library as a user does'
     ),
     {
+      name: 'cli-shared-imports',
+      comment: 'what commands share knows none of them',
+      severity: 'error',
+      from: { path: '^lib/cli/shared/' },
+      to: { path: '^lib/cli/', pathNot: '^lib/cli/shared/' }
+    },
+    {
+      name: 'cli-queue-imports',
+      comment: 'the two commands for a queue share the connection, and know nothing of each other',
+      severity: 'error',
+      from: { path: '^lib/cli/queue/(submit|worker)/' },
+      to: { path: '^lib/cli/queue/(submit|worker)/', pathNot: '^lib/cli/queue/$1/' }
+    },
+    {
       name: 'cli-loads-lazily',
       comment: 'the command loads the emulator, the journal and the queue by import(), as most runs need none of them',
       severity: 'error',
