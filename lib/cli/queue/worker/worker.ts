@@ -1,5 +1,6 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { ReplaySubject, firstValueFrom, from, map, merge, race, skip, timer, type Observable } from 'rxjs'
+import type { SupervisedWorker } from '../../../bullmq/index.js'
 import { recaptchaV2, type RecaptchaV2Fields, type RecaptchaV2Solution } from '../../../core/model/recaptcha-v2.js'
 import type { TaskSpec } from '../../../core/model/task.js'
 import type { Solver } from '../../../core/solver.js'
@@ -57,47 +58,60 @@ class WorkerRun {
   readonly #context: CliContext
   readonly #parts: WorkerParts
   readonly #stats: WorkerStats
-  readonly #ready: Promise<void>
-  readonly #beginToClose: () => Promise<void>
-  readonly #close: () => Promise<void>
+  // Its type follows from the processor.
+  readonly #worker
+  readonly #supervised: SupervisedWorker
+  /** After which time other workers notice that this one is gone. */
   readonly #noticedAfterMs: number
 
   constructor(context: CliContext, parts: WorkerParts) {
     this.#context = context
     this.#parts = parts
-    const { opened, service, solver, flags } = parts
-    const { taskProcessor, taskWorkerOptions, superviseWorker, jobVerdict } = opened.modules.adapter
-    const stats = (this.#stats = new WorkerStats(jobVerdict))
+    const { connection, name, modules } = parts.opened
+    this.#stats = new WorkerStats(modules.adapter.jobVerdict)
+    const settings = this.#settings()
+    this.#noticedAfterMs = settings.lockDuration + 2 * settings.stalledInterval
+    const processor = this.#processor()
+    this.#worker = new modules.bullmq.Worker(name, processor, { connection, ...settings })
+    this.#supervised = modules.adapter.superviseWorker(this.#worker, processor)
+    this.#watch()
+  }
+
+  #settings() {
+    const { opened, flags } = this.#parts
+    const { concurrency, createsPerSecond } = flags
+    const settings = opened.modules.adapter.taskWorkerOptions({ concurrency, createsPerSecond })
+    const { lockMs = settings.lockDuration, stalledCheckMs = settings.stalledInterval } = flags
+    return { ...settings, lockDuration: lockMs, stalledInterval: stalledCheckMs }
+  }
+
+  #processor() {
+    const { opened, service, solver } = this.#parts
+    const { clientKey } = service.options
+    const observed = withOutcomes(solver, (jobId, result) => {
+      const error = this.#stats.onOutcome(jobId, result)
+      if (error) opened.notices.onReason(pauseReason(error))
+    })
+    const { taskProcessor } = opened.modules.adapter
+    return taskProcessor(observed, { queue: opened.queue, toTask: (data) => taskOfJob(data, clientKey) })
+  }
+
+  #watch(): void {
+    const { opened, solver } = this.#parts
+    const stats = this.#stats
     solver.events.subscribe((event) => {
       stats.onEvent(event)
     })
-    const observed = withOutcomes(solver, (jobId, result) => {
-      const error = stats.onOutcome(jobId, result)
-      if (error) opened.notices.onReason(pauseReason(error))
-    })
-    const { clientKey } = service.options
-    const processor = taskProcessor(observed, { queue: opened.queue, toTask: (data) => taskOfJob(data, clientKey) })
-    const { concurrency, createsPerSecond } = flags
-    const settings = taskWorkerOptions({ concurrency, createsPerSecond })
-    const { lockMs: lockDuration = settings.lockDuration, stalledCheckMs: stalledInterval = settings.stalledInterval } =
-      flags
-    this.#noticedAfterMs = lockDuration + 2 * stalledInterval
-    const { connection } = opened
-    const options = { connection, ...settings, lockDuration, stalledInterval }
-    const bullWorker = new opened.modules.bullmq.Worker(opened.name, processor, options)
-    opened.notices.watch(bullWorker)
-    bullWorker.on('completed', () => {
+    opened.notices.watch(this.#worker)
+    this.#worker.on('completed', () => {
       stats.onCompleted()
     })
-    bullWorker.on('failed', (job) => {
+    this.#worker.on('failed', (job) => {
       stats.onFailed(job)
     })
-    const supervised = superviseWorker(bullWorker, processor)
-    this.#ready = bullWorker.waitUntilReady()
-    this.#beginToClose = () => bullWorker.close()
-    this.#close = () => supervised.close()
   }
 
+  /** Works until a signal arrives, prints what was done, and returns the exit code. */
   async untilClosed(): Promise<number> {
     const { stderr } = this.#context
     const { opened, service, solver } = this.#parts
@@ -108,7 +122,7 @@ class WorkerRun {
     const { signals, stop } = signalStream(this.#context)
     const [second, third] = [replayed(signals.pipe(skip(1))), replayed(signals.pipe(skip(2)))]
     try {
-      await firstValueFrom(race(this.#ready, signals))
+      await firstValueFrom(race(this.#worker.waitUntilReady(), signals))
       progress.note(`Working on the queue ${opened.name}. Press Ctrl-C to stop.`)
       const signal = await firstValueFrom(signals)
       progress.note(stoppingText(this.#parts.flags.grace))
@@ -130,13 +144,13 @@ class WorkerRun {
   /** Begins no job any more; returns whether the active tasks ended before the grace was over or `handOver` emitted. */
   #finish(handOver: Observable<unknown>): Promise<boolean> {
     const grace = timer(this.#parts.flags.grace * 1_000)
-    return endsBefore(this.#beginToClose(), merge(grace, handOver))
+    return endsBefore(this.#worker.close(), merge(grace, handOver))
   }
 
   /** Gives the active jobs back to the queue; returns whether that was done before `leave` emitted. */
   #handOver(leave: Observable<unknown>): Promise<boolean> {
     // Not with a grace: a solver keeps that of its first `close`, and a second signal could not shorten it.
-    return endsBefore(this.#close(), leave)
+    return endsBefore(this.#supervised.close(), leave)
   }
 }
 
