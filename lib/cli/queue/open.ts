@@ -1,4 +1,5 @@
 import type { Queue, QueueEvents } from 'bullmq'
+import { firstValueFrom, map, race, timer } from 'rxjs'
 import { causeOf } from '../../core/model/network.js'
 import { WrongUsage, type CliContext, type QueueModules } from '../shared/context.js'
 import { messageOf } from '../shared/text.js'
@@ -61,14 +62,7 @@ const CLOSE_MS = 1_000
 
 /** Closes connections; after a second, because Redis may be gone, it drops them. */
 const closeAll = async (connections: ReadonlyArray<Closable>): Promise<void> => {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<'late'>((resolve) => {
-    timer = setTimeout(() => {
-      resolve('late')
-    }, CLOSE_MS)
-  })
-  const closed = Promise.allSettled(connections.map((one) => one.close()))
-  if ((await Promise.race([closed, late])) === 'late')
-    for (const one of connections) one.disconnect().catch(() => undefined)
-  clearTimeout(timer)
+  const closed = Promise.allSettled(connections.map((one) => one.close())).then(() => true)
+  const isClosed = await firstValueFrom(race(closed, timer(CLOSE_MS).pipe(map(() => false))))
+  if (!isClosed) for (const one of connections) one.disconnect().catch(() => undefined)
 }

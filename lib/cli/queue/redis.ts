@@ -1,3 +1,4 @@
+import { firstValueFrom, from, throwError, timeout } from 'rxjs'
 import { parseUrl } from '../../core/validation/problems.js'
 import { WrongUsage, type CliContext, type QueueModules } from '../shared/context.js'
 import { trimmed } from '../shared/decode.js'
@@ -44,20 +45,15 @@ export const timeOfRedis = async ({ Redis }: QueueModules['ioredis'], url: strin
   client.on('error', (error: unknown) => {
     problem ??= error
   })
-  let timer: NodeJS.Timeout | undefined
-  const tooLate = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => {
-      reject(new Error(`no reply within ${REACH_MS / 1_000} s`))
-    }, REACH_MS)
-  })
+  const tooLate = () => throwError(() => new Error(`no reply within ${REACH_MS / 1_000} s`))
   try {
-    const time = await Promise.race([client.connect().then(() => client.time()), tooLate])
+    const replied = from(client.connect().then(() => client.time()))
+    const time = await firstValueFrom(replied.pipe(timeout({ first: REACH_MS, with: tooLate })))
     // Seconds and microseconds.
     return Number(time[0]) * 1_000 + Math.floor(Number(time[1]) / 1_000)
   } catch (error) {
     throw new WrongUsage(`Redis cannot be reached (${reasonOf(problem ?? error)}); nothing was sent`)
   } finally {
-    clearTimeout(timer)
     client.disconnect()
   }
 }
