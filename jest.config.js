@@ -18,29 +18,5 @@ module.exports = {
   globalSetup: '<rootDir>/spec/support/build-folder.cjs',
   globalTeardown: '<rootDir>/spec/support/remove-build-folder.cjs',
   setupFilesAfterEnv: ['<rootDir>/spec/support/setup.ts'],
-  maxWorkers: '100%',
-  // Not v8: it counts the branches of code that is never called as covered.
-  coverageProvider: 'babel',
-  // main.ts runs in child processes only.
-  collectCoverageFrom: ['lib/**/*.ts', '!lib/cli/main.ts'],
-  coverageReporters: ['text', 'lcovonly'],
-  coverageThreshold: {
-    './lib/core/': { branches: 100, functions: 100, lines: 100, statements: 100 },
-    ...Object.fromEntries(
-      [
-        'http',
-        'diagnostics',
-        'journal',
-        'bullmq',
-        'emulator',
-        'cli/shared',
-        'cli/solve',
-        'cli/batch',
-        'cli/queue',
-        'cli/demo'
-      ].map((folder) => [`./lib/${folder}/`, { branches: 95 }])
-    ),
-    // what no key above names
-    global: { branches: 95 }
-  }
+  maxWorkers: '100%'
 }

@@ -13,8 +13,7 @@ export default {
       ...jest,
       testMatch: ['<rootDir>/spec/mutation/core-specs.cjs'],
       testEnvironment: './spec/mutation/first-failure.cjs',
-      setupFilesAfterEnv: ['<rootDir>/spec/mutation/setup.ts'],
-      coverageThreshold: {}
+      setupFilesAfterEnv: ['<rootDir>/spec/mutation/setup.ts']
     }
   },
   mutate: ['lib/core/**/*.ts'],
