@@ -32,8 +32,8 @@ export interface JournaledDeps {
   readonly failed: (error: unknown) => SolveError
 }
 
-/** Saves a result before it is emitted. Emits nothing; completes when the result is saved. */
-export type Deliver<A> = (result: SolveResult<A>) => Observable<never>
+/** Saves a result before it is emitted, if there is something to save. Emits nothing; completes when the result is saved. */
+export type Deliver<A> = (result: SolveResult<A>) => Observable<never> | undefined
 
 /**
  * Solves tasks by key, so that each key is paid for once across all runs. A result is delivered and emitted before the
@@ -60,7 +60,7 @@ export class JournaledSolver {
         exhaustMap((entry) =>
           E.isLeft(entry) ? this.#unsolved(entry.left) : this.#continue(entry.right, key, task, spending)
         ),
-        exhaustMap((result) => concat(deliver(result), of(result), this.#recordEnd(key, result))),
+        exhaustMap((result) => concat(deliver(result) ?? EMPTY, of(result), this.#recordEnd(key, result))),
         finalize(() => {
           this.#active.delete(key)
         })

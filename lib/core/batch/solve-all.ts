@@ -1,19 +1,5 @@
 import * as E from 'fp-ts/lib/Either.js'
-import {
-  EMPTY,
-  NEVER,
-  Subject,
-  concat,
-  defer,
-  exhaustMap,
-  finalize,
-  from,
-  ignoreElements,
-  map,
-  merge,
-  of,
-  tap
-} from 'rxjs'
+import { NEVER, Subject, concat, defer, finalize, from, ignoreElements, map, merge, of, tap } from 'rxjs'
 import type { Observable, ObservableInput } from 'rxjs'
 import * as t from 'io-ts'
 import { ItemSource, type BatchOptions, type Outcome } from '../model/batch.js'
@@ -25,6 +11,7 @@ import { NonEmptyString, isRecord, optional, refined } from '../validation/probl
 import type { SolveResult } from '../model/result.js'
 import type { Resumable, TaskRef, TaskSpec } from '../model/task.js'
 import { scrubbedCause, type Scrub } from '../protocol/redact.js'
+import * as OE from '../rx/observable-either.js'
 import { isObservableInput, pullMergeMap } from '../rx/pull-merge-map.js'
 import type { Batch, JournalHooks, Spending } from '../in-flight/track-options.js'
 import type { EventBus } from '../in-flight/event-bus.js'
@@ -60,7 +47,7 @@ export const solveAll =
     const checked = checkOptions<BatchOptions<T, A>>(batchOptionCodecs, options, ({ journal }) =>
       journal === undefined ? {} : { keyOf: isFunction }
     )
-    const { concurrency = 10, until = NEVER, deliver = () => EMPTY } = checked
+    const { concurrency = 10, until = NEVER, deliver } = checked
     return defer(() => {
       const run = new BatchRun(deps, checked)
       const { events } = run
@@ -78,7 +65,7 @@ export const solveAll =
         run
           .solve(item, toTask, (result) => {
             run.onResult(result)
-            return defer(() => checkDelivery(deliver({ index, item, result }))).pipe(ignoreElements())
+            return deliver && defer(() => checkDelivery(deliver({ index, item, result }))).pipe(ignoreElements())
           })
           .pipe(map((result) => ({ index, item, result })))
       return events.around(pullMergeMap(items, solveItem, { concurrency, takeUntil, room: run.limit }), concurrency)
@@ -134,7 +121,10 @@ class BatchRun<T> {
     spending: Spending | undefined
   ): Observable<SolveResult<A>> {
     const { solve, scrub } = this.#deps
-    const delivered = (result: SolveResult<A>) => concat(deliver(result), of(result))
+    const delivered = (result: SolveResult<A>) => {
+      const saving = deliver(result)
+      return saving ? concat(saving, of(result)) : of(result)
+    }
     const unsolved = (result: E.Left<SolveError>) => {
       this.events.endedUnsolved(result.left)
       return delivered(result)
@@ -142,7 +132,7 @@ class BatchRun<T> {
     this.events.onPulled()
     const task = callSafely('toTask', scrub, () => toTask(item))
     if (E.isLeft(task)) return unsolved(task)
-    if (!this.#journaled) return solve(task.right, this.#batch, { spending }).pipe(exhaustMap(delivered))
+    if (!this.#journaled) return solve(task.right, this.#batch, { spending }).pipe(OE.andThen(delivered))
     const { solver, keyOf } = this.#journaled
     const key = E.flatMap(
       callSafely('keyOf', scrub, () => keyOf(item)),

@@ -60,7 +60,7 @@ const interpretCreateReply = <A>(
   retryAfterMs: number | undefined
 ): InterpretedCreate<A> => {
   const { status, body, document, cause } = reply
-  const id = E.flatMap(document, (found) => readTaskId(body, found))
+  const id = E.isLeft(document) ? document : readTaskId(body, document.right)
   if (E.isRight(id)) return { _tag: 'Created', id: id.right, ...readyIn(solution, reply) }
   const replyClass = classify(options, reply)
   const found = documentOrNone(document)
@@ -79,7 +79,7 @@ const interpretCreateReply = <A>(
 }
 
 const readyIn = <A>(solution: t.Decoder<unknown, A>, { document }: ReceivedReply) => {
-  const state = E.flatMap(document, (found) => readState(solution, found))
+  const state = E.isLeft(document) ? document : readState(solution, document.right)
   return E.isRight(state) && state.right._tag === 'Ready' && { ready: { solution: state.right.solution } }
 }
 
@@ -115,7 +115,7 @@ export const interpretPoll = <A>(
   if (E.isLeft(reply)) return { _tag: 'NoReply', cause: reply.left }
   const { status, body, document, cause } = reply.right
   if (cause && E.isLeft(document)) return { _tag: 'NoReply', cause }
-  const state = E.flatMap(document, (found) => readState(solution, found))
+  const state = E.isLeft(document) ? document : readState(solution, document.right)
   if (E.isRight(state)) return state.right._tag === 'Other' ? otherStatus(options, state.right.status) : state.right
   const replyClass = classify(options, reply.right)
   const found = documentOrNone(document)

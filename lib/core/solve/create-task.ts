@@ -33,25 +33,23 @@ export const createTask = <A>(
   payload: JsonValue,
   task: ActiveTask,
   firstPermit: Permit
-): OE.ObservableEither<SolveError, CreatedTask<A>> =>
-  recordIntent(
-    task,
-    firstPermit,
-    defer(() => {
-      const body = createTaskBody(context.settings.clientKey, payload)
-      return tryUntilDecided(new CreateAttempts(context, { kind, body, task, firstPermit }))
-    })
-  ).pipe(
+): OE.ObservableEither<SolveError, CreatedTask<A>> => {
+  const creating = defer(() => {
+    const body = createTaskBody(context.settings.clientKey, payload)
+    return tryUntilDecided(new CreateAttempts(context, { kind, body, task, firstPermit }))
+  })
+  if (!task.journal) return creating
+  return recordIntent(task.journal, firstPermit, creating).pipe(
     OE.flatMap((result) =>
       concat(recordCreated(context, task, result.created.ref), of<CreateOutcome<A>>(E.right(result)))
     )
   )
+}
 
 type CreateOutcome<A> = E.Either<SolveError, CreatedTask<A>>
 
 const tryUntilDecided = <A>(attempts: CreateAttempts<A>): Observable<CreateOutcome<A>> =>
-  attempts.nextPermit().pipe(
-    OE.andThen((permit) => attempts.send(permit)),
+  attempts.try().pipe(
     OE.andThen((reply) => {
       const outcome = attempts.decide(reply)
       return outcome ? of(outcome) : tryUntilDecided(attempts)
@@ -86,13 +84,16 @@ class CreateAttempts<A> {
     this.#task = request.task
   }
 
-  nextPermit(): Observable<Permit> {
+  try(): Observable<CreateReply<A>> {
     const { limiter, scheduler } = this.#context
-    if (this.#attempts === 0) return of(this.#request.firstPermit)
-    return timer(this.#waitMs, scheduler).pipe(exhaustMap(() => limiter.acquire('retry')))
+    if (this.#attempts === 0) return this.#send(this.#request.firstPermit)
+    return timer(this.#waitMs, scheduler).pipe(
+      exhaustMap(() => limiter.acquire('retry')),
+      OE.andThen((permit) => this.#send(permit))
+    )
   }
 
-  send(permit: Permit): Observable<CreateReply<A>> {
+  #send(permit: Permit): Observable<CreateReply<A>> {
     this.#attempts += 1
     if (!this.#assumed) this.#task.markUnsent(this.#attempts)
     const { kind, body, task } = this.#request

@@ -5,15 +5,15 @@ import type { TaskRef } from '../model/task.js'
 import * as OE from '../rx/observable-either.js'
 import type { Permit } from '../rx/rate-limiter.js'
 import type { ActiveTask } from '../in-flight/active-task.js'
+import type { JournalHooks } from '../in-flight/track-options.js'
 import type { Context } from './context.js'
 
 /** Records in the journal that createTask is about to be sent. If that fails, the permit is released unused. */
 export const recordIntent = <A>(
-  task: ActiveTask,
+  { beforeCreate }: JournalHooks,
   permit: Permit,
   creating: OE.ObservableEither<SolveError, A>
 ): OE.ObservableEither<SolveError, A> => {
-  const beforeCreate = task.journal?.beforeCreate
   if (!beforeCreate) return creating
   return defer(() => {
     let isRecorded = false

@@ -26,8 +26,13 @@ const problemText = ({ context }: t.ValidationError): string => {
 export const problemsOf = (errors: t.Errors, max = MAX_PROBLEMS): Problems =>
   [...new Set(errors.map(problemText))].slice(0, max)
 
-const orProblem = <A>(read: () => E.Either<Problems, A>, problem: string): E.Either<Problems, A> =>
-  E.flatten(E.tryCatch(read, () => [problem]))
+const orProblem = <A>(read: () => E.Either<Problems, A>, problem: string): E.Either<Problems, A> => {
+  try {
+    return read()
+  } catch {
+    return E.left([problem])
+  }
+}
 
 /** Reads a value from the caller, whose getters may throw. */
 export const readSafely = <A>(path: string, read: () => E.Either<Problems, A>): E.Either<Problems, A> =>
