@@ -55,9 +55,7 @@ describeWithRedis('the processes of a queue', () => {
 
   it('end on the third signal, although Redis is gone', async () => {
     const emulator = await rig.unfinished()
-    const queue = rig.taskQueue()
-    await queue.add('solve', task(1), { jobId: 'a' })
-    await queue.close()
+    await rig.taskQueue().add('solve', task(1), { jobId: 'a' })
     const worker = spawned(['worker'], emulator)
     // Without an active job, a worker may close without Redis.
     await until(() => emulator.counters().requests.getTaskResult > 0)

@@ -29,6 +29,8 @@ export class QueueRig {
   #redis: RedisServer | undefined
   #closers: (() => Promise<unknown>)[] = []
   #queues = 0
+  #queue: Queue<Page> | undefined
+  #client: IORedis | undefined
   name = ''
 
   constructor(options?: Parameters<typeof startRedis>[0]) {
@@ -41,9 +43,13 @@ export class QueueRig {
     afterEach(async () => {
       const closers = this.#closers.reverse()
       this.#closers = []
+      this.#queue = undefined
       for (const close of closers) await close()
     })
-    afterAll(() => this.#redis?.remove())
+    afterAll(async () => {
+      this.#client?.disconnect()
+      await this.#redis?.remove()
+    })
   }
 
   get redis(): RedisServer {
@@ -72,7 +78,12 @@ export class QueueRig {
     return { ...emulator, finish }
   }
 
+  /** The queue of the test: one for all calls, because each has a connection of its own. */
   queue(): Queue<Page> {
+    return (this.#queue ??= this.#openQueue())
+  }
+
+  #openQueue(): Queue<Page> {
     const queue = new Queue<Page>(this.name, { connection: this.redis.connection, defaultJobOptions: taskJobOptions })
     queue.on('error', () => undefined)
     this.onEnd(() => queue.close())
@@ -115,12 +126,12 @@ export class QueueRig {
 
   /** Removes all that Redis holds. */
   async flush(): Promise<void> {
-    await this.#ask((client) => client.flushall())
+    await this.client.flushall()
   }
 
   /** For how many milliseconds a key lives; -1 without an end. */
   ttlOf(key: string): Promise<number> {
-    return this.#ask((client) => client.pttl(key))
+    return this.client.pttl(key)
   }
 
   /** When jobs were begun, by the clock of Redis, in order. */
@@ -130,30 +141,30 @@ export class QueueRig {
 
   /** When each job was begun, by the clock of Redis. BullMQ keeps the newest 10,000 events. */
   async jobStartsById(): Promise<ReadonlyMap<string, ReadonlyArray<number>>> {
-    const events = await this.#ask((client) => client.xrange(`bull:${this.name}:events`, '-', '+'))
+    const events = await this.client.xrange(`bull:${this.name}:events`, '-', '+')
     const starts = new Map<string, number[]>()
     for (const [id, [, event, , jobId = '']] of events)
       if (event === 'active') starts.set(jobId, [...(starts.get(jobId) ?? []), Number(id.split('-')[0])])
     return starts
   }
 
-  /** All that Redis holds: each key with its value, whatever its type. */
-  async dump(): Promise<Map<string, string>> {
-    return this.#ask(async (client) => {
-      const found = new Map<string, string>()
-      for (const key of await client.keys('*')) found.set(key, JSON.stringify((await valueOf(client, key)) ?? null))
-      return found
-    })
+  /** What is recorded for a job; empty without a record. */
+  recordOf(jobId: string): Promise<Readonly<Record<string, string>>> {
+    return this.client.hgetall(`bull:${this.name}:rx-captcha:${jobId}`)
   }
 
-  /** Uses a connection of its own. */
-  async #ask<A>(use: (client: IORedis) => Promise<A>): Promise<A> {
-    const client = new IORedis(this.redis.url)
-    try {
-      return await use(client)
-    } finally {
-      client.disconnect()
-    }
+  /** All that Redis holds: each key with its value, whatever its type. */
+  async dump(): Promise<Map<string, string>> {
+    const found = new Map<string, string>()
+    for (const key of await this.client.keys('*'))
+      found.set(key, JSON.stringify((await valueOf(this.client, key)) ?? null))
+    return found
+  }
+
+  /** A connection for the checks of the tests. */
+  get client(): IORedis {
+    this.#client ??= new IORedis(this.redis.url).on('error', () => undefined)
+    return this.#client
   }
 }
 
@@ -176,7 +187,10 @@ const valueOf = async (client: IORedis, key: string): Promise<unknown> => {
   }
 }
 
+/** How many tasks were polled, so that their ids are recorded. */
+export const polledTasks = (emulator: Emulator): number => emulator.tasks().filter(({ polls }) => polls > 0).length
+
 /** Resolves when `isTrue` holds, which is checked again and again; the limit of the test ends it otherwise. */
 export const until = async (isTrue: () => boolean | Promise<boolean>): Promise<void> => {
-  while (!(await isTrue())) await new Promise((resolve) => setTimeout(resolve, 2))
+  while (!(await isTrue())) await new Promise((resolve) => setTimeout(resolve, 5))
 }

@@ -117,7 +117,7 @@ describeWithRedis('submitAll', () => {
     await lastValueFrom(journal.begin(key))
     await lastValueFrom(journal.created(key, ref))
     await lastValueFrom(journal.deliver(key, { _tag: 'Right', right: { ref, solution: 'token', readyAt: 2 } }))
-    await until(async () => !(await rig.dump()).has(`bull:${rig.name}:rx-captcha:${key}:token`))
+    await until(async () => (await rig.client.exists(`bull:${rig.name}:rx-captcha:${key}:token`)) === 0)
     const { result } = await firstValueFrom(submitAll(['a'], optionsFor(queue, events)))
     expect(result).toEqual({ _tag: 'Left', left: { _tag: 'TokenGone', paid: 'yes', ref } })
   })
@@ -174,7 +174,7 @@ describeWithRedis('submitAll', () => {
     const { worker } = rig.worker(rig.solver(emulator))
     const outcome = firstValueFrom(submitAll(['a'], optionsFor(queue, events)))
     await until(() => emulator.counters().accepted === 1)
-    await until(async () => [...(await rig.dump()).values()].some((value) => value.includes('"state":"created"')))
+    await until(async () => (await rig.recordOf(jobIdOf('a'))).state === 'created')
     worker.cancelJob(jobIdOf('a'))
     expect((await outcome).result).toMatchObject({
       _tag: 'Left',

@@ -6,7 +6,7 @@ import { jobIdOf, taskProcessor, type JobProgress } from 'rx-captcha/bullmq'
 import { EMULATOR_KEY } from 'rx-captcha/emulator'
 import { JobJournal } from '../../../lib/bullmq/record/job-journal.js'
 import { Records } from '../../../lib/bullmq/record/records.js'
-import { QueueRig, toTask, until, type Page } from '../../support/queue.js'
+import { QueueRig, polledTasks, toTask, until, type Page } from '../../support/queue.js'
 import { describeWithRedis } from '../../support/redis.js'
 
 const PAGE = 'https://example.com/login'
@@ -22,12 +22,8 @@ describeWithRedis('taskProcessor', () => {
   /** What an earlier run, of a worker that died, recorded for a key. */
   const earlierRun = (queue: Queue<Page>, run = 'earlier') =>
     new JobJournal(new Records(queue), { run, lock: '' }, KEEPING)
-  const lockOf = async (queue: Queue<Page>, key: string): Promise<string | null> => {
-    const client = await queue.getBackend().client
-    return client.get(queue.toKey(`${key}:lock`))
-  }
-  const recordOf = async (key = 'order-1') =>
-    JSON.parse((await rig.dump()).get(`bull:${rig.name}:rx-captcha:${jobIdOf(key)}`) ?? '{}') as Record<string, string>
+  const lockOf = (queue: Queue<Page>, key: string): Promise<string | null> => rig.client.get(queue.toKey(`${key}:lock`))
+  const recordOf = (key = 'order-1') => rig.recordOf(jobIdOf(key))
 
   it('completes a job with the reference of its task, and without its token', async () => {
     const emulator = await rig.emulator()
@@ -192,10 +188,12 @@ describeWithRedis('taskProcessor', () => {
     const queue = rig.queue()
     const backend = queue.getBackend()
     const client = await backend.client
-    rig.worker(rig.solver(emulator))
+    // A worker that closes waits so long for the end of a limit.
+    const soon = { maximumRateLimitDelay: 20 }
+    rig.worker(rig.solver(emulator), soon)
     await add(queue)
     await until(async () => (await client.get(`bull:${rig.name}:limiter`)) === String(Number.MAX_SAFE_INTEGER))
-    rig.worker(rig.solver(emulator))
+    rig.worker(rig.solver(emulator), soon)
     await add(queue, 'order-2')
     await until(async () => (await queue.getActiveCount()) === 1)
     expect(await stateOf(queue, 'order-2')).toBe('waiting')
@@ -249,7 +247,8 @@ describeWithRedis('taskProcessor', () => {
     const queue = rig.queue()
     const first = rig.worker(rig.solver(emulator))
     for (let index = 0; index < 20; index += 1) await add(queue, `order-${index}`)
-    await until(() => emulator.counters().accepted === 20)
+    // A createTask whose reply is awaited when the solver closes would fail its job as in doubt.
+    await until(() => polledTasks(emulator) === 20)
     await first.supervised.close({ graceMs: 0 })
     expect(await queue.getJobCounts('wait', 'active')).toEqual({ wait: 20, active: 0 })
     emulator.finish()
