@@ -4,23 +4,19 @@ import { jobIdOf } from 'rx-captcha/bullmq'
 import { EMULATOR_KEY, type Emulator } from 'rx-captcha/emulator'
 import { ownBuild } from '../support/built.js'
 import { blocksOf } from '../support/doc-pages.js'
-import { asCommonJs, programs, type Program } from '../support/nest-programs.js'
+import { asCommonJs, programs, replaced, type Program } from '../support/nest-programs.js'
 import { QueueRig, until } from '../support/queue.js'
+import { emulators } from '../support/raw-http.js'
 import { describeWithRedis } from '../support/redis.js'
 
-// One test starts four processes, each of which loads NestJS.
+// Four processes load NestJS.
 jest.setTimeout(60_000)
 
 const programOf = (name: string): string =>
   blocksOf('docs/recipes/nestjs-bullmq.md').find(({ code }) => code.startsWith(`// ${name}`))!.code
 
-const replaced = (code: string, from: string, to: string): string => {
-  if (!code.includes(from)) throw new Error(`The recipe does not contain ${from}`)
-  return code.replace(from, to)
-}
-
 /** The worker of the recipe, without a grace and with a faster pace. */
-const worker = (): string => {
+const workerOfRecipe = (): string => {
   const options = 'createSolver({'
   const code = replaced(programOf('worker.ts'), 'graceMs: 5_000', 'graceMs: 0')
   return replaced(code, options, `${options} pollEveryMs: 20,`)
@@ -66,95 +62,122 @@ const failure = (status: number, message: string) => ({
   body: { paid: 'yes', message: expect.stringContaining(message) as string }
 })
 
+const READY_AFTER_MS = 600_000
+
 describeWithRedis('the NestJS recipe with BullMQ', () => {
   const folder = ownBuild()
   const rig = new QueueRig()
-  const run = programs()
+  const start = emulators(afterAll)
+  const run = programs(afterAll)
+  let skippedMs = 0
+  // The tests share them, because it takes most of a second to load NestJS.
+  let emulator: Emulator
+  let worker: Program
+  let web: Program & { readonly orders: string }
 
-  beforeEach(async () => {
-    rig.name = 'captchas'
-    await rig.flush()
-  })
-
-  const startWorker = (emulator: Emulator): Program => {
-    const main = join(folder(), 'worker.js')
-    writeFileSync(main, asCommonJs(worker() + CANCEL))
+  const startWorker = (): Program => {
     const env = { CAPTCHA_CLIENT_KEY: EMULATOR_KEY, CAPTCHA_BASE_URL: emulator.url, REDIS_URL: rig.redis.url }
-    return run([main], env)
+    return run([join(folder(), 'worker.js')], env)
   }
 
   const startWeb = async () => {
-    const main = join(folder(), 'web.js')
-    writeFileSync(main, asCommonJs(programOf('web.ts')))
-    const web = run([main], { PORT: '0', REDIS_URL: rig.redis.url })
-    return { ...web, order: `http://127.0.0.1:${await web.port()}/orders/a` }
+    const started = run([join(folder(), 'web.js')], { PORT: '0', REDIS_URL: rig.redis.url })
+    return { ...started, orders: `http://127.0.0.1:${await started.port()}/orders` }
+  }
+
+  beforeAll(async () => {
+    const sources = { 'worker.ts': workerOfRecipe() + CANCEL, 'web.ts': programOf('web.ts') }
+    for (const [name, code] of Object.entries(asCommonJs(sources)))
+      writeFileSync(join(folder(), name.replace(/ts$/, 'js')), code)
+    emulator = await start({ readyAfterMs: READY_AFTER_MS, now: () => Date.now() + skippedMs })
+    worker = startWorker()
+    web = await startWeb()
+  })
+
+  beforeEach(() => {
+    rig.name = 'captchas'
+  })
+
+  /** Watches the tasks that are created from now on. */
+  const newTasks = () => {
+    const before = emulator.tasks().length
+    const tasks = () => emulator.tasks().slice(before)
+    return {
+      count: () => tasks().length,
+      arePolled: () => until(() => tasks().some(({ polls }) => polls > 0))
+    }
+  }
+  const finishTasks = () => {
+    skippedMs += READY_AFTER_MS
   }
 
   it('answers with the token, once, and streams the progress', async () => {
-    const emulator = await rig.emulator()
-    const { order } = await startWeb()
+    const tasks = newTasks()
+    const order = `${web.orders}/a`
     const progress = await progressOf(order)
     const first = post(order)
-    startWorker(emulator)
+    await tasks.arePolled()
+    finishTasks()
 
     expect(await first).toEqual(TOKEN)
     const messages = await progress.toTheEnd()
     expect([messages[0], messages.at(-1)]).toEqual(['unknown', 'completed'])
     expect(messages).toContain('Created')
     expect(await post(order)).toEqual(failure(410, 'its token is gone'))
-    expect(emulator.counters().requests.createTask).toBe(1)
+    expect(tasks.count()).toBe(1)
   })
 
   it('finishes an order whose worker and web service were stopped, for one payment', async () => {
-    let skippedMs = 0
-    const emulator = await rig.emulator({ readyAfterMs: 600_000, now: () => Date.now() + skippedMs })
-    const stopped = { worker: startWorker(emulator), web: await startWeb() }
-    const interrupted = post(stopped.web.order)
-    await until(() => emulator.counters().requests.getTaskResult > 0)
-    const progress = await progressOf(stopped.web.order)
+    const tasks = newTasks()
+    const order = `${web.orders}/b`
+    const interrupted = post(order)
+    await tasks.arePolled()
+    const progress = await progressOf(order)
     expect(await progress.until('Polled')).toContain('active')
 
-    stopped.worker.child.kill('SIGTERM')
-    stopped.web.child.kill('SIGTERM')
+    worker.child.kill('SIGTERM')
+    web.child.kill('SIGTERM')
     expect(await interrupted).toMatchObject({ status: 503 })
     expect(await progress.toTheEnd()).not.toContain('completed')
-    expect(await Promise.all([stopped.worker.ended, stopped.web.ended])).toEqual(['SIGTERM', 'SIGTERM'])
-    expect(await rig.queue().getJobState(jobIdOf('a'))).toBe('waiting')
+    expect(await Promise.all([worker.ended, web.ended])).toEqual(['SIGTERM', 'SIGTERM'])
+    expect(await rig.queue().getJobState(jobIdOf('b'))).toBe('waiting')
     const polls = emulator.counters().requests.getTaskResult
 
-    startWorker(emulator)
-    const answer = post((await startWeb()).order)
+    worker = startWorker()
+    web = await startWeb()
+    const answer = post(`${web.orders}/b`)
     await until(() => emulator.counters().requests.getTaskResult > polls)
-    skippedMs = 600_000
+    finishTasks()
     expect(await answer).toEqual(TOKEN)
-    expect(emulator.counters().requests.createTask).toBe(1)
+    expect(tasks.count()).toBe(1)
   })
 
   it('keeps the token of an order whose client has left', async () => {
-    const emulator = await rig.emulator()
-    const { order } = await startWeb()
+    const tasks = newTasks()
+    const order = `${web.orders}/c`
     const leaving = new AbortController()
     const left = post(order, leaving.signal)
-    await until(async () => (await rig.queue().getJob(jobIdOf('a'))) !== undefined)
+    await tasks.arePolled()
     leaving.abort()
     await expect(left).rejects.toThrow('aborted')
+    // When it streams to the next client, the web service has noticed that the first one left.
+    await (await progressOf(order)).until('active')
 
     const answer = post(order)
-    startWorker(emulator)
+    finishTasks()
     expect(await answer).toEqual(TOKEN)
   })
 
   it('answers that a cancelled order is paid for, whoever asks again, and logs it', async () => {
-    const emulator = await rig.emulator({ readyAfterMs: 600_000 })
-    const running = startWorker(emulator)
-    const { order } = await startWeb()
+    const tasks = newTasks()
+    const order = `${web.orders}/d`
     const answer = post(order)
-    await until(() => emulator.counters().requests.getTaskResult > 0)
-    running.child.kill('SIGUSR2')
+    await tasks.arePolled()
+    worker.child.kill('SIGUSR2')
 
     const failed = failure(502, 'The job was cancelled.')
     expect(await answer).toEqual(failed)
     expect(await post(order)).toEqual(failed)
-    await until(() => running.lines().some((line) => line.includes('task-a: The job was cancelled.')))
+    await until(() => worker.lines().some((line) => line.includes('task-d: The job was cancelled.')))
   })
 })

@@ -12,17 +12,25 @@ import { describeWithRedis } from '../support/redis.js'
 
 const PAGE = 'docs/scaling.md'
 
-const programOf = (name: string): string =>
-  asCommonJs(blocksOf(PAGE).find(({ code }) => code.startsWith(`// ${name},`))!.code)
+const PROGRAMS = ['worker.ts', 'producer.ts'] as const
+
+const programOf = (name: string): string => blocksOf(PAGE).find(({ code }) => code.startsWith(`// ${name},`))!.code
 
 describeWithRedis(PAGE, () => {
   const rig = new QueueRig()
   const build = built()
+  const folder = mkdtempSync(join(tmpdir(), 'rx-captcha-page-'))
+
+  beforeAll(() => {
+    const sources = Object.fromEntries(PROGRAMS.map((name) => [name, programOf(name)]))
+    for (const [name, code] of Object.entries(asCommonJs(sources))) writeFileSync(join(folder, name), code)
+  })
+  afterAll(() => {
+    rmSync(folder, { recursive: true })
+  })
 
   /** Starts a program of the page. */
-  const run = (name: string, emulator: Emulator) => {
-    const folder = mkdtempSync(join(tmpdir(), 'rx-captcha-page-'))
-    writeFileSync(join(folder, name), programOf(name))
+  const run = (name: (typeof PROGRAMS)[number], emulator: Emulator) => {
     const argv = [join(__dirname, '../support/page-program.cjs'), join(folder, name), build(), emulator.url]
     const env = { ...process.env, REDIS_URL: rig.redis.url, CAPTCHA_CLIENT_KEY: EMULATOR_KEY }
     const child = spawn(process.execPath, argv, { env, stdio: ['ignore', 'pipe', 'pipe'] })
@@ -32,7 +40,6 @@ describeWithRedis(PAGE, () => {
     rig.onEnd(async () => {
       child.kill('SIGKILL')
       await ended
-      rmSync(folder, { recursive: true })
     })
     return { child, ended, output: () => output }
   }

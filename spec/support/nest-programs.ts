@@ -1,9 +1,15 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { javascriptOf } from './compiler.js'
 
-/** A TypeScript program as CommonJS, with the compiler options of a NestJS project. */
-export const asCommonJs = (code: string): string =>
-  javascriptOf({ 'one.ts': code }, { experimentalDecorators: true, emitDecoratorMetadata: true })['one.ts']!
+/** TypeScript programs as CommonJS, by their names, with the compiler options of a NestJS project. */
+export const asCommonJs = (programs: Readonly<Record<string, string>>): Readonly<Record<string, string>> =>
+  javascriptOf(programs, { experimentalDecorators: true, emitDecoratorMetadata: true })
+
+/** The code with `to` in place of `from`, which it must contain. */
+export const replaced = (code: string, from: string, to: string): string => {
+  if (!code.includes(from)) throw new Error(`The program does not contain ${from}`)
+  return code.replace(from, to)
+}
 
 /** A Node process. */
 export interface Program {
@@ -16,10 +22,10 @@ export interface Program {
   readonly port: () => Promise<string>
 }
 
-/** Starts Node processes, and kills them after each test. */
-export const programs = (): ((argv: ReadonlyArray<string>, env: NodeJS.ProcessEnv) => Program) => {
+/** Starts Node processes, and kills them after each test, or after all. */
+export const programs = (over = afterEach): ((argv: ReadonlyArray<string>, env: NodeJS.ProcessEnv) => Program) => {
   const children: ChildProcess[] = []
-  afterEach(() => children.splice(0).forEach((child) => child.kill('SIGKILL')))
+  over(() => children.splice(0).forEach((child) => child.kill('SIGKILL')))
   return (argv, env) => {
     const child = spawn(process.execPath, argv, {
       env: { PATH: process.env.PATH, NO_COLOR: '1', ...env },
