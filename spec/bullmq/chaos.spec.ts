@@ -57,7 +57,7 @@ describeWithRedis('three workers, one of which is killed again and again', () =>
       void outcomes.then(() => (all.ended = true))
       const started: WorkerProcess[] = []
       const start = (): WorkerProcess => {
-        const task = { concurrency: IS_LONG ? 50 : 10 }
+        const task = { concurrency: IS_LONG ? 50 : 5 }
         const worker = startWorker(rig, build(), emulator, { task })
         started.push(worker)
         return worker

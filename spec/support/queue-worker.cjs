@@ -1,33 +1,43 @@
-// A worker of a queue, in a process of its own. Arguments: the folder of a build, and the settings as JSON. It prints "ready",
-// "active" with the id of each job that it begins, and "closed" once it was closed by SIGTERM.
+// Workers of queues, one after another, in a process of its own. Argument: the folder of a build. The parent sends the settings of
+// a worker, and `close` before the next ones. The process sends `ready`, the id of each job that begins, and `closed`. SIGTERM
+// closes the worker, and the process ends.
 const { createRequire } = require('node:module')
 const { join } = require('node:path')
 
-const [, , build, json] = process.argv
-const { queueName, connection, solverOptions, workerOptions, taskOptions, graceMs } = JSON.parse(json)
-const load = createRequire(join(build, 'package.json'))
+const load = createRequire(join(process.argv[2], 'package.json'))
 const { Queue, Worker } = load('bullmq')
 const { createSolver, recaptchaV2 } = load('./dist/index.js')
 const { superviseWorker, taskProcessor, taskWorkerOptions } = load('./dist/bullmq/index.js')
 
 const ignore = () => undefined
-const solver = createSolver(solverOptions)
-const queue = new Queue(queueName, { connection })
 const toTask = (websiteURL) => recaptchaV2({ websiteURL, websiteKey: 'site-key' })
-const processor = taskProcessor(solver, { queue, toTask })
-const worker = new Worker(queueName, processor, {
-  connection,
-  ...taskWorkerOptions(taskOptions),
-  ...workerOptions
+// The parent may be gone.
+const send = (message) => process.connected && process.send(message, ignore)
+
+const start = ({ queueName, connection, reconnectMs, solverOptions, workerOptions, taskOptions, graceMs }) => {
+  const shared = { connection: { ...connection, ...(reconnectMs && { retryStrategy: () => reconnectMs }) } }
+  const queue = new Queue(queueName, shared)
+  const processor = taskProcessor(createSolver(solverOptions), { queue, toTask })
+  const worker = new Worker(queueName, processor, { ...shared, ...taskWorkerOptions(taskOptions), ...workerOptions })
+  // Redis may be away in a test.
+  queue.on('error', ignore)
+  worker.on('error', ignore)
+  const { close } = superviseWorker(worker, processor)
+  worker.on('ready', () => send({ ready: true }))
+  worker.on('active', ({ id }) => send({ active: id }))
+  return async () => {
+    await close({ graceMs })
+    await queue.close()
+  }
+}
+
+let close = async () => undefined
+process.on('message', async (message) => {
+  if (message !== 'close') return (close = start(message))
+  await close()
+  send({ closed: true })
 })
-// Redis may be away in a test.
-queue.on('error', ignore)
-worker.on('error', ignore)
-const { close } = superviseWorker(worker, processor)
-worker.on('ready', () => console.log('ready'))
-worker.on('active', ({ id }) => console.log(`active ${id}`))
 process.once('SIGTERM', async () => {
-  await close({ graceMs })
-  await queue.close()
-  console.log('closed')
+  await close()
+  process.disconnect()
 })

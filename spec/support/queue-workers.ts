@@ -1,7 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
 import type { WorkerOptions } from 'bullmq'
 import type { Observable } from 'rxjs'
 import { recaptchaV2, type RecaptchaV2Solution, type SolverOptions } from 'rx-captcha'
@@ -10,14 +9,24 @@ import { EMULATOR_KEY, type Emulator } from 'rx-captcha/emulator'
 import { longRunOf } from './long-run.js'
 import type { QueueRig } from './queue.js'
 
+const SHORT = 60
+
 /** The jobs of a test; `npm run chaos:queue` sets a large number, and then the locks are the recommended ones. */
-export const { count: JOBS, seed: SEED, timeoutMs: TIMEOUT_MS } = longRunOf('QUEUE', 120)
-export const IS_LONG = JOBS > 120
+export const { count: JOBS, seed: SEED, timeoutMs: TIMEOUT_MS } = longRunOf('QUEUE', SHORT)
+export const IS_LONG = JOBS > SHORT
 
 const { lockDuration, stalledInterval } = taskWorkerOptions()
 
 /** A dead worker is noticed after a second in a short run. */
 export const LOCKS = IS_LONG ? { lockDuration, stalledInterval } : { lockDuration: 600, stalledInterval: 200 }
+/** BullMQ waits for a second before it connects again. */
+const RECONNECT = IS_LONG ? {} : { reconnectMs: 50 }
+
+interface Message {
+  readonly ready?: true
+  readonly active?: string
+  readonly closed?: true
+}
 
 export interface WorkerProcess {
   /** Resolves when the worker takes jobs. */
@@ -27,10 +36,41 @@ export interface WorkerProcess {
   readonly kill: (signal: NodeJS.Signals) => void
   /** Resolves with the exit code when the process has ended. */
   readonly ended: Promise<number | null>
-  readonly isEnded: () => boolean
 }
 
-/** Starts a worker in a process of its own. It is killed at the end of the test. */
+const running = new Set<ChildProcess>()
+/** Processes whose worker was closed. They are used again, because it takes half a second of CPU time to load a worker. */
+const idle: ChildProcess[] = []
+afterAll(() => {
+  for (const child of running) child.kill('SIGKILL')
+})
+
+const startProcess = (build: string): ChildProcess => {
+  const argv = [join(__dirname, 'queue-worker.cjs'), build]
+  const child = spawn(process.execPath, argv, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
+  running.add(child)
+  child.once('exit', () => running.delete(child))
+  return child
+}
+
+/** Resolves with the first message that the test accepts, or when the process has ended. */
+const messageOf = (child: ChildProcess, isIt: (message: Message) => boolean): Promise<void> =>
+  new Promise((resolve) => {
+    const onMessage = (message: Message) => {
+      if (!isIt(message)) return
+      child.off('message', onMessage)
+      resolve()
+    }
+    child.on('message', onMessage)
+    child.once('exit', () => {
+      resolve()
+    })
+  })
+
+/**
+ * Starts a worker in a process that has no other one. At the end of the test a process that got a signal is killed, and any other
+ * one closes its worker.
+ */
 export const startWorker = (
   rig: QueueRig,
   build: string,
@@ -39,39 +79,42 @@ export const startWorker = (
     readonly solver?: Partial<SolverOptions>
     readonly worker?: Partial<WorkerOptions>
     readonly task?: TaskWorkerSettings
-    readonly graceMs?: number
   } = {}
 ): WorkerProcess => {
-  const settings = {
+  const child = idle.pop() ?? startProcess(build)
+  child.send({
     queueName: rig.name,
     connection: rig.redis.connection,
+    ...RECONNECT,
     solverOptions: { clientKey: EMULATOR_KEY, baseUrl: emulator.url, pollEveryMs: 50, ...options.solver },
-    workerOptions: { ...LOCKS, drainDelay: 1, ...options.worker },
+    workerOptions: { ...LOCKS, drainDelay: 0.1, ...options.worker },
     taskOptions: options.task,
-    graceMs: options.graceMs ?? 0
-  }
-  const child: ChildProcess = spawn(
-    process.execPath,
-    [join(__dirname, 'queue-worker.cjs'), build, JSON.stringify(settings)],
-    { stdio: ['ignore', 'pipe', 'inherit'] }
-  )
+    graceMs: 0
+  })
   const ended = once(child, 'exit').then(([code]) => code as number | null)
-  rig.onEnd(async () => {
-    child.kill('SIGKILL')
-    await ended
-  })
   const begun = new Map<string, number>()
-  createInterface(child.stdout!).on('line', (line) => {
-    const [word, jobId] = line.split(' ')
-    if (word === 'active' && jobId !== undefined) begun.set(jobId, Date.now())
-  })
-  return {
-    begun,
-    ready: once(child.stdout!, 'data'),
-    kill: (signal) => child.kill(signal),
-    ended,
-    isEnded: () => child.exitCode !== null || child.signalCode !== null
+  const onMessage = ({ active }: Message) => {
+    if (active !== undefined) begun.set(active, Date.now())
   }
+  child.on('message', onMessage)
+  let hasSignal = false
+  const kill = (signal: NodeJS.Signals) => {
+    hasSignal = true
+    child.kill(signal)
+  }
+  rig.onEnd(async () => {
+    if (hasSignal) {
+      child.kill('SIGKILL')
+      await ended
+      return
+    }
+    const closed = messageOf(child, (message) => message.closed === true)
+    child.send('close')
+    await closed
+    child.off('message', onMessage)
+    idle.push(child)
+  })
+  return { begun, ready: messageOf(child, ({ ready }) => ready === true), kill, ended }
 }
 
 export const pagesOf = (count: number) => Array.from({ length: count }, (_, index) => `https://example.com/${index}`)
@@ -83,7 +126,7 @@ export const submitted = async (
 ): Promise<Observable<SubmitOutcome<string, RecaptchaV2Solution>>> => {
   const [queue, events] = [rig.queue(), await rig.events()]
   const options = { queue, events, kind: recaptchaV2, keyOf: (page: string) => page, toData: (page: string) => page }
-  return submitAll(pages, { ...options, checkEveryMs: 300, lostAfterMs: IS_LONG ? 40_000 : 4_000 })
+  return submitAll(pages, { ...options, checkEveryMs: 300, lostAfterMs: IS_LONG ? 40_000 : 2_000 })
 }
 
 export const tagsOf = (outcomes: ReadonlyArray<SubmitOutcome<string, unknown>>) =>
