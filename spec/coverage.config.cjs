@@ -7,7 +7,7 @@ module.exports = {
   // Nothing that runs in a process of its own is counted, and the long tests of the whole system reach no line that others miss.
   testPathIgnorePatterns: [
     ...jest.testPathIgnorePatterns,
-    '<rootDir>/spec/bullmq/[^/]+$',
+    '<rootDir>/spec/bullmq/([^/]+$|crashes/)',
     '<rootDir>/spec/cli/(batch-kill|process|queue-process)',
     '<rootDir>/spec/docs/',
     '<rootDir>/spec/journal/(crash|delivery)',
