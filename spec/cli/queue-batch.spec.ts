@@ -256,7 +256,7 @@ describeWithRedis('rx-captcha batch --queue', () => {
       rig.work(emulator)
       const { code, err, lines } = await endOf(running)
       expect([code, lines.length, emulator.counters().accepted]).toStrictEqual([130, 1, 1])
-      expect(err).toContain('\nStopping: no task is submitted any more; ')
+      expect(err).toMatch(/^Stopping: no task is submitted any more; /m)
       expect(err).toMatch(
         /\n\nStopped by Ctrl-C\.\nNot read: 1 item\.\nTo fetch the outcomes, run the same command again; /
       )
