@@ -10,7 +10,32 @@ import { built } from '../support/built.js'
 import { journalProcesses } from '../support/journals.js'
 import { until } from '../support/raw-http.js'
 
-// Each of these openings waits for seconds, until it sees the lock renewed or gives up. All wait at the same time.
+// Each of these openings waits for seconds, until it sees the lock renewed or gives up. All wait at the same time, and the clocks
+// of all processes run three times as fast as the real one: they agree, and so do the times of renewals in the file system.
+const SPEED = 3
+const STARTED_AT = Date.now()
+const FAST_CLOCK = `{
+  const { now } = Date
+  Date.now = () => ${STARTED_AT} + (now() - ${STARTED_AT}) * ${SPEED}
+  const start = setTimeout
+  globalThis.setTimeout = (work, ms, ...more) => start(work, ms / ${SPEED}, ...more)
+}`
+
+/** The clock of this process, which watches the locks. */
+const speedUp = () => {
+  const [now, elapsed, start] = [Date.now, performance.now.bind(performance), setTimeout]
+  jest.spyOn(Date, 'now').mockImplementation(() => STARTED_AT + (now() - STARTED_AT) * SPEED)
+  jest.spyOn(performance, 'now').mockImplementation(() => elapsed() * SPEED)
+  const soon = ((work: () => void, ms: number) => start(work, ms / SPEED)) as typeof setTimeout
+  jest.spyOn(globalThis, 'setTimeout').mockImplementation(soon)
+  const promised = jest.requireActual<typeof import('node:timers/promises')>('node:timers/promises')
+  const wait = promised.setTimeout
+  jest.spyOn(promised, 'setTimeout').mockImplementation((ms = 0) => wait(ms / SPEED))
+}
+afterAll(() => {
+  jest.restoreAllMocks()
+})
+
 const library = built()
 const startProcess = journalProcesses(library, afterAll)
 const folder = mkdtempSync(join(tmpdir(), 'rx-captcha-'))
@@ -25,7 +50,7 @@ const HOUR_MS = 3_600_000
 
 /** A process that has the journal open; its clock is off by so much. */
 const hold = async (name: string, clockMs = 0) => {
-  const setup = `const now = Date.now; Date.now = () => now() + ${clockMs}`
+  const setup = `${FAST_CLOCK}; const now = Date.now; Date.now = () => now() + ${clockMs}`
   const holder = startProcess(at(name), `print('opened'); setInterval(() => {}, 1_000)`, { setup })
   await holder.printed(1)
   // The first renewal brings the clock of the process into the lock.
@@ -58,7 +83,7 @@ const terminateThread = async (name: string) => {
 }
 
 const holdOpening = async (name: string) => {
-  const script = `require('proper-lockfile')
+  const script = `${FAST_CLOCK}; require('proper-lockfile')
     .lock(process.argv[1] + '.opening', { realpath: false, stale: 4_000, update: 1_000 })
     .then(() => console.log('locked'))
     setInterval(() => {}, 1_000)`
@@ -80,6 +105,7 @@ const open = async (name: string) => {
 }
 
 beforeAll(async () => {
+  speedUp()
   const [elsewhere] = await Promise.all([
     hold('elsewhere'),
     hold('elsewhere, behind', -HOUR_MS),
