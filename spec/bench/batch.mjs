@@ -18,6 +18,7 @@ const megabytes = (bytes) => `${(bytes / 1e6).toFixed(1)} MB`
 let outcomes = 0
 let heapBefore = 0
 let lookedMs = 0
+const cpuBefore = process.cpuUsage()
 const began = performance.now()
 solver.solveAll(items(), toTask, { concurrency: 1_000 }).subscribe({
   next: ({ result }) => {
@@ -30,7 +31,9 @@ solver.solveAll(items(), toTask, { concurrency: 1_000 }).subscribe({
   },
   complete: () => {
     const seconds = (performance.now() - began - lookedMs) / 1_000
+    const { user, system } = process.cpuUsage(cpuBefore)
     console.log(`${outcomes} items in ${seconds.toFixed(1)} s: ${Math.round(outcomes / seconds)} outcomes a second`)
+    console.log(`${((user + system) / outcomes).toFixed(1)} us of CPU an item`)
     console.log(`heap after ${LOOK_AT}: ${megabytes(heapBefore)}, at the end: ${megabytes(heapUsed())}`)
   }
 })
