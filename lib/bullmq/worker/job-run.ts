@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import * as E from 'fp-ts/lib/Either.js'
 import { NEVER, Observable, Subject, firstValueFrom, lastValueFrom, merge, takeUntil, timer } from 'rxjs'
 import type { SolveError } from '../../core/model/error.js'
-import { explain } from '../../core/model/explain.js'
+import { explain, isClosedBeforeReply } from '../../core/model/explain.js'
 import type { SolveResult } from '../../core/model/result.js'
 import type { Solved, TaskSpec } from '../../core/model/task.js'
 import { exponential } from '../../core/rx/backoff.js'
@@ -99,6 +99,7 @@ export class JobRun<D> {
     const { queue, records, maxResumes } = this.#context
     switch (jobVerdict(error)) {
       case 'fail':
+        if (await this.#isCreatedAfterAll(error)) return this.#giveBack()
         throw new UnrecoverableError(explain(error))
       case 'retry':
         throw new Error(explain(error))
@@ -119,6 +120,14 @@ export class JobRun<D> {
         await queue.pause()
         return this.#giveBack()
     }
+  }
+
+  /** A solver that closes still reads the reply to a createTask in flight, and records its task. */
+  async #isCreatedAfterAll(error: SolveError): Promise<boolean> {
+    if (!isClosedBeforeReply(error)) return false
+    await firstValueFrom(merge(this.#context.reports.closed, this.#stopped))
+    const entry = await firstValueFrom(this.#journal.find(this.key))
+    return entry._tag === 'Known'
   }
 
   /** Puts the job at the head of the queue, so that a paid task does not wait behind the others. It keeps its attempts. */

@@ -1,6 +1,6 @@
 import { isJobError, whatHappenedToJob, type JobFailed, type TokenGone } from '../../bullmq/producer/job-error.js'
 import type { SolveError } from '../../core/model/error.js'
-import { advise, whatHappened, whatToDoAbout } from '../../core/model/explain.js'
+import { advise, isClosedBeforeReply, whatHappened, whatToDoAbout } from '../../core/model/explain.js'
 import type { TaskRef } from '../../core/model/task.js'
 import type { ItemError } from './item-error.js'
 import type { OpenedService } from './service.js'
@@ -11,7 +11,7 @@ export type ServiceReach = Pick<OpenedService, 'flags' | 'isEmbedded'>
 
 /** What happened to a task, and what to do unless it can be resumed. */
 export const explainUnlessResumable = (error: SolveError): string =>
-  advise(error) === 'resume' || wasStopped(error) ? happened(error) : `${happened(error)} ${whatToDo(error)}`
+  advise(error) === 'resume' || isClosedBeforeReply(error) ? happened(error) : `${happened(error)} ${whatToDo(error)}`
 
 /** What happened to a task and what to do, in one line. */
 export const explainInLine = (error: ItemError, service: ServiceReach): string =>
@@ -47,9 +47,6 @@ export const resumeCommand = ({ taskId, createdAt, numeric }: TaskRef, flags: Re
   return ['rx-captcha', 'resume', ...words].join(' ')
 }
 
-/** The user stopped the command while createTask had no reply, so there is no cause to look at. */
-const wasStopped = (error: SolveError): boolean => error._tag === 'CreateUnknown' && error.cause?.code === 'CLOSED'
-
 const isClosed = (error: SolveError): boolean => error._tag === 'NotCreated' && error.reason === 'closed'
 
 // The library speaks of its solver, which a user of the command does not see.
@@ -57,7 +54,7 @@ const happened = (error: SolveError): string => {
   if (error._tag === 'Interrupted')
     return `The command was stopped before task ${error.ref.taskId} was ready. It was paid for.`
   if (isClosed(error)) return 'The command was stopped before the task was created. Nothing was paid.'
-  if (wasStopped(error))
+  if (isClosedBeforeReply(error))
     return (
       'createTask was sent, and the command was stopped before its reply arrived. A task may exist and be paid for; its id is ' +
       'unknown. Solving it again may pay twice.'

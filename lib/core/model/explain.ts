@@ -133,6 +133,10 @@ export const whatToDoAbout = (error: SolveError): string => {
   return WHAT_TO_DO[advise(error)]
 }
 
+/** Whether the solver was closed while createTask had no reply, so there is no cause to look at. */
+export const isClosedBeforeReply = (error: SolveError): boolean =>
+  error._tag === 'CreateUnknown' && error.cause?.code === 'CLOSED'
+
 /** A count for people, as "1,200". */
 export const grouped = (count: number): string => count.toLocaleString('en')
 

@@ -1,7 +1,7 @@
 import { inspect } from 'node:util'
 import type { Job, Queue } from 'bullmq'
-import { defer, lastValueFrom, mergeMap, of, tap } from 'rxjs'
-import type { NetworkEvent, Post } from 'rx-captcha'
+import { Subject, defer, lastValueFrom, merge, mergeMap, of, tap } from 'rxjs'
+import { createSolver, type NetworkEvent, type Post } from 'rx-captcha'
 import { jobIdOf, taskProcessor, type JobProgress } from 'rx-captcha/bullmq'
 import { EMULATOR_KEY } from 'rx-captcha/emulator'
 import { JobJournal } from '../../../lib/bullmq/record/job-journal.js'
@@ -247,7 +247,6 @@ describeWithRedis('taskProcessor', () => {
     const queue = rig.queue()
     const first = rig.worker(rig.solver(emulator))
     for (let index = 0; index < 20; index += 1) await add(queue, `order-${index}`)
-    // A createTask whose reply is awaited when the solver closes would fail its job as in doubt.
     await until(() => polledTasks(emulator) === 20)
     await first.supervised.close({ graceMs: 0 })
     expect(await queue.getJobCounts('wait', 'active')).toEqual({ wait: 20, active: 0 })
@@ -257,6 +256,37 @@ describeWithRedis('taskProcessor', () => {
     second.worker.on('completed', () => (completed += 1))
     await until(() => completed === 20)
     expect(emulator.counters().accepted).toBe(20)
+  })
+
+  describe('whose solver closes while its createTask has no reply', () => {
+    /** Closes the worker, and lets this reply arrive once the outcome of the solve is recorded. */
+    const closedBefore = async (body: object) => {
+      const reply = new Subject<NetworkEvent>()
+      let creates = 0
+      const post: Post = () => {
+        creates += 1
+        return merge(of<NetworkEvent>({ _tag: 'Sent' }), reply)
+      }
+      const { supervised } = rig.worker(createSolver({ clientKey: EMULATOR_KEY, post }))
+      const queue = rig.queue()
+      await add(queue)
+      await until(() => creates === 1)
+      const closed = supervised.close()
+      await until(async () => (await recordOf()).error !== undefined)
+      reply.next({ _tag: 'Reply', status: 200, body: JSON.stringify(body) })
+      await closed
+      return queue
+    }
+
+    it('gives the job back once the id of its task is recorded', async () => {
+      const queue = await closedBefore({ errorId: 0, taskId: 'task' })
+      expect([await stateOf(queue), (await recordOf()).state]).toEqual(['waiting', 'created'])
+    })
+
+    it('fails the job as in doubt if the reply has no id', async () => {
+      const queue = await closedBefore({ errorId: 0 })
+      expect([await stateOf(queue), (await recordOf()).state]).toEqual(['failed', 'doubt'])
+    })
   })
 
   it('keeps the client key out of Redis, and the token out of all but its own key', async () => {
