@@ -84,6 +84,7 @@ describe('the events of a batch', () => {
       { scripts: { a: { create: [replies.refused('ERROR_ZERO_BALANCE')] } } }
     ],
     ['until emits', 'until', { batch: { until: of(1) } }],
+    ['maxCreates is reached', 'maxCreates', { batch: { maxCreates: 2 } }],
     [
       'the solver is closed',
       'closed',
@@ -94,6 +95,25 @@ describe('the events of a batch', () => {
 
     expect(ofBatch(events).filter(({ _tag }) => _tag === 'BatchStopped')).toMatchObject([{ reason, label: 'shop' }])
     expect(ofBatch(events).at(-1)).toMatchObject({ _tag: 'BatchEnded', end: 'completed' })
+  })
+
+  it('report only the first reason', () => {
+    const events = run({
+      items: endless(),
+      scripts: { 'item-2': { create: [replies.refused('ERROR_ZERO_BALANCE')] } },
+      batch: { concurrency: 2 },
+      act: ({ solver, at }) => at(2_000, () => void solver.close({ graceMs: 60_000 }))
+    })
+
+    expect(ofBatch(events).filter(({ _tag }) => _tag === 'BatchStopped')).toMatchObject([{ reason: 'account' }])
+  })
+
+  it('count the time of the batch from its start', () => {
+    const { events } = simulateOver(scriptedByKey(), ({ solver, at, record }) => {
+      at(500, () => record(solver.solveAll(['a'], taskOf)))
+    })
+
+    expect(events.at(-1)).toMatchObject({ at: 3_500, _tag: 'BatchEnded', totalMs: 3_000 })
   })
 
   it('report that the journal failed, and that this ended the batch', () => {

@@ -1,13 +1,14 @@
 import { inspect } from 'node:util'
 import * as t from 'io-ts'
-import { Observable, Subscription, VirtualTimeScheduler } from 'rxjs'
+import { Observable, Subscription, VirtualTimeScheduler, of } from 'rxjs'
 import { buildSolver } from '../../../lib/core/build-solver.js'
 import type { EventSink, Orphan, SolverEvent } from '../../../lib/core/model/event.js'
+import type { NetworkEvent } from '../../../lib/core/model/network.js'
 import { resolveOptions } from '../../../lib/core/model/options.js'
 import { recaptchaV2 } from '../../../lib/core/model/recaptcha-v2.js'
 import { defineTask, type Resumable } from '../../../lib/core/model/task.js'
 import { replies, scriptedPost, type Scripted } from 'rx-captcha/testing'
-import { KEY, aTask, simulate, type Simulation } from '../../support/simulate.js'
+import { KEY, aTask, simulate, simulateOver, type Simulation } from '../../support/simulate.js'
 
 const { created, processing, ready, refused } = replies
 const ref = { taskId: 'task-1', createdAt: 0 }
@@ -85,6 +86,25 @@ describe('the events of a solve', () => {
     expect(events).toContainEqual(expect.objectContaining({ _tag: 'CreateEnded', attempts: 1, tookMs: 30 }))
     expect(events.find(({ _tag }) => _tag === 'CreateEnded')).toMatchObject(expected)
     expect(tagsOf(events).includes('CreateSent')).toBe(!('sent' in reply))
+  })
+
+  it('report once that createTask was sent, although the network says so twice', () => {
+    const network = () => () =>
+      of<NetworkEvent[]>({ _tag: 'Sent' }, { _tag: 'Sent' }, { _tag: 'Reply', status: 500, body: '' })
+    const { events } = simulateOver(network, solveOne)
+
+    expect(tagsOf(events)).toStrictEqual(['Started', 'CreateSent', 'CreateEnded', 'Ended'])
+  })
+
+  it('count the time of createTask from its start', () => {
+    const { events } = simulate(
+      { create: [{ ...refused('ERROR_SITEKEY'), afterMs: 30 }] },
+      ({ solver, at, record }) => {
+        at(500, () => record(solver.solve(aTask)))
+      }
+    )
+
+    expect(events.find(({ _tag }) => _tag === 'CreateEnded')).toMatchObject({ at: 530, tookMs: 30 })
   })
 
   it('count the tries of createTask', () => {
