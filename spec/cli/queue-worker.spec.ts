@@ -73,6 +73,18 @@ describeWithRedis('rx-captcha worker', () => {
     expect(emulator.counters().requests.createTask).toBe(1)
   })
 
+  it('hands a task over whose createTask had no reply, once the reply has arrived', async () => {
+    const emulator = await rig.emulator({ readyAfterMs: 60_000, faults: ['createTask:1:slow=150'] })
+    const queue = rig.taskQueue()
+    const worker = rig.work(emulator, ['--grace', '0'])
+    await add(queue)
+    await until(() => emulator.counters().requests.createTask === 1)
+    worker.signal('SIGTERM')
+    const { code, err } = await worker.ended()
+    expect([code, await isIn(queue, 'waiting')()]).toStrictEqual([0, true])
+    expect(err).toContain(': 0 solved, 0 failed, 1 handed over.\nPaid for: 1 new task.\n')
+  })
+
   it('sets --max-open as the global concurrency of the queue', async () => {
     const emulator = await rig.emulator({ readyAfterMs: 60_000 })
     const queue = rig.taskQueue()

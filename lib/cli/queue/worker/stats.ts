@@ -1,6 +1,7 @@
 import * as E from 'fp-ts/lib/Either.js'
 import type { Job } from 'bullmq'
 import { tap } from 'rxjs'
+import { isClosedBeforeReply } from '../../../core/model/explain.js'
 import type { SolveError } from '../../../core/model/error.js'
 import type { SolverEvent } from '../../../core/model/event.js'
 import type { SolveResult } from '../../../core/model/result.js'
@@ -39,7 +40,8 @@ export class WorkerStats {
     this.#errors.delete(jobId)
     if (E.isRight(result)) return undefined
     const verdict = this.#jobVerdict(result.left)
-    if (verdict === 'handOver') this.handedOver += 1
+    // Its job fails only if the reply to createTask, which the solver still reads, has no id.
+    if (verdict === 'handOver' || isClosedBeforeReply(result.left)) this.handedOver += 1
     if (verdict === 'fail' || verdict === 'retry' || verdict === 'resume') this.#errors.set(jobId, result.left)
     return verdict === 'pause' ? result.left : undefined
   }
@@ -53,6 +55,7 @@ export class WorkerStats {
     const error = this.#errors.get(job?.id)
     this.#errors.delete(job?.id)
     if (!job?.finishedOn) return
+    if (error && isClosedBeforeReply(error)) this.handedOver -= 1
     // Without an outcome, the job was cancelled or its workers died too often.
     if (!error || error.paid === 'unknown') this.inDoubt += 1
     else this.failed += 1
