@@ -56,10 +56,8 @@ export const sendCreate = <A>(
       received && interpret({ _tag: 'Failed', cause, received })
     const read = (result: CallResult): CreateReply<A> => {
       const reply = interpret(result)
-      const { interpreted } = reply
       if (task.observed) task.log(createEndedEvent(reply, attempts, elapsed() - startedAt.elapsed))
-      const pausedMs = endPermit(permit, interpreted)
-      return { interpreted, sentAt: reply.sentAt, pausedMs, retryAfterMs: retryAfterOf(result) }
+      return { ...reply, pausedMs: endPermit(permit, reply.interpreted), retryAfterMs: retryAfterOf(result) }
     }
     const reply = call('/createTask', body, settings.createTimeoutMs, {
       read,
