@@ -79,7 +79,7 @@ const interpretCreateReply = <A>(
 }
 
 const readyIn = <A>(solution: t.Decoder<unknown, A>, { document }: ReceivedReply) => {
-  const state = E.isLeft(document) ? document : readState(solution, document.right)
+  const state = E.flatMap(document, (found) => readState(solution, found))
   return E.isRight(state) && state.right._tag === 'Ready' && { ready: { solution: state.right.solution } }
 }
 
