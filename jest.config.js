@@ -1,5 +1,3 @@
-const { availableParallelism } = require('node:os')
-
 /** @type {import('jest').Config} */
 module.exports = {
   testEnvironment: 'node',
@@ -20,6 +18,5 @@ module.exports = {
   globalSetup: '<rootDir>/spec/support/build-folder.cjs',
   globalTeardown: '<rootDir>/spec/support/remove-build-folder.cjs',
   setupFilesAfterEnv: ['<rootDir>/spec/support/setup.ts'],
-  // More than cores, because many specs wait for processes, sockets and timers.
-  maxWorkers: Math.ceil(1.5 * availableParallelism())
+  maxWorkers: '100%'
 }

@@ -53,9 +53,14 @@ describe('realClock', () => {
   it('passes the state on, and does not act once it is unsubscribed', async () => {
     const states: unknown[] = []
     const clock = realClock()
-    const act = (state?: string): void => void states.push(state)
-    clock.schedule<string>(act, 1, 'unsubscribed').unsubscribe()
-    clock.schedule<string>(act, 1, 'kept')
+    await new Promise<void>((resolve) => {
+      const act = (state?: string): void => {
+        states.push(state)
+        resolve()
+      }
+      clock.schedule<string>(act, 1, 'unsubscribed').unsubscribe()
+      clock.schedule<string>(act, 1, 'kept')
+    })
     await acted(clock, 4)
 
     expect(states).toStrictEqual(['kept'])
