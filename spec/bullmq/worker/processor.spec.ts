@@ -1,7 +1,7 @@
 import { inspect } from 'node:util'
 import type { Job, Queue } from 'bullmq'
 import { Subject, defer, lastValueFrom, merge, mergeMap, of, tap } from 'rxjs'
-import { createSolver, type NetworkEvent, type Post } from 'rx-captcha'
+import { createSolver, orThrow, type NetworkEvent, type Post } from 'rx-captcha'
 import { jobIdOf, taskProcessor, type JobProgress } from 'rx-captcha/bullmq'
 import { EMULATOR_KEY } from 'rx-captcha/emulator'
 import { JobJournal } from '../../../lib/bullmq/record/job-journal.js'
@@ -342,8 +342,10 @@ describeWithRedis('taskProcessor', () => {
   it('lets no frozen worker take a job back whose lock another worker holds', async () => {
     const queue = rig.queue()
     const key = jobIdOf('order-1')
-    await lastValueFrom(earlierRun(queue, 'frozen').created(key, { taskId: 'task', createdAt: 5 }))
     const emulator = await rig.unfinished()
+    // A task that the service knows, so that the job stays active.
+    const ref = await lastValueFrom(rig.solver(emulator).createTask(toTask(PAGE)).pipe(orThrow()))
+    await lastValueFrom(earlierRun(queue, 'frozen').created(key, ref))
     rig.worker(rig.solver(emulator))
     await add(queue)
     await until(async () => (await lockOf(queue, key)) !== null)
