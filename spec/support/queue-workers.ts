@@ -14,6 +14,7 @@ const SHORT = 60
 /** The jobs of a test; `npm run chaos:queue` sets a large number, and then the locks are the recommended ones. */
 export const { count: JOBS, seed: SEED, timeoutMs: TIMEOUT_MS } = longRunOf('QUEUE', SHORT)
 export const IS_LONG = JOBS > SHORT
+if (IS_LONG) jest.setTimeout(TIMEOUT_MS)
 
 const { lockDuration, stalledInterval } = taskWorkerOptions()
 

@@ -1,18 +1,8 @@
 import { lastValueFrom, toArray } from 'rxjs'
 import { built } from '../../support/built.js'
 import { QueueRig } from '../../support/queue.js'
-import {
-  IS_LONG,
-  TIMEOUT_MS,
-  mostUnfinished,
-  pagesOf,
-  startWorker,
-  submitted,
-  tagsOf
-} from '../../support/queue-workers.js'
+import { mostUnfinished, pagesOf, startWorker, submitted, tagsOf } from '../../support/queue-workers.js'
 import { describeWithRedis } from '../../support/redis.js'
-
-if (IS_LONG) jest.setTimeout(TIMEOUT_MS)
 
 describeWithRedis('the limits of an account', () => {
   const rig = new QueueRig()
@@ -22,7 +12,7 @@ describeWithRedis('the limits of an account', () => {
     const emulator = await rig.emulator({ readyAfterMs: [20, 100] })
     await rig.queue().setGlobalConcurrency(7)
     const outcomes = lastValueFrom((await submitted(rig, pagesOf(28))).pipe(toArray()))
-    for (const _ of [1, 2]) startWorker(rig, build(), emulator)
+    for (const _ of [1, 2, 3]) startWorker(rig, build(), emulator)
     expect(tagsOf(await outcomes)).toEqual(Array(28).fill('Solved'))
     expect(mostUnfinished(emulator)).toBeLessThanOrEqual(7)
     expect(mostUnfinished(emulator)).toBeGreaterThanOrEqual(6)
@@ -31,7 +21,7 @@ describeWithRedis('the limits of an account', () => {
   it('hold for all workers: so many createTasks in a second', async () => {
     const emulator = await rig.emulator()
     const outcomes = lastValueFrom((await submitted(rig, pagesOf(15))).pipe(toArray()))
-    for (const _ of [1, 2]) startWorker(rig, build(), emulator, { task: { createsPerSecond: 20 } })
+    for (const _ of [1, 2, 3]) startWorker(rig, build(), emulator, { task: { createsPerSecond: 20 } })
     expect(tagsOf(await outcomes)).toEqual(Array(15).fill('Solved'))
     // By the clock of Redis, because a busy machine delays processes.
     const starts = await rig.jobStarts()

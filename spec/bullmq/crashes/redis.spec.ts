@@ -1,19 +1,9 @@
 import { lastValueFrom, toArray } from 'rxjs'
 import { built } from '../../support/built.js'
 import { QueueRig, until } from '../../support/queue.js'
-import {
-  IS_LONG,
-  TIMEOUT_MS,
-  countOf,
-  pagesOf,
-  startWorker,
-  submitted,
-  tagsOf,
-  unexpectedIn
-} from '../../support/queue-workers.js'
+import { IS_LONG, countOf, pagesOf, startWorker, submitted, tagsOf, unexpectedIn } from '../../support/queue-workers.js'
 import { describeWithRedis } from '../../support/redis.js'
 
-if (IS_LONG) jest.setTimeout(TIMEOUT_MS)
 /** Longer than a lock in a short run, and as long as a switch of networks takes in a long one. */
 const CUT_MS = IS_LONG ? 10_000 : 800
 

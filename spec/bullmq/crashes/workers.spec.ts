@@ -1,18 +1,8 @@
 import { lastValueFrom, toArray } from 'rxjs'
 import { built } from '../../support/built.js'
 import { QueueRig, polledTasks, until } from '../../support/queue.js'
-import {
-  IS_LONG,
-  TIMEOUT_MS,
-  pagesOf,
-  startWorker,
-  submitted,
-  tagsOf,
-  unexpectedIn
-} from '../../support/queue-workers.js'
+import { pagesOf, startWorker, submitted, tagsOf, unexpectedIn } from '../../support/queue-workers.js'
 import { describeWithRedis } from '../../support/redis.js'
-
-if (IS_LONG) jest.setTimeout(TIMEOUT_MS)
 
 describeWithRedis('workers that are killed', () => {
   const rig = new QueueRig()
@@ -73,16 +63,15 @@ describeWithRedis('a worker that is told to stop', () => {
 
   it('gives its tasks back within its grace, and another worker resumes them', async () => {
     const emulator = await rig.unfinished()
-    const outcomes = lastValueFrom((await submitted(rig, pagesOf(40))).pipe(toArray()))
+    const outcomes = lastValueFrom((await submitted(rig, pagesOf(100))).pipe(toArray()))
     const first = startWorker(rig, build(), emulator)
-    // A createTask whose reply is awaited when the solver closes would fail its job as in doubt.
-    await until(() => polledTasks(emulator) === 40)
+    await until(() => polledTasks(emulator) === 100)
     first.kill('SIGTERM')
     expect(await first.ended).toBe(0)
-    expect(await rig.queue().getJobCounts('wait', 'active')).toEqual({ wait: 40, active: 0 })
+    expect(await rig.queue().getJobCounts('wait', 'active')).toEqual({ wait: 100, active: 0 })
     emulator.finish()
     startWorker(rig, build(), emulator)
-    expect(tagsOf(await outcomes)).toEqual(Array(40).fill('Solved'))
-    expect(emulator.counters().accepted).toBe(40)
+    expect(tagsOf(await outcomes)).toEqual(Array(100).fill('Solved'))
+    expect(emulator.counters().accepted).toBe(100)
   })
 })
