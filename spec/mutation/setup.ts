@@ -1,4 +1,4 @@
-// A change that lets a test wait for ever is noticed sooner than with the limit of spec/support/setup.ts.
+// A changed line may make a test hang; this limit ends it sooner than that of spec/support/setup.ts.
 jest.setTimeout(6_000)
 
 // RxJS throws an unhandled error from a timer. After the last test of a file such an error ends the process, and with it the

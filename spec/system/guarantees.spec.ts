@@ -123,7 +123,7 @@ interface Printed {
   readonly peakKb: number
 }
 
-/** Runs a program that solves one task of each service, so many at a time, and waits until it ends by itself. */
+/** Runs a program that solves one task at each service, `concurrency` at a time. Resolves when its process has exited. */
 const runProgram = async (
   services: ReadonlyArray<EmulatorOptions>,
   concurrency: number,

@@ -118,7 +118,7 @@ describeWithRedis('the record of a key', () => {
     expect([await count(run), await count(run), await count(journal('next'))]).toEqual([1, 1, 2])
   })
 
-  it('takes the failure of the run that holds the lock, whoever was the owner', async () => {
+  it('stores the failure of the run that holds the lock, even if another run was the owner', async () => {
     const queue = rig.queue()
     const earlier = journal('earlier')
     await lastValueFrom(earlier.begin(KEY))
