@@ -109,6 +109,20 @@ module.exports = {
       to: { path: '^lib/cli/', pathNot: '^lib/cli/shared/' }
     },
     {
+      name: 'cli-input-imports',
+      comment: 'the items of an input do not depend on how they are solved',
+      severity: 'error',
+      from: { path: '^lib/cli/input/' },
+      to: { path: '^lib/cli/', pathNot: '^lib/cli/(input|shared)/' }
+    },
+    {
+      name: 'cli-batch-imports',
+      comment: 'a batch with workers takes files and counts from the batch without, not the other way round',
+      severity: 'error',
+      from: { path: '^lib/cli/batch/' },
+      to: { path: '^lib/cli/', pathNot: '^lib/cli/(batch|input|shared)/' }
+    },
+    {
       name: 'cli-queue-imports',
       comment: 'the two commands for a queue share the connection, and know nothing of each other',
       severity: 'error',

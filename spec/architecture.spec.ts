@@ -41,6 +41,8 @@ const BREACHES: ReadonlyArray<readonly [file: string, imported: string, rule: st
   ['lib/emulator/faults/rules.ts', '../ledger.js', 'emulator-faults-imports'],
   ['lib/cli/run.ts', '../core/solve/solve.js', 'cli-imports'],
   ['lib/cli/shared/context.ts', '../queue/open.js', 'cli-shared-imports'],
+  ['lib/cli/input/item.ts', '../batch/stats.js', 'cli-input-imports'],
+  ['lib/cli/batch/run.ts', '../queue/open.js', 'cli-batch-imports'],
   ['lib/cli/queue/submit/submit.ts', '../worker/stats.js', 'cli-queue-imports'],
   ['lib/cli/queue/worker/worker.ts', '../submit/options.js', 'cli-queue-imports'],
   ['lib/cli/emulate.ts', '../emulator/index.js', 'cli-loads-lazily'],

@@ -8,7 +8,7 @@ module.exports = {
   testPathIgnorePatterns: [
     ...jest.testPathIgnorePatterns,
     '<rootDir>/spec/bullmq/([^/]+$|crashes/)',
-    '<rootDir>/spec/cli/(batch-kill|process|queue-process)',
+    '<rootDir>/spec/cli/(batch/kill|process|queue/process)',
     '<rootDir>/spec/docs/',
     '<rootDir>/spec/journal/(crash|delivery)',
     '<rootDir>/spec/system/(?!guarantees|secrets|time)'
@@ -29,6 +29,7 @@ module.exports = {
         'emulator',
         'cli/shared',
         'cli/solve',
+        'cli/input',
         'cli/batch',
         'cli/queue',
         'cli/demo'

@@ -1,12 +1,12 @@
-import { readFile, realpath, rm, stat } from 'node:fs/promises'
+import { realpath, rm, stat } from 'node:fs/promises'
 import { basename, dirname, resolve } from 'node:path'
 import type { FileJournal } from '../../journal/index.js'
 import { WrongUsage, type CliContext } from '../shared/context.js'
 import type { ServiceReach } from '../shared/explain.js'
 import { messageOf } from '../shared/text.js'
-import { openInput, type Format, type Input } from './input.js'
+import { openInput, type Format, type Input } from '../input/input.js'
 import { combineJournals, type BatchJournal } from './journals.js'
-import { refuseOutputOfQueue } from './out-queue.js'
+import { refuseOutputOfQueue } from '../shared/out-queue.js'
 import { createFile, openOutputFile, openOutputStream, type Output } from './output.js'
 
 /** Where a batch reads, writes, and records what is paid for. */
@@ -81,19 +81,13 @@ const bothJournals: JournalChoice = async (own, other, outPath) => {
 const openOwnJournal = async (context: CliContext, path: string): Promise<FileJournal> => {
   const journal = await openJournal(context, path)
   const close = async (): Promise<void> => {
+    const [entry] = journal.entries()
     // Before it is unlocked, while no other run can have it open.
-    if (await hasOneLine(path)) await rm(path)
+    if (entry === undefined) await rm(path, { force: true })
     await journal.close()
   }
   return { ...journal, close }
 }
-
-const hasOneLine = async (path: string): Promise<boolean> => {
-  const found = await stat(path).catch(() => undefined)
-  return found !== undefined && found.size < MAX_EMPTY_JOURNAL_BYTES && /^.*\n$/.test(await readFile(path, 'utf8'))
-}
-
-const MAX_EMPTY_JOURNAL_BYTES = 1_000
 
 const openJournal = async ({ loadJournal }: CliContext, path: string): Promise<FileJournal> => {
   const { fileJournal } = await loadJournal()

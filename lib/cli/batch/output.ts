@@ -7,15 +7,9 @@ import { WrongUsage, whyNotWritten, write, type OutputStream } from '../shared/c
 import { explainInLine, type ServiceReach } from '../shared/explain.js'
 import type { ItemResult } from '../shared/item-error.js'
 import { reasonOf } from '../shared/text.js'
-import type { Item } from './item.js'
-import { itemIdOf } from './item-id.js'
+import type { KeyedItem } from '../input/item.js'
+import { itemIdOf } from '../input/item-id.js'
 import { recordOutput, type BatchJournal } from './journals.js'
-
-/** An item with its place in the input, counted from 0, and its key if the batch can be continued. */
-export interface KeyedItem extends Item {
-  readonly index: number
-  readonly key: string | undefined
-}
 
 /** Where outcomes go. */
 export interface Output {

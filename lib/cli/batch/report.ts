@@ -5,7 +5,7 @@ import { EXIT, exitCodeOfSignal } from '../shared/exit-code.js'
 import { explainUnlessResumable, resumeCommand, type ServiceReach } from '../shared/explain.js'
 import type { Row } from '../shared/progress.js'
 import { counted, durationText, grouped, messageOf, seconds } from '../shared/text.js'
-import type { Input } from './input.js'
+import type { Input } from '../input/input.js'
 import type { BatchStats, Failures } from './stats.js'
 
 /** What the progress display shows. */
@@ -30,28 +30,47 @@ export const progressRows = (stats: BatchStats, total: number | undefined, elaps
   ]
 }
 
-/** How a batch ended. */
-export interface BatchEnd {
+/** How a batch ended, wherever its tasks were solved. */
+export interface EndedBatch {
   readonly stats: BatchStats
   /** What stopped the batch as a whole. */
   readonly failure: unknown
   readonly signal: NodeJS.Signals | undefined
   readonly elapsedMs: number
-  readonly files: { readonly input: Pick<Input, 'total'>; readonly journal: unknown }
-  readonly service: ServiceReach
+  readonly files: { readonly input: Pick<Input, 'total'> }
   readonly commandLine: string
+}
+
+/** How a batch ended whose tasks were solved in this process. */
+export interface BatchEnd extends EndedBatch {
+  readonly files: EndedBatch['files'] & { readonly journal: unknown }
+  readonly service: ServiceReach
   readonly maxTasks?: number | undefined
 }
 
 /** Prints what became of a batch and how to continue it; returns the exit code. */
-export const printReport = ({ stderr }: CliContext, end: BatchEnd): number => {
-  const { stats, failure } = end
-  // Nothing was done, so the user has to correct the command and nothing else.
-  if (failure instanceof WrongUsage && stats.done === 0) throw failure
+export const printReport = (context: CliContext, end: BatchEnd): number => {
   const reason = stopReasonOf(end)
-  const remarks = [...(reason === undefined ? [] : [reason, notPulled(end)]), ...howToContinue(end)]
-  printLine(stderr, [summary(stats, end.elapsedMs), ...(remarks.length > 0 ? ['', ...remarks] : [])].join('\n'))
+  printSummary(context, end, 'new task', [
+    ...(reason === undefined ? [] : [reason, notPulled(end)]),
+    ...howToContinue(end)
+  ])
   return batchExitCode(end)
+}
+
+/** Prints the counts of a batch, then the remarks. Throws the failure if the user has to correct the command and nothing else. */
+export const printSummary = (
+  { stderr }: CliContext,
+  { stats, failure, elapsedMs }: EndedBatch,
+  paidName: string,
+  remarks: ReadonlyArray<string>
+): void => {
+  if (failure instanceof WrongUsage && stats.done === 0) throw failure
+  const { created, inDoubt } = stats
+  const perhaps = inDoubt > 0 ? `, and perhaps ${grouped(inDoubt)} more` : ''
+  const paid = `Paid for: ${counted(created, paidName)}${perhaps}.`
+  const summary = [heading(stats, elapsedMs), paid, ...timesText(stats), ...failuresText(stats)]
+  printLine(stderr, [...summary, ...(remarks.length > 0 ? ['', ...remarks] : [])].join('\n'))
 }
 
 const batchExitCode = ({ stats, failure, signal }: BatchEnd): number => {
@@ -60,13 +79,7 @@ const batchExitCode = ({ stats, failure, signal }: BatchEnd): number => {
   return Math.max(stats.worstExit, stats.unreported.length > 0 ? EXIT.paid : isComplete ? EXIT.solved : EXIT.unpaid)
 }
 
-const summary = (stats: BatchStats, elapsedMs: number): string =>
-  [heading(stats, elapsedMs), paidText(stats), ...timesText(stats), ...failuresText(stats)].join('\n')
-
-export const heading = (
-  { solved, failed, skipped, failedBefore, repeated, done }: BatchStats,
-  elapsedMs: number
-): string => {
+const heading = ({ solved, failed, skipped, failedBefore, repeated, done }: BatchStats, elapsedMs: number): string => {
   const before = `${grouped(skipped)} done before${failedBefore > 0 ? ` (${grouped(failedBefore)} failed)` : ''}`
   const parts = [
     ...[`${grouped(solved)} solved`, `${grouped(failed)} failed`],
@@ -76,16 +89,13 @@ export const heading = (
   return `${counted(done, 'item')} in ${durationText(elapsedMs)}: ${parts.join(', ')}.`
 }
 
-const paidText = ({ created, inDoubt }: BatchStats): string =>
-  `Paid for: ${counted(created, 'new task')}${inDoubt > 0 ? `, and perhaps ${grouped(inDoubt)} more` : ''}.`
-
-export const timesText = ({ times }: BatchStats): ReadonlyArray<string> => {
+const timesText = ({ times }: BatchStats): ReadonlyArray<string> => {
   if (times.count === 0) return []
   const [half, most] = [times.percentile(50), times.percentile(95)].map(seconds)
   return [`Time to token: half within ${half} s, 95 % within ${most} s, all within ${seconds(times.max)} s.`]
 }
 
-export const failuresText = (stats: BatchStats): ReadonlyArray<string> =>
+const failuresText = (stats: BatchStats): ReadonlyArray<string> =>
   stats.failures.size === 0 ? [] : ['', 'Failed:', ...mostFirst(stats.failures).map(failureText), ...exampleText(stats)]
 
 type NamedFailures = readonly [name: string, failures: Failures]
@@ -109,17 +119,24 @@ const failureText = ([name, { count, lines }]: NamedFailures): string => {
   return `  ${String(count).padStart(7)}  ${name.slice(0, 36).padEnd(36)}  ${where}`.slice(0, MAX_WIDTH)
 }
 
-const stopReasonOf = ({ stats, failure, signal, maxTasks = Infinity }: BatchEnd): string | undefined => {
+const stopReasonOf = (end: BatchEnd): string | undefined => {
+  const { stats, maxTasks = Infinity } = end
   if (stats.stoppedBy?._tag === 'NotCreated') return troubleText(stats)
   if (stats.stoppedBy) return explainUnlessResumable(stats.stoppedBy)
-  if (stats.writeFailures > 0)
-    return `${counted(stats.writeFailures, 'outcome')} could not be written: ${messageOf(failure)}.`
-  if (failure !== undefined) return messageOf(failure)
-  if (signal) return `Stopped by ${signal === 'SIGINT' ? 'Ctrl-C' : signal}.`
+  const stop = whyStopped(end)
+  if (stop !== undefined) return stop
   if (!stats.isExhausted && stats.created + stats.perhapsCreated >= maxTasks)
     return `Stopped by --max-tasks: ${counted(maxTasks, 'task')} may be paid for in one run.`
   // Nothing else stops a batch, which may have had no further task to show it.
   return stats.isExhausted ? undefined : troubleText(stats)
+}
+
+/** The error or the signal that stopped a batch. */
+export const whyStopped = ({ stats, failure, signal }: EndedBatch): string | undefined => {
+  if (stats.writeFailures > 0)
+    return `${counted(stats.writeFailures, 'outcome')} could not be written: ${messageOf(failure)}.`
+  if (failure !== undefined) return messageOf(failure)
+  return signal && `Stopped by ${signal === 'SIGINT' ? 'Ctrl-C' : signal}.`
 }
 
 const troubleText = ({ lastTrouble }: BatchStats): string =>
@@ -131,7 +148,7 @@ const troubleText = ({ lastTrouble }: BatchStats): string =>
       : [])
   ].join('\n')
 
-export const notPulled = ({ stats, files }: Pick<BatchEnd, 'stats' | 'files'>): string => {
+export const notPulled = ({ stats, files }: EndedBatch): string => {
   const { total } = files.input
   if (stats.isExhausted) return 'The whole input was read.'
   return total === undefined
@@ -139,22 +156,22 @@ export const notPulled = ({ stats, files }: Pick<BatchEnd, 'stats' | 'files'>): 
     : `Not read: ${counted(Math.max(0, total - stats.done - stats.active), 'item')}.`
 }
 
-const howToContinue = (end: BatchEnd): ReadonlyArray<string> => {
-  const { stats, failure } = end
-  const isIncomplete = !stats.isExhausted || failure !== undefined || stats.stoppedBy !== undefined
-  if (!isIncomplete && stats.resumable === 0 && stats.unreported.length === 0) return howToRetry(end)
-  if (end.service.isEmbedded)
-    return ['The tasks belonged to the embedded emulator, which costs nothing and ends with this command.']
-  if (end.files.journal)
-    return [
-      'To continue, run the same command again; no task is paid for twice:',
-      `  ${end.commandLine}`,
-      ...retryFailedText(stats)
-    ]
+const howToContinue = ({ stats, failure, files, service, commandLine }: BatchEnd): ReadonlyArray<string> => {
+  const { isExhausted, resumable, unreported, uncreated } = stats
+  const isOver = isExhausted && failure === undefined && !stats.stoppedBy && resumable + unreported.length === 0
+  if (service.isEmbedded)
+    return isOver
+      ? []
+      : ['The tasks belonged to the embedded emulator, which costs nothing and ends with this command.']
+  if (files.journal) {
+    const again = isOver ? retryText(uncreated) : 'To continue, run the same command again; no task is paid for twice:'
+    return [...(again === undefined ? [] : [again, `  ${commandLine}`]), ...retryFailedText(stats)]
+  }
+  if (isOver) return []
   return [
-    ...(stats.resumable > 0 ? ['Active tasks are paid for; each message in the output says how to resume it.'] : []),
-    ...resumeText(stats.unreported, end.service.flags),
-    ...(stats.isExhausted || stats.created + stats.inDoubt === 0
+    ...(resumable > 0 ? ['Active tasks are paid for; each message in the output says how to resume it.'] : []),
+    ...resumeText(unreported, service.flags),
+    ...(isExhausted || stats.created + stats.inDoubt === 0
       ? []
       : [
           'The same command would pay again for tasks that are done: remove them from the input,',
@@ -163,20 +180,11 @@ const howToContinue = (end: BatchEnd): ReadonlyArray<string> => {
   ]
 }
 
-/** How to solve what is neither solved nor resumable, once the whole input is done. */
-const howToRetry = ({ stats, files, service, commandLine }: BatchEnd): ReadonlyArray<string> => {
-  if (!files.journal || service.isEmbedded) return []
-  const { uncreated } = stats
+const retryText = (uncreated: number): string | undefined => {
   const [were, them] = uncreated === 1 ? ['was', 'it'] : ['were', 'them']
-  return [
-    ...(uncreated > 0
-      ? [
-          `${counted(uncreated, 'task')} ${were} not created. To try ${them} again, run the same command:`,
-          `  ${commandLine}`
-        ]
-      : []),
-    ...retryFailedText(stats)
-  ]
+  return uncreated > 0
+    ? `${counted(uncreated, 'task')} ${were} not created. To try ${them} again, run the same command:`
+    : undefined
 }
 
 const retryFailedText = ({ toPayAgain }: BatchStats): ReadonlyArray<string> => {

@@ -13,9 +13,8 @@ import type { OpenedService } from '../shared/service.js'
 import { stopLevels } from '../shared/stop-levels.js'
 import { shellQuoted } from '../shared/text.js'
 import { openFiles, type BatchFiles, type FileFlags } from './files.js'
-import { itemKeys } from './item.js'
+import { itemKeys, keyedItems, type KeyedItem } from '../input/item.js'
 import { retryFailed, type BatchJournal } from './journals.js'
-import type { KeyedItem } from './output.js'
 import { printReport, progressRows } from './report.js'
 import { BatchStats } from './stats.js'
 
@@ -40,11 +39,12 @@ export const batch = async (
       '--retry-failed: expected --out or --journal of the run whose failures are to be paid for again'
     )
   const files = await openFiles(context, service, input, flags)
+  const journal = files.journal && retries ? retryFailed(files.journal) : files.journal
   const options = { ...service.options, createsPerSecond }
   const commandLine = ['rx-captcha', ...argv.map(shellQuoted)].join(' ')
   try {
     return await runBatch(context, {
-      files: retries ? withRetries(files) : files,
+      files: { ...files, journal },
       options,
       concurrency,
       maxTasks,
@@ -55,11 +55,6 @@ export const batch = async (
     await files.close()
   }
 }
-
-const withRetries = (files: BatchFiles): BatchFiles => ({
-  ...files,
-  journal: files.journal && retryFailed(files.journal)
-})
 
 export interface BatchConfig {
   readonly files: BatchFiles
@@ -123,7 +118,7 @@ const solveItems = (
   stats: BatchStats,
   until: Observable<unknown>
 ): Promise<unknown> => {
-  const { output, journal } = config.files
+  const { input, output, journal } = config.files
   solver.events.subscribe((event) => {
     stats.onEvent(event)
   })
@@ -139,7 +134,9 @@ const solveItems = (
       throw error
     })
   }
-  const outcomes = solver.solveAll(keyedItems(config, stats), toTask, {
+  // Keys cost memory for every item, so they are made only if a later run may need them.
+  const items = keyedItems(input.items(config.options.clientKey), stats, journal && itemKeys())
+  const outcomes = solver.solveAll(items, toTask, {
     ...{ concurrency: config.concurrency, maxCreates: config.maxTasks, until, deliver },
     ...(journal && { journal: watched(journal, stats), keyOf: ({ key = '' }: KeyedItem) => key })
   })
@@ -159,20 +156,3 @@ const watched = (journal: BatchJournal, stats: BatchStats): Journal => ({
       })
     )
 })
-
-/** The items of the input with their keys. */
-const keyedItems = async function* (
-  { files: { input, journal }, options }: BatchConfig,
-  stats: BatchStats
-): AsyncGenerator<KeyedItem> {
-  // Keys cost memory for every item, so they are made only if a later run may need them.
-  const nextKey = journal && itemKeys()
-  let index = 0
-  for await (const item of input.items(options.clientKey)) {
-    const key = nextKey?.(item)
-    if (nextKey && key === undefined) stats.repeated += 1
-    else yield { ...item, index, key }
-    index += 1
-  }
-  stats.isExhausted = true
-}

@@ -1,8 +1,9 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { ReplaySubject, type Observable } from 'rxjs'
 import { entryAfter, journalTagOf } from '../../../core/model/journal.js'
-import type { KeyedItem, Output } from '../../batch/output.js'
+import type { Output } from '../../batch/output.js'
 import type { BatchStats } from '../../batch/stats.js'
+import type { KeyedItem } from '../../input/item.js'
 import type { ItemResult } from '../../shared/item-error.js'
 
 const MAX_WRITES = 100

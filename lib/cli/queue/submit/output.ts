@@ -3,7 +3,7 @@ import { entryAfter, type JournalEntry } from '../../../core/model/journal.js'
 import type { TaskRef } from '../../../core/model/task.js'
 import type { JournalChoice } from '../../batch/files.js'
 import type { BatchJournal } from '../../batch/journals.js'
-import { markOutput, queueOfOutput, unmarkOutput } from '../../batch/out-queue.js'
+import { markOutput, queueOfOutput, unmarkOutput } from '../../shared/out-queue.js'
 import { WrongUsage } from '../../shared/context.js'
 
 type KeyEntries = Iterable<readonly [key: string, entry: JournalEntry]>

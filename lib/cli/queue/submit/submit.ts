@@ -15,12 +15,10 @@ import {
   timer,
   type Observable
 } from 'rxjs'
-import type { JournalEntry } from '../../../core/model/journal.js'
 import { recaptchaV2 } from '../../../core/model/recaptcha-v2.js'
 import { openFiles, type BatchFiles, type FileFlags } from '../../batch/files.js'
-import { itemKeys } from '../../batch/item.js'
-import type { KeyedItem } from '../../batch/output.js'
 import { BatchStats } from '../../batch/stats.js'
+import { itemKeys, keyedItems, type KeyedItem } from '../../input/item.js'
 import { signalStream, type CliContext } from '../../shared/context.js'
 import { drawProgress, printProgress } from '../../shared/progress.js'
 import { KEY_VARIABLE } from '../../shared/service.js'
@@ -71,8 +69,6 @@ interface SubmitParts {
   /** The command line, to be run again. */
   readonly commandLine: string
 }
-
-type QueueItem = KeyedItem & { readonly key: string }
 
 const LAST_REPLIES_MS = 2_000
 
@@ -139,7 +135,7 @@ class SubmitRun {
       queue: this.#gate.queue,
       events: opened.events,
       kind: recaptchaV2,
-      keyOf: ({ key }: QueueItem) => key,
+      keyOf: ({ key = '' }: KeyedItem) => key,
       toData: ({ task }) => {
         // Not when it is read: an item that is read after the stop is not submitted.
         this.#stats.pulled += 1
@@ -170,24 +166,18 @@ class SubmitRun {
     await this.#writer.untilIdle()
   }
 
-  /** The items to submit, with their keys. What needs no job is reported here. */
-  async *#items(): AsyncGenerator<QueueItem> {
-    const { files, output } = this.#parts
-    const stats = this.#stats
-    const nextKey = itemKeys()
-    let index = 0
-    for await (const item of files.input.items(this.#context.env[KEY_VARIABLE])) {
+  /** The items to submit. What needs no job is reported here. */
+  async *#items(): AsyncGenerator<KeyedItem> {
+    const { files } = this.#parts
+    const items = files.input.items(this.#context.env[KEY_VARIABLE])
+    for await (const item of keyedItems(items, this.#stats, itemKeys())) {
       await this.#writer.untilRoom()
-      const key = nextKey(item)
-      if (key === undefined) stats.repeated += 1
-      else if (!this.#skips(output.entryOf(key)) && !(await this.#isBad({ ...item, index, key })))
-        yield { ...item, index, key }
-      index += 1
+      if (!this.#skips(item) && !(await this.#isBad(item))) yield item
     }
-    stats.isExhausted = true
   }
 
-  #skips(entry: JournalEntry): boolean {
+  #skips({ key = '' }: KeyedItem): boolean {
+    const entry = this.#parts.output.entryOf(key)
     if (entry._tag !== 'Finished') return false
     this.#stats.pulled += 1
     this.#stats.skipped += 1
@@ -195,7 +185,7 @@ class SubmitRun {
     return true
   }
 
-  async #isBad(item: QueueItem): Promise<boolean> {
+  async #isBad(item: KeyedItem): Promise<boolean> {
     const { payload } = item.task
     if (E.isRight(payload)) return false
     this.#stats.pulled += 1

@@ -4,10 +4,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { EMULATOR_KEY, type Emulator } from 'rx-captcha/emulator'
-import { built } from '../support/built.js'
-import { drawsOf } from '../support/chaos/seeded.js'
-import { emulators } from '../support/raw-http.js'
-import { progressOf, longRunOf } from '../support/long-run.js'
+import { built } from '../../support/built.js'
+import { drawsOf } from '../../support/chaos/seeded.js'
+import { emulators } from '../../support/raw-http.js'
+import { progressOf, longRunOf } from '../../support/long-run.js'
 
 const { count: kills, seed, timeoutMs } = longRunOf('KILL', 4)
 const IS_LONG = kills > 10

@@ -1,9 +1,9 @@
 import * as E from 'fp-ts/lib/Either.js'
 import type { SolveError } from 'rx-captcha'
-import { printReport, progressRows, type BatchEnd } from '../../lib/cli/batch/report.js'
-import { BatchStats } from '../../lib/cli/batch/stats.js'
-import { WrongUsage } from '../../lib/cli/shared/context.js'
-import { makeConsole, makeContext } from '../support/command.js'
+import { printReport, progressRows, type BatchEnd } from '../../../lib/cli/batch/report.js'
+import { BatchStats } from '../../../lib/cli/batch/stats.js'
+import { WrongUsage } from '../../../lib/cli/shared/context.js'
+import { makeConsole, makeContext } from '../../support/command.js'
 
 const ref = { taskId: 'task-1', createdAt: 1_700_000_000_000 }
 const timedOut: SolveError = { _tag: 'TimedOut', paid: 'yes', ref, afterMs: 1, polls: 0, causes: [] }

@@ -1,11 +1,11 @@
 import { spawn } from 'node:child_process'
 import { join } from 'node:path'
 import { EMULATOR_KEY, type Emulator } from 'rx-captcha/emulator'
-import { ndjson, task } from '../support/batch.js'
-import { built } from '../support/built.js'
-import { QueueCommands } from '../support/queue-command.js'
-import { until } from '../support/queue.js'
-import { describeWithRedis } from '../support/redis.js'
+import { ndjson, task } from '../../support/batch.js'
+import { built } from '../../support/built.js'
+import { QueueCommands } from '../../support/queue-command.js'
+import { until } from '../../support/queue.js'
+import { describeWithRedis } from '../../support/redis.js'
 
 describeWithRedis('the processes of a queue', () => {
   const folder = built()

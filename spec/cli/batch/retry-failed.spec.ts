@@ -2,8 +2,8 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { lastValueFrom } from 'rxjs'
 import { EMULATOR_KEY, startEmulator, type Emulator } from 'rx-captcha/emulator'
 import { fileJournal } from 'rx-captcha/journal'
-import { batch, linesIn, ndjson, task, testFiles } from '../support/batch.js'
-import { command } from '../support/command.js'
+import { batch, linesIn, ndjson, task, testFiles } from '../../support/batch.js'
+import { command } from '../../support/command.js'
 
 const { file } = testFiles()
 const ITEMS = ndjson(...['a', 'b', 'c'].map((id, nth) => task(nth, { id })))

@@ -2,9 +2,9 @@ import { execFileSync } from 'node:child_process'
 import { existsSync, linkSync, mkdirSync, rmSync, symlinkSync } from 'node:fs'
 import { basename, dirname, join, relative } from 'node:path'
 import type { Emulator } from 'rx-captcha/emulator'
-import { batch, ndjson, task, testFiles } from '../support/batch.js'
-import { command, envOf } from '../support/command.js'
-import { emulators, until } from '../support/raw-http.js'
+import { batch, ndjson, task, testFiles } from '../../support/batch.js'
+import { command, envOf } from '../../support/command.js'
+import { emulators, until } from '../../support/raw-http.js'
 
 const start = emulators()
 const { folder, file } = testFiles()

@@ -5,7 +5,8 @@ import * as E from 'fp-ts/lib/Either.js'
 import { lastValueFrom } from 'rxjs'
 import { fileJournal } from 'rx-captcha/journal'
 import { recaptchaV2, type SolveError } from 'rx-captcha'
-import { openOutputFile, type KeyedItem } from '../../lib/cli/batch/output.js'
+import { openOutputFile } from '../../../lib/cli/batch/output.js'
+import type { KeyedItem } from '../../../lib/cli/input/item.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'batch-output-'))
 afterAll(() => {

@@ -1,5 +1,5 @@
 import { readFile, rm, writeFile } from 'node:fs/promises'
-import { WrongUsage } from '../shared/context.js'
+import { WrongUsage } from './context.js'
 
 /*
  * A file next to an output names the queue that its outcomes come from, as long as some may be missing. A batch without the queue

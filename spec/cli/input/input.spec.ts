@@ -3,8 +3,8 @@ import { rmSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { Readable } from 'node:stream'
 import { EMULATOR_KEY } from 'rx-captcha/emulator'
-import { batch, ndjson, pages, task, testFiles } from '../support/batch.js'
-import { emulators } from '../support/raw-http.js'
+import { batch, ndjson, pages, task, testFiles } from '../../support/batch.js'
+import { emulators } from '../../support/raw-http.js'
 
 const start = emulators()
 const { file } = testFiles()

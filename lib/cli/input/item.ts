@@ -69,6 +69,36 @@ const badItem = ({ line, content }: InputRecord, problems: Problems): Item => {
 const hashOf = (...parts: ReadonlyArray<unknown>): string =>
   `sha256:${createHash('sha256').update(JSON.stringify(parts)).digest('base64url').slice(0, 22)}`
 
+/** An item with its place in the input, counted from 0, and its key if the batch can be continued. */
+export interface KeyedItem extends Item {
+  readonly index: number
+  readonly key: string | undefined
+}
+
+/** What is counted while an input is read. */
+interface InputCounts {
+  /** Whether every item was read. */
+  isExhausted: boolean
+  /** Items whose id occurred before. */
+  repeated: number
+}
+
+/** Numbers the items. With `nextKey` each gets a key, and an item whose id has occurred before is left out. */
+export const keyedItems = async function* (
+  items: AsyncIterable<Item>,
+  counts: InputCounts,
+  nextKey?: (item: Item) => string | undefined
+): AsyncGenerator<KeyedItem> {
+  let index = 0
+  for await (const item of items) {
+    const key = nextKey?.(item)
+    if (nextKey && key === undefined) counts.repeated += 1
+    else yield { ...item, index, key }
+    index += 1
+  }
+  counts.isExhausted = true
+}
+
 /**
  * Gives the items of one input their keys: the id, or else the hash of the content with a number where content repeats. So
  * lines may be added, removed and reordered between two runs. An item whose id has occurred before has no key. Every key is

@@ -1,6 +1,6 @@
-import { ndjson, task, testFiles } from '../support/batch.js'
-import { command, type CommandOptions } from '../support/command.js'
-import { ClaimGate } from '../../lib/cli/queue/submit/claim-gate.js'
+import { ndjson, task, testFiles } from '../../support/batch.js'
+import { command, type CommandOptions } from '../../support/command.js'
+import { ClaimGate } from '../../../lib/cli/queue/submit/claim-gate.js'
 
 const { file } = testFiles()
 

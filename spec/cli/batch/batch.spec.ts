@@ -3,12 +3,12 @@ import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { asyncScheduler } from 'rxjs'
 import { EMULATOR_KEY, type Emulator } from 'rx-captcha/emulator'
 import { fileJournal } from 'rx-captcha/journal'
-import { openFiles } from '../../lib/cli/batch/files.js'
-import { runBatch, type BatchConfig } from '../../lib/cli/batch/run.js'
-import { batch, linesIn, ndjson, task, testFiles } from '../support/batch.js'
-import { command, envOf, makeConsole, makeContext, type Console } from '../support/command.js'
-import { hurried } from '../support/solvers.js'
-import { emulators, until } from '../support/raw-http.js'
+import { openFiles } from '../../../lib/cli/batch/files.js'
+import { runBatch, type BatchConfig } from '../../../lib/cli/batch/run.js'
+import { batch, linesIn, ndjson, task, testFiles } from '../../support/batch.js'
+import { command, envOf, makeConsole, makeContext, type Console } from '../../support/command.js'
+import { hurried } from '../../support/solvers.js'
+import { emulators, until } from '../../support/raw-http.js'
 
 const start = emulators()
 const { folder, file } = testFiles()
