@@ -97,9 +97,12 @@ describe('the file of --out', () => {
     expect(emulator.counters().accepted).toBe(1)
   })
 
-  it('removes the journal next to it if nothing is recorded in it', async () => {
+  it.each([
+    ['nothing is recorded in it', '', []],
+    ['its only task was refused', ndjson(task(1)), ['createTask:1:ERROR_SITEKEY']]
+  ])('removes the journal next to it if %s', async (_, input, faults) => {
     const out = file('.out')
-    await batch(await start(), [file('.ndjson', ''), '--out', out, '--journal', file('.journal')])
+    await batch(await start({ faults }), [file('.ndjson', input), '--out', out, '--journal', file('.journal')])
     expect(existsSync(`${out}.journal`)).toBe(false)
   })
 })
