@@ -6,7 +6,7 @@ import type { SolveError } from '../../core/model/error.js'
  *
  * - `fail`: the job fails for good
  * - `retry`: nothing was paid; BullMQ tries it again after its back-off, as `attempts` allows
- * - `resume`: the task is paid for; the job waits, and goes back to the head of the queue
+ * - `resume`: the task is paid for; the job goes back to the head of the queue, after `TimedOut` without a wait
  * - `handOver`: the solver was closed; the job goes back to the head of the queue, for another worker
  * - `hold`: the service asked for a wait; the whole queue waits, and the job goes back to its head
  * - `pause`: no job can succeed until a person has acted; the queue is paused, and the job goes back to its head
@@ -52,7 +52,8 @@ const byAdvice = (error: SolveError): JobVerdict => {
     case 'resume':
       return 'resume'
     case 'repeat':
-      return 'hold'
+      // Attempts are counted, so that one task that is refused each time does not hold the others back without end.
+      return error._tag === 'Refused' && error.kind === 'task' ? 'retry' : 'hold'
     case 'fix-account':
     case 'fix-setup':
       return 'pause'

@@ -29,6 +29,7 @@ describe('jobVerdict', () => {
     ['retry', notCreated('connect')],
     ['retry', notCreated('deadline')],
     ['retry', notCreated('journal')],
+    ['retry', refused({ kind: 'task' })],
     ['resume', { _tag: 'TimedOut', paid: 'yes', ref, afterMs: 1, polls: 1, causes: [] }],
     ['resume', { _tag: 'BadReply', paid: 'yes', ref, status: 200, problems: [], excerpt: '' }],
     ['handOver', { _tag: 'Interrupted', paid: 'yes', ref }],

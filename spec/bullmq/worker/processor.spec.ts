@@ -212,6 +212,16 @@ describeWithRedis('taskProcessor', () => {
     expect((await jobOf(queue)).failedReason).toContain('Nothing was paid.')
   })
 
+  it('does not hold the queue back for a task that is refused each time, and fails its job in the end', async () => {
+    const emulator = await rig.emulator({ faults: ['createTask:always:ERROR_CAPTCHA_UNSOLVABLE'] })
+    rig.worker(rig.solver(emulator), { settings: { backoffStrategy: () => 1 } })
+    const queue = rig.queue()
+    await queue.add('solve', PAGE, { jobId: jobIdOf('order-1'), attempts: 3, backoff: { type: 'custom' } })
+    await until(async () => (await stateOf(queue)) === 'failed')
+    expect((await jobOf(queue)).failedReason).toContain('Nothing was paid.')
+    expect(emulator.counters().requests.createTask).toBe(3)
+  })
+
   it('gives a paid task back to be resumed when it timed out, and fails its job in the end', async () => {
     const emulator = await rig.unfinished()
     const solver = rig.solver(emulator, { giveUpAfterMs: 40 })
