@@ -198,7 +198,7 @@ export interface Solver extends AsyncDisposal {
    * `createTimeoutMs`. Later solves end as `NotCreated`. A second call returns the promise of the first.
    *
    * @returns the paid tasks that were still open, to store and to resume. It waits until the grace is over or all tasks have
-   *  ended, and then until no createTask is in flight
+   *  ended, then until no createTask is in flight and the ids are in the journal, and until the connections are closed
    * @throws InvalidOptions
    * @since 0.1.0
    */

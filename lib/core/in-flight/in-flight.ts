@@ -99,7 +99,10 @@ export class InFlight {
     this.#endTasks(stopReason, (task) => task.batch === batch && isUncreated(task.phase))
   }
 
-  /** Ends tasks that are not created, polls the others until the grace is over, and waits for createTask calls in flight. */
+  /**
+   * Ends tasks that are not created, polls the others until the grace is over, and waits for createTask calls in flight and for
+   * the journal entries of their ids.
+   */
   async close(graceMs: number): Promise<ReadonlyArray<Orphan>> {
     this.#isClosing = true
     this.#events.collectOrphans()
