@@ -16,7 +16,7 @@ export interface TaskWorkerSettings {
 /**
  * The options of a BullMQ `Worker` for paid tasks: `new Worker(name, processor, { connection, ...taskWorkerOptions() })`.
  *
- * - A worker that died is noticed within `lockDuration` and two times `stalledInterval`, 25 s. Then its jobs are at the head of the
+ * - A dead worker is noticed within `lockDuration` plus twice `stalledInterval`, 25 s. Then its jobs are at the head of the
  *   queue. With BullMQ's defaults it takes up to 90 s, half of the life of a token.
  * - `maxStalledCount` is how many deaths of workers a job survives. With BullMQ's default, 1, the second one fails a paid task.
  * - `limiter` admits jobs at a fixed interval, a tenth slower than `createsPerSecond`: so the service sees no more in a second,

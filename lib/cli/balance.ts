@@ -12,7 +12,7 @@ import type { OpenedService } from './shared/service.js'
 export const BALANCE_EXIT_HELP = `Exit codes:
   0    the balance was printed
   1    the call failed, or the output could not be written
-  2    wrong usage`
+  2    usage error`
 
 /** Prints the balance of the account; returns the exit code. */
 export const balance = async (context: CliContext, service: OpenedService, json: boolean): Promise<number> => {

@@ -15,12 +15,12 @@ export interface JournalFlags {
 export const JOURNAL_HELP = `States: Known (a paid task, resumed by the next run), InDoubt (perhaps paid: its
 createTask was sent, and no task id is known), Finished (solved or failed).
 A key that is not listed is fresh: the next run creates its task.
-Refused while a running batch holds the journal.
+Fails while a running batch has the journal open.
 
 Exit codes:
   0    listed or released
   1    the list could not be written
-  2    wrong usage, no such key, or the journal cannot be opened`
+  2    usage error, no such key, or the journal cannot be opened`
 
 /** Lists the keys of a journal, or releases some of them; returns the exit code. */
 export const journal = async (context: CliContext, file: string, { release, json }: JournalFlags): Promise<number> => {

@@ -21,7 +21,7 @@ export const buildProgram = (context: CliContext) => {
       .description('solve one task and print its token')
       .requiredOption('--url <address>', 'address of the page')
       .requiredOption('--key <sitekey>', 'site key of the page, not the client key of the account')
-      .option('--invisible', 'the page uses the invisible kind')
+      .option('--invisible', 'the page uses invisible reCAPTCHA')
       .option('--json', JSON_HELP)
   ).addHelpText('after', `\n${FAULT_HELP}\n\n${VARIABLES_HELP}\n\n${EXIT_HELP}`)
   const resume = addReachOptions(
@@ -29,8 +29,12 @@ export const buildProgram = (context: CliContext) => {
       .command('resume')
       .description('continue a task that is paid for, at no further cost')
       .argument('<taskid>', 'id of the task')
-      .option('--created-at <ms>', 'its creation in epoch milliseconds; without it --json has no times', parse.instant)
-      .option('--numeric', 'the service gave the id as a JSON number, and takes only numbers')
+      .option(
+        '--created-at <ms>',
+        'when the task was created, in epoch milliseconds; --json needs it for times',
+        parse.instant
+      )
+      .option('--numeric', 'send the id as a JSON number, as the service returned it')
       .option('--json', JSON_HELP)
   ).addHelpText('after', `\n${VARIABLES_HELP}\n\n${EXIT_HELP}`)
   const demo = program
@@ -46,9 +50,7 @@ const balanceCommand = (program: Command): Command =>
   addAccountOptions(
     program
       .command('balance')
-      .description(
-        'print the balance of the account (the call is not documented by the service, only by its relatives)'
-      )
+      .description('print the balance of the account (not documented by this service, only by similar ones)')
       .option('--json', JSON_HELP)
   ).addHelpText('after', `\n${VARIABLES_HELP}\n\n${BALANCE_EXIT_HELP}`)
 
@@ -58,7 +60,7 @@ const journalCommand = (program: Command): Command =>
     .description('list the keys of a journal with their states, or release some')
     .argument('<file>', 'a journal of batch, such as FILE.journal')
     .addOption(
-      new Option('--release <key>', 'make this key fresh: the next run pays for its task again; may be repeated')
+      new Option('--release <key>', 'forget this key, so that the next run pays for its task again (repeatable)')
         .default([], 'none')
         .argParser<ReadonlyArray<string>>(parse.collect)
     )
@@ -76,10 +78,10 @@ const emulateCommand = (program: Command): Command =>
     .option('--base-path <path>', 'prefix of the paths, such as /v1 (default: none)')
     .option('--site-secret <secret>', 'the only secret that siteverify accepts (default: any)')
     .option('--numeric-ids', 'task ids are JSON numbers beyond 2^53, and polls must send them as such')
-    .addOption(faultOption('inject a fault, such as createTask:1:reset; may be repeated'))
+    .addOption(faultOption('inject a fault, such as createTask:1:reset (repeatable)'))
     .addHelpText(
       'after',
-      `\n${FAULT_HELP}\n\nPrints its address and key as variables, and what it counted when it ends.`
+      `\n${FAULT_HELP}\n\nPrints its address and key as shell variables, and its counters at the end.`
     )
 
 const batchCommand = (program: Command): Command =>
@@ -104,16 +106,20 @@ const batchCommand = (program: Command): Command =>
       .addOption(
         new Option(
           '--retry-failed',
-          'pay again for what failed or is in doubt in an earlier run with the same --out or --journal'
+          'pay again for tasks that failed or stayed in doubt in an earlier run with the same --out or --journal'
         ).conflicts('emulator')
       )
-      .option('--concurrency <n>', 'number of active tasks (default: 10)', parse.concurrency)
+      .option('--concurrency <n>', 'maximum active tasks (default: 10)', parse.concurrency)
       .option(
         '--max-tasks <n>',
-        'spending limit: stop once so many tasks are or may be paid for (default: none)',
+        'spending limit: stop once this many tasks are, or may be, paid for (default: none)',
         parse.limit
       )
-      .option('--creates-per-second <n>', 'limit of createTask calls, such as 5 or 0.5 (default: none)', parse.rate)
+      .option(
+        '--creates-per-second <n>',
+        'maximum createTask calls per second, such as 5 or 0.5 (default: none)',
+        parse.rate
+      )
       .option('--queue <name>', 'let the workers of this BullMQ queue solve the tasks', parse.queueName)
       .option('--redis <url>', REDIS_HELP)
   ).addHelpText('after', `\n${BATCH_HELP}\n\n${QUEUE_HELP}\n\n${FAULT_HELP}\n\n${VARIABLES_HELP}\n\n${BATCH_EXIT_HELP}`)
@@ -125,25 +131,25 @@ const workerCommand = (program: Command): Command =>
       .description('solve the tasks of a BullMQ queue, until Ctrl-C')
       .requiredOption('--queue <name>', 'name of the queue', parse.queueName)
       .option('--redis <url>', REDIS_HELP)
-      .option('--concurrency <n>', 'number of active tasks of this worker (default: 100)', parse.concurrency)
+      .option('--concurrency <n>', 'maximum active tasks of this worker (default: 100)', parse.concurrency)
       .option(
         '--max-open <n>',
-        'number of active tasks of all workers; stays set (default: unchanged)',
+        'maximum active tasks of all workers, stored in the queue (default: unchanged)',
         parse.concurrency
       )
       .option(
         '--creates-per-second <n>',
-        'limit of createTask calls of all workers; the same for each (default: none)',
+        'maximum createTask calls per second, all workers together; pass the same to each (default: none)',
         parse.rate
       )
       .addOption(
-        new Option('--grace <seconds>', 'on a signal, poll active tasks for so long before they are handed over')
+        new Option('--grace <seconds>', 'on a signal, poll active tasks for this long, then hand them over')
           .default(20)
           .argParser(parse.graceSeconds)
       )
       .option('--resume-queue', 'resume the queue if it is paused')
-      .option('--lock-ms <ms>', 'a worker that is silent for so long counts as dead (default: 15000)', parse.duration)
-      .option('--stalled-check-ms <ms>', 'how often dead workers are looked for (default: 5000)', parse.duration)
+      .option('--lock-ms <ms>', 'a worker that is silent for this long counts as dead (default: 15000)', parse.duration)
+      .option('--stalled-check-ms <ms>', 'interval between checks for dead workers (default: 5000)', parse.duration)
   ).addHelpText('after', `\n${WORKER_HELP}\n\n${FAULT_HELP}\n\n${VARIABLES_HELP}\n\n${WORKER_EXIT_HELP}`)
 
 const addAccountOptions = (command: Command): Command =>
@@ -169,7 +175,7 @@ const addServiceOptions = (command: Command): Command =>
       )
     )
     .addOption(
-      faultOption('inject a fault into the emulator, such as createTask:1:reset; may be repeated').implies({
+      faultOption('inject a fault into the emulator, such as createTask:1:reset (repeatable)').implies({
         emulator: true
       })
     )
@@ -221,9 +227,9 @@ const version = (): string => {
   return manifest.version
 }
 
-const REDIS_HELP = 'address of Redis, such as redis://127.0.0.1:6379 (env: RX_CAPTCHA_REDIS_URL)'
+const REDIS_HELP = 'Redis URL, such as redis://127.0.0.1:6379 (env: RX_CAPTCHA_REDIS_URL)'
 
-const JSON_HELP = 'print one line of JSON, also for a failure'
+const JSON_HELP = 'print one line of JSON, even on failure'
 
 const EXAMPLES = `Examples:
   $ rx-captcha demo
@@ -236,6 +242,6 @@ const EXAMPLES = `Examples:
 
 const FAULT_HELP = `A fault rule is CALL:WHEN:FAULT, such as createTask:1:reset,
 getTaskResult:first2:503, task:10%:ERROR_CAPTCHA_UNSOLVABLE or
-createTask:always:429;retry-after=7. As a duration WHEN begins with the first
-call: createTask:500ms:502, or outage:2s:502 for both calls. A wrong rule prints
-a list of all faults.`
+createTask:always:429;retry-after=7. If WHEN is a duration, it starts at the
+first call: createTask:500ms:502, or outage:2s:502 for all calls. An unknown
+fault prints the list of faults.`

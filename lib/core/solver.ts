@@ -14,7 +14,7 @@ import type { Resumable, SolutionOf, TaskRef, TaskSpec } from './model/task.js'
  * `tasks$.pipe(mergeMap(solver.solve, 20))`.
  *
  * `await using solver = createSolver(…)` closes the solver at the end of the block. `Symbol.asyncDispose` is `close` with a grace
- * that lasts until every paid task has ended, each at its own deadline at the latest. It returns no orphans, so subscribe to
+ * period that lasts until every paid task has ended, each at its own deadline at the latest. It returns no orphans, so subscribe to
  * `orphans` if subscribers may unsubscribe early. To wait for less, call `close` yourself: only the first call counts.
  *
  * @since 0.1.0
@@ -54,14 +54,14 @@ export interface Solver extends AsyncDisposal {
    */
   readonly solve: <A>(task: TaskSpec<A>) => Observable<SolveResult<A>>
   /**
-   * As {@link Solver.solve}, but emits every step. The last event is `Settled` with the outcome; then it completes. Every
+   * Like {@link Solver.solve}, but emits every step. The last event is `Settled` with the outcome; then it completes. Every
    * subscription pays for its own task.
    *
    * @since 0.1.0
    */
   readonly solveWithProgress: <A>(task: TaskSpec<A>) => Observable<TaskEvent<A>>
   /**
-   * Continues a task that is paid for: polls at once, and then as {@link Solver.solve} does, until `giveUpAfterMs` after the
+   * Continues a task that is paid for: polls at once, then continues like {@link Solver.solve}, until `giveUpAfterMs` after the
    * subscription. Creates nothing.
    *
    * @param task - the kind of the task, or the task itself: `resume(recaptchaV2, ref)`
@@ -71,7 +71,7 @@ export interface Solver extends AsyncDisposal {
    */
   readonly resume: <A>(task: Resumable<A>, ref: TaskRef) => Observable<SolveResult<A>>
   /**
-   * As {@link Solver.resume}, but emits every step. The last event is `Settled`.
+   * Like {@link Solver.resume}, but emits every step. The last event is `Settled`.
    *
    * @since 0.1.0
    */
@@ -150,7 +150,7 @@ export interface Solver extends AsyncDisposal {
    *
    * @param call - what `defineCall` returns
    * @returns `Right` with what `reply` reads, or `Left` with {@link CallFailed}
-   * @throws InvalidOptions at once, for something else than a call
+   * @throws InvalidOptions at once, for anything other than a call
    * @since 0.1.0
    */
   readonly call: <A>(call: CallSpec<A>) => Observable<Either<CallFailed, A>>
@@ -197,7 +197,7 @@ export interface Solver extends AsyncDisposal {
    * (default 0) have passed, and then ends as `Interrupted`; a createTask that was sent is awaited, at most for
    * `createTimeoutMs`. Later solves end as `NotCreated`. A second call returns the promise of the first.
    *
-   * @returns the paid tasks that were still open, to store and to resume. It waits until the grace is over or all tasks have
+   * @returns the paid tasks that were still open, to store and to resume. It waits until the grace period is over or all tasks have
    *  ended, then until no createTask is in flight and the ids are in the journal, and until the connections are closed
    * @throws InvalidOptions
    * @since 0.1.0

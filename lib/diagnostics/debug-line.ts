@@ -31,9 +31,9 @@ const textOf = (event: SolverEvent): string => {
     case 'Ended':
       return `ended as ${event.tag}, ${PAID[event.paid]}, ${durationsText(event)}${detailsOf(event)}`
     case 'Orphaned':
-      return `the subscriber left, and task ${event.orphan.ref.taskId} is on orphans`
+      return `task ${event.orphan.ref.taskId} was emitted on orphans`
     case 'Lost':
-      return `createTask brought no task id after its subscriber had left: ${event.error._tag}`
+      return `createTask ended without a task id after its solve had ended: ${event.error._tag}`
     case 'BatchStarted':
       return `started, ${String(event.concurrency)} at a time`
     case 'Skipped':
@@ -100,7 +100,7 @@ const PAID = { yes: 'paid', no: 'not paid', unknown: 'perhaps paid' }
 
 const STOP_REASON = {
   account: 'the service refused the account',
-  unreadable: 'its replies to createTask cannot be read',
+  unreadable: 'the replies to createTask cannot be read',
   journal: 'the journal failed',
   until: 'until emitted',
   maxCreates: 'maxCreates is reached',

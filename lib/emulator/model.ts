@@ -59,8 +59,8 @@ export interface EmulatorOptions {
   /** More types of tasks, each with a function that returns the solution of a task as it was sent. @defaultValue none */
   readonly solutions?: Readonly<Record<string, (task: Readonly<Record<string, unknown>>) => unknown>> | undefined
   /**
-   * The clock, in epoch milliseconds. A test that lets it jump need not wait until a token expires. Delays of replies do not use
-   * it. @defaultValue a clock that does not change when the system clock is set
+   * The clock, in epoch milliseconds. A test can move it forward instead of waiting until a token expires. Reply delays do not
+   * use it. @defaultValue a clock that does not change when the system clock is set
    */
   readonly now?: (() => number) | undefined
 }

@@ -29,7 +29,7 @@ export const NOT_WRITTEN = 'No further task is created; what was recorded before
 /** The error of the journal for an error of the file system. */
 export const journalErrorOf = (path: string, happened: string, consequence: string, error: unknown): JournalError => {
   const cause = causeOf(error)
-  const advice = ADVICE.get(cause.code) ?? 'Repair the cause, then start again: recorded tasks are continued.'
+  const advice = ADVICE.get(cause.code) ?? 'Fix the cause, then start again: recorded tasks are continued.'
   return new JournalError(path, `${happened} (${cause.code})`, `${consequence} ${advice}`, cause)
 }
 
@@ -53,7 +53,7 @@ const ADVICE: ReadonlyMap<string, string> = new Map([
   ['EPERM', NOT_PERMITTED],
   ['EROFS', 'The file system is read-only: use another path.'],
   ['EBUSY', 'It is mounted by itself, for example into a container: mount its folder instead, or use another path.'],
-  ['ELOOP', 'Its links lead in a circle: correct them, or use another path.'],
+  ['ELOOP', 'Its symbolic links form a loop: correct them, or use another path.'],
   ['ENOENT', 'Its folder does not exist: create it, or use another path.'],
   ['ENOTDIR', 'A part of the path is not a folder: use another path.'],
   ['EMFILE', 'Too many files are open: raise that limit, then start again.'],

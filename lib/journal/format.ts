@@ -195,12 +195,12 @@ export class JournalReader {
   #damaged(lineNumber: number): JournalError {
     return this.#unchanged(
       `is damaged: line ${lineNumber} cannot be read`,
-      'Correct or remove that line, then start again; a key that has no line is created, and paid for, again.'
+      'Correct or remove that line, then start again; the task of a key without a line is created, and paid for, again.'
     )
   }
 
   #foreign(): JournalError {
-    const advice = 'Use another path, or remove the file if it is worthless.'
+    const advice = 'Use another path, or remove the file if you do not need it.'
     return this.#unchanged('exists, but is not a journal of rx-captcha', advice)
   }
 

@@ -182,7 +182,7 @@ const durable = <A>(act: (done: Done) => A): Observable<A> =>
 const unreadable = (path: string): JournalError =>
   new JournalError(
     path,
-    'got a value that it could not read again',
+    'was given a value that it could not read back',
     `${NOT_WRITTEN} Keys, task ids and tags are strings, and createdAt is a finite number.`
   )
 

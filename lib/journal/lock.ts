@@ -127,14 +127,14 @@ const isLocked = (error: unknown): boolean => causeOf(error).code === 'ELOCKED'
 
 const heldBy = (path: string, header: Header | undefined): JournalError => {
   if (!header) return new JournalError(path, 'is held by another process', `${TWICE} ${WAIT}`)
-  const happened = `is held by process ${header.pid} since ${header.openedAt}`
+  const happened = `has been held by process ${header.pid} since ${header.openedAt}`
   return header.pid === process.pid && ownerStatus(header) === 'alive'
-    ? new JournalError(path, `${happened}, which is this process`, `${TWICE} ${CLOSE}`)
+    ? new JournalError(path, `${happened}; that is this process`, `${TWICE} ${CLOSE}`)
     : new JournalError(path, `${happened} on ${header.place.replace(/ .*/, '')}`, `${TWICE} ${WAIT}`)
 }
 
-const TWICE = 'Two owners of one journal would pay twice, so nothing was paid.'
+const TWICE = 'Nothing was paid, because two owners of one journal would pay twice.'
 const WAIT = 'Wait until that process ends, or use another path. If there is no such process, start again in 10 s.'
 const CLOSE =
-  'Another thread of it, another copy of rx-captcha in it, or an earlier fileJournal has it open: use that one, or close it first. ' +
+  'Another thread of this process, another copy of rx-captcha in it, or an earlier fileJournal has the journal open: use that one, or close it first. ' +
   'If that thread was terminated, start again in 10 s.'

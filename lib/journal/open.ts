@@ -35,9 +35,9 @@ export const modeOf = async (path: string): Promise<number> => {
   }
   if (found && found.nlink > 1) {
     const advice =
-      'Opening would separate them, and a key could be paid for once under each name, so nothing was paid. Remove the other names, ' +
+      'Opening it would separate them, and a key could be paid for once per link. Nothing was paid. Remove the other links, ' +
       'or make them symbolic links.'
-    throw new JournalError(path, `is one file with ${found.nlink} names (hard links)`, advice)
+    throw new JournalError(path, `has ${found.nlink} hard links`, advice)
   }
   return found ? found.mode & 0o777 : OWNER_ONLY
 }

@@ -54,13 +54,10 @@ const LINES: ReadonlyArray<readonly [SolverEvent, string]> = [
     { ...solve, _tag: 'Ended', tag: 'NotCreated', paid: 'no', polls: 0, totalMs: 900, queueMs: 400, reason: 'connect' },
     'solve 7: ended as NotCreated, not paid, 0 polls, 900 ms, 400 ms of them in the queue (reason connect)'
   ],
-  [
-    { ...solve, _tag: 'Orphaned', orphan: { ref, task: {} as never } },
-    'solve 7: the subscriber left, and task task-1 is on orphans'
-  ],
+  [{ ...solve, _tag: 'Orphaned', orphan: { ref, task: {} as never } }, 'solve 7: task task-1 was emitted on orphans'],
   [
     { ...solve, _tag: 'Lost', error: { _tag: 'CreateUnknown', paid: 'unknown' } },
-    'solve 7: createTask brought no task id after its subscriber had left: CreateUnknown'
+    'solve 7: createTask ended without a task id after its solve had ended: CreateUnknown'
   ],
   [{ ...batch, _tag: 'BatchStarted', concurrency: 10 }, 'batch 3: started, 10 at a time'],
   [{ ...batch, _tag: 'Skipped', key: 'order-1' }, 'batch 3: skipped the key order-1'],

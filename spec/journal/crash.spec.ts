@@ -33,7 +33,7 @@ describe('a second process', () => {
 describe('the lock', () => {
   it('refuses a second opening in the same process, until the journal is closed', async () => {
     const journal = await start()
-    await expect(start()).rejects.toThrow(`is held by process ${process.pid}`)
+    await expect(start()).rejects.toThrow(`has been held by process ${process.pid}`)
     await journal.close()
     expect(await stateOf(await start(), 'k')).toBe('Fresh')
   })
@@ -43,7 +43,7 @@ describe('the lock', () => {
     await earlier.close()
     await start()
     await earlier.close()
-    await expect(start()).rejects.toThrow(/is held by/)
+    await expect(start()).rejects.toThrow(/held by/)
   })
 
   const countOpened = async (paths: ReadonlyArray<string>) => {

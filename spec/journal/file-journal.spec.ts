@@ -176,7 +176,7 @@ describe('a value that no type allows', () => {
   it.each(values)('is an error, and the file can be read again: %s', async (_, act) => {
     const journal = await start()
     await expect(done(act(journal))).rejects.toThrow(
-      /got a value that it could not read again. No further task is created/
+      /was given a value that it could not read back. No further task is created/
     )
     await done(journal.begin('k'))
     expect(await stateOf(await startAfterCrash(), 'k')).toBe('InDoubt')
@@ -446,7 +446,7 @@ describe('opening', () => {
     while (!existsSync(at('batch.journal.tmp'))) await new Promise((resolve) => setImmediate(resolve))
     // A file cannot replace a folder.
     mkdirSync(at())
-    await expect(opening).rejects.toThrow(/cannot be written \(EISDIR\). Nothing was paid. Repair the cause/)
+    await expect(opening).rejects.toThrow(/cannot be written \(EISDIR\). Nothing was paid. Fix the cause/)
     expect(readdirSync(dirname(at()))).toStrictEqual(['batch.journal'])
   })
 })
@@ -509,7 +509,7 @@ describe('AppendLog', () => {
     const { handle, write } = await logOn(at('text'))
     jest.spyOn(handle, 'datasync').mockRejectedValueOnce(Object.assign(new Error('i/o error'), { code: 'EIO' }))
     expect((await write('a\n'))?.message).toMatch(
-      /\(EIO\). No further task is created; .* Repair the cause, then start again: recorded tasks are continued/
+      /\(EIO\). No further task is created; .* Fix the cause, then start again: recorded tasks are continued/
     )
     expect((await write('b\n'))?.message).toMatch(/\(EIO\)/)
     expect(readFileSync(at('text'), 'utf8')).toBe('a\n')

@@ -128,7 +128,7 @@ beforeAll(async () => {
 describe('a lock that another process renews', () => {
   it('is not taken over if that process runs on another machine, which is known at the next renewal', () => {
     expect(messages.get('elsewhere')).toMatch(
-      new RegExp(`is held by process ${pid} since .* on far-away\\. Two owners`)
+      new RegExp(`has been held by process ${pid} since .* on far-away\\. Nothing was paid`)
     )
     expect(durations.get('elsewhere')).toBeLessThan(6_000)
   })
@@ -136,12 +136,14 @@ describe('a lock that another process renews', () => {
   it.each(['elsewhere, behind', 'elsewhere, ahead', 'behind'])(
     'is not taken over if the clocks differ by an hour: %s',
     (name) => {
-      expect(messages.get(name)).toContain('is held by process')
+      expect(messages.get(name)).toContain('has been held by process')
     }
   )
 
   it('is not taken over if the file of the journal was removed', () => {
-    expect(messages.get('removed')).toContain('is held by another process. Two owners of one journal would pay twice')
+    expect(messages.get('removed')).toContain(
+      'is held by another process. Nothing was paid, because two owners of one journal would pay twice'
+    )
   })
 
   it('is not taken over if that process takes long to open the journal', () => {

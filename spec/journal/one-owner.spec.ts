@@ -35,14 +35,16 @@ const linesOf = async (script: string, path = at()): Promise<ReadonlyArray<strin
   return lines()
 }
 
-const HELD_BY_THIS = /is held by process \d+ since \d{4}-.*, which is this process\. .* so nothing was paid/
+const HELD_BY_THIS = /has been held by process \d+ since \d{4}-.*; that is this process\. Nothing was paid/
 
 describe('a journal that a process has open', () => {
   it('is refused to another process, which names the holder, since when, and what to do', async () => {
     await start()
     const [message] = await linesOf(`print('opened')`)
     expect(message).toMatch(
-      new RegExp(`is held by process ${process.pid} since \\d{4}-\\d\\d-.*Z on .*would pay twice, so nothing was paid`)
+      new RegExp(
+        `has been held by process ${process.pid} since \\d{4}-\\d\\d-.*Z on .*Nothing was paid, because two owners of one journal would pay twice`
+      )
     )
     expect(message).toContain('Wait until that process ends, or use another path')
   })
@@ -126,7 +128,7 @@ describe('a journal that is open', () => {
         await fileJournal(path).then(() => print('opened'), (error) => print(error.message))
       await journal.close()`
     const messages = await linesOf(script, at('another.journal'))
-    const isHeld = expect.stringContaining(`is held by process ${process.pid} since`) as unknown
+    const isHeld = expect.stringContaining(`has been held by process ${process.pid} since`) as unknown
     expect(messages).toStrictEqual(aliases.map(() => isHeld))
   })
 
@@ -134,20 +136,20 @@ describe('a journal that is open', () => {
     symlinkSync('batch.journal', at('link'))
     await start(at('link'))
     expect(lstatSync(at('link')).isSymbolicLink()).toBe(true)
-    await expect(start()).rejects.toThrow(`The journal ${at()} is held by process ${process.pid} since`)
+    await expect(start()).rejects.toThrow(`The journal ${at()} has been held by process ${process.pid} since`)
   })
 
   it('is refused by a hard link, with what to do', async () => {
     await start()
     linkSync(at(), at('hard'))
     await expect(start(at('hard'))).rejects.toThrow(
-      /is one file with 2 names \(hard links\)\. .* so nothing was paid. Remove the other names, or make them symbolic links/
+      /has 2 hard links\. .* Nothing was paid. Remove the other links, or make them symbolic links/
     )
   })
 
   onCaseInsensitive('is refused by its name in capitals', async () => {
     await start()
-    await expect(start(at('BATCH.JOURNAL'))).rejects.toThrow(`is held by process ${process.pid} since`)
+    await expect(start(at('BATCH.JOURNAL'))).rejects.toThrow(`has been held by process ${process.pid} since`)
   })
 })
 
@@ -156,7 +158,7 @@ describe('a file with two names', () => {
     await (await start()).close()
     linkSync(at(), at('hard'))
     const text = readFileSync(at(), 'utf8')
-    for (const path of [at(), at('hard')]) await expect(start(path)).rejects.toThrow(/\(hard links\)/)
+    for (const path of [at(), at('hard')]) await expect(start(path)).rejects.toThrow(/hard links/)
     expect([readFileSync(at(), 'utf8'), readFileSync(at('hard'), 'utf8')]).toStrictEqual([text, text])
     expect(readdirSync(dirname(at())).sort()).toStrictEqual(['batch.journal', 'hard'])
   })
@@ -166,7 +168,7 @@ describe('links that lead in a circle', () => {
   it('are refused with what to do', async () => {
     symlinkSync(at('b'), at('a'))
     symlinkSync(at('a'), at('b'))
-    await expect(start(at('a'))).rejects.toThrow(/cannot be opened \(ELOOP\).*Its links lead in a circle/)
+    await expect(start(at('a'))).rejects.toThrow(/cannot be opened \(ELOOP\).*Its symbolic links form a loop/)
   })
 })
 
@@ -232,12 +234,12 @@ describe('the leftover lock of an owner', () => {
     await until(() => statOf(pid).includes('odd'))
     const processStart = startOf(pid)
     leaveLock({ pid, processStart })
-    await expect(start()).rejects.toThrow(`is held by process ${pid} since 2026-01-01T00:00:00.000Z`)
+    await expect(start()).rejects.toThrow(`has been held by process ${pid} since 2026-01-01T00:00:00.000Z`)
   })
 
   it('is not taken over while its process runs, if it is unknown when that started', async () => {
     leaveLock({ pid: process.ppid })
-    await expect(start()).rejects.toThrow(`is held by process ${process.ppid} since`)
+    await expect(start()).rejects.toThrow(`has been held by process ${process.ppid} since`)
   })
 
   it('is taken over at once after a kill -9, three times in a row', async () => {

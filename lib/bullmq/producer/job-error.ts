@@ -43,7 +43,7 @@ export const isJobError = (error: SolveError | TokenGone | JobFailed): error is 
 export const whatHappenedToJob = (error: TokenGone | JobFailed): string =>
   error._tag === 'TokenGone'
     ? `Task ${error.ref.taskId} was solved and is paid for, but its token is gone: it was fetched before, or has expired.`
-    : `The job ended without an outcome: ${error.reason.replace(/\.$/, '') || 'without a reason'}. ${PAID_FOR[error.paid]}`
+    : `The job ended without an outcome: ${error.reason.replace(/\.$/, '') || 'no reason given'}. ${PAID_FOR[error.paid]}`
 
 const PAID_FOR = {
   no: 'Nothing was paid.',
@@ -57,5 +57,5 @@ const whatToDoAboutJob = (error: TokenGone | JobFailed): string =>
 const NEXT_TRY = {
   no: 'The job can be tried again.',
   yes: 'Its id is recorded: a retry of the job resumes it at no further cost.',
-  unknown: 'Look at the cause before the next try.'
+  unknown: 'Check the cause before you try again.'
 } as const

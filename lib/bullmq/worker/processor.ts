@@ -44,13 +44,13 @@ export interface TaskProcessor<D> {
  * Makes a processor for the workers of a BullMQ queue: it solves the task of a job, and keeps what is paid for in Redis, so that
  * another worker continues where this one was killed.
  *
- * Before createTask is sent, its intent is recorded under the id of the job; the id of the task is recorded before the first
+ * Before createTask is sent, the intent is recorded under the id of the job; the id of the task is recorded before the first
  * poll. A job that finds a task resumes it; one that finds an intent without a task fails as `CreateUnknown`, because it
- * is unknown whether the task was created. The job is active until its task has ended, so the global concurrency of the queue is
- * the most unfinished tasks of the account.
+ * is unknown whether the task was created. The job is active until its task has ended, so the global concurrency of the queue
+ * limits the unfinished tasks of the account.
  *
- * What becomes of a job whose solve fails is {@link jobVerdict}. It holds back the whole queue when the service asks for a wait, and
- * pauses it when the account is refused or the replies to createTask cannot be read; `queue.resume()` is up to a person.
+ * {@link jobVerdict} decides what happens to a job whose solve fails. The processor holds back the whole queue when the service asks
+ * for a wait, and pauses it when the account is refused or createTask replies cannot be read; a person calls `queue.resume()`.
  *
  * @param solver - its label is replaced by the id of the job
  * @throws InvalidOptions at once, for options out of bounds or a queue that is not on Redis

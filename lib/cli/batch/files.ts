@@ -108,7 +108,7 @@ const refuseSameFile = async (input: string, { out, journal }: FileFlags): Promi
     if (path === undefined) continue
     const file = await identityOf(path)
     const other = seen.get(file)
-    if (other !== undefined) throw new WrongUsage(`${name}: expected another file than ${other}`)
+    if (other !== undefined) throw new WrongUsage(`${name}: expected a different file from ${other}`)
     seen.set(file, name)
   }
 }

@@ -7,18 +7,18 @@ Output: one line of JSON per task, in the order in which they end:
 {"index":0,"ok":false,"error":{…},"message":"…"}
 
 With --out or --journal a batch can be continued: run the same command again.
-A task is recognized by its id, or else by its content. Finished tasks are
-skipped, and paid tasks are resumed. A crash, even kill -9, loses no paid task
-and pays for none twice.
+A task is recognized by its id, or by its content if it has no id. Finished
+tasks are skipped, and paid tasks are resumed. Even after a crash or kill -9 no
+paid task is lost, and none is paid for twice.
 
 Ctrl-C stops reading the input and finishes the active tasks. Ctrl-C again, or
 SIGTERM or SIGHUP, stops now; a later run resumes the active tasks.`
 
 export const BATCH_EXIT_HELP = `Exit codes, the highest that applies:
-  0    all tasks are solved, in this run or before
-  1    some failed, and nothing was paid for them, such as a bad input record;
+  0    all tasks are solved, in this run or an earlier one
+  1    some failed without payment, for example because of a bad input record;
        or the batch stopped before the end of the input (--max-tasks)
-  2    wrong usage: an option, or a file that cannot be opened; nothing was paid
-  3    some failed, but paid: the service ended them, or they can be resumed
-  4    some failed, perhaps paid: createTask was sent, no task id could be read
+  2    usage error: a bad option or an unusable file; nothing was paid
+  3    some failed after payment: ended by the service, or they can be resumed
+  4    some failed, maybe paid: createTask was sent, but no task id was read
   130  stopped by Ctrl-C before the end (143 by SIGTERM, 129 by SIGHUP)`

@@ -118,8 +118,7 @@ const openFile = async (path: string): Promise<FileHandle> => {
   throw new WrongUsage(`--out: ${path} ${found.isFile() ? HARD_LINKED : 'is not a regular file'}`)
 }
 
-const HARD_LINKED =
-  'has further names (hard links), by which another run could write to it without being noticed; use a copy of it'
+const HARD_LINKED = 'has other hard links, through which another run could write to it unnoticed; use a copy of it'
 
 const MAX_LINE_BYTES = 1_048_576
 

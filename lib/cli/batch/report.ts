@@ -126,7 +126,7 @@ const stopReasonOf = (end: BatchEnd): string | undefined => {
   const stop = whyStopped(end)
   if (stop !== undefined) return stop
   if (!stats.isExhausted && stats.created + stats.perhapsCreated >= maxTasks)
-    return `Stopped by --max-tasks: ${counted(maxTasks, 'task')} may be paid for in one run.`
+    return `Stopped by --max-tasks: the limit is ${counted(maxTasks, 'paid task')} per run.`
   // Nothing else stops a batch, which may have had no further task to show it.
   return stats.isExhausted ? undefined : troubleText(stats)
 }
@@ -144,7 +144,7 @@ const troubleText = ({ lastTrouble }: BatchStats): string =>
     'The batch was stopped because several createTask calls in a row got no usable reply.',
     ...(lastTrouble ? [`The last one: ${explainUnlessResumable(lastTrouble)}`] : []),
     ...(lastTrouble?._tag === 'CreateUnknown' && lastTrouble.excerpt !== undefined
-      ? ['What arrived is in the output, as error.excerpt; a task id may be found in it.']
+      ? ['The beginning of the reply is in the output as error.excerpt; it may contain a task id.']
       : [])
   ].join('\n')
 

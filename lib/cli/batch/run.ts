@@ -36,7 +36,7 @@ export const batch = async (
 ): Promise<number> => {
   if (retries && flags.out === undefined && flags.journal === undefined)
     throw new WrongUsage(
-      '--retry-failed: expected --out or --journal of the run whose failures are to be paid for again'
+      '--retry-failed: requires --out or --journal of the run whose failures you want to pay for again'
     )
   const files = await openFiles(context, service, input, flags)
   const journal = files.journal && retries ? retryFailed(files.journal) : files.journal

@@ -9,9 +9,9 @@ const FIELDS = [...REQUIRED, 'isInvisible', 'id'] as const
 export const checkedHeader = (cells: ReadonlyArray<string>): ReadonlyArray<string> => {
   const names = cells.map((cell) => FIELDS.find((field) => isSame(field, trimmed(cell))) ?? trimmed(cell))
   const twice = FIELDS.find((field) => names.indexOf(field) !== names.lastIndexOf(field))
-  if (twice) throw new WrongUsage(`the input: its header has two columns ${twice}`)
+  if (twice) throw new WrongUsage(`the input: its header has the column ${twice} twice`)
   const [misnamed] = misnamedIn(names)
-  if (misnamed) throw new WrongUsage(`the input: its header has a column ${misnamed}`)
+  if (misnamed) throw new WrongUsage(`the input: its header has an unknown column ${misnamed}`)
   const missing = REQUIRED.filter((field) => !names.includes(field))
   if (missing.length === 0) return names
   throw new WrongUsage(

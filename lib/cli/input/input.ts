@@ -23,7 +23,7 @@ export const openInput = async ({ stdin }: CliContext, path: string, format: For
   if (path === '-') return inputOf(stdin, format, undefined)
   try {
     const found = await stat(path)
-    if (found.isDirectory()) throw new WrongUsage(`${path}: expected a file, this is a folder`)
+    if (found.isDirectory()) throw new WrongUsage(`${path}: this is a folder; expected a file`)
     const knownFormat = format ?? formatOfName(path)
     // A pipe, for example, can be read only once.
     if (!found.isFile()) return inputOf(createReadStream(path), knownFormat, undefined)

@@ -17,8 +17,7 @@ const NOT_DECODED = 'expected text in UTF-8 or UTF-16'
 /** Reads one JSON value per line, and skips blank lines. */
 export const jsonRecords = async function* (text: AsyncIterable<string>): AsyncGenerator<InputRecord> {
   for await (const { line, content } of splitLines(text)) {
-    if (content.length > MAX_RECORD_LENGTH)
-      yield { line, content, problem: 'expected a task, this is too long for one' }
+    if (content.length > MAX_RECORD_LENGTH) yield { line, content, problem: 'this is too long for a task' }
     else if (trimmed(content) !== '') yield readJson(line, trimmed(content))
   }
 }
@@ -108,7 +107,7 @@ const recordOf = (header: ReadonlyArray<string>, cells: ReadonlyArray<string>, l
 const NEEDS_QUOTES = 'a cell that contains a comma needs quotes'
 
 const wrongCount = (found: number, columns: number): string =>
-  `expected as many cells as columns, ${columns}, found ${found}${found > columns ? `; ${NEEDS_QUOTES}` : ''}`
+  `expected one cell per column (${columns}), found ${found}${found > columns ? `; ${NEEDS_QUOTES}` : ''}`
 
 const FLAGS = new Map<string, boolean>(Object.entries({ true: true, 1: true, false: false, 0: false }))
 

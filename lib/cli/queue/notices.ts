@@ -29,11 +29,11 @@ export class QueueNotices {
   readonly onLost = (error: unknown): void => {
     if (this.#isLost) return
     this.#isLost = true
-    this.print(`The connection to Redis is lost (${causeOf(error).code || messageOf(error)}); waiting for it.`)
+    this.print(`The connection to Redis was lost (${causeOf(error).code || messageOf(error)}); reconnecting.`)
   }
 
   readonly onReady = (): void => {
-    if (this.#isLost) this.print('Redis is connected again.')
+    if (this.#isLost) this.print('Reconnected to Redis.')
     this.#isLost = false
   }
 
@@ -41,7 +41,7 @@ export class QueueNotices {
     if (this.#isPaused) return
     this.#isPaused = true
     this.print(
-      'The queue is paused: no job is begun. When the cause is gone, resume it:\n' +
+      'The queue is paused: no jobs are started. Once the cause is fixed, resume the queue:\n' +
         `  rx-captcha worker --queue ${shellQuoted(this.#name)} --resume-queue`
     )
   }
@@ -53,7 +53,7 @@ export class QueueNotices {
   }
 
   readonly onResumed = (): void => {
-    if (this.#isPaused) this.print('The queue is resumed.')
+    if (this.#isPaused) this.print('The queue was resumed.')
     this.#isPaused = false
     this.#hasReason = false
   }

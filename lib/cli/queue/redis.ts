@@ -9,11 +9,11 @@ import { reasonOf } from '../shared/text.js'
 export const redisUrlOf = (env: CliContext['env'], option: string | undefined): string => {
   const text = option ?? trimmed(env[REDIS_VARIABLE] ?? '')
   if (text === '' && option === undefined)
-    throw new WrongUsage(`no address of Redis: set ${REDIS_VARIABLE}, or use --redis, such as ${EXAMPLE}`)
+    throw new WrongUsage(`no Redis URL: set ${REDIS_VARIABLE}, or use --redis, for example --redis ${EXAMPLE}`)
   const url = parseUrl(text)
   if (url && /^rediss?:$/.test(url.protocol) && url.hostname !== '') return text
   throw new WrongUsage(
-    `${option === undefined ? REDIS_VARIABLE : '--redis'}: expected an address such as ${EXAMPLE} or ` +
+    `${option === undefined ? REDIS_VARIABLE : '--redis'}: expected a URL such as ${EXAMPLE} or ` +
       'rediss://USER:PASSWORD@HOST:6380, with the special characters of a password percent-encoded'
   )
 }
@@ -59,5 +59,5 @@ export const timeOfRedis = async ({ Redis }: QueueModules['ioredis'], url: strin
 }
 
 /** What the help of every command with `--redis` says. */
-export const REDIS_PASSWORD_HELP = `Put an address with a password into RX_CAPTCHA_REDIS_URL: other users of the
-machine can see the arguments of a command. Needs: npm install bullmq ioredis`
+export const REDIS_PASSWORD_HELP = `Put a URL with a password into RX_CAPTCHA_REDIS_URL: other users of the machine
+can see command-line arguments. Needs: npm install bullmq ioredis`

@@ -15,8 +15,8 @@ const SIGNAL_NUMBERS: Readonly<Partial<Record<NodeJS.Signals, number>>> = { SIGH
 
 export const EXIT_HELP = `Exit codes:
   0    solved
-  1    failed, nothing was paid; resume: or the service knows no such task
-  2    wrong usage: an option, or a field of the task
-  3    failed, but paid: the service ended the task, or it can be resumed
-  4    failed, perhaps paid: createTask was sent, no task id could be read
+  1    failed, nothing was paid; for resume also: the id is unknown
+  2    usage error: a bad option or task field
+  3    failed after payment: the service ended the task, or it can be resumed
+  4    failed, maybe paid: createTask was sent, but no task id could be read
   130  interrupted by Ctrl-C (143 by SIGTERM, 129 by SIGHUP)`

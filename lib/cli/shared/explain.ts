@@ -25,7 +25,8 @@ const explainSolve = (error: SolveError, service: ServiceReach): string =>
 /** A key is solved once in a queue, so repeating the batch would give the same outcome. */
 const explainJobError = (error: JobFailed | TokenGone, service: ServiceReach): string => {
   const what = whatHappenedToJob(error)
-  if (error._tag === 'TokenGone') return `${what} To solve it again, give it another id; that is charged again.`
+  if (error._tag === 'TokenGone')
+    return `${what} To solve it again, give the item another id; it is then charged again.`
   return error.ref ? `${what} ${howToResume(error.ref, service, 'Resume it at no further cost: ')}` : what
 }
 

@@ -111,10 +111,10 @@ export const OPTION_VARIABLES: ReadonlyMap<string, string> = new Map([
 
 export const VARIABLES_HELP = `Environment variables:
   ${KEY_VARIABLE}         the client key of the account; never an argument
-  ${KEY_FILE_VARIABLE}    a file that holds it, as --client-key-file
-  ${BASE_URL_VARIABLE}           as --base-url
-  CAPTCHA_POLL_EVERY_MS      as --poll-every-ms
-  CAPTCHA_GIVE_UP_AFTER_MS   as --give-up-after-ms
-  ${REDIS_VARIABLE}       as --redis, for an address with a password
+  ${KEY_FILE_VARIABLE}    a file that holds it; same as --client-key-file
+  ${BASE_URL_VARIABLE}           same as --base-url
+  CAPTCHA_POLL_EVERY_MS      same as --poll-every-ms
+  CAPTCHA_GIVE_UP_AFTER_MS   same as --give-up-after-ms
+  ${REDIS_VARIABLE}       same as --redis, for a URL with a password
   HTTPS_PROXY, NO_PROXY      a proxy, and hosts that are reached without it
 An option overrides its variable. An empty variable counts as not set.`

@@ -29,8 +29,8 @@ export type BatchOptions<T, A = unknown> = {
    */
   readonly stopOnAccountError?: boolean | undefined
   /**
-   * A spending limit: the most createTask calls that the batch may have accepted, from 1 to 1,000,000,000. Once so many were or may
-   * have been accepted, no item is pulled any more, and active tasks are polled to completion. A `CreateUnknown`, a createTask
+   * A spending limit: the maximum number of accepted createTask calls of the batch, from 1 to 1,000,000,000. Once that many were
+   * or may have been accepted, no more items are pulled, and active tasks are polled to completion. A `CreateUnknown`, a createTask
    * that was repeated after an HTTP 503 without a document, and one whose id arrives late count as well. Each active item without
    * a task holds a place, so the limit is never exceeded, and the last items may be solved with less concurrency. Tasks that a
    * journal resumes cost nothing and do not count. @defaultValue no limit

@@ -23,7 +23,7 @@ export interface CallSpec<A> {
 
 /**
  * A call of {@link Solver.call} failed. It got no reply (`cause`), or the service replied with an error (`errorCode`, `kind`), or
- * with something else than the call expects (`problems`). Nothing in it holds the client key.
+ * with something other than the call expects (`problems`). Nothing in it holds the client key.
  *
  * @since 0.1.0
  */
@@ -41,8 +41,8 @@ export interface CallFailed {
 }
 
 /**
- * Defines a call of the same protocol beyond the two that solve tasks, for {@link Solver.call}. The service documents none. Its
- * relatives have `/getBalance` and others; docs/protocol.md says where each was seen.
+ * Defines a call of the same protocol beyond the two that solve tasks, for {@link Solver.call}. The service documents none. Similar
+ * services have `/getBalance` and others; docs/protocol.md says where each was seen.
  *
  * @throws InvalidOptions at once, also for `/createTask` and `/getTaskResult`: what they cost is safe only with `solve` and `resume`
  *
@@ -73,7 +73,7 @@ const callCodecs = {
       (path): path is ServicePath => typeof path === 'string' && OTHER_PATH.test(path)
     ),
     refined(
-      'another call than those of solve, createTask and getTaskResult',
+      'a call other than those of solve, createTask and getTaskResult',
       (path): path is ServicePath => typeof path !== 'string' || !TASK_PATH.test(path)
     )
   ]),

@@ -96,8 +96,8 @@ export interface CreateUnknown {
 /**
  * The service ended the task with an error. The task is paid for.
  *
- * `notFound`: the service does not know the task, by an error code that means `notFound`. If `createTask` returned its id, it
- * was paid for, and is lost; if the reference came from elsewhere, it may be wrong, and nothing says that it was paid for.
+ * `notFound`: the service does not know the task, by an error code that means `notFound`. If `createTask` returned its id, the
+ * task was paid for and is lost. A reference from elsewhere may be wrong, and then nothing shows that a task was paid for.
  *
  * @since 0.1.0
  */
@@ -113,7 +113,7 @@ export interface TaskFailed {
 }
 
 /**
- * Three replies in a run violated the protocol. The task is paid for; `resume` continues it.
+ * Three replies in a row violated the protocol. The task is paid for; `resume` continues it.
  *
  * @since 0.1.0
  */

@@ -51,7 +51,7 @@ export interface Orphan {
  * A step of one task on its way to an outcome.
  *
  * `Created`: the task exists and is paid for. `Polled`: getTaskResult is about to be sent, for the `polls`-th time.
- * `Delayed`: a wait beyond the usual pace, because of `createsPerSecond` (`rate`), a service that asked for a wait
+ * `Delayed`: a longer wait than usual, because of `createsPerSecond` (`rate`), a service that asked for a wait
  * (`unavailable`), a network failure (`network`) or a reply that violated the protocol (`reply`). `AssumedNotCreated`: an
  * HTTP 503 without a document counts as "nothing was created", and createTask is sent again.
  *
@@ -141,7 +141,7 @@ export interface PollEnded {
 }
 
 /**
- * The end of every subscription. `tag` is `Solved`, the tag of the error, or `Unsubscribed` if the subscriber left before an
+ * The end of every subscription. `tag` is `Solved`, the tag of the error, or `Unsubscribed` if it was unsubscribed before an
  * outcome. The success of `createTask` is `Created`, that of `getTaskResult` is `Polled`.
  *
  * `paid` is what was known at this moment. After `unknown` a later `Created` with the same `solveId` says that the task is
@@ -195,7 +195,7 @@ export type SolveEventBody =
  * item is pulled any more, and active tasks are polled to completion. The service refused the account (`account`), its
  * replies to createTask cannot be read (`unreadable`), the journal failed (`journal`), `until` emitted (`until`), `maxCreates` is
  * reached (`maxCreates`), or the solver was closed (`closed`). `BatchEnded`: all items were pulled or the batch was stopped, and no task is active (`completed`), an
- * error ended it (`failed`), or its subscriber left (`unsubscribed`).
+ * error ended it (`failed`), or it was unsubscribed (`unsubscribed`).
  *
  * @since 0.1.0
  */

@@ -26,7 +26,7 @@ export const whatHappened = (error: SolveError): string => {
         'A task may exist and be paid for; its id is unknown. Solving it again may pay twice.'
       )
     case 'TaskFailed': {
-      const why = serviceErrorText(error) || 'without a reason'
+      const why = serviceErrorText(error) || 'no reason given'
       if (error.notFound)
         return `The service does not know task ${error.ref.taskId}: ${why}. It was paid for when it was created.`
       // The task itself may be well: another key reads it, or the same one once the account is in order.
@@ -106,10 +106,10 @@ const onFailed = ({ kind }: TaskFailed): Advice =>
   kind === 'account' ? 'fix-account' : kind === 'request' ? 'fix-task' : kind === 'task' ? 'pay-again' : 'decide'
 
 const NOT_CREATED = {
-  dns: 'The name of the service could not be resolved',
+  dns: 'The host name of the service could not be resolved',
   connect: 'No connection to the service could be made',
   tls: 'The certificate of the service was not accepted',
-  deadline: 'The time was up before the task was created',
+  deadline: 'The deadline passed before the task was created',
   account: 'The service refused the account, so the task was not created',
   unreadable: 'The replies to createTask could not be read, so the batch was stopped',
   closed: 'The solver was closed before the task was created',
@@ -120,10 +120,10 @@ const WHAT_TO_DO: Readonly<Record<Advice, string>> = {
   repeat: 'The same task can be solved again.',
   resume: 'resume() with error.ref continues it at no further cost.',
   'pay-again': 'A new task may succeed; it is charged again.',
-  'fix-task': 'Correct the fields of the task before the next try.',
+  'fix-task': 'Correct the fields of the task, then try again.',
   'fix-account': 'Check the key, the balance and the permissions of the account first.',
   'fix-setup': 'Check the base URL, the network and the certificates.',
-  decide: 'Look at the cause before the next try.'
+  decide: 'Check the cause before you try again.'
 }
 
 /** The advice about an error, as a sentence. */
@@ -140,7 +140,7 @@ export const isClosedBeforeReply = (error: SolveError): boolean =>
 /** A count for people, as "1,200". */
 export const grouped = (count: number): string => count.toLocaleString('en')
 
-const LOOK_BEFORE = 'Look at the errors of the tasks before it first: they say what the replies were like.'
+const LOOK_BEFORE = 'First check the errors of the tasks before this one: they describe the replies.'
 
 const callFailedText = (error: CallFailed): string => {
   const advice = error.kind === 'account' ? 'fix-account' : error.status === undefined ? 'fix-setup' : 'decide'
@@ -163,7 +163,8 @@ const createUnknownText = (error: CreateUnknown): string =>
     : `createTask was sent, but no task id could be read from what arrived: ${replyProblemText(error)}`
 
 const refusedText = ({ paid, status }: Refused): string => {
-  const price = paid === 'no' ? 'Nothing was paid.' : 'An earlier try, which got an HTTP 503, may be paid for.'
+  const price =
+    paid === 'no' ? 'Nothing was paid.' : 'An earlier attempt got an HTTP 503 and may have created a paid task.'
   const isRedirect = status >= 300 && status < 400
   return isRedirect ? `${price} A redirect is not followed because it would send the client key elsewhere.` : price
 }

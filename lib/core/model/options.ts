@@ -38,7 +38,7 @@ export interface SolverOptions {
   /** The delay between a reply and the next poll, and before the first poll. @defaultValue 3_000 */
   readonly pollEveryMs?: number | undefined
   /**
-   * The deadline of a task, counted from the moment at which it may be created (waiting for a permit is not counted), in
+   * The deadline of a task, counted from its permit for createTask (the wait for the permit is not counted), in
    * `resume` from the subscription. The service itself ends a task after 300 s. @defaultValue 300_000
    */
   readonly giveUpAfterMs?: number | undefined
@@ -51,7 +51,7 @@ export interface SolverOptions {
   /**
    * How many tasks may be open at a time, over all solves of the solver: the number of tasks that the account may have at once.
    * Further ones wait before their createTask, first in, first out, without a `Delayed` event because the length of the wait is
-   * not known; the wait is not part of the deadline. `Solver.counts` says which tasks are open. `resume` never waits, because
+   * not known; the wait is not part of the deadline. {@link SolverCounts} defines which tasks are open. `resume` never waits, because
    * its task exists already, but it counts. From 1 to 1,000,000. @defaultValue no limit
    */
   readonly maxOpenTasks?: number | undefined

@@ -13,7 +13,7 @@ export interface RecaptchaV2Fields {
   readonly websiteURL: string
   /** The site key of the page. */
   readonly websiteKey: string
-  /** `true` for the invisible kind; otherwise it is not sent. @defaultValue false */
+  /** `true` for invisible reCAPTCHA; otherwise not sent. @defaultValue false */
   readonly isInvisible?: boolean | undefined
 }
 

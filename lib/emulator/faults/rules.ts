@@ -66,7 +66,7 @@ const readRule = (rule: FaultRule | string, now: () => number): CheckedRule => {
   const { on, when, fault: given, isReadable, billed = false } = parts
   const other = typeof rule === 'string' ? undefined : Object.keys(rule).find((name) => !RULE_FIELDS.includes(name))
   if (other !== undefined)
-    throw bad(`${JSON.stringify(other)} is no field of a rule; allowed are ${RULE_FIELDS.join(', ')}`)
+    throw bad(`${JSON.stringify(other)} is not a field of a rule; expected one of ${RULE_FIELDS.join(', ')}`)
   const fits = Object.hasOwn(FITS, on) ? FITS[on as FaultRule['on']] : undefined
   if (!fits)
     throw bad(
@@ -82,7 +82,7 @@ const readRule = (rule: FaultRule | string, now: () => number): CheckedRule => {
     typeof given === 'function'
       ? ofFunction(given, isReadable)
       : (readNamed(given) ?? readReply(given) ?? readVerifyError(given))
-  if (!fault || !fits(fault)) throw bad(`no such fault of ${on}; allowed are ${allowedFaults(on, fits)}`)
+  if (!fault || !fits(fault)) throw bad(`no such fault for ${on}; expected one of ${allowedFaults(on, fits)}`)
   if (billed && on !== 'createTask') throw bad('billed: only a createTask can be billed')
   if (isReadable !== undefined && typeof given !== 'function')
     throw bad('isReadable: only for a fault that is a function')

@@ -60,7 +60,7 @@ describe('rx-captcha batch', () => {
     const { code, err, lines } = await batch(emulator, [input, '--concurrency', '2', '--max-tasks', '2'])
     expect(lines.map(({ ok }) => ok)).toStrictEqual([false, false, true])
     expect(emulator.counters().accepted).toBe(1)
-    expect(err).toContain('Stopped by --max-tasks: 2 tasks may be paid for in one run.\nNot read: 2 items.')
+    expect(err).toContain('Stopped by --max-tasks: the limit is 2 paid tasks per run.\nNot read: 2 items.')
     expect(code).toBe(4)
   })
 
@@ -189,10 +189,10 @@ describe('--out', () => {
   it('has to be another file than the input and the journal', async () => {
     const [emulator, input, out] = [await start(), file('.ndjson', ndjson(task(1))), file('.out')]
     expect((await batch(emulator, [input, '--out', input])).err).toContain(
-      '--out: expected another file than the input'
+      '--out: expected a different file from the input'
     )
     expect((await batch(emulator, [input, '--out', out, '--journal', out])).err).toContain(
-      '--journal: expected another file than --out'
+      '--journal: expected a different file from --out'
     )
     expect(readFileSync(input, 'utf8')).toBe(ndjson(task(1)))
   })
@@ -320,7 +320,7 @@ describe('a batch with --out and without --journal', () => {
     const { code, err } = await batch(emulator, [file('.ndjson', ndjson(task(1))), '--out', out])
     await journal.close()
     expect([code, emulator.counters().requests.createTask]).toStrictEqual([2, 0])
-    expect(err).toMatch(/^error: The journal .* is held by/)
+    expect(err).toMatch(/^error: The journal .* has been held by/)
   })
 
   it('keeps no journal with --emulator, whose tasks end with the command', async () => {
@@ -387,7 +387,7 @@ const runWith = async (
 describe('pages in place of replies to createTask', () => {
   it.each([
     [1, 403, 1, 'Nothing was paid. Check the base URL'],
-    [1, 502, 4, 'What arrived is in the output, as error.excerpt'],
+    [1, 502, 4, 'The beginning of the reply is in the output as error.excerpt'],
     [3, 502, 4, 'Not read: ']
   ])('stop the batch, and its report shows the last one (%d at a time, HTTP %d)', async (...row) => {
     const [concurrency, status, expected, hint] = row

@@ -51,7 +51,7 @@ describe('the file of --out, while another run has it,', () => {
       })
       expect([code, emulator.counters().requests.createTask]).toStrictEqual([2, 1])
       expect(err).toMatch(
-        new RegExp(`^error: The journal .*${basename(out)}.journal is held by process ${process.pid}`)
+        new RegExp(`^error: The journal .*${basename(out)}.journal has been held by process ${process.pid}`)
       )
     })
   })
@@ -63,7 +63,7 @@ describe('the file of --out, while another run has it,', () => {
       for (const path of [link, out]) {
         const { code, err } = await batch(emulator, [file('.ndjson', ndjson(task(2))), '--out', path])
         expect([code, emulator.counters().requests.createTask]).toStrictEqual([2, 1])
-        expect(err).toContain(`--out: ${path} has further names (hard links)`)
+        expect(err).toContain(`--out: ${path} has other hard links`)
       }
     })
   })

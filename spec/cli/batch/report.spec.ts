@@ -106,7 +106,7 @@ describe('the report of a batch', () => {
   })
 
   describe('of a batch that got no usable replies', () => {
-    const EXCERPT = 'What arrived is in the output, as error.excerpt; a task id may be found in it.\n'
+    const EXCERPT = 'The beginning of the reply is in the output as error.excerpt; it may contain a task id.\n'
     const stopped = (...errors: ReadonlyArray<SolveError>) => {
       const unreadable: SolveError = { _tag: 'NotCreated', paid: 'no', reason: 'unreadable', attempts: 0 }
       const stats = statsWith((changed) => {
@@ -213,7 +213,7 @@ describe('the report of a batch', () => {
 
     it('tells what happened to the first of the most frequent kind, and how to try it again', () => {
       expect(textAfter([doubt, dns, dns])).toMatch(
-        /lines 3, 4\n.*line 2\nLine 3: The name of the service could not be resolved after 4 tries\. Nothing was paid\. .*\n/
+        /lines 3, 4\n.*line 2\nLine 3: The host name of the service could not be resolved after 4 tries\. Nothing was paid\. .*\n/
       )
       expect(textAfter([dns, dns])).toContain(
         '2 tasks were not created. To try them again, run the same command:\n  rx-captcha batch -\n'

@@ -70,7 +70,7 @@ describe('batch --retry-failed', () => {
     const emulator = await start()
     const { code, err } = await batch(emulator, [file('.ndjson', ITEMS), '--retry-failed'])
     expect(code).toBe(2)
-    expect(err).toContain('--retry-failed: expected --out or --journal of the run')
+    expect(err).toContain('--retry-failed: requires --out or --journal of the run')
   })
 })
 
@@ -150,6 +150,6 @@ describe('rx-captcha journal', () => {
     const { code, err } = await journalCommand(path, '--release', 'k')
     await journal.close()
     expect(code).toBe(2)
-    expect(err).toContain(`is held by process ${process.pid}`)
+    expect(err).toContain(`has been held by process ${process.pid}`)
   })
 })

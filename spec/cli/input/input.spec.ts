@@ -72,7 +72,7 @@ describe('the input of a batch', () => {
       [4, 'line 4: websiteKey: expected string'],
       [5, 'line 5: websiteURL: expected an address that begins with http:// or https://'],
       [6, expect.stringContaining('line 6: websiteKey: this is the client key')],
-      [7, 'line 7: expected a task, this is too long for one'],
+      [7, 'line 7: this is too long for a task'],
       [undefined, undefined]
     ])
     expect(pages(emulator)).toStrictEqual(['https://example.com/8'])
@@ -103,18 +103,14 @@ describe('the input of a batch', () => {
   })
 
   it.each([
-    [
-      'more cells than columns',
-      'https://example.com/a,b,k,1',
-      'columns, 3, found 4; a cell that contains a comma needs quotes'
-    ],
-    ['fewer cells than columns', 'https://example.com/a,k', 'columns, 3, found 2']
+    ['more cells than columns', 'https://example.com/a,b,k,1', 'found 4; a cell that contains a comma needs quotes'],
+    ['fewer cells than columns', 'https://example.com/a,k', 'found 2']
   ])('as CSV reports a record with %s, and creates no task for it', async (_, record, why) => {
     const emulator = await start()
     const input = file('.csv', `websiteURL,websiteKey,id\n${record}\nhttps://example.com/2,k,\n`)
     const { code, lines } = await batch(emulator, [input])
     expect(lines).toMatchObject([
-      { line: 2, error: { problems: [`line 2: expected as many cells as ${why}`] } },
+      { line: 2, error: { problems: [`line 2: expected one cell per column (3), ${why}`] } },
       { index: 1, ok: true }
     ])
     expect([code, pages(emulator)]).toStrictEqual([1, ['https://example.com/2']])
@@ -160,7 +156,7 @@ describe('the input of a batch', () => {
       ['nowhere.ndjson'],
       'nowhere.ndjson: the file cannot be read (ENOENT: no such file or directory)'
     ],
-    ['a folder', ['.'], 'expected a file, this is a folder'],
+    ['a folder', ['.'], 'this is a folder; expected a file'],
     ['a JSON array', [file('.json', '[{}]')], 'this looks like a JSON array; expected one JSON object per line'],
     ['CSV without its columns', [file('.csv', 'url,key\n')], 'has no columns websiteURL and websiteKey'],
     ['an unknown format', ['-', '--format', 'xml'], "argument 'xml' is invalid. Allowed choices are ndjson, csv."],
@@ -229,7 +225,7 @@ describe('the text of an input', () => {
     expect([code, pages(emulator)]).toStrictEqual([1, ['https://example.com/ä']])
     expect(lines.flatMap(({ error }) => error?.problems ?? [])).toStrictEqual([
       'line 3: expected text in UTF-8 or UTF-16',
-      'line 4: expected as many cells as columns, 2, found 1'
+      'line 4: expected one cell per column (2), found 1'
     ])
   })
 
@@ -351,7 +347,7 @@ describe('the fields of an input', () => {
     ['semicolons', 'websiteURL;websiteKey\nhttps://a.b/;k\n', 'are separated by semicolons, expected commas'],
     ['quoted semicolons', '"websiteURL";"websiteKey"\n', 'are separated by semicolons, expected commas'],
     ['tabs', 'websiteURL\twebsiteKey\n', 'are separated by tabs, expected commas'],
-    ['two columns of one name', 'websiteURL,websiteKey,WEBSITEKEY\n', 'its header has two columns websiteKey'],
+    ['two columns of one name', 'websiteURL,websiteKey,WEBSITEKEY\n', 'its header has the column websiteKey twice'],
     ['no header', 'https://a.b/,k\n', 'has no columns websiteURL and websiteKey; expected a header such as websiteURL,']
   ])('are refused in a CSV with %s, before anything is paid', async (_, text, why) => {
     const emulator = await start()
@@ -369,7 +365,7 @@ describe('the fields of an input', () => {
     const emulator = await start()
     const { code, err } = await batch(emulator, [file('.csv', `${header}\nhttps://a.b/,k,1\n`)])
     expect([code, emulator.counters().requests.createTask]).toStrictEqual([2, 0])
-    expect(err).toBe(`error: the input: its header has a column ${hint}\n`)
+    expect(err).toBe(`error: the input: its header has an unknown column ${hint}\n`)
   })
 
   it.each([

@@ -104,7 +104,7 @@ describeWithRedis('rx-captcha batch --queue', () => {
       expect([code, lines[0]?.error]).toMatchObject([3, { _tag: 'TokenGone', paid: 'yes' }])
       expect(lines[0]?.message).toBe(
         `Task ${emulator.tasks()[0]!.taskId} was solved and is paid for, but its token is gone: it was fetched before, or has ` +
-          'expired. To solve it again, give it another id; that is charged again.'
+          'expired. To solve it again, give the item another id; it is then charged again.'
       )
       expect(err).toContain('Paid for: 1 task.\n')
     })
@@ -144,7 +144,7 @@ describeWithRedis('rx-captcha batch --queue', () => {
 
     it('with 1 for a job without an outcome of which nothing was paid', () => {
       const message = explainInLine({ _tag: 'JobFailed', paid: 'no', reason: '' }, { flags: [], isEmbedded: false })
-      expect(message).toBe('The job ended without an outcome: without a reason. Nothing was paid.')
+      expect(message).toBe('The job ended without an outcome: no reason given. Nothing was paid.')
       expect(exitCodeOf({ _tag: 'JobFailed', paid: 'no', reason: '' })).toBe(1)
     })
   })
@@ -200,7 +200,7 @@ describeWithRedis('rx-captcha batch --queue', () => {
 
     it.each([
       ['without --queue', [], / holds outcomes of the queue queue-\d+, where tasks of this batch may be paid for\. /],
-      ['in another queue', ['--queue', 'other'], / holds outcomes of the queue queue-\d+; expected another file$/m]
+      ['in another queue', ['--queue', 'other'], / holds outcomes of the queue queue-\d+; use another file$/m]
     ])('is refused to a later run %s, which could pay again', async (_, flags, why) => {
       const emulator = await rig.emulator()
       const out = rig.file('.out')
@@ -224,7 +224,10 @@ describeWithRedis('rx-captcha batch --queue', () => {
       await localBatch(emulator, [input, '--out', out, '--give-up-after-ms', '100'])
       forget(out)
       const { code, err } = await rig.batch([task(1)], ['--out', out]).ended()
-      expect([code, err]).toStrictEqual([2, expect.stringMatching(/ belongs to a batch without --queue, /)])
+      expect([code, err]).toStrictEqual([
+        2,
+        expect.stringMatching(/ belongs to a batch without --queue and has unfinished/)
+      ])
       expect(await jobs()).toMatchObject({ wait: 0 })
     })
 
@@ -243,7 +246,7 @@ describeWithRedis('rx-captcha batch --queue', () => {
       rig.batch([task(1)], ['--out', out])
       await until(async () => (await jobs()).wait === 1)
       const { code, err } = await rig.batch([task(1)], ['--out', out]).ended()
-      expect([code, err]).toStrictEqual([2, expect.stringMatching(/is held by process/)])
+      expect([code, err]).toStrictEqual([2, expect.stringMatching(/has been held by process/)])
     })
   })
 
@@ -256,7 +259,7 @@ describeWithRedis('rx-captcha batch --queue', () => {
       rig.work(emulator)
       const { code, err, lines } = await endOf(running)
       expect([code, lines.length, emulator.counters().accepted]).toStrictEqual([130, 1, 1])
-      expect(err).toMatch(/^Stopping: no task is submitted any more; /m)
+      expect(err).toMatch(/^Stopping: no more tasks are submitted; /m)
       expect(err).toMatch(
         /\n\nStopped by Ctrl-C\.\nNot read: 1 item\.\nTo fetch the outcomes, run the same command again; /
       )
@@ -345,7 +348,7 @@ describeWithRedis('rx-captcha batch --queue', () => {
 
     it('that the queue is paused', async () => {
       await rig.taskQueue().pause()
-      await rig.batch([task(1)]).prints('The queue is paused: no job is begun.')
+      await rig.batch([task(1)]).prints('The queue is paused: no jobs are started.')
     })
 
     it('its progress on a terminal', async () => {

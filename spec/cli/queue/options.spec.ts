@@ -19,20 +19,20 @@ describe('the options of batch', () => {
 
   it.each([
     ['--journal', ['--journal', 'x.journal'], 'because the queue records what is paid for'],
-    ['--retry-failed', ['--retry-failed'], 'where a key is solved once: give the item another id'],
+    ['--retry-failed', ['--retry-failed'], 'a queue solves a key once: give the item another id'],
     ['--max-tasks', ['--max-tasks', '5'], 'because its workers create the tasks'],
     ['--creates-per-second', ['--creates-per-second', '5'], 'because the workers call the service'],
-    ['--base-url', ['--base-url', 'https://example.com'], 'give it to rx-captcha worker'],
-    ['--client-key-file', ['--client-key-file', 'x'], 'give it to rx-captcha worker'],
-    ['--poll-every-ms', ['--poll-every-ms', '5'], 'give it to rx-captcha worker'],
-    ['--give-up-after-ms', ['--give-up-after-ms', '5'], 'give it to rx-captcha worker'],
-    ['--emulator', ['--emulator'], 'give it to rx-captcha worker'],
-    ['--fault', ['--fault', 'createTask:1:reset'], 'give it to rx-captcha worker']
+    ['--base-url', ['--base-url', 'https://example.com'], 'pass it to rx-captcha worker'],
+    ['--client-key-file', ['--client-key-file', 'x'], 'pass it to rx-captcha worker'],
+    ['--poll-every-ms', ['--poll-every-ms', '5'], 'pass it to rx-captcha worker'],
+    ['--give-up-after-ms', ['--give-up-after-ms', '5'], 'pass it to rx-captcha worker'],
+    ['--emulator', ['--emulator'], 'pass it to rx-captcha worker'],
+    ['--fault', ['--fault', 'createTask:1:reset'], 'pass it to rx-captcha worker']
   ])('do not include %s with --queue', async (option, argv, why) => {
     const { code, err } = await run(['batch', input, '--queue', 'q', '--redis', 'redis://127.0.0.1:1', ...argv])
     expect([code, err]).toStrictEqual([
       2,
-      expect.stringMatching(new RegExp(`^error: ${option}: not with --queue, .*${why}`))
+      expect.stringMatching(new RegExp(`^error: ${option}: cannot be used with --queue, .*${why}`))
     ])
   })
 
@@ -44,7 +44,7 @@ describe('the options of batch', () => {
 
   it('include --redis only with --queue', async () => {
     const { code, err } = await run(['batch', input, '--redis', 'redis://127.0.0.1:1', '--emulator'])
-    expect([code, err]).toStrictEqual([2, 'error: --redis: expected --queue NAME as well\n'])
+    expect([code, err]).toStrictEqual([2, 'error: --redis: requires --queue NAME\n'])
   })
 
   it.each([['a:b'], ['']])('do not take %j as the name of a queue', async (name) => {

@@ -61,7 +61,7 @@ describeWithRedis('the processes of a queue', () => {
     await until(() => emulator.counters().requests.getTaskResult > 0)
     await rig.redis.stop()
     rig.onEnd(() => rig.redis.start())
-    await worker.prints('The connection to Redis is lost')
+    await worker.prints('The connection to Redis was lost')
     for (const text of ['Stopping', 'Handing over', 'Not all jobs']) {
       worker.kill('SIGINT')
       await worker.prints(text)
@@ -80,6 +80,6 @@ describeWithRedis('the processes of a queue', () => {
       await worker.prints(text)
     }
     const { code, err } = await worker.ended()
-    expect([code, err]).toStrictEqual([143, expect.stringContaining('takes them over, within 13.0 s.')])
+    expect([code, err]).toStrictEqual([143, expect.stringContaining('takes over the rest within 13.0 s.')])
   })
 })

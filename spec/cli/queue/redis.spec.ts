@@ -25,20 +25,20 @@ describeWithRedis('Redis, to the commands for a queue,', () => {
 
   it.each([['http://127.0.0.1'], ['redis://'], ['127.0.0.1:6379'], ['']])('is not at %j', async (url) => {
     expect(await refusal(['--redis', url])).toMatch(
-      /^error: --redis: expected an address such as redis:\/\/127\.0\.0\.1:6379 /
+      /^error: --redis: expected a URL such as redis:\/\/127\.0\.0\.1:6379 /
     )
   })
 
   it.each([[{}], [{ RX_CAPTCHA_REDIS_URL: '' }]])(
     'is missed if neither the option nor the variable names it (%j)',
     async (env) => {
-      expect(await refusal([], env)).toMatch(/^error: no address of Redis: set RX_CAPTCHA_REDIS_URL, or /)
+      expect(await refusal([], env)).toMatch(/^error: no Redis URL: set RX_CAPTCHA_REDIS_URL, or /)
     }
   )
 
   it('is named by the variable in an error about it', async () => {
     expect(await refusal([], { RX_CAPTCHA_REDIS_URL: 'localhost' })).toMatch(
-      /^error: RX_CAPTCHA_REDIS_URL: expected an address /
+      /^error: RX_CAPTCHA_REDIS_URL: expected a URL /
     )
   })
 
@@ -106,9 +106,9 @@ describeWithRedis('Redis, to the commands for a queue,', () => {
     const worker = rig.work(emulator)
     await worker.prints('Working on')
     await rig.redis.stop()
-    await worker.prints('The connection to Redis is lost \\(ECONNREFUSED\\); waiting for it')
+    await worker.prints('The connection to Redis was lost \\(ECONNREFUSED\\); reconnecting')
     await rig.redis.start()
-    await worker.prints('Redis is connected again')
+    await worker.prints('Reconnected to Redis')
     await queue.add('solve', task(1), { jobId: jobIdOf('order-1') })
     await until(async () => (await queue.getCompletedCount()) === 1)
     worker.signal('SIGTERM')
@@ -123,13 +123,13 @@ describeWithRedis('Redis, to the commands for a queue,', () => {
     const queue = rig.taskQueue()
     await until(async () => (await queue.getWaitingCount()) === 1)
     await rig.redis.stop()
-    await batch.prints('The connection to Redis is lost')
+    await batch.prints('The connection to Redis was lost')
     await rig.redis.start()
-    await batch.prints('Redis is connected again')
+    await batch.prints('Reconnected to Redis')
     rig.work(await rig.emulator())
     const { code, err } = await batch.ended()
     expect([code, await queue.getCompletedCount()]).toStrictEqual([0, 1])
-    expect(err.match(/Redis is/g)).toHaveLength(2)
+    expect(err.match(/Redis was lost|Reconnected/g)).toHaveLength(2)
   })
 })
 
@@ -140,7 +140,7 @@ describe('the notices about a queue', () => {
     notices.lines.subscribe((line) => lines.push(line))
     notices.onLost(new Error('NOAUTH Authentication required.'))
     notices.onLost(new Error('again'))
-    expect(lines).toStrictEqual(['The connection to Redis is lost (NOAUTH Authentication required.); waiting for it.'])
+    expect(lines).toStrictEqual(['The connection to Redis was lost (NOAUTH Authentication required.); reconnecting.'])
   })
 
   it('show an error of BullMQ once for all jobs', () => {

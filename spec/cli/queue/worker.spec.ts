@@ -128,7 +128,7 @@ describeWithRedis('rx-captcha worker', () => {
     expect(err).toMatch(
       /\nThis worker paused the queue\. The service refused the task: ERROR_ZERO_BALANCE.* Nothing was paid\. Check the key, .*\n/
     )
-    expect(err).toContain(`resume it:\n  rx-captcha worker --queue ${rig.name} --resume-queue\n`)
+    expect(err).toContain(`resume the queue:\n  rx-captcha worker --queue ${rig.name} --resume-queue\n`)
     expect(err.match(/paused/g)).toHaveLength(2)
   })
 
@@ -154,7 +154,7 @@ describeWithRedis('rx-captcha worker', () => {
     const worker = rig.work(await rig.emulator())
     await worker.prints('The queue is paused')
     await queue.resume()
-    await worker.prints('The queue is resumed')
+    await worker.prints('The queue was resumed')
   })
 
   it.each([
@@ -162,7 +162,7 @@ describeWithRedis('rx-captcha worker', () => {
     ['no data', undefined, 'expected'],
     ['a text as its data', 'https://example.com', 'expected'],
     ['a task of another kind', { ...task(1), type: 'ImageToTextTask' }, 'type: expected RecaptchaV2TaskProxyless'],
-    ['the client key as the site key', task(1, { websiteKey: EMULATOR_KEY }), 'websiteKey: expected the site key']
+    ['the client key as the site key', task(1, { websiteKey: EMULATOR_KEY }), 'websiteKey: this is the client key']
   ])('fails a job with %s, and creates no task for it', async (_, data, why) => {
     const emulator = await rig.emulator()
     const queue = rig.taskQueue()
@@ -268,14 +268,14 @@ describe('the counts of a worker', () => {
     const end = { stats: statsWith(), elapsedMs: 1_000, hasLeft: true, noticedAfterMs: 13_000, isEmbedded: false }
     expect(workerSummary(end)).toBe(
       'Closed after 1.0 s: 0 solved, 0 failed.\nPaid for: 0 new tasks.\n\n' +
-        'Not all jobs were handed over: another worker notices it, and takes them over, within 13.0 s.'
+        'Not all jobs were handed over: another worker takes over the rest within 13.0 s.'
     )
   })
 
   it('go with the reason of a pause', () => {
     const unreadable = { _tag: 'NotCreated', paid: 'no', reason: 'unreadable', attempts: 0 } as const
     expect(pauseReason(unreadable)).toBe(
-      'Several createTask calls in a row got no usable reply. The failed jobs say what arrived; their tasks may be paid for.'
+      'Several createTask calls in a row got no usable reply. See the errors of the failed jobs; their tasks may be paid for.'
     )
   })
 })

@@ -49,11 +49,10 @@ const toDo: Readonly<Record<Advice, RegExp>> = {
   repeat: /can be solved again\.$/,
   resume: /resume\(\) with error\.ref continues it at no further cost\.$/,
   'pay-again': /A new task may succeed; it is charged again\.$/,
-  'fix-task': /Correct the fields of the task before the next try\.$/,
+  'fix-task': /Correct the fields of the task, then try again\.$/,
   'fix-account': /Check the key, the balance and the permissions of the account first\.$/,
   'fix-setup': /Check the base URL, the network and the certificates\.$/,
-  decide:
-    /(Look at the cause before the next try|Create a new solver to solve it|they say what the replies were like)\.$/
+  decide: /(Check the cause before you try again|Create a new solver to solve it|they describe the replies)\.$/
 }
 
 const CASES: ReadonlyArray<readonly [name: string, SolveError, Advice, paid: string, parts: ReadonlyArray<string>]> = [
@@ -73,7 +72,7 @@ const CASES: ReadonlyArray<readonly [name: string, SolveError, Advice, paid: str
     NOTHING,
     ['CERT_HAS_EXPIRED']
   ],
-  ['a deadline before the createTask', notCreated('deadline', 0), 'repeat', NOTHING, ['time was up']],
+  ['a deadline before the createTask', notCreated('deadline', 0), 'repeat', NOTHING, ['deadline passed']],
   ['a stopped batch', notCreated('account', 0), 'fix-account', NOTHING, ['refused the account']],
   [
     'a failed journal',
@@ -145,28 +144,28 @@ const CASES: ReadonlyArray<readonly [name: string, SolveError, Advice, paid: str
     'an unavailable service, perhaps paid',
     refused({ status: 503, kind: 'unavailable' }, 'unknown'),
     'decide',
-    'may be paid for',
+    'may have created a paid task',
     ['HTTP 503']
   ],
   [
     'a refusal with a task error, perhaps paid',
     refused({ status: 200, kind: 'task' }, 'unknown'),
     'decide',
-    'may be paid for',
+    'may have created a paid task',
     ['HTTP 200']
   ],
   [
     'a refused request, perhaps paid',
     refused({ status: 400, kind: 'request' }, 'unknown'),
     'decide',
-    'may be paid for',
+    'may have created a paid task',
     ['HTTP 400']
   ],
   [
     'a refused account, perhaps paid',
     refused({ status: 200, kind: 'account' }, 'unknown'),
     'fix-account',
-    'may be paid for',
+    'may have created a paid task',
     ['HTTP 200']
   ],
   ['a connection reset', unknown({ cause }), 'decide', PERHAPS, ['createTask was sent', 'read ECONNRESET']],
@@ -177,7 +176,7 @@ const CASES: ReadonlyArray<readonly [name: string, SolveError, Advice, paid: str
     NOTHING,
     [
       'The replies to createTask could not be read, so the batch was stopped.',
-      'Look at the errors of the tasks before it'
+      'First check the errors of the tasks before this one'
     ]
   ],
   [
@@ -243,7 +242,7 @@ const CASES: ReadonlyArray<readonly [name: string, SolveError, Advice, paid: str
     failed({ kind: 'unknown', errorCode: '' }),
     'decide',
     PAID,
-    ['without a reason']
+    ['no reason given']
   ],
   ['replies that violate the protocol', badReply, 'resume', PAID, ['task-17', 'HTTP 502; the reply: expected JSON']],
   [

@@ -156,7 +156,7 @@ describe('explain', () => {
   it.each([
     [
       { status: 200, problems: ['balance: expected number'] },
-      'HTTP 200; balance: expected number. It created no task. Look at'
+      'HTTP 200; balance: expected number. It created no task. Check'
     ],
     [
       { status: 200, kind: 'account' as const, errorCode: 'ERROR_X' },
@@ -176,8 +176,8 @@ describe('defineCall', () => {
     ['a path without a slash', { path: 'getBalance', reply }, 'path: expected a path such as /getBalance'],
     ['a path with a query', { path: '/getBalance?x=1', reply }, 'path: expected a path such as /getBalance'],
     ['a path that leads up', { path: '/../getBalance', reply }, 'path: expected a path such as /getBalance'],
-    ['createTask', { path: '/createTask', reply }, 'path: expected another call than those of solve'],
-    ['getTaskResult in other letters', { path: '/gettaskresult', reply }, 'path: expected another call than those'],
+    ['createTask', { path: '/createTask', reply }, 'path: expected a call other than those of solve'],
+    ['getTaskResult in other letters', { path: '/gettaskresult', reply }, 'path: expected a call other than those'],
     ['no decoder', { path }, 'reply: expected a decoder of io-ts'],
     ['a client key', { path, reply, body: { clientKey: 'x' } }, 'body: expected an object that JSON can hold, without'],
     ['a body that JSON cannot hold', { path, reply, body: circular }, 'body: expected an object that JSON can hold'],

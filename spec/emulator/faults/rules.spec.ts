@@ -310,14 +310,14 @@ describe('a bad fault rule', () => {
   ])('is refused with the faults that are allowed: "%s"', async (rule) => {
     const [call = ''] = rule.split(':')
     await expect(startEmulator({ faults: [rule] })).rejects.toThrow(
-      `fault rule "${rule}": no such fault of ${call}; allowed are reset, `
+      `fault rule "${rule}": no such fault for ${call}; expected one of reset, `
     )
   })
 
   it('is refused with only the faults that fit the call', async () => {
     const allowed = async (on: string) => {
       const error: unknown = await startEmulator({ faults: [`${on}:1s:?`] }).catch((reason: unknown) => reason)
-      const [names = '', forms = ''] = String(error).split('allowed are ')[1]!.split(', NAME=NUMBER for ')
+      const [names = '', forms = ''] = String(error).split('expected one of ')[1]!.split(', NAME=NUMBER for ')
       return { names: names.split(', '), forms }
     }
     const [connection, create, task, outage, siteverify, balance] = await Promise.all(
@@ -345,7 +345,7 @@ describe('a bad fault rule', () => {
     [
       'a function on a connection',
       { on: 'connection', when: 'always', fault: function reset() {} },
-      'no such fault of connection; allowed are reset, close'
+      'no such fault for connection; expected one of reset, close'
     ],
     [
       'isReadable with a named fault',
@@ -360,7 +360,7 @@ describe('a bad fault rule', () => {
     [
       'a misspelt field',
       { on: 'createTask', when: 'always', fault: 'reset', biled: true } as FaultRule,
-      '"biled" is no field of a rule; allowed are on, when, fault, isReadable, billed'
+      '"biled" is not a field of a rule; expected one of on, when, fault, isReadable, billed'
     ]
   ])('is refused: %s', async (_, rule, reason) => {
     await expect(startEmulator({ faults: [rule] })).rejects.toThrow(reason)

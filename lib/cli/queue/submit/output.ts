@@ -33,11 +33,11 @@ export class QueueOutput {
     const found = await queueOfOutput(path)
     if (found === queue) return
     if (found !== undefined)
-      throw new WrongUsage(`--out: ${path} holds outcomes of the queue ${found}; expected another file`)
+      throw new WrongUsage(`--out: ${path} holds outcomes of the queue ${found}; use another file`)
     if (hasUnfinished(this.#ownEntries()) || hasUnfinished(this.#memory.entries))
       throw new WrongUsage(
-        `--out: ${path} belongs to a batch without --queue, with tasks that are paid for, or perhaps, and unfinished. ` +
-          'Finish it without --queue, or use another file'
+        `--out: ${path} belongs to a batch without --queue and has unfinished tasks that are, or may be, paid for. ` +
+          'Finish that batch without --queue, or use another file'
       )
     await markOutput(path, queue)
   }

@@ -209,4 +209,4 @@ const submitLevels = (signals: Observable<NodeJS.Signals>, note: (text: string) 
 }
 
 const STOPPING_TO_SUBMIT =
-  'Stopping: no task is submitted any more; waiting for those in the queue. Press Ctrl-C again to stop waiting.'
+  'Stopping: no more tasks are submitted; waiting for those in the queue. Press Ctrl-C again to stop waiting.'

@@ -22,7 +22,7 @@ export const pauseReason = (error: SolveError): string =>
   error._tag === 'NotCreated' && error.reason === 'unreadable' ? UNREADABLE : explainUnlessResumable(error)
 
 const UNREADABLE =
-  'Several createTask calls in a row got no usable reply. The failed jobs say what arrived; their tasks may be paid for.'
+  'Several createTask calls in a row got no usable reply. See the errors of the failed jobs; their tasks may be paid for.'
 
 /** How a worker ended. */
 export interface WorkerEnd {
@@ -48,7 +48,7 @@ export const workerSummary = ({ stats, elapsedMs, hasLeft, noticedAfterMs, isEmb
   ].join('\n')
 }
 
-const LEFT = 'Not all jobs were handed over: another worker notices it, and takes them over, within'
+const LEFT = 'Not all jobs were handed over: another worker takes over the rest within'
 
 const EMBEDDED =
   'Its tasks belonged to the embedded emulator, which ends with this command: no other worker can resume them.'

@@ -168,7 +168,7 @@ const taskOfJob = (data: unknown, clientKey: string): TaskSpec<RecaptchaV2Soluti
   return websiteKey === clientKey ? { ...task, payload: E.left([CLIENT_KEY_AS_SITE_KEY]) } : task
 }
 
-const CLIENT_KEY_AS_SITE_KEY = 'websiteKey: expected the site key of the page, this is the client key'
+const CLIENT_KEY_AS_SITE_KEY = 'websiteKey: this is the client key; expected the site key of the page'
 
 /** The observable from now on, for subscribers to come. */
 const replayed = <A>(source: Observable<A>): Observable<A> => {
@@ -178,31 +178,31 @@ const replayed = <A>(source: Observable<A>): Observable<A> => {
 }
 
 const stoppingText = (grace: number): string =>
-  `Stopping: no job is begun any more, and active tasks are polled for at most ${grace} s. ` +
+  `Stopping: no more jobs are started, and active tasks are polled for at most ${grace} s. ` +
   'Press Ctrl-C again to hand them over now.'
 
-const HANDING_OVER = 'Handing over the active tasks. Press Ctrl-C again to leave at once.'
+const HANDING_OVER = 'Handing over the active tasks. Press Ctrl-C again to exit now.'
 
 /** What the help of `worker` says about queues, crashes and signals. */
-export const WORKER_HELP = `Solves the tasks that rx-captcha batch --queue NAME FILE submits, or your own
-program. Start as many workers as you like, on any machines that reach the same
+export const WORKER_HELP = `Solves the tasks that rx-captcha batch --queue NAME FILE or your own program
+submits. Start as many workers as you like, on any machines that reach the same
 Redis, which records the ids of paid tasks. If a worker dies, another one
-continues its tasks at no further cost, at most --lock-ms and twice
---stalled-check-ms later.
+continues its tasks at no further cost, within --lock-ms plus twice
+--stalled-check-ms.
 ${REDIS_PASSWORD_HELP}
 
---max-open is stored in the queue. It holds for all workers, until a worker is
-started with another number.
+--max-open is stored in the queue. It applies to all workers until a worker is
+started with another value.
 
 The queue is paused if the service refuses the account, or if its replies cannot
-be read. Then no job is begun until a worker is started with --resume-queue.
+be read. No job is then started until a worker runs with --resume-queue.
 
-After Ctrl-C, SIGTERM or SIGHUP the worker begins no job, and polls its active
-tasks for --grace seconds. The tasks that are left go back to the queue, where
-another worker continues them. A second signal skips the grace, and a third one
-leaves at once.`
+On Ctrl-C, SIGTERM or SIGHUP the worker starts no more jobs, and polls active
+tasks for --grace seconds. Unfinished tasks go back to the queue, where another
+worker continues them. A second signal ends the grace period, and a third one
+exits immediately.`
 
 export const WORKER_EXIT_HELP = `Exit codes:
-  0    stopped by a signal; each job has ended or went back to the queue
-  2    wrong usage: an option, or Redis cannot be reached; nothing was paid
-  130  left by a third Ctrl-C before that (143 by SIGTERM, 129 by SIGHUP)`
+  0    stopped by a signal; each job has ended or was returned to the queue
+  2    usage error: a bad option, or Redis cannot be reached; nothing was paid
+  130  exited on a third Ctrl-C before that (143 by SIGTERM, 129 by SIGHUP)`
