@@ -7,12 +7,15 @@ import { FAULTS, MATRIX, type MatrixCase } from '../support/matrix/faults.js'
 import { CANARY, runCase, type Trace } from '../support/matrix/matrix-case.js'
 import { ODD_REPLIES } from '../support/matrix/odd-replies.js'
 import { GAP_MS, type Count } from '../support/matrix/outcomes.js'
+import { withoutStackFrames } from '../support/stack-frames.js'
 
 // More cases would keep one core too busy for their limits.
 const CONCURRENCY = 16
 
 const openConnectionFaults = connectionFaults()
 const traces = new Map<MatrixCase, Trace | Error>()
+
+withoutStackFrames()
 
 beforeAll(async () => {
   const opened = await openConnectionFaults()
@@ -38,15 +41,21 @@ const plus = (count: Count, more: number): Count =>
 
 const faultOf = ({ fault, kind }: MatrixCase): string => (kind === 'numeric ids' ? `${fault}, numeric ids` : fault)
 
+const casesByFault = (cases: ReadonlyArray<MatrixCase>): ReadonlyArray<[string, ReadonlyArray<MatrixCase>]> => {
+  const groups = new Map<string, MatrixCase[]>()
+  for (const matrixCase of cases)
+    groups.set(faultOf(matrixCase), [...(groups.get(faultOf(matrixCase)) ?? []), matrixCase])
+  return [...groups]
+}
+
 /** One test for each fault, because thousands of tests take longer than their assertions. */
 const itAlways = (
   behaviour: string,
   check: (matrixCase: MatrixCase) => void,
   concerns: (matrixCase: MatrixCase) => boolean = () => true
 ) => {
-  const cases = MATRIX.filter(concerns)
-  it.each([...new Set(cases.map(faultOf))])(`${behaviour} (%s)`, (fault) => {
-    for (const matrixCase of cases.filter((each) => faultOf(each) === fault))
+  it.each(casesByFault(MATRIX.filter(concerns)))(`${behaviour} (%s)`, (_, cases) => {
+    for (const matrixCase of cases)
       try {
         check(matrixCase)
       } catch (error) {

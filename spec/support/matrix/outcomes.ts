@@ -48,7 +48,7 @@ const pace = (limits: Partial<Pace['limits']> = {}, speed = 1): Pace => {
 /** All limits are out of reach. */
 export const unlimited = pace()
 /** Reaches the deadline after a good many polls. */
-export const toDeadline = pace({ giveUpAfterMs: 300 })
+export const toDeadline = pace({ giveUpAfterMs: 200 })
 export const toLateDeadline = pace({ giveUpAfterMs: 3_000 })
 /** Ends a silent call long before the deadline. */
 export const shortTimeouts = pace({ giveUpAfterMs: 700, createTimeoutMs: 200, resultTimeoutMs: 150 })
