@@ -1,7 +1,7 @@
 import { simulateRound } from '../support/chaos/simulation.js'
 import { progressOf, longRunOf } from '../support/long-run.js'
 
-const { count, seed, timeoutMs } = longRunOf('CHAOS', 2_000)
+const { count, seed, timeoutMs } = longRunOf('CHAOS', 1_000)
 const SOLVES_PER_ROUND = 100
 
 describe('two solvers, a service that fails at random, and callers who unsubscribe, resume and close', () => {

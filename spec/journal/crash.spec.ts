@@ -6,7 +6,7 @@ import { built } from '../support/built.js'
 import { journalProcesses, journals, stateOf } from '../support/journals.js'
 import { longRunOf } from '../support/long-run.js'
 
-const { count: kills, timeoutMs } = longRunOf('KILL', 6)
+const { count: kills, timeoutMs } = longRunOf('KILL', 3)
 const KILLS_A_JOURNAL = 10
 
 const { at, start } = journals()

@@ -25,7 +25,7 @@ import { VirtualClock } from '../support/chaos/virtual-clock.js'
 type Outcome = E.Either<SolveError, Solved<RecaptchaV2Solution>>
 type NextReply = (path: string) => FuzzedReply
 
-const { count, seed, timeoutMs } = longRunOf('FUZZ', 1_000)
+const { count, seed, timeoutMs } = longRunOf('FUZZ', 500)
 
 const TAGS: ReadonlySet<SolveError['_tag']> = new Set([
   ...(['Refused', 'CreateUnknown', 'TaskFailed', 'BadReply', 'TimedOut'] as const)

@@ -9,7 +9,7 @@ import { handles } from '../support/solvers.js'
 import { longRunOf } from '../support/long-run.js'
 
 const start = emulators()
-const { count, seed, timeoutMs } = longRunOf('LOAD', 1_000)
+const { count, seed, timeoutMs } = longRunOf('LOAD', 500)
 
 const isConnected = (message: unknown): message is { readonly socket: Socket } =>
   typeof message === 'object' && message !== null && 'socket' in message

@@ -9,10 +9,10 @@ import { drawsOf } from '../../support/chaos/seeded.js'
 import { emulators } from '../../support/raw-http.js'
 import { progressOf, longRunOf } from '../../support/long-run.js'
 
-const { count: kills, seed, timeoutMs } = longRunOf('KILL', 4)
+const { count: kills, seed, timeoutMs } = longRunOf('KILL', 3)
 const IS_LONG = kills > 10
 const ITEMS = IS_LONG ? 500 : 60
-const KILLS_A_BATCH = IS_LONG ? 20 : 4
+const KILLS_A_BATCH = IS_LONG ? 20 : 3
 
 const start = emulators()
 const library = built()
@@ -116,7 +116,8 @@ describe(`a batch that is killed, KILL_SEED=${seed}`, () => {
         const recorded = new Set<string>()
         let isEnded = false
         for (let nth = 0; nth < KILLS_A_BATCH && !isEnded; nth += 1) {
-          isEnded = await batch.run(1 + Math.floor((draw() * ITEMS * 6) / KILLS_A_BATCH))
+          // An item takes about three requests, so that most batches last for all of their kills.
+          isEnded = await batch.run(1 + Math.floor((draw() * ITEMS * 4) / KILLS_A_BATCH))
           for (const id of batch.recorded()) recorded.add(id)
           if (!isEnded) done += 1
         }

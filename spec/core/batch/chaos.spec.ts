@@ -1,7 +1,7 @@
 import { BatchSimulation } from '../../support/chaos/batch-simulation.js'
 import { progressOf, longRunOf } from '../../support/long-run.js'
 
-const { count, seed, timeoutMs } = longRunOf('CHAOS', 1_000)
+const { count, seed, timeoutMs } = longRunOf('CHAOS', 500)
 const ITEMS = 30
 
 describe('a batch with a journal, through crashes, journal failures and shutdowns', () => {
