@@ -313,14 +313,14 @@ describe('opening', () => {
       const given: TaskRef = { taskId: 'a "quoted" id, \\ and \u00fc', createdAt: 1_767_225_600_123, numeric: true }
       const whole = journalLine('2026-01-01T00:00:09.000Z', 'a', bareRef(given)).slice(0, -1)
       const idEnds = whole.indexOf('\u00fc"') + 2
-      for (let cut = 1; cut < whole.length; cut += 1) {
-        await writeFile(at(), header + line('a') + whole.slice(0, cut) + rest)
-        const journal = await start()
-        const createdAt = Date.parse('2026-01-01T00:00:00.000Z') // when the key was begun
+      const createdAt = Date.parse('2026-01-01T00:00:00.000Z') // when the key was begun
+      const check = async (cut: number) => {
+        const path = at(`cut-${cut}`)
+        await writeFile(path, header + line('a') + whole.slice(0, cut) + rest)
         const expected = cut < idEnds ? { _tag: 'InDoubt' } : { _tag: 'Known', ref: { ...given, createdAt } }
-        expect([cut, await done(journal.find('a'))]).toStrictEqual([cut, expected])
-        await journal.close()
+        expect([cut, await done((await start(path)).find('a'))]).toStrictEqual([cut, expected])
       }
+      await Promise.all(Array.from({ length: whole.length - 1 }, (_, nth) => check(nth + 1)))
     }
   )
 
