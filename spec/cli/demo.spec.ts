@@ -2,6 +2,7 @@ import { Subject, asyncScheduler, type SchedulerAction, type SchedulerLike } fro
 import * as emulator from 'rx-captcha/emulator'
 import { demo } from '../../lib/cli/demo/command.js'
 import { compare, deviations } from '../../lib/cli/demo/report.js'
+import type { CliContext } from '../../lib/cli/shared/context.js'
 import { nextSceneState, paidOf, startOf, type SceneState } from '../../lib/cli/demo/scenes.js'
 import { makeConsole, makeContext } from '../support/command.js'
 import { until } from '../support/raw-http.js'
@@ -21,15 +22,26 @@ const hurried = (speed: number): SchedulerLike => {
 
 const pace = () => ({ scheduler: hurried(SPEED), speed: SPEED })
 
-const play = async (isTTY: boolean) => {
+const play = async (isTTY: boolean, context: Partial<CliContext> = {}) => {
   const [stdout, stderr] = [makeConsole(), makeConsole({ isTTY, columns: 80 })]
-  const code = await demo(makeContext({ stdout, stderr }), pace())
+  const code = await demo(makeContext({ stdout, stderr, ...context }), pace())
   return { code, out: stdout.text(), err: stderr.text() }
 }
 
+const withoutFaults: typeof emulator.startEmulator = (options) => emulator.startEmulator({ ...options, faults: [] })
+
 describe('rx-captcha demo', () => {
-  it('runs as planned, and prints every step and two tables', async () => {
-    const { code, out, err } = await play(false)
+  type Played = Awaited<ReturnType<typeof play>>
+  let [plain, onTerminal, unplanned]: Played[] = []
+
+  // All at once, because most of the time is spent on waiting.
+  beforeAll(async () => {
+    const loadEmulator = () => Promise.resolve({ ...emulator, startEmulator: withoutFaults })
+    ;[plain, onTerminal, unplanned] = await Promise.all([play(false), play(true), play(false, { loadEmulator })])
+  })
+
+  it('runs as planned, and prints every step and two tables', () => {
+    const { code, out, err } = plain!
     expect(out).toContain('Both counts agree.')
     expect(code).toBe(0)
     expect(
@@ -60,8 +72,8 @@ describe('rx-captcha demo', () => {
     expect(err).not.toContain('\x1b')
   })
 
-  it('keeps one row for each task on a terminal', async () => {
-    const { code, err } = await play(true)
+  it('keeps one row for each task on a terminal', () => {
+    const { code, err } = onTerminal!
     expect(code).toBe(0)
     expect(err).toContain('6  no fault         waits')
     const last = err.slice(err.lastIndexOf('1  no fault'))
@@ -71,12 +83,10 @@ describe('rx-captcha demo', () => {
     expect(cursorShown).toBeGreaterThan(err.lastIndexOf('\x1b[?25l'))
   })
 
-  it('exits with 1 and lists what was not as planned, if the faults are missing', async () => {
-    const stdout = makeConsole()
-    const startEmulator: typeof emulator.startEmulator = (options) => emulator.startEmulator({ ...options, faults: [] })
-    const loadEmulator = () => Promise.resolve({ ...emulator, startEmulator })
-    expect(await demo(makeContext({ stdout, loadEmulator }), pace())).toBe(1)
-    expect(stdout.text()).toContain('\nNot as planned:\n  task 4 ended as Solved instead of TaskFailed\n')
+  it('exits with 1 and lists what was not as planned, if the faults are missing', () => {
+    const { code, out } = unplanned!
+    expect(code).toBe(1)
+    expect(out).toContain('\nNot as planned:\n  task 4 ended as Solved instead of TaskFailed\n')
   })
 
   it('prints the tables on Ctrl-C, without a list of what did not happen', async () => {

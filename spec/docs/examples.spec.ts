@@ -11,6 +11,7 @@ import { command, envOf } from '../support/command.js'
 import { runBlock, runnable, typeProblems } from '../support/doc-examples.js'
 import { ROOT, blocksOf, docstringBlocks, pages, sources, textOf, type Block } from '../support/doc-pages.js'
 import { callsOf, commandsOf, problemOf, type Words } from '../support/doc-shell.js'
+import { hurried } from '../support/solvers.js'
 
 const chineseReadme = 'docs/zh-CN/README.md' // has the blocks of README.md
 const blocks = pages.filter((page) => page !== chineseReadme).flatMap(blocksOf)
@@ -70,9 +71,14 @@ describe('the examples in documents and docstrings', () => {
     opened.push(started)
     return started
   }
-  // A hundred times as fast as the example says.
-  const startFastEmulator = ({ readyAfterMs = 0, ...options }: emulatorModule.EmulatorOptions = {}) =>
-    startEmulator({ ...options, readyAfterMs: typeof readyAfterMs === 'number' ? readyAfterMs / 100 : readyAfterMs })
+  /** An emulator that is so many times as fast as the example says. */
+  const startFasterEmulator =
+    (speed: number) =>
+    ({ readyAfterMs = 0, ...options }: emulatorModule.EmulatorOptions = {}) =>
+      startEmulator({
+        ...options,
+        readyAfterMs: typeof readyAfterMs === 'number' ? readyAfterMs / speed : readyAfterMs
+      })
 
   // Without a `baseUrl` an example calls the emulator, and polls quickly.
   const createSolver = (options: SolverOptions): Solver => {
@@ -96,12 +102,18 @@ describe('the examples in documents and docstrings', () => {
   }
   const modules: Readonly<Record<string, unknown>> = {
     'rx-captcha': { ...rxCaptcha, createSolver },
-    'rx-captcha/emulator': { ...emulatorModule, startEmulator: startFastEmulator },
+    'rx-captcha/emulator': { ...emulatorModule, startEmulator: startFasterEmulator(100) },
     'rx-captcha/journal': { ...journalModule, fileJournal },
     'node:diagnostics_channel': { ...channels, subscribe }
   }
-  // A deadline in an example is real time, and so is the time of its tasks.
-  const atItsPace = { ...modules, 'rx-captcha/emulator': { ...emulatorModule, startEmulator } }
+  // A deadline in an example has to fit the time of its tasks: both are three times as fast as it says.
+  const SPEED = 3
+  const hurry = { scheduler: hurried(SPEED).scheduler, pollEveryMs: 30 }
+  const atItsPace = {
+    ...modules,
+    'rx-captcha': { ...rxCaptcha, createSolver: (options: SolverOptions) => createSolver({ ...hurry, ...options }) },
+    'rx-captcha/emulator': { ...emulatorModule, startEmulator: startFasterEmulator(SPEED) }
+  }
   const loaderOf = ({ code }: Block) => {
     const given: typeof modules = code.includes('giveUpAfterMs') ? atItsPace : modules
     return (name: string): unknown => given[name] ?? jest.requireActual(name)

@@ -18,17 +18,17 @@ export const solvers = () => {
   }
 }
 
-/** How many times faster than the real clock that of {@link hurried} runs. */
+/** How many times faster than the real clock that of {@link hurried} runs by default. */
 export const SPEED = 200
 const VERY_LONG_MS = 2_000_000_000
 
 /** A fast clock, so that a pause of seconds takes milliseconds, and limits that are out of reach. */
-export const hurried = (): Partial<SolverOptions> => {
+export const hurried = (speed = SPEED): Partial<SolverOptions> => {
   const start = Date.now()
   const schedule = <T>(work: Parameters<typeof asyncScheduler.schedule<T>>[0], ms = 0, state?: T): Subscription =>
-    asyncScheduler.schedule(work, ms / SPEED, state)
+    asyncScheduler.schedule(work, ms / speed, state)
   return {
-    scheduler: { now: () => start + (Date.now() - start) * SPEED, schedule },
+    scheduler: { now: () => start + (Date.now() - start) * speed, schedule },
     giveUpAfterMs: VERY_LONG_MS,
     createTimeoutMs: VERY_LONG_MS,
     resultTimeoutMs: VERY_LONG_MS
