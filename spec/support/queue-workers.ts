@@ -9,7 +9,7 @@ import { EMULATOR_KEY, type Emulator } from 'rx-captcha/emulator'
 import { longRunOf } from './long-run.js'
 import type { QueueRig } from './queue.js'
 
-const SHORT = 60
+const SHORT = 40
 
 /** The jobs of a test; `npm run chaos:queue` sets a large number, and then the locks are the recommended ones. */
 export const { count: JOBS, seed: SEED, timeoutMs: TIMEOUT_MS } = longRunOf('QUEUE', SHORT)
@@ -17,9 +17,10 @@ export const IS_LONG = JOBS > SHORT
 if (IS_LONG) jest.setTimeout(TIMEOUT_MS)
 
 const { lockDuration, stalledInterval } = taskWorkerOptions()
+export const RECOMMENDED_LOCKS = { lockDuration, stalledInterval }
 
 /** A dead worker is noticed after a second in a short run. */
-export const LOCKS = IS_LONG ? { lockDuration, stalledInterval } : { lockDuration: 600, stalledInterval: 200 }
+export const LOCKS = IS_LONG ? RECOMMENDED_LOCKS : { lockDuration: 600, stalledInterval: 200 }
 /** BullMQ waits for a second before it connects again. */
 const RECONNECT = IS_LONG ? {} : { reconnectMs: 50 }
 
