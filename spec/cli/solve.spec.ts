@@ -134,9 +134,14 @@ describe('rx-captcha solve', () => {
 })
 
 describe('the status line of solve on a terminal', () => {
-  const linesOnTerminal = async (faults: string[], columns?: number) => {
-    const env = { ...envOf(await start({ faults, readyAfterMs: 300 })), CAPTCHA_POLL_EVERY_MS: '250' }
-    const stderr = makeConsole({ isTTY: true, ...(columns !== undefined && { columns }) })
+  const HOUR_MS = 3_600_000
+
+  /** The drawings of a task that is ready once its first poll was drawn. */
+  const linesOnTerminal = async (faults: string[], columns = 80) => {
+    const stderr = makeConsole({ isTTY: true, columns })
+    const now = () => Date.now() + (stderr.text().includes('1 poll ') ? HOUR_MS : 0)
+    // Longer than the time between two drawings.
+    const env = { ...envOf(await start({ faults, readyAfterMs: HOUR_MS, now })), CAPTCHA_POLL_EVERY_MS: '250' }
     const { out, err } = await command(SOLVE, { env, stderr }).ended()
     expect(out).toMatch(/^03A/)
     // Whole drawings, without the sequences that move the cursor.
