@@ -98,6 +98,18 @@ describe('toTaskEither', () => {
 
 describe('retryLeft', () => {
   it(
+    'completes with a source that completes without a value, and does not subscribe again',
+    marbles(({ cold, expectObservable, expectSubscriptions }, scheduler) => {
+      const source = cold('  --|', values)
+      const subs = '         ^-!'
+      const expected = '     --|'
+
+      expectObservable(source.pipe(retryLeft({ count: 3, scheduler }))).toBe(expected, values)
+      expectSubscriptions(source.subscriptions).toBe(subs)
+    })
+  )
+
+  it(
     'mirrors a source that emits a Right',
     marbles(({ cold, expectObservable, expectSubscriptions }, scheduler) => {
       const source = cold('  --(R|)', values)

@@ -68,6 +68,12 @@ describe('the events of a batch', () => {
     ])
   })
 
+  it('have the number of the batch also for a task that is resumed', () => {
+    const events = run({ batch: journalOf({ a: { _tag: 'Known', ref: { taskId: 'id-a', createdAt: 0 } } }) })
+
+    expect(endedOf(events)).toMatchObject([{ batchId: 1, tag: 'Solved' }])
+  })
+
   it('name a skipped key', () => {
     const events = run({ batch: journalOf({ a: { _tag: 'Finished' } }) })
 

@@ -88,6 +88,20 @@ describe('the events of a solve', () => {
     expect(tagsOf(events).includes('CreateSent')).toBe(!('sent' in reply))
   })
 
+  it('have no status of a createTask that got no reply', () => {
+    const { events } = simulate({ create: [{ failed: { code: 'ECONNRESET' } }] }, solveOne)
+
+    expect(events.find(({ _tag }) => _tag === 'CreateEnded')).not.toHaveProperty('status')
+  })
+
+  it('have no type of a task without one', () => {
+    const { events } = simulate({ poll: [ready()] }, ({ solver, record }) => {
+      record(solver.resume({ solution: recaptchaV2.solution }, ref))
+    })
+
+    expect(events[0]).toStrictEqual({ at: 0, solveId: 1, _tag: 'Started', operation: 'resume', ref })
+  })
+
   it('report once that createTask was sent, although the network says so twice', () => {
     const network = () => () =>
       of<NetworkEvent[]>({ _tag: 'Sent' }, { _tag: 'Sent' }, { _tag: 'Reply', status: 500, body: '' })
@@ -154,6 +168,30 @@ describe('Ended', () => {
     const ended = { tag: 'TaskFailed', paid: 'yes', ref, errorCode: 'ERROR_CAPTCHA_UNSOLVABLE', kind: 'task' }
     expect(endedOf(events)).toMatchObject([{ ...ended, polls: 1, taskMs: 3_000 }])
     expect(endedOf(events)[0]).not.toHaveProperty('lateMs')
+  })
+
+  it.each<readonly [string, Scripted, number]>([
+    ['TimedOut', processing(), 60_000],
+    ['BadReply', { status: 200, body: '<p>' }, 60_000],
+    ['Interrupted', processing(), 4_000]
+  ])('has the tag %s of an error of a paid task', (tag, poll, closeAt) => {
+    const { events } = simulate(
+      { create: [created()], poll: [poll] },
+      ({ solver, record, at }) => {
+        record(solver.solve(aTask))
+        at(closeAt, () => void solver.close())
+      },
+      { giveUpAfterMs: 30_000 }
+    )
+
+    expect(endedOf(events)).toMatchObject([{ tag, paid: 'yes', ref }])
+  })
+
+  it('has no code of a document that names none', () => {
+    const { events } = simulate({ create: [{ document: { errorId: 1 } }] }, solveOne)
+
+    expect(endedOf(events)).toMatchObject([{ tag: 'Refused' }])
+    expect(endedOf(events)[0]).not.toHaveProperty('errorCode')
   })
 
   it('separates the wait for a permit from the time of the task', () => {
@@ -308,6 +346,17 @@ describe('the events of a solve whose subscriber unsubscribes', () => {
 
     expect(results).toMatchObject([[3_000, 'orphans', { ref }]])
     expect(tagsOf(events).slice(-3)).toStrictEqual(['PollEnded', 'Ended', 'Orphaned'])
+  })
+
+  it('orphan the task of a single createTask if that happens during Created', () => {
+    const { events } = simulate({ create: [{ ...created(), afterMs: 5 }] }, ({ solver, record }) => {
+      const creating = record(solver.createTask(aTask))
+      solver.events.subscribe(({ _tag }) => {
+        if (_tag === 'Created') creating.unsubscribe()
+      })
+    })
+
+    expect(tagsOf(events).slice(-3)).toStrictEqual(['Created', 'Ended', 'Orphaned'])
   })
 
   it('send nothing if the solver is closed during Started', () => {
