@@ -52,7 +52,7 @@ describe('rx-captcha', () => {
   ])('names where a bad address comes from: %j, %s', async (argv, CAPTCHA_BASE_URL, name) => {
     const env = { CAPTCHA_CLIENT_KEY: 'key-for-tests', CAPTCHA_BASE_URL }
     const { code, err } = await command([...SOLVE, ...argv], { env }).ended()
-    expect([code, err]).toStrictEqual([2, `error: ${name}: expected a URL such as https://api.1captcha.vip\n`])
+    expect([code, err]).toStrictEqual([2, `error: ${name}: expected an address such as https://api.1captcha.vip\n`])
   })
 
   const DURATION = 'Expected a whole number of milliseconds from 1 to 2147483647.'
@@ -183,7 +183,7 @@ describe('a signal to solve', () => {
     solving.signal('SIGINT')
     const { code, err } = await solving.ended()
     expect(code).toBe(130)
-    expect(err).toContain('may be paid for')
+    expect(err).toContain('may have created a paid task')
   })
 
   const solvingWithOpenCreate = async (fault: string) => {
