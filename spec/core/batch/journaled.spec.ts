@@ -253,10 +253,11 @@ describe('a batch whose journal has `find`', () => {
 
 describe('a batch whose journal is still reading when the account is refused', () => {
   const noBalance = { create: [{ ...replies.refused('ERROR_ZERO_BALANCE'), afterMs: 10 }] }
-  const outcomeAfter = (entry: JournalEntry) =>
+  const outcomeAfter = (entry: JournalEntry, createsPerSecond?: number) =>
     run({
       items: ['a', 'b'],
       scripts: { b: noBalance },
+      ...(createsPerSecond !== undefined && { createsPerSecond }),
       journal: { begin: (key) => (key === 'b' ? of(FRESH) : timer(1_000).pipe(map(() => entry))) }
     }).emissions.find((line) => line.includes(' a '))
 
@@ -266,6 +267,10 @@ describe('a batch whose journal is still reading when the account is refused', (
 
   it('creates no task for a fresh key', () => {
     expect(outcomeAfter(FRESH)).toBe('1000 a NotCreated account')
+  })
+
+  it('waits for no permit for a fresh key', () => {
+    expect(outcomeAfter(FRESH, 0.1)).toBe('1000 a NotCreated account')
   })
 })
 
