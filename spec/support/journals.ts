@@ -86,7 +86,11 @@ const programOf = (script: string, setup: string) => `
   const done = (observable) => lastValueFrom(observable)
   const print = (text) => process.stdout.write(text + '\\n')
   ${setup}
-  fileJournal(process.argv[1]).then(async (journal) => { ${script} }).catch((error) => {
+  fileJournal(process.argv[1]).then(async (journal) => {
+    // As long as the process runs, or else the file would be closed with a warning when the journal is collected.
+    globalThis.opened = journal
+    ${script}
+  }).catch((error) => {
     print(error.message)
     process.exitCode = 1
   })`
