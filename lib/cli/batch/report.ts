@@ -50,26 +50,28 @@ export interface BatchEnd extends EndedBatch {
 
 /** Prints what became of a batch and how to continue it; returns the exit code. */
 export const printReport = (context: CliContext, end: BatchEnd): number => {
-  const reason = stopReasonOf(end)
-  printSummary(context, end, 'new task', [
-    ...(reason === undefined ? [] : [reason, notPulled(end)]),
-    ...howToContinue(end)
-  ])
+  printSummary(context, end, { paidName: 'new task', reason: stopReasonOf(end), advice: howToContinue(end) })
   return batchExitCode(end)
 }
 
+interface Remarks {
+  /** What the tasks are called that are paid for. */
+  readonly paidName: string
+  /** Why the batch was stopped, if it was. */
+  readonly reason: string | undefined
+  /** How to continue. */
+  readonly advice: ReadonlyArray<string>
+}
+
 /** Prints the counts of a batch, then the remarks. Throws the failure if the user has to correct the command and nothing else. */
-export const printSummary = (
-  { stderr }: CliContext,
-  { stats, failure, elapsedMs }: EndedBatch,
-  paidName: string,
-  remarks: ReadonlyArray<string>
-): void => {
+export const printSummary = ({ stderr }: CliContext, end: EndedBatch, { paidName, reason, advice }: Remarks): void => {
+  const { stats, failure, elapsedMs } = end
   if (failure instanceof WrongUsage && stats.done === 0) throw failure
   const { created, inDoubt } = stats
   const perhaps = inDoubt > 0 ? `, and perhaps ${grouped(inDoubt)} more` : ''
   const paid = `Paid for: ${counted(created, paidName)}${perhaps}.`
   const summary = [heading(stats, elapsedMs), paid, ...timesText(stats), ...failuresText(stats)]
+  const remarks = [...(reason === undefined ? [] : [reason, notPulled(end)]), ...advice]
   printLine(stderr, [...summary, ...(remarks.length > 0 ? ['', ...remarks] : [])].join('\n'))
 }
 
@@ -148,7 +150,7 @@ const troubleText = ({ lastTrouble }: BatchStats): string =>
       : [])
   ].join('\n')
 
-export const notPulled = ({ stats, files }: EndedBatch): string => {
+const notPulled = ({ stats, files }: EndedBatch): string => {
   const { total } = files.input
   if (stats.isExhausted) return 'The whole input was read.'
   return total === undefined

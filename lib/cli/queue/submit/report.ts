@@ -1,4 +1,4 @@
-import { notPulled, printSummary, progressRows, resumeText, whyStopped, type EndedBatch } from '../../batch/report.js'
+import { printSummary, progressRows, resumeText, whyStopped, type EndedBatch } from '../../batch/report.js'
 import type { BatchStats } from '../../batch/stats.js'
 import type { CliContext } from '../../shared/context.js'
 import { EXIT, exitCodeOfSignal } from '../../shared/exit-code.js'
@@ -20,7 +20,7 @@ export const printSubmitReport = (context: CliContext, end: EndedBatch): number 
   const { stats, signal } = end
   const isComplete = stats.isExhausted && stats.active === 0
   const reason = whyStopped({ ...end, signal: isComplete ? undefined : signal })
-  printSummary(context, end, 'task', [...(reason === undefined ? [] : [reason, notPulled(end)]), ...howToFetch(end)])
+  printSummary(context, end, { paidName: 'task', reason, advice: howToFetch(end) })
   if (signal && !isComplete) return exitCodeOfSignal(signal)
   const lowest = stats.unreported.length > 0 ? EXIT.paid : isComplete ? EXIT.solved : EXIT.unpaid
   return Math.max(stats.worstExit, lowest)
