@@ -11,6 +11,15 @@ const mayImport = (folder, allowed, comment) => ({
   to: { pathNot: [`^lib/${folder}/`, ...allowed] }
 })
 
+/** A folder of the command, and the other ones that it may import. */
+const mayImportOfCli = (folder, others, comment) => ({
+  name: `cli-${folder}-imports`,
+  comment,
+  severity: 'error',
+  from: { path: `^lib/cli/${folder}/` },
+  to: { path: '^lib/cli/', pathNot: `^lib/cli/(${[folder, ...others].join('|')})/` }
+})
+
 const onlyFor = (name, modules, importers, comment) => ({
   name,
   comment,
@@ -101,27 +110,13 @@ module.exports = {
       [...PUBLIC_CORE, '^lib/(http|emulator|journal|bullmq)/', outsideLib],
       'the command uses the library as a user does'
     ),
-    {
-      name: 'cli-shared-imports',
-      comment: 'what commands share knows none of them',
-      severity: 'error',
-      from: { path: '^lib/cli/shared/' },
-      to: { path: '^lib/cli/', pathNot: '^lib/cli/shared/' }
-    },
-    {
-      name: 'cli-input-imports',
-      comment: 'the items of an input do not depend on how they are solved',
-      severity: 'error',
-      from: { path: '^lib/cli/input/' },
-      to: { path: '^lib/cli/', pathNot: '^lib/cli/(input|shared)/' }
-    },
-    {
-      name: 'cli-batch-imports',
-      comment: 'a batch with workers takes files and counts from the batch without, not the other way round',
-      severity: 'error',
-      from: { path: '^lib/cli/batch/' },
-      to: { path: '^lib/cli/', pathNot: '^lib/cli/(batch|input|shared)/' }
-    },
+    mayImportOfCli('shared', [], 'what commands share knows none of them'),
+    mayImportOfCli('input', ['shared'], 'the items of an input do not depend on how they are solved'),
+    mayImportOfCli(
+      'batch',
+      ['input', 'shared'],
+      'a batch with workers takes files and counts from the batch without, not the other way round'
+    ),
     {
       name: 'cli-queue-imports',
       comment: 'the two commands for a queue share the connection, and know nothing of each other',
