@@ -43,7 +43,7 @@ describe('the lock', () => {
     await earlier.close()
     await start()
     await earlier.close()
-    await expect(start()).rejects.toThrow(/held by/)
+    await expect(start()).rejects.toThrow(`has been held by process ${process.pid}`)
   })
 
   const countOpened = async (paths: ReadonlyArray<string>) => {

@@ -1,4 +1,5 @@
 import * as E from 'fp-ts/lib/Either.js'
+import { groupBy } from 'fp-ts/lib/NonEmptyArray.js'
 import { from, lastValueFrom, mergeMap } from 'rxjs'
 import { explain } from 'rx-captcha'
 import { faultNames } from '../../lib/emulator/faults/rules.js'
@@ -41,20 +42,13 @@ const plus = (count: Count, more: number): Count =>
 
 const faultOf = ({ fault, kind }: MatrixCase): string => (kind === 'numeric ids' ? `${fault}, numeric ids` : fault)
 
-const casesByFault = (cases: ReadonlyArray<MatrixCase>): ReadonlyArray<[string, ReadonlyArray<MatrixCase>]> => {
-  const groups = new Map<string, MatrixCase[]>()
-  for (const matrixCase of cases)
-    groups.set(faultOf(matrixCase), [...(groups.get(faultOf(matrixCase)) ?? []), matrixCase])
-  return [...groups]
-}
-
 /** One test for each fault, because thousands of tests take longer than their assertions. */
 const itAlways = (
   behaviour: string,
   check: (matrixCase: MatrixCase) => void,
   concerns: (matrixCase: MatrixCase) => boolean = () => true
 ) => {
-  it.each(casesByFault(MATRIX.filter(concerns)))(`${behaviour} (%s)`, (_, cases) => {
+  it.each(Object.entries(groupBy(faultOf)(MATRIX.filter(concerns))))(`${behaviour} (%s)`, (_, cases) => {
     for (const matrixCase of cases)
       try {
         check(matrixCase)

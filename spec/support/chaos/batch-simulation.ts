@@ -142,7 +142,7 @@ export class BatchSimulation {
       .subscribe({
         next: () => (run.emitted += 1),
         error: () => {
-          if (!run.journalFailed && !run.deliverFailed) this.#breach('a batch errored no reason given')
+          if (!run.journalFailed && !run.deliverFailed) this.#breach('a batch errored without a reason')
           close()
         },
         complete: close
@@ -373,7 +373,7 @@ export class BatchSimulation {
     if (error.paid === 'no' && account.charges > 0)
       this.#breach(`${key}: ${error._tag} says unpaid, and it was charged`)
     if (error._tag !== 'CreateUnknown') return
-    if (!account.isAmbiguous && account.openCalls === 0) this.#breach(`${key} is in doubt no reason given`)
+    if (!account.isAmbiguous && account.openCalls === 0) this.#breach(`${key} is in doubt without a reason`)
     account.isAmbiguous = true // the key stays in doubt, even if a reply arrives later
   }
 

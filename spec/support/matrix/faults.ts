@@ -269,7 +269,7 @@ const matrixCase = (row: FaultRow, call: CallName, when: When, expectedWhen: Exp
 const CALLS: ReadonlyArray<CallName> = ['createTask', 'getTaskResult']
 const WHENS: ReadonlyArray<When> = ['first', 'n-th', 'always']
 
-/** Not `first` where it is the same run as `always`, because the call that is affected is the only one of its kind. */
+/** Not `first` where it ends as `always` does; the runs of `n-th`, too, have right replies after the fault. */
 const whensOf = (expectedWhen: ExpectedWhen): ReadonlyArray<When> =>
   isDeepStrictEqual(expectedWhen('first'), expectedWhen('always')) ? ['n-th', 'always'] : WHENS
 
