@@ -318,7 +318,8 @@ describeWithRedis('taskProcessor', () => {
   it('holds the queue back when a task was refused as unavailable until its deadline, and gives the job back unpaid', async () => {
     const emulator = await rig.emulator({ faults: ['createTask:always:429'] })
     const queue = rig.queue()
-    rig.worker(rig.solver(emulator, { giveUpAfterMs: 500 }))
+    // Long enough for one reply on a busy machine: without any, the job would end as `NotCreated`, and not be held back.
+    rig.worker(rig.solver(emulator, { giveUpAfterMs: 2_000 }))
     await add(queue)
     const client = await queue.getBackend().client
     await until(async () => (await client.get(`bull:${rig.name}:limiter`)) === String(Number.MAX_SAFE_INTEGER))
