@@ -1,3 +1,5 @@
+const { availableParallelism } = require('node:os')
+
 /** @type {import('jest').Config} */
 module.exports = {
   testEnvironment: 'node',
@@ -18,5 +20,6 @@ module.exports = {
   globalSetup: '<rootDir>/spec/support/build-folder.cjs',
   globalTeardown: '<rootDir>/spec/support/remove-build-folder.cjs',
   setupFilesAfterEnv: ['<rootDir>/spec/support/setup.ts'],
-  maxWorkers: '100%'
+  // More than cores, because many tests wait for a process or a deadline.
+  maxWorkers: Math.ceil(1.5 * availableParallelism())
 }

@@ -4,6 +4,8 @@ const jest = require('../jest.config.js')
 module.exports = {
   ...jest,
   rootDir: '..',
+  // As many as cores, because counting takes time from the tests that have a deadline.
+  maxWorkers: '100%',
   // Nothing that runs in a process of its own is counted, and the long tests of the whole system reach no line that others miss.
   testPathIgnorePatterns: [
     ...jest.testPathIgnorePatterns,

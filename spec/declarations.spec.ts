@@ -1,5 +1,6 @@
 import { join } from 'node:path'
-import { compile, libDeclarations } from './support/compiler.js'
+import { libDeclarations } from './support/built.js'
+import { compile } from './support/compiler.js'
 import { ROOT, textOf } from './support/doc-pages.js'
 
 const OPTIONS = { declaration: true, emitDeclarationOnly: true, strict: true, skipLibCheck: true, module: 'NodeNext' }

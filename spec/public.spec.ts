@@ -28,7 +28,7 @@ import {
 import * as emulator from 'rx-captcha/emulator'
 import * as journal from 'rx-captcha/journal'
 import * as testing from 'rx-captcha/testing'
-import { libDeclarations } from './support/compiler.js'
+import { libDeclarations } from './support/built.js'
 
 let declarations: ReturnType<typeof libDeclarations> = {}
 beforeAll(() => {

@@ -1,6 +1,6 @@
 import { cpSync, existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
-import { runCompiler } from './compiler.js'
+import { runCompiler, textsIn } from './compiler.js'
 import { ROOT } from './doc-pages.js'
 
 /** The build of this run of jest, compiled when the first file needs it. */
@@ -19,13 +19,13 @@ const sharedBuild = (): string => {
   return shared
 }
 
-/** Takes the types off `lib` into the `dist` of a new folder. */
+/** Compiles `lib` into the `dist` of a new folder. */
 const build = (folder: string): void => {
   mkdirSync(folder)
   cpSync(join(ROOT, 'package.json'), join(folder, 'package.json'))
   symlinkSync(join(ROOT, 'node_modules'), join(folder, 'node_modules'), 'junction')
   const config = join(ROOT, 'tsconfig.json')
-  const printed = runCompiler(['-p', config, '--noCheck', '--declaration', 'false', '--outDir', join(folder, 'dist')])
+  const printed = runCompiler(['-p', config, '--noCheck', '--outDir', join(folder, 'dist')])
   if (printed !== '') throw new Error(printed)
 }
 
@@ -39,6 +39,12 @@ export const built = (): (() => string) => {
     folder = sharedBuild()
   })
   return () => folder
+}
+
+/** The declarations of lib as they are published, by file. */
+export const libDeclarations = (): Readonly<Record<string, string>> => {
+  const files = Object.entries(textsIn(join(sharedBuild(), 'dist')))
+  return Object.fromEntries(files.filter(([path]) => path.endsWith('.d.ts')))
 }
 
 /** A copy of the build for this file alone, which may write into it. */

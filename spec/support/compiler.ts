@@ -81,17 +81,6 @@ export const javascriptOf = (
   return Object.fromEntries(Object.keys(files).map((path) => [path, output[path.replace(/ts$/, 'js')] ?? '']))
 }
 
-/** The declarations of lib as they are published, by file. */
-export const libDeclarations = (): Compiled['output'] => {
-  const lib = join(ROOT, 'lib')
-  return compile({
-    files: {},
-    extended: join(ROOT, 'tsconfig.json'),
-    options: { emitDeclarationOnly: true, noCheck: true, rootDir: lib },
-    include: [lib]
-  }).output
-}
-
 const problemsIn = (printed: string): ReadonlyArray<CompilerProblem> =>
   printed
     .split(/\n(?=\S)/)
@@ -102,7 +91,8 @@ const problemsIn = (printed: string): ReadonlyArray<CompilerProblem> =>
       return { file, line: Number(line), code: Number(code), message }
     })
 
-const textsIn = (folder: string): Readonly<Record<string, string>> => {
+/** The files of a folder and of the folders in it, by their paths. */
+export const textsIn = (folder: string): Readonly<Record<string, string>> => {
   mkdirSync(folder, { recursive: true })
   return Object.fromEntries(
     readdirSync(folder, { recursive: true, encoding: 'utf8' })
