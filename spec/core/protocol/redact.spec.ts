@@ -24,6 +24,28 @@ describe('scrubber', () => {
     expect(scrubber(key)(`before ${write(key)} after`)).toBe('before [client key] after')
   })
 
+  it.each(forms)('redacts a key that is too short to be compared without escapes: %s', (_, write) => {
+    const key = 'é/ "!'
+    expect(scrubber(key)(`before ${write(key)} after`)).toBe('before [client key] after')
+  })
+
+  it.each([
+    ['in JSON of ASCII only with a small code', 'k\u0001\u00e9', 'k\\u0001\\u00e9'],
+    ['of six characters', "k'yzab", 'k&#39;yzab'],
+    ['in a URL of UTF-8 within HTML', "né'bcde", 'n%C3%A9&#39;bcde'],
+    ['in JSON with a control character within HTML', "a\bb'cde", 'a\\bb&#39;cde'],
+    ['by the name of a bracket', "a(b'cde", 'a&lpar;b&#39;cde']
+  ])('redacts a key that is escaped %s', (_, key, written) => {
+    expect(scrubber(key)(`before ${written} after`)).toBe('before [client key] after')
+  })
+
+  it.each([
+    ['my key+of blanks', 'my+key+of'],
+    ['my+key of blanks', 'my key of']
+  ])('redacts a part of the key "%s" that is cut, with a plus for a blank: %s', (key, part) => {
+    expect(scrubber(key)(`k=${part}`)).toBe('k=[client key]')
+  })
+
   it.each([
     ['by name', '&lt;k&quot;y&#39;s&gt;&amp;/'],
     ['by the other names', '&LT;k&QUOT;y&apos;s&GT;&AMP;&sol;'],
@@ -72,7 +94,9 @@ describe('scrubber', () => {
   )
 
   it('redacts a key once that ends as it begins', () => {
-    expect(scrubber("cc9c18'cc9c18")('key cc9c18&#39;cc9c18')).toBe('key [client key]')
+    const scrub = scrubber("cc9c18'cc9c18")
+    expect(scrub('key cc9c18&#39;cc9c18')).toBe('key [client key]')
+    expect(scrub('key cc9c18&#39;cc9c18&#39;cc9c18&#39;cc9c18')).toBe('key [client key]&#39;[client key]')
   })
 
   it.each([
