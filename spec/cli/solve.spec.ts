@@ -78,7 +78,7 @@ describe('rx-captcha solve', () => {
   it('never speaks of the functions of the library', async () => {
     const env = envOf(await start({ readyAfterMs: 60_000 }))
     for (const more of [[], ['--json']]) {
-      const { out, err } = await command([...SOLVE, '--give-up-after-ms', '20', ...more], { env }).ended()
+      const { out, err } = await command([...SOLVE, '--give-up-after-ms', '300', ...more], { env }).ended()
       expect(out + err).not.toMatch(/resume\(|error\.ref|solver/)
       expect(out + err).toContain('rx-captcha resume ')
     }
@@ -108,7 +108,7 @@ describe('rx-captcha solve', () => {
   it('repeats the options of the service in the command that resumes the task', async () => {
     const { url } = await start({ readyAfterMs: 60_000 })
     const env = { CAPTCHA_CLIENT_KEY: EMULATOR_KEY }
-    const more = ['--base-url', url, '--poll-every-ms', '5', '--give-up-after-ms', '40']
+    const more = ['--base-url', url, '--poll-every-ms', '5', '--give-up-after-ms', '300']
     const { err } = await command([...SOLVE, ...more], { env }).ended()
     expect(err).toMatch(new RegExp(`--created-at \\d+ --base-url ${url}\n$`))
   })
@@ -179,12 +179,12 @@ describe('the status line of solve on a terminal', () => {
 describe('rx-captcha resume', () => {
   /** The arguments that a timed-out solve printed. */
   const resumeArguments = async (emulator: Emulator) => {
-    const { err } = await command([...SOLVE, '--give-up-after-ms', '20'], { env: envOf(emulator) }).ended()
+    const { err } = await command([...SOLVE, '--give-up-after-ms', '300'], { env: envOf(emulator) }).ended()
     return /rx-captcha (resume .*)/.exec(err)![1]!.split(' ')
   }
 
   it('prints the token with the command that a failure printed', async () => {
-    const emulator = await start({ readyAfterMs: 60 })
+    const emulator = await start({ readyAfterMs: 400 })
     const argv = await resumeArguments(emulator)
     const { code, out } = await command([...argv, '--json'], { env: envOf(emulator) }).ended()
     expect(code).toBe(0)
@@ -193,7 +193,7 @@ describe('rx-captcha resume', () => {
   })
 
   it('prints no times without --created-at', async () => {
-    const emulator = await start({ readyAfterMs: 60 })
+    const emulator = await start({ readyAfterMs: 400 })
     const [, taskId = ''] = await resumeArguments(emulator)
     const { out } = await command(['resume', taskId, '--json'], { env: envOf(emulator) }).ended()
     expect(Object.keys(JSON.parse(out) as object)).toStrictEqual(['ok', 'taskId', 'gRecaptchaResponse'])
@@ -203,7 +203,7 @@ describe('rx-captcha resume', () => {
     const emulator = await start({ readyAfterMs: 60_000 })
     const [, taskId = ''] = await resumeArguments(emulator)
     const env = envOf(emulator)
-    const { code, err } = await command(['resume', taskId, '--give-up-after-ms', '20'], { env }).ended()
+    const { code, err } = await command(['resume', taskId, '--give-up-after-ms', '300'], { env }).ended()
     expect(code).toBe(3)
     expect(err).toMatch(new RegExp(`\n {2}rx-captcha resume ${taskId} --base-url \\S+\n$`))
   })
@@ -240,7 +240,7 @@ describe('rx-captcha resume', () => {
   )
 
   it('sends a numeric id as a number again, with the command that a failure printed', async () => {
-    const emulator = await start({ readyAfterMs: 60, numericIds: true })
+    const emulator = await start({ readyAfterMs: 400, numericIds: true })
     const argv = await resumeArguments(emulator)
     expect(argv).toContain('--numeric')
     const { code, out } = await command([...argv, '--json'], { env: envOf(emulator) }).ended()
@@ -294,7 +294,7 @@ describe('the client key', () => {
   })
 
   it('is not repeated in the command that resumes the task, but its file is', async () => {
-    const more = ['--client-key-file', join(folder, 'key'), '--give-up-after-ms', '20']
+    const more = ['--client-key-file', join(folder, 'key'), '--give-up-after-ms', '300']
     const { err } = await command([...SOLVE, ...more], { env: envOf(await start({ readyAfterMs: 60_000 })) }).ended()
     expect(err).toMatch(new RegExp(`--created-at \\d+ --base-url \\S+ --client-key-file ${join(folder, 'key')}\n$`))
     expect(err).not.toContain(EMULATOR_KEY)

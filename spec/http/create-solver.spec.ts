@@ -140,7 +140,7 @@ describe('a fault on createTask', () => {
       `HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n${whole.length.toString(16)}\r\n${whole}\r\n`
     )
     const server = await serve(act)
-    const result = await outcome(solverOf({ baseUrl: server.origin, createTimeoutMs: 50 }).createTask(aSpec))
+    const result = await outcome(solverOf({ baseUrl: server.origin, createTimeoutMs: 300 }).createTask(aSpec))
     expect(result).toMatchObject({ right: { taskId: 'id-1' } })
     await until(() => server.open() === 0)
   })

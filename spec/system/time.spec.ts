@@ -180,16 +180,16 @@ describe('a process that is frozen for longer than a limit', () => {
     const before = service.requests()
     const result = outcome(solver.solve(aTask))
     await until(() => service.requests() === before + requests)
-    freeze(150)
+    freeze(300)
     const settled = await result
     await solver.close()
     return { settled, requests: service.requests() - before }
   }
 
   it.each<[string, number, Partial<SolverOptions>]>([
-    ['createTask', 1, { createTimeoutMs: 100 }],
-    ['a poll', 2, { resultTimeoutMs: 100 }],
-    ['a task, while it is polled', 2, { giveUpAfterMs: 100 }]
+    ['createTask', 1, { createTimeoutMs: 250 }],
+    ['a poll', 2, { resultTimeoutMs: 250 }],
+    ['a task, while it is polled', 2, { giveUpAfterMs: 250 }]
   ])('reads the reply that arrived meanwhile before it applies the limit of %s', async (_, nth, options) => {
     const { settled, requests } = await solveFrozenAfter(nth, options)
     expect(settled).toMatchObject({ _tag: 'Right' })

@@ -224,7 +224,7 @@ describeWithRedis('taskProcessor', () => {
 
   it('gives a paid task back to be resumed when it timed out, and fails its job in the end', async () => {
     const emulator = await rig.unfinished()
-    const solver = rig.solver(emulator, { giveUpAfterMs: 40 })
+    const solver = rig.solver(emulator, { giveUpAfterMs: 300 })
     rig.worker(solver, { processor: { maxResumes: 2 } })
     const queue = rig.queue()
     await add(queue)

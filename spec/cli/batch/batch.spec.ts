@@ -223,9 +223,9 @@ describe('--journal', () => {
   })
 
   it('lets a task that was not ready in time be resumed', async () => {
-    const emulator = await start({ readyAfterMs: 400 })
+    const emulator = await start({ readyAfterMs: 600 })
     const argv = [file('.ndjson', ndjson(task(1))), '--journal', file('.journal'), '--give-up-after-ms']
-    const first = await batch(emulator, [...argv, '200'])
+    const first = await batch(emulator, [...argv, '300'])
     expect(first).toMatchObject({ code: 3, lines: [{ error: { _tag: 'TimedOut' } }] })
     expect(first.err).toContain(
       'To continue, run the same command again; no task is paid for twice:\n  rx-captcha batch '
@@ -253,10 +253,10 @@ describe('--journal', () => {
 
 describe('a batch with --out and without --journal', () => {
   const interruptedBatch = async () => {
-    const emulator = await start({ readyAfterMs: 400 })
+    const emulator = await start({ readyAfterMs: 600 })
     const out = file('.out')
     const argv = [file('.ndjson', ndjson(task(1))), '--out', out]
-    await batch(emulator, [...argv, '--give-up-after-ms', '100'])
+    await batch(emulator, [...argv, '--give-up-after-ms', '300'])
     return { emulator, out, argv }
   }
 

@@ -118,7 +118,7 @@ describe('a task of an earlier run', () => {
   ]
   /** Runs with these options. The output is lost after each, as if the run had crashed before it wrote the outcome. */
   const solve = async (options: (typeof runs)[number], more: { readyAfterMs: number; faults?: string[] }) => {
-    const giveUpAfterMs = more.readyAfterMs === 0 ? '10000' : '200'
+    const giveUpAfterMs = more.readyAfterMs === 0 ? '10000' : '400'
     const emulator = await start(more)
     const [input, paths] = [file('.ndjson', ndjson(task(1))), { '--out': file('.out'), '--journal': file('.journal') }]
     const codes: number[] = []

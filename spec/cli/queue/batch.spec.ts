@@ -164,7 +164,7 @@ describeWithRedis('rx-captcha batch --queue', () => {
       let shiftMs = 0
       const emulator = await rig.emulator({ readyAfterMs: 60_000, now: () => Date.now() + shiftMs })
       const out = rig.file('.out')
-      const impatient = rig.work(emulator, ['--give-up-after-ms', '100'])
+      const impatient = rig.work(emulator, ['--give-up-after-ms', '400'])
       expect(await rig.batch([task(1, { id: 'a' })], ['--out', out]).code).toBe(3)
       impatient.signal('SIGTERM')
       await impatient.code
@@ -221,7 +221,7 @@ describeWithRedis('rx-captcha batch --queue', () => {
       const emulator = await rig.emulator({ readyAfterMs: 60_000 })
       const out = rig.file('.out')
       const input = rig.file('.ndjson', ndjson(task(1)))
-      await localBatch(emulator, [input, '--out', out, '--give-up-after-ms', '100'])
+      await localBatch(emulator, [input, '--out', out, '--give-up-after-ms', '400'])
       forget(out)
       const { code, err } = await rig.batch([task(1)], ['--out', out]).ended()
       expect([code, err]).toStrictEqual([
