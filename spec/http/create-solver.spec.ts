@@ -374,6 +374,7 @@ describe('createSolver', () => {
     ['an unknown option that is undefined', { apiKey: undefined }, 'apiKey: unknown option'],
     ['a number as random', { random: 0.5 }, 'random: expected a function'],
     ['a table as meaningOf', { meaningOf: { ERROR_X: 'unavailable' } }, 'meaningOf: expected a function'],
+    ['a limit of no tasks', { maxOpenTasks: 0 }, 'maxOpenTasks: expected a whole number of tasks from 1 to 1000000'],
     ['a rate of zero', { createsPerSecond: 0 }, 'createsPerSecond: expected a number from 0.001 to 1000']
   ])('throws InvalidOptions for %s', (_, options, problem) => {
     expect(problemsOf({ clientKey, ...options })).toStrictEqual([problem])

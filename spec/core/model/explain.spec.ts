@@ -199,7 +199,7 @@ const CASES: ReadonlyArray<readonly [name: string, SolveError, Advice, paid: str
     unknown({ status: 200, problems: ['taskId: expected a task id'] }),
     'decide',
     PERHAPS,
-    ['HTTP 200; taskId: expected a task id']
+    ['createTask was sent, but no task id could be read from what arrived: HTTP 200; taskId: expected a task id']
   ],
   [
     'a cause with a name only',
@@ -214,6 +214,13 @@ const CASES: ReadonlyArray<readonly [name: string, SolveError, Advice, paid: str
     'decide',
     PERHAPS,
     [': EODD.']
+  ],
+  [
+    'a cause with a message only',
+    unknown({ cause: { name: '', code: '', message: 'it broke' } }),
+    'decide',
+    PERHAPS,
+    [': it broke. ']
   ],
   [
     'a task that the service does not know',
