@@ -273,6 +273,11 @@ describe('causeOf', () => {
     expect(causeOf(error)).toStrictEqual({ name, code, message })
   })
 
+  it('reduces an error that throws when it is read to the name Error', () => {
+    const error = new Proxy({}, { get: () => JSON.parse('{') as unknown })
+    expect(causeOf(error)).toStrictEqual({ name: 'Error', code: '', message: '' })
+  })
+
   it('copies no other field', () => {
     const error = Object.assign(new Error('x'), { socket: {}, body: KEY })
     expect(Object.keys(causeOf(error))).toStrictEqual(['name', 'code', 'message'])

@@ -156,7 +156,7 @@ describe('explain', () => {
   it.each([
     [
       { status: 200, problems: ['balance: expected number'] },
-      'HTTP 200; balance: expected number. It created no task. Check'
+      'HTTP 200; balance: expected number. It created no task. Check the cause'
     ],
     [
       { status: 200, kind: 'account' as const, errorCode: 'ERROR_X' },
