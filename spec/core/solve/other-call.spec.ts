@@ -175,12 +175,16 @@ describe('defineCall', () => {
   it.each<[string, object, string]>([
     ['a path without a slash', { path: 'getBalance', reply }, 'path: expected a path such as /getBalance'],
     ['a path with a query', { path: '/getBalance?x=1', reply }, 'path: expected a path such as /getBalance'],
+    ['a path with an empty query', { path: '/getBalance?', reply }, 'path: expected a path such as /getBalance'],
     ['a path that leads up', { path: '/../getBalance', reply }, 'path: expected a path such as /getBalance'],
+    ['a path in an array', { path: ['/getBalance'], reply }, 'path: expected a path such as /getBalance'],
     ['createTask', { path: '/createTask', reply }, 'path: expected a call other than those of solve'],
     ['getTaskResult in other letters', { path: '/gettaskresult', reply }, 'path: expected a call other than those'],
+    ['createTask behind two slashes', { path: '//createTask', reply }, 'path: expected a call other than those'],
     ['no decoder', { path }, 'reply: expected a decoder of io-ts'],
     ['a client key', { path, reply, body: { clientKey: 'x' } }, 'body: expected an object that JSON can hold, without'],
     ['a body that JSON cannot hold', { path, reply, body: circular }, 'body: expected an object that JSON can hold'],
+    ['a body that JSON turns into a text', { path, reply, body: new Date(0) }, 'body: expected an object that JSON'],
     ['a limit that no timer can hold', { path, reply, timeoutMs: 2 ** 31 }, 'timeoutMs: expected a whole number'],
     ['an unknown option', { path, reply, fields: {} }, 'fields: unknown option']
   ])('throws InvalidOptions for %s', (_, options, problem) => {
@@ -188,4 +192,11 @@ describe('defineCall', () => {
     expect(define).toThrow(InvalidOptions)
     expect(define).toThrow(problem)
   })
+
+  it.each(['/v2/getBalance', '/v2/createTask', '/createTaskCount', '/a', '/get.balance-2~x/~a/b-'])(
+    'accepts the path %s',
+    (accepted) => {
+      expect(defineCall({ path: accepted as `/${string}`, reply })).toMatchObject({ path: accepted })
+    }
+  )
 })
