@@ -2,7 +2,6 @@ import * as E from 'fp-ts/lib/Either.js'
 import type { Observer, Subscriber } from 'rxjs'
 import type { Refused, SolveError } from '../model/error.js'
 import type { Orphan, SolveEventBody, SolveMeta, TaskStep } from '../model/event.js'
-import type { ErrorCause } from '../model/network.js'
 import type { TaskRef } from '../model/task.js'
 import { endedEvent } from './ended.js'
 import type { EventBus } from './event-bus.js'
@@ -12,6 +11,7 @@ import {
   createdPhase,
   causeOfEnd,
   errorIfEnded,
+  unsentCause,
   type CreatedPhase,
   type EndReason,
   type Phase,
@@ -90,8 +90,8 @@ export class ActiveTask<R = never> implements Observer<E.Either<SolveError, R>> 
     if (this.#holders === 0) this.#openIn?.closeTask()
   }
 
-  /** A try of createTask begins, or could not be sent because of `cause`. */
-  markUnsent(attempts: number, cause?: ErrorCause): void {
+  /** A try of createTask begins, or could not be sent because of `cause`. While it connects, the cause of the last try stays. */
+  markUnsent(attempts: number, cause = unsentCause(this.#phase)): void {
     this.#queueMs ??= this.#events.elapsedMs() - this.#startedAt
     this.#phase = { _tag: 'Unsent', attempts, ...(cause && { cause }) }
   }

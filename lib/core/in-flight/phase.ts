@@ -60,6 +60,9 @@ const NO_CAUSES: ReadonlyArray<ReplyProblem> = []
 /** Nothing of the task has reached the service, or the service said that nothing was created. */
 export const isUncreated = ({ _tag }: Phase): boolean => _tag === 'Unsent' || _tag === 'Deferred'
 
+/** Why the last try of createTask could not be sent. */
+export const unsentCause = (phase: Phase): ErrorCause | undefined => (phase._tag === 'Unsent' ? phase.cause : undefined)
+
 /** Why a task may have to end: its deadline, its solver, or its batch. */
 export type EndReason = 'deadline' | 'closed' | StopReason
 

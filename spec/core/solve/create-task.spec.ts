@@ -95,6 +95,15 @@ describe('a createTask that could not be sent', () => {
       left: { _tag: 'NotCreated', paid: 'no', reason: 'deadline', attempts: 1 }
     })
   })
+
+  it('ends as NotCreated at the deadline with the cause of the last try, while it is connecting again', () => {
+    const connecting = { failed: {}, sent: false, afterMs: 40_000 }
+    const { calls, results } = solveOnce({ create: [unreachable, connecting] }, { giveUpAfterMs: 2_000 })
+
+    expect(calls).toStrictEqual(['0 createTask', '750 createTask', '2000 createTask aborted'])
+    const left = { _tag: 'NotCreated', paid: 'no', reason: 'deadline', attempts: 2, cause: { code: 'ECONNREFUSED' } }
+    expect(results[0]?.[2]).toMatchObject({ left })
+  })
 })
 
 describe('a createTask that was sent and got no readable reply', () => {
