@@ -47,6 +47,12 @@ describe('rx-captcha solve', () => {
     })
   })
 
+  it('prints that a createTask call with HTTP 503 and no document may be paid for, although a later one is solved', async () => {
+    const { code, out, err } = await solveWithFaults(['createTask:1:billed+503'])
+    expect([code, out]).toStrictEqual([0, expect.stringMatching(/^03A/)])
+    expect(err).toBe('1 createTask call that got HTTP 503 without a document may be paid for.\n')
+  })
+
   it('explains a failure on stderr, with the command that resumes the task', async () => {
     const emulator = await start({ readyAfterMs: 60_000 })
     const { code, out, err } = await command([...SOLVE, '--give-up-after-ms', '400'], { env: envOf(emulator) }).ended()

@@ -184,6 +184,7 @@ describe('a signal to solve', () => {
     const { code, err } = await solving.ended()
     expect(code).toBe(130)
     expect(err).toContain('may have created a paid task')
+    expect(err).not.toContain('that got HTTP 503')
   })
 
   const solvingWithOpenCreate = async (fault: string) => {

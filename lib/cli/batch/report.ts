@@ -2,7 +2,7 @@ import { isJobError } from '../../bullmq/producer/job-error.js'
 import type { TaskRef } from '../../core/model/task.js'
 import { WrongUsage, printLine, type CliContext } from '../shared/context.js'
 import { EXIT, exitCodeOfSignal } from '../shared/exit-code.js'
-import { explainUnlessResumable, resumeCommand, type ServiceReach } from '../shared/explain.js'
+import { assumedText, explainUnlessResumable, resumeCommand, type ServiceReach } from '../shared/explain.js'
 import type { Row } from '../shared/progress.js'
 import { counted, durationText, grouped, messageOf, seconds } from '../shared/text.js'
 import type { Input } from '../input/input.js'
@@ -67,10 +67,10 @@ interface Remarks {
 export const printSummary = ({ stderr }: CliContext, end: EndedBatch, { paidName, reason, advice }: Remarks): void => {
   const { stats, failure, elapsedMs } = end
   if (failure instanceof WrongUsage && stats.done === 0) throw failure
-  const { created, inDoubt } = stats
-  const perhaps = inDoubt > 0 ? `, and perhaps ${grouped(inDoubt)} more` : ''
-  const paid = `Paid for: ${counted(created, paidName)}${perhaps}.`
-  const summary = [heading(stats, elapsedMs), paid, ...timesText(stats), ...failuresText(stats)]
+  const { created, perhapsPaid, assumed } = stats
+  const perhaps = perhapsPaid > 0 ? `, and perhaps ${grouped(perhapsPaid)} more` : ''
+  const paid = [`Paid for: ${counted(created, paidName)}${perhaps}.`, ...assumedText(assumed)]
+  const summary = [heading(stats, elapsedMs), ...paid, ...timesText(stats), ...failuresText(stats)]
   const remarks = [...(reason === undefined ? [] : [reason, notPulled(end)]), ...advice]
   printLine(stderr, [...summary, ...(remarks.length > 0 ? ['', ...remarks] : [])].join('\n'))
 }
@@ -127,7 +127,7 @@ const stopReasonOf = (end: BatchEnd): string | undefined => {
   if (stats.stoppedBy) return explainUnlessResumable(stats.stoppedBy)
   const stop = whyStopped(end)
   if (stop !== undefined) return stop
-  if (!stats.isExhausted && stats.created + stats.perhapsCreated >= maxTasks)
+  if (!stats.isExhausted && stats.created + stats.perhapsCreated + stats.assumed >= maxTasks)
     return `Stopped by --max-tasks: the limit is ${counted(maxTasks, 'paid task')} per run.`
   // Nothing else stops a batch, which may have had no further task to show it.
   return stats.isExhausted ? undefined : troubleText(stats)
@@ -173,7 +173,7 @@ const howToContinue = ({ stats, failure, files, service, commandLine }: BatchEnd
   return [
     ...(resumable > 0 ? ['Active tasks are paid for; each message in the output says how to resume it.'] : []),
     ...resumeText(unreported, service.flags),
-    ...(isExhausted || stats.created + stats.inDoubt === 0
+    ...(isExhausted || stats.created + stats.perhapsPaid === 0
       ? []
       : [
           'The same command would pay again for tasks that are done: remove them from the input,',

@@ -26,10 +26,14 @@ export class BatchStats {
   failed = 0
   /** Tasks that were created in this run. */
   created = 0
-  /** createTask calls of this run that may have been accepted, although no task id is known. */
+  /** createTask calls of this run that may have been accepted, although their replies had no task id. */
   perhapsCreated = 0
+  /** createTask calls of this run that count as refused because of an HTTP 503 without a document. */
+  assumed = 0
   /** Outcomes of which it is unknown whether they were paid for. */
   inDoubt = 0
+  /** Those of them whose last createTask was refused after one that counts as refused. */
+  #refusedInDoubt = 0
   /** Items that were finished before this run. */
   skipped = 0
   /** Those of them whose task had failed. */
@@ -65,6 +69,11 @@ export class BatchStats {
     return this.solved + this.failed + this.skipped + this.repeated
   }
 
+  /** createTask calls that may be paid for, without a task that is known. The workers of a queue do not report `assumed`. */
+  get perhapsPaid(): number {
+    return this.inDoubt + Math.max(0, this.assumed - this.#refusedInDoubt)
+  }
+
   /** For how many milliseconds the service has asked not to be sent a createTask. */
   get pausedMs(): number {
     return Math.max(0, this.#pausedUntil - performance.now())
@@ -74,7 +83,7 @@ export class BatchStats {
     if (event._tag === 'Delayed' && event.reason === 'unavailable' && !event.ref)
       this.#pausedUntil = performance.now() + event.waitMs
     if (event._tag === 'Skipped') this.skipped += 1
-    if (event._tag === 'AssumedNotCreated') this.perhapsCreated += 1
+    if (event._tag === 'AssumedNotCreated') this.assumed += 1
     if (event._tag !== 'Created') return
     this.created += 1
     this.#pausedUntil = 0
@@ -120,7 +129,10 @@ export class BatchStats {
     this.failed += 1
     if ('ref' in error) this.#createdAt.delete(error.ref.taskId)
     this.worstExit = Math.max(this.worstExit, error._tag === 'InvalidTask' ? EXIT.unpaid : exitCodeOf(error))
-    if (error.paid === 'unknown') this.inDoubt += 1
+    if (error.paid === 'unknown') {
+      this.inDoubt += 1
+      if (error._tag === 'Refused') this.#refusedInDoubt += 1
+    }
     this.#countNext(error)
     if (isStop(error)) this.stoppedBy ??= error
     if (isTrouble(error)) this.lastTrouble = error

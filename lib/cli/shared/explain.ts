@@ -4,7 +4,7 @@ import { advise, isClosedBeforeReply, whatHappened, whatToDoAbout } from '../../
 import type { TaskRef } from '../../core/model/task.js'
 import type { ItemError } from './item-error.js'
 import type { OpenedService } from './service.js'
-import { shellQuoted } from './text.js'
+import { counted, shellQuoted } from './text.js'
 
 /** How another command line reaches the service of this one. */
 export type ServiceReach = Pick<OpenedService, 'flags' | 'isEmbedded'>
@@ -47,6 +47,10 @@ export const resumeCommand = ({ taskId, createdAt, numeric }: TaskRef, flags: Re
   const words = taskId.startsWith('-') ? [...options, '--', shellQuoted(taskId)] : [shellQuoted(taskId), ...options]
   return ['rx-captcha', 'resume', ...words].join(' ')
 }
+
+/** What may have been paid for without a trace in an outcome: such a call counts as refused, and is sent again. */
+export const assumedText = (count: number): ReadonlyArray<string> =>
+  count === 0 ? [] : [`${counted(count, 'createTask call')} that got HTTP 503 without a document may be paid for.`]
 
 const isClosed = (error: SolveError): boolean => error._tag === 'NotCreated' && error.reason === 'closed'
 

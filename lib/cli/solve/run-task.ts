@@ -6,8 +6,9 @@ import type { SolveResult } from '../../core/model/result.js'
 import type { Solver } from '../../core/solver.js'
 import { createSolver } from '../../http/create-solver.js'
 import { closeSolver } from '../shared/close-solver.js'
-import { signalStream, type CliContext, type OutputStream } from '../shared/context.js'
+import { printLine, signalStream, type CliContext, type OutputStream } from '../shared/context.js'
 import { exitCodeOfSignal } from '../shared/exit-code.js'
+import { assumedText } from '../shared/explain.js'
 import { DELAY_REASONS, drawProgress } from '../shared/progress.js'
 import type { OpenedService } from '../shared/service.js'
 import { counted } from '../shared/text.js'
@@ -25,15 +26,23 @@ export const runTask = async (
   const { stderr } = context
   const solver = createSolver(service.options)
   const line = statusLine(stderr)
+  let assumed = 0
+  const onEvent = (event: TaskEvent<unknown>) => {
+    if (event._tag === 'AssumedNotCreated') assumed += 1
+    line.show(event)
+  }
   const { signals, first, stop } = signalStream(context)
   signals.pipe(take(1)).subscribe(() => {
     line.close()
     void solver.close()
   })
   try {
-    const result = await outcomeOf(start(solver), line.show)
+    const result = await outcomeOf(start(solver), onEvent)
     line.close()
     const leftOpen = await closeSolver(solver, stderr, signals.pipe(skip(first() === undefined ? 0 : 1)))
+    // The text about a refusal says it.
+    if (E.isRight(result) || result.left._tag !== 'Refused')
+      for (const text of assumedText(assumed)) printLine(stderr, text)
     const code = await report(context, { ...options, service }, withLateId(result, leftOpen))
     const signal = first()
     return signal !== undefined && E.isLeft(result) ? exitCodeOfSignal(signal) : code
@@ -45,12 +54,12 @@ export const runTask = async (
 
 const outcomeOf = (
   events: Events,
-  show: (event: TaskEvent<unknown>) => void
+  onEvent: (event: TaskEvent<unknown>) => void
 ): Promise<SolveResult<RecaptchaV2Solution>> =>
   lastValueFrom(
     events.pipe(
       tap((event) => {
-        show(event)
+        onEvent(event)
       }),
       filter((event) => event._tag === 'Settled'),
       map(({ result }) => result)

@@ -105,6 +105,49 @@ describe('the report of a batch', () => {
     expect(text).toContain('The same command would pay again for tasks that are done')
   })
 
+  describe('of createTask calls that got HTTP 503 without a document', () => {
+    const assumed = { _tag: 'AssumedNotCreated', at: 0, solveId: 1, status: 503 } as const
+    const refused: SolveError = { _tag: 'Refused', paid: 'unknown', status: 503, kind: 'unavailable' }
+    const reportOf = (change: (stats: BatchStats) => void) => report({ stats: statsWith(change) }).text
+
+    it('counts them as perhaps paid for, beside the task that was created at last', () => {
+      const text = reportOf((stats) => {
+        stats.onEvent(assumed)
+        stats.onEvent({ _tag: 'Created', at: 0, solveId: 1, ref })
+        stats.onOutcome(solved, 1)
+      })
+      expect(text).toContain(
+        'Paid for: 1 new task, and perhaps 1 more.\n1 createTask call that got HTTP 503 without a document may be paid for.\n'
+      )
+    })
+
+    it('counts two of a task that was refused at last as two', () => {
+      const text = reportOf((stats) => {
+        stats.onEvent(assumed)
+        stats.onEvent(assumed)
+        stats.onOutcome(E.left(refused), 1)
+      })
+      expect(text).toContain('Paid for: 0 new tasks, and perhaps 2 more.\n2 createTask calls that got HTTP 503')
+    })
+
+    it('counts a refusal in doubt as one if its calls were sent elsewhere, by the worker of a queue', () => {
+      const text = reportOf((stats) => {
+        stats.onOutcome(E.left(refused), 1)
+      })
+      expect(text).toMatch(/^Paid for: 0 new tasks, and perhaps 1 more\.\n\n/m)
+    })
+
+    it('counts them against --max-tasks', () => {
+      const stats = statsWith((changed) => changed.onEvent(assumed))
+      expect(report({ stats, isExhausted: false, maxTasks: 1 }).text).toContain('Stopped by --max-tasks')
+    })
+
+    it('warns of paying for them again', () => {
+      const stats = statsWith((changed) => changed.onEvent(assumed))
+      expect(report({ stats, isExhausted: false }).text).toContain('The same command would pay again')
+    })
+  })
+
   describe('of a batch that got no usable replies', () => {
     const EXCERPT = 'The beginning of the reply is in the output as error.excerpt; it may contain a task id.\n'
     const stopped = (...errors: ReadonlyArray<SolveError>) => {

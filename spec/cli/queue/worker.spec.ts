@@ -258,6 +258,13 @@ describe('the counts of a worker', () => {
     expect([...statsWith(undefined).failures]).toStrictEqual([])
   })
 
+  it('have the createTask calls that got HTTP 503 without a document', () => {
+    const stats = statsWith()
+    stats.onEvent({ _tag: 'AssumedNotCreated', at: 0, solveId: 1, status: 503 })
+    const text = workerSummary({ stats, elapsedMs: 0, hasLeft: false, noticedAfterMs: 0, isEmbedded: false })
+    expect(text).toContain('Paid for: 0 new tasks.\n1 createTask call that got HTTP 503 without a document may be')
+  })
+
   it('show the tasks that wait for their permit', () => {
     expect(workerRows(statsWith(), { open: 2, waiting: 1 })).toStrictEqual([
       { text: '2 active  1 waiting  0 solved  0 failed' }

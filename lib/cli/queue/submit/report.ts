@@ -33,8 +33,8 @@ const howToFetch = ({ stats, commandLine }: EndedBatch): ReadonlyArray<string> =
   const again =
     active > 0 || !isExhausted
       ? [
-          'To fetch the outcomes, run the same command again; no task is paid for twice, but a token',
-          'that is not fetched while it is valid is lost:',
+          'To fetch the outcomes, run the same command again at no further cost. A token that is not',
+          'fetched while it is valid is lost:',
           `  ${commandLine}`
         ]
       : []

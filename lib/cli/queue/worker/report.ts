@@ -1,6 +1,6 @@
 import type { SolveError } from '../../../core/model/error.js'
 import type { SolverCounts } from '../../../core/model/options.js'
-import { explainUnlessResumable } from '../../shared/explain.js'
+import { assumedText, explainUnlessResumable } from '../../shared/explain.js'
 import type { Row } from '../../shared/progress.js'
 import { counted, durationText, grouped } from '../../shared/text.js'
 import type { WorkerStats } from './stats.js'
@@ -38,10 +38,11 @@ export interface WorkerEnd {
 
 /** What a worker has done, in a few lines. */
 export const workerSummary = ({ stats, elapsedMs, hasLeft, noticedAfterMs, isEmbedded }: WorkerEnd): string => {
-  const { created, resumed, handedOver, failures } = stats
+  const { created, assumed, resumed, handedOver, failures } = stats
   return [
     `Closed after ${durationText(elapsedMs)}: ${countsText(stats).replaceAll('  ', ', ')}.`,
     `Paid for: ${counted(created, 'new task')}.${resumed > 0 ? ` Resumed: ${counted(resumed, 'paid task')}.` : ''}`,
+    ...assumedText(assumed),
     ...(failures.size > 0 ? ['', 'Failed:', ...failureLines(failures)] : []),
     ...(hasLeft ? ['', `${LEFT} ${durationText(noticedAfterMs)}.`] : []),
     ...(handedOver > 0 && isEmbedded ? ['', EMBEDDED] : [])

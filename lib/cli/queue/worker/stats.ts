@@ -15,6 +15,8 @@ export class WorkerStats {
   readonly #errors = new Map<string | undefined, SolveError>()
   /** Tasks that were created, and so paid for. */
   created = 0
+  /** createTask calls that count as refused because of an HTTP 503 without a document. */
+  assumed = 0
   /** Tasks of earlier runs that were continued. */
   resumed = 0
   solved = 0
@@ -32,6 +34,7 @@ export class WorkerStats {
 
   onEvent(event: SolverEvent): void {
     if (event._tag === 'Created') this.created += 1
+    if (event._tag === 'AssumedNotCreated') this.assumed += 1
     if (event._tag === 'Started' && event.operation === 'resume') this.resumed += 1
   }
 
