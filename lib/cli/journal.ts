@@ -13,7 +13,8 @@ export interface JournalFlags {
 }
 
 export const JOURNAL_HELP = `States: Known (a paid task, resumed by the next run), InDoubt (perhaps paid: its
-createTask was sent, and no task id is known), Finished (solved or failed).
+createTask was sent, and no task id is known), Finished (solved, or ended by the
+service with an error).
 A key that is not listed is fresh: the next run creates its task.
 Fails while a running batch has the journal open.
 

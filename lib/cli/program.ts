@@ -9,7 +9,7 @@ import { WORKER_EXIT_HELP, WORKER_HELP } from './queue/worker/worker.js'
 import { WrongUsage, type CliContext } from './shared/context.js'
 import { EXIT_HELP } from './shared/exit-code.js'
 import * as parse from './shared/parse.js'
-import { OPTION_VARIABLES, VARIABLES_HELP } from './shared/service.js'
+import { OPTION_VARIABLES, helpWith, variablesHelp } from './shared/service.js'
 import { messageOf, printable, withoutPasswords } from './shared/text.js'
 
 /** The commands and their options, without actions. */
@@ -23,7 +23,7 @@ export const buildProgram = (context: CliContext) => {
       .requiredOption('--key <sitekey>', 'site key of the page, not the client key of the account')
       .option('--invisible', 'the page uses invisible reCAPTCHA')
       .option('--json', JSON_HELP)
-  ).addHelpText('after', `\n${FAULT_HELP}\n\n${VARIABLES_HELP}\n\n${EXIT_HELP}`)
+  ).addHelpText('after', helpWith(EXIT_HELP, FAULT_HELP))
   const resume = addReachOptions(
     program
       .command('resume')
@@ -31,12 +31,12 @@ export const buildProgram = (context: CliContext) => {
       .argument('<taskid>', 'id of the task')
       .option(
         '--created-at <ms>',
-        'when the task was created, in epoch milliseconds; --json needs it for times',
+        'when the task was created, in epoch milliseconds; without it --json prints no times',
         parse.instant
       )
       .option('--numeric', 'send the id as a JSON number, as the service returned it')
       .option('--json', JSON_HELP)
-  ).addHelpText('after', `\n${VARIABLES_HELP}\n\n${EXIT_HELP}`)
+  ).addHelpText('after', helpWith(EXIT_HELP))
   const demo = program
     .command('demo')
     .description('solve six tasks with injected faults against the embedded emulator (about 20 s)')
@@ -52,7 +52,7 @@ const balanceCommand = (program: Command): Command =>
       .command('balance')
       .description('print the balance of the account (not documented by this service, only by similar ones)')
       .option('--json', JSON_HELP)
-  ).addHelpText('after', `\n${VARIABLES_HELP}\n\n${BALANCE_EXIT_HELP}`)
+  ).addHelpText('after', helpWith(BALANCE_EXIT_HELP))
 
 const journalCommand = (program: Command): Command =>
   program
@@ -122,7 +122,7 @@ const batchCommand = (program: Command): Command =>
       )
       .option('--queue <name>', 'let the workers of this BullMQ queue solve the tasks', parse.queueName)
       .option('--redis <url>', REDIS_HELP)
-  ).addHelpText('after', `\n${BATCH_HELP}\n\n${QUEUE_HELP}\n\n${FAULT_HELP}\n\n${VARIABLES_HELP}\n\n${BATCH_EXIT_HELP}`)
+  ).addHelpText('after', helpWith(BATCH_EXIT_HELP, BATCH_HELP, QUEUE_HELP, FAULT_HELP))
 
 const workerCommand = (program: Command): Command =>
   addServiceOptions(
@@ -134,7 +134,7 @@ const workerCommand = (program: Command): Command =>
       .option('--concurrency <n>', 'maximum active tasks of this worker (default: 100)', parse.concurrency)
       .option(
         '--max-open <n>',
-        'maximum active tasks of all workers, stored in the queue (default: unchanged)',
+        'maximum unfinished tasks of all workers, stored in the queue (default: unchanged)',
         parse.concurrency
       )
       .option(
@@ -150,7 +150,7 @@ const workerCommand = (program: Command): Command =>
       .option('--resume-queue', 'resume the queue if it is paused')
       .option('--lock-ms <ms>', 'a worker that is silent for this long counts as dead (default: 15000)', parse.duration)
       .option('--stalled-check-ms <ms>', 'interval between checks for dead workers (default: 5000)', parse.duration)
-  ).addHelpText('after', `\n${WORKER_HELP}\n\n${FAULT_HELP}\n\n${VARIABLES_HELP}\n\n${WORKER_EXIT_HELP}`)
+  ).addHelpText('after', helpWith(WORKER_EXIT_HELP, WORKER_HELP, FAULT_HELP))
 
 const addAccountOptions = (command: Command): Command =>
   command
@@ -197,10 +197,10 @@ const rootCommand = ({ stdout, stderr, env }: CliContext): Command =>
       getErrHasColors: () => false
     })
     .description(
-      'Solves reCAPTCHA v2 tasks at a paid service. Never loses a paid task and never pays twice without telling you.'
+      'Solves reCAPTCHA v2 tasks at a paid service. Neither loses a paid task nor pays twice without telling you.'
     )
     .version(version())
-    .addHelpText('after', `\n${EXAMPLES}\n\n${VARIABLES_HELP}\n\n${EXIT_HELP}`)
+    .addHelpText('after', `\n${EXAMPLES}\n\n${variablesHelp()}\n\n${EXIT_HELP}`)
     .hook('preAction', (_, command) => {
       applyVariables(command, env)
     })

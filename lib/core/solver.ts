@@ -33,8 +33,8 @@ export interface Solver extends AsyncDisposal {
    * ```
    *
    * @param task - what to solve; see `recaptchaV2`
-   * @returns `Right(Solved)`, or `Left` with `InvalidTask` (the fields are invalid), `NotCreated` (createTask was never sent),
-   *  `Refused` (the service refused it): nothing was paid; `CreateUnknown` (createTask was sent, and no task id could be read
+   * @returns `Right(Solved)`, or `Left` with `InvalidTask` (the fields are invalid), `NotCreated` (no connection, or no
+   *  time left), `Refused` (the service refused it): nothing was paid, or `paid` is `unknown`; `CreateUnknown` (createTask was sent, and no task id could be read
    *  from what arrived): perhaps paid; `TaskFailed` (the service ended it), `BadReply` (replies violated the protocol),
    *  `TimedOut` (after `giveUpAfterMs`), `Interrupted` (the solver was closed): paid, pass `error.ref` to `resume`
    * @example
@@ -116,7 +116,7 @@ export interface Solver extends AsyncDisposal {
    * no item is pulled; the error is passed on when the active tasks have ended. After `close` nothing is pulled. Unsubscribing
    * emits the active tasks on `orphans` and calls the iterator's `return`.
    *
-   * With a `journal`, each key is paid for once across all runs: a task of an earlier run is resumed, a finished key is skipped
+   * With a `journal`, each key has one task across all runs, except after an HTTP 503 that counts as a refusal: a task of an earlier run is resumed, a finished key is skipped
    * without an outcome (event `Skipped`), and a key whose createTask may have been sent ends as `CreateUnknown`. The journal
    * records that a key is finished after its outcome was emitted, and after `deliver` has completed: save outcomes in
    * `deliver`, because RxJS does not report whether a subscriber's `next` threw or is still saving. If the journal fails,
@@ -194,11 +194,13 @@ export interface Solver extends AsyncDisposal {
   readonly counts: () => SolverCounts
   /**
    * Closes the solver. A task that is not created ends at once as `NotCreated`; a paid task is polled until `graceMs`
-   * (default 0) have passed, and then ends as `Interrupted`; a createTask that was sent is awaited, at most for
-   * `createTimeoutMs`. Later solves end as `NotCreated`. A second call returns the promise of the first.
+   * (default 0) have passed, and then ends as `Interrupted`. A task whose createTask has no reply by then ends as `CreateUnknown`;
+   * the reply is still awaited, at most for `createTimeoutMs`. Later solves end as `NotCreated`. A second call returns the promise
+   * of the first.
    *
-   * @returns the paid tasks that were still open, to store and to resume. It waits until the grace period is over or all tasks have
-   *  ended, then until no createTask is in flight and the ids are in the journal, and until the connections are closed
+   * @returns the paid tasks without a final outcome, to store and to resume: those that ended as `Interrupted`, and the
+   *  orphans since the call of `close` or without a subscriber. The promise resolves when the grace period is over or all tasks
+   *  have ended, no createTask is in flight, the ids are in the journal, and the connections are closed
    * @throws InvalidOptions
    * @since 0.1.0
    */

@@ -25,10 +25,10 @@ import { undiciPost } from './undici-post.js'
 /**
  * Creates the client of one account at the service.
  *
- * It opens no connection before the first solve, and keeps no process alive once no task is active.
+ * It opens no connection before the first solve, and does not keep the process alive once no task is active.
  *
  * @param options - only `clientKey` is required
- * @throws InvalidOptions at once, with every problem and every unknown option: a mistake in the program, not an outcome
+ * @throws InvalidOptions at once, with every problem and every unknown option. They are mistakes of the program, so they are no outcome
  *
  * @example
  * ```ts

@@ -25,6 +25,19 @@ describe('rx-captcha', () => {
     }
   )
 
+  const POLL = 'CAPTCHA_POLL_EVERY_MS'
+  const REDIS = 'RX_CAPTCHA_REDIS_URL'
+  it.each([
+    ['', [POLL, REDIS]],
+    ['solve', [POLL]],
+    ['worker', [POLL, REDIS]],
+    ['balance', []]
+  ])('lists in the help of "%s" the variables of its options, and no other', async (name, expected) => {
+    const { out } = await command([name, '--help'].filter(Boolean)).ended()
+    expect(out).toContain('CAPTCHA_CLIENT_KEY ')
+    expect([POLL, REDIS].filter((variable) => out.includes(`  ${variable} `))).toStrictEqual(expected)
+  })
+
   it('prints its version', async () => {
     expect(await command(['--version']).ended()).toMatchObject({
       code: 0,

@@ -9,10 +9,12 @@ Output: one line of JSON per task, in the order in which they end:
 With --out or --journal a batch can be continued: run the same command again.
 A task is recognized by its id, or by its content if it has no id. Finished
 tasks are skipped, and paid tasks are resumed. Even after a crash or kill -9 no
-paid task is lost, and none is paid for twice.
+task whose id has arrived is lost or paid for twice. If the id did not arrive,
+the task is paid for again only with --retry-failed.
 
 Ctrl-C stops reading the input and finishes the active tasks. Ctrl-C again, or
-SIGTERM or SIGHUP, stops now; a later run resumes the active tasks.`
+SIGTERM or SIGHUP, stops now. With --out or --journal the next run resumes the
+active tasks; without, each line of the output says how.`
 
 export const BATCH_EXIT_HELP = `Exit codes, the highest that applies:
   0    all tasks are solved, in this run or an earlier one

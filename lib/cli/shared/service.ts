@@ -1,4 +1,5 @@
 import { createReadStream } from 'node:fs'
+import type { Command } from 'commander'
 import type { SolverOptions } from '../../core/model/options.js'
 import { DEFAULT_BASE_URL } from '../../http/create-solver.js'
 import { openProxyDispatchers } from '../../http/proxy-dispatchers.js'
@@ -109,12 +110,28 @@ export const OPTION_VARIABLES: ReadonlyMap<string, string> = new Map([
   ['giveUpAfterMs', 'CAPTCHA_GIVE_UP_AFTER_MS']
 ])
 
-export const VARIABLES_HELP = `Environment variables:
-  ${KEY_VARIABLE}         the client key of the account; never an argument
-  ${KEY_FILE_VARIABLE}    a file that holds it; same as --client-key-file
-  ${BASE_URL_VARIABLE}           same as --base-url
-  CAPTCHA_POLL_EVERY_MS      same as --poll-every-ms
-  CAPTCHA_GIVE_UP_AFTER_MS   same as --give-up-after-ms
-  ${REDIS_VARIABLE}       same as --redis, for a URL with a password
-  HTTPS_PROXY, NO_PROXY      a proxy, and hosts that are reached without it
-An option overrides its variable. An empty variable counts as not set.`
+const VARIABLES: ReadonlyArray<readonly [name: string, meaning: string, option?: string]> = [
+  [KEY_VARIABLE, 'the client key of the account; never an argument'],
+  [KEY_FILE_VARIABLE, 'a file that holds it; same as --client-key-file'],
+  [BASE_URL_VARIABLE, 'same as --base-url'],
+  ['CAPTCHA_POLL_EVERY_MS', 'same as --poll-every-ms', '--poll-every-ms'],
+  ['CAPTCHA_GIVE_UP_AFTER_MS', 'same as --give-up-after-ms', '--give-up-after-ms'],
+  [REDIS_VARIABLE, 'same as --redis, for a URL with a password', '--redis'],
+  ['HTTPS_PROXY, NO_PROXY', 'a proxy, and hosts that are reached without it']
+]
+
+/** The variables of a command, without those of options that it does not have; without a command, all. */
+export const variablesHelp = (command?: Pick<Command, 'options'>): string =>
+  [
+    'Environment variables:',
+    ...VARIABLES.filter(([, , flag]) => !command || !flag || command.options.some(({ long }) => long === flag)).map(
+      ([name, meaning]) => `  ${name.padEnd(27)}${meaning}`
+    ),
+    'An option overrides its variable. An empty variable counts as not set.'
+  ].join('\n')
+
+/** The end of the help of a command: texts, the variables of its options, its exit codes. */
+export const helpWith =
+  (exitHelp: string, ...texts: ReadonlyArray<string>) =>
+  ({ command }: { readonly command: Pick<Command, 'options'> }): string =>
+    `\n${[...texts, variablesHelp(command), exitHelp].join('\n\n')}`

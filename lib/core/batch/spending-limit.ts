@@ -3,8 +3,8 @@ import type { PullRoom } from '../rx/pull-merge-map.js'
 import type { Spending } from '../in-flight/track-options.js'
 
 /**
- * The createTask calls that a batch may still have accepted. Each pulled item holds one of them. It is spent once it was or may
- * have been accepted, and given back if it certainly was not. So the limit holds however many items are active.
+ * How many more createTask calls of a batch the service may accept. Each pulled item holds one of them. It is spent once the
+ * service has or may have accepted the call, and given back if it certainly has not. So the limit holds however many items are active.
  */
 export class SpendingLimit implements PullRoom {
   readonly #changed = new Subject<void>()

@@ -76,7 +76,7 @@ export class InFlight {
 
   /**
    * Counts a createTask call, or the journal entry of its task, until the returned function is called; `close` waits for it.
-   * A task whose call it is stays open for as long.
+   * If `task` is given, it counts as open until then.
    */
   trackCreate(task?: ActiveTask): () => void {
     this.#openCreates += 1

@@ -6,7 +6,7 @@ import type { TaskId } from '../protocol/document.js'
 
 /** How far a task has come. */
 export type Phase =
-  /** Waiting for a permit, connecting, or between tries: no createTask was sent. */
+  /** Waiting for a permit, connecting, or between tries of which the last one was not sent. */
   | { readonly _tag: 'Unsent'; readonly attempts: number; readonly cause?: ErrorCause }
   /** createTask was sent and its reply has not ended. */
   | { readonly _tag: 'Sent'; readonly readArrived: ReadArrived }
@@ -66,7 +66,7 @@ export const unsentCause = (phase: Phase): ErrorCause | undefined => (phase._tag
 /** Why a task may have to end: its deadline, its solver, or its batch. */
 export type EndReason = 'deadline' | 'closed' | StopReason
 
-/** Why a batch stops: no task of it is created any more, and active tasks are polled to completion. */
+/** Why a batch stops: no task of it is created any more, and those that exist are polled to completion. */
 export type StopReason = 'account' | 'unreadable' | 'journal'
 
 /** The error of a task that ends in this phase. The deadline, `close` and a batch that stops all read it. */

@@ -22,7 +22,7 @@ export interface JournalHooks {
   readonly afterCreate: (ref: TaskRef) => Observable<never>
 }
 
-/** The one createTask that a task of a batch with a spending limit may have accepted. */
+/** The share of one task in the spending limit of its batch: one createTask call that the service may accept. */
 export interface Spending {
   /** Takes another one after {@link Spending.spend}; `false` if there is none. */
   readonly take: () => boolean

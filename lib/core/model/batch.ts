@@ -24,8 +24,8 @@ export type BatchOptions<T, A = unknown> = {
   /** How many pulled items may be without an outcome at a time, from 1 to 1,000,000. @defaultValue 10 */
   readonly concurrency?: number | undefined
   /**
-   * Stop after a `Refused` of kind `account`: no item is pulled and no createTask is sent, active tasks are polled to
-   * completion, and the rest ends as `NotCreated` with the reason `account`. @defaultValue true
+   * Stop after a `Refused` of kind `account`: no item is pulled and no createTask is sent. Pulled items without a task end as
+   * `NotCreated` with the reason `account`, and tasks that exist are polled to completion. @defaultValue true
    */
   readonly stopOnAccountError?: boolean | undefined
   /**
@@ -36,7 +36,7 @@ export type BatchOptions<T, A = unknown> = {
    * journal resumes cost nothing and do not count. @defaultValue no limit
    */
   readonly maxCreates?: number | undefined
-  /** Stop pulling items when it emits; active tasks are polled to completion. @defaultValue never */
+  /** Stop pulling items when it emits. Items that were pulled are still solved, and paid for. @defaultValue never */
   readonly until?: ObservableInput<unknown> | undefined
   /**
    * Saves an outcome. It is called before the outcome is emitted, and the item stays active until the returned Observable or

@@ -45,10 +45,10 @@ export interface InvalidTask {
 }
 
 /**
- * createTask was never sent, so nothing was paid. `reason`: the name was not resolved (`dns`), no connection was made
- * (`connect`), the certificate was not accepted (`tls`), the deadline passed (`deadline`), the solver was closed (`closed`), or
- * the batch was stopped because the service refused the account (`account`), its replies to createTask could not be read
- * (`unreadable`), or the journal failed (`journal`).
+ * No task was created, so nothing was paid: createTask was not sent, or was refused temporarily each time it was. `reason`: the
+ * name was not resolved (`dns`), no connection was made (`connect`), the certificate was not accepted (`tls`), the deadline
+ * passed (`deadline`), the solver was closed (`closed`), or the batch was stopped because the service refused the account
+ * (`account`), several createTask calls in a row got no usable reply (`unreadable`), or the journal failed (`journal`).
  *
  * @since 0.1.0
  */
@@ -62,8 +62,8 @@ export interface NotCreated {
 }
 
 /**
- * The service refused to create the task, so nothing was paid. `paid` is `unknown` if an earlier try ended with an HTTP 503
- * without a document, which counts as a refusal but may not have been one.
+ * The service refused the last createTask. `paid` is `no`, or `unknown` if an earlier try ended with an HTTP 503 without a
+ * document, which counts as a refusal but may not have been one.
  *
  * @since 0.1.0
  */

@@ -192,10 +192,11 @@ export type SolveEventBody =
  * A {@link SolverEvent} of a batch, without its time, its label and its number.
  *
  * `Skipped`: an item was skipped, because its key is finished in the journal or is being solved already. `BatchStopped`: no
- * item is pulled any more, and active tasks are polled to completion. The service refused the account (`account`), its
- * replies to createTask cannot be read (`unreadable`), the journal failed (`journal`), `until` emitted (`until`), `maxCreates` is
- * reached (`maxCreates`), or the solver was closed (`closed`). `BatchEnded`: all items were pulled or the batch was stopped, and no task is active (`completed`), an
- * error ended it (`failed`), or it was unsubscribed (`unsubscribed`).
+ * item is pulled any more, because `until` emitted (`until`), `maxCreates` is reached (`maxCreates`) or the solver was closed
+ * (`closed`); or no task is created any more either, because the service refused the account (`account`), several createTask calls in
+ * a row got no usable reply (`unreadable`) or the journal failed (`journal`). Tasks that exist are polled to completion.
+ * `BatchEnded`: all items were pulled or the batch was stopped, and no task is active (`completed`), an error ended it (`failed`),
+ * or it was unsubscribed (`unsubscribed`).
  *
  * @since 0.1.0
  */

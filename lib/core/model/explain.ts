@@ -49,7 +49,8 @@ export const whatHappened = (error: SolveError): string => {
 /**
  * What can be done about an error: `repeat` (solve the same task again; nothing was paid), `resume` (with `error.ref`;
  * nothing more is paid), `pay-again` (solve a new task, which is charged again), `fix-task`, `fix-account`, `fix-setup`
- * (address, network, certificates), or `decide`: it may have been paid for, or its meaning is unknown.
+ * (address, network, certificates), or `decide`: it may have been paid for, its meaning is unknown, or a person has to look at
+ * the cause first.
  *
  * @since 0.1.0
  */
@@ -111,7 +112,7 @@ const NOT_CREATED = {
   tls: 'The certificate of the service was not accepted',
   deadline: 'The deadline passed before the task was created',
   account: 'The service refused the account, so the task was not created',
-  unreadable: 'The replies to createTask could not be read, so the batch was stopped',
+  unreadable: 'Several createTask calls in a row got no usable reply, so the batch was stopped',
   closed: 'The solver was closed before the task was created',
   journal: 'The journal failed, and no task is created without it'
 } as const
@@ -140,7 +141,7 @@ export const isClosedBeforeReply = (error: SolveError): boolean =>
 /** A count for people, as "1,200". */
 export const grouped = (count: number): string => count.toLocaleString('en')
 
-const LOOK_BEFORE = 'First check the errors of the tasks before this one: they describe the replies.'
+const LOOK_BEFORE = 'First check the errors of the tasks before this one: they say what arrived.'
 
 const callFailedText = (error: CallFailed): string => {
   const advice = error.kind === 'account' ? 'fix-account' : error.status === undefined ? 'fix-setup' : 'decide'
@@ -152,8 +153,13 @@ export const counted = (count: number, one: string, many = `${one}s`): string =>
   `${grouped(count)} ${count === 1 ? one : many}`
 
 const notCreatedText = ({ reason, attempts, cause }: NotCreated): string => {
-  const tries = attempts === 0 ? '' : ` after ${counted(attempts, 'try', 'tries')}`
-  return `${NOT_CREATED[reason]}${tries}${cause ? `: ${causeText(cause)}` : ''}`
+  const what = NOT_CREATED[reason]
+  const why = cause ? `: ${causeText(cause)}` : ''
+  if (attempts === 0) return `${what}${why}`
+  const tries = counted(attempts, 'try', 'tries')
+  // Otherwise the cause is why the last try failed, and not why there was no further one.
+  if (reason === 'dns' || reason === 'connect' || reason === 'tls') return `${what} after ${tries}${why}`
+  return `${what} (${tries}${cause && attempts > 1 ? '; the last one' : ''}${why})`
 }
 
 /** If there is neither a status nor a cause, the call belongs to an earlier run, which died before it recorded a reply. */

@@ -38,8 +38,8 @@ export interface SolverOptions {
   /** The delay between a reply and the next poll, and before the first poll. @defaultValue 3_000 */
   readonly pollEveryMs?: number | undefined
   /**
-   * The deadline of a task, counted from its permit for createTask (the wait for the permit is not counted), in
-   * `resume` from the subscription. The service itself ends a task after 300 s. @defaultValue 300_000
+   * The deadline of a task. It counts from its permit for createTask, without the wait for the permit, and in `resume` from
+   * the subscription. The service itself ends a task after 300 s. @defaultValue 300_000
    */
   readonly giveUpAfterMs?: number | undefined
   /** The limit of one createTask call. @defaultValue 25_000 */

@@ -6,7 +6,7 @@ export interface Permit {
   readonly succeeded: () => void
   /** The service wants a wait. Returns for how many milliseconds no permit is given, 0 if only this task has to wait. */
   readonly unavailable: (retryAfterMs: number | undefined) => number
-  /** The service itself refused the task. Does not end the permit: the refusal may stop the batch of the next one. */
+  /** The service itself refused the task. Does not end the permit: the refusal may stop the batch before the next permit is given. */
   readonly refused: () => void
   /** The reply does not say whether the service created the task, or does not come from the service. */
   readonly unreadable: () => void

@@ -179,7 +179,7 @@ export class RateLimiter {
           const news = isNews()
           this.#endUnreadableProbes(permit)
           if (isWait(retryAfterMs)) return this.#paused(permit, clampWait(retryAfterMs), news)
-          return news ? this.#braked(permit, ++this.#unavailable) : this.#state
+          return news ? this.#pausedAfter(permit, ++this.#unavailable) : this.#state
         })
         return this.#state._tag === 'Flowing' ? 0 : Math.max(0, Math.ceil(this.#nextPermitAt - this.#elapsed()))
       },
@@ -188,7 +188,7 @@ export class RateLimiter {
       },
       unreadable: () => {
         const isProbe = this.#isProbe(permit)
-        endWith(() => (isNews() ? this.#braked(permit, ++this.#unreadable) : this.#state))
+        endWith(() => (isNews() ? this.#pausedAfter(permit, ++this.#unreadable) : this.#state))
         if (isProbe) this.#countUnreadableProbe()
       },
       release: () => {
@@ -228,14 +228,14 @@ export class RateLimiter {
     return { _tag: 'Paused', until: state.until, pauses: state.pauses }
   }
 
-  /** Paused after the third trouble `inARow`, and after each troubled probe. */
-  #braked(permit: Permit, inARow: number): LimiterState {
+  /** Paused after the third failure `inARow`, and after each probe that fails. */
+  #pausedAfter(permit: Permit, inARow: number): LimiterState {
     const state = this.#withoutProbe(permit)
     if (state._tag === 'Flowing' && inARow < PAUSE_AFTER) return state
     return this.#paused(permit, pauseMs(state._tag === 'Flowing' ? 0 : state.pauses, this.#random), true)
   }
 
-  /** Paused for `waitMs`, or until the pause ends that is there; another pause than that one only if the wait is news. */
+  /** Paused for `waitMs` from now, or for as long as before if that is longer. The wait counts as one pause more if it is news. */
   #paused(by: Permit, waitMs: number, isNews: boolean): LimiterState {
     const state = this.#withoutProbe(by)
     const { until, pauses } = state._tag === 'Flowing' ? { until: -Infinity, pauses: 0 } : state

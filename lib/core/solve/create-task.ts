@@ -155,7 +155,7 @@ class CreateAttempts<A> {
     this.#defer(refused, assumed)
     const waitMs = pausedMs > 0 ? 0 : unavailableMs(this.#refusals, this.#context.random)
     this.#refusals += 1
-    return this.#retry('unavailable', waitMs, pausedMs + waitMs)
+    return this.#delayOrEnd('unavailable', waitMs, pausedMs + waitMs)
   }
 
   #defer(refused: Refused, assumed: boolean): void {
@@ -177,11 +177,11 @@ class CreateAttempts<A> {
     if (reason === 'tls' || this.#notSentInARow === MAX_TRIES)
       return E.left(this.#assumed ?? { _tag: 'NotCreated', paid: 'no', reason, attempts, cause })
     const waitMs = unreachableMs(this.#notSentInARow - 1, this.#context.random)
-    return this.#retry('network', waitMs, waitMs)
+    return this.#delayOrEnd('network', waitMs, waitMs)
   }
 
   /** `waitMs` is waited before the next permit is acquired; `totalMs` is what the event reports. */
-  #retry(reason: 'unavailable' | 'network', waitMs: number, totalMs: number): CreateOutcome<A> | undefined {
+  #delayOrEnd(reason: 'unavailable' | 'network', waitMs: number, totalMs: number): CreateOutcome<A> | undefined {
     const end = this.#context.inFlight.reasonToEnd(this.#task)
     if (end) return E.left(this.#task.errorIfEnded(end))
     // After an assumed refusal another createTask may be the second one that is paid for.

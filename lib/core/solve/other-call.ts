@@ -1,7 +1,7 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { defer, map, race } from 'rxjs'
 import type { CallFailed, CallSpec } from '../model/call.js'
-import { interpretCall } from '../protocol/interpret-call.js'
+import { interpretCall } from '../protocol/interpret-other-call.js'
 import type { ObservableEither } from '../rx/observable-either.js'
 import type { Context } from './context.js'
 import { causeOfEnd } from '../in-flight/phase.js'

@@ -52,7 +52,7 @@ const toDo: Readonly<Record<Advice, RegExp>> = {
   'fix-task': /Correct the fields of the task, then try again\.$/,
   'fix-account': /Check the key, the balance and the permissions of the account first\.$/,
   'fix-setup': /Check the base URL, the network and the certificates\.$/,
-  decide: /(Check the cause before you try again|Create a new solver to solve it|they describe the replies)\.$/
+  decide: /(Check the cause before you try again|Create a new solver to solve it|they say what arrived)\.$/
 }
 
 const CASES: ReadonlyArray<readonly [name: string, SolveError, Advice, paid: string, parts: ReadonlyArray<string>]> = [
@@ -73,6 +73,21 @@ const CASES: ReadonlyArray<readonly [name: string, SolveError, Advice, paid: str
     ['CERT_HAS_EXPIRED']
   ],
   ['a deadline before the createTask', notCreated('deadline', 0), 'repeat', NOTHING, ['deadline passed']],
+  [
+    'a deadline after one try',
+    notCreated('deadline', 1, cause),
+    'repeat',
+    NOTHING,
+    ['created (1 try: read ECONNRESET).']
+  ],
+  [
+    'a deadline after tries',
+    notCreated('deadline', 2, cause),
+    'repeat',
+    NOTHING,
+    ['was created (2 tries; the last one: read ECONNRESET).']
+  ],
+  ['a deadline while it connects', notCreated('deadline', 2), 'repeat', NOTHING, ['was created (2 tries).']],
   ['a stopped batch', notCreated('account', 0), 'fix-account', NOTHING, ['refused the account']],
   [
     'a failed journal',
@@ -175,7 +190,7 @@ const CASES: ReadonlyArray<readonly [name: string, SolveError, Advice, paid: str
     'decide',
     NOTHING,
     [
-      'The replies to createTask could not be read, so the batch was stopped.',
+      'Several createTask calls in a row got no usable reply, so the batch was stopped.',
       'First check the errors of the tasks before this one'
     ]
   ],
