@@ -11,6 +11,7 @@ import {
   map,
   of,
   take,
+  tap,
   throwIfEmpty,
   type Observable
 } from 'rxjs'
@@ -98,8 +99,11 @@ export class JournaledSolver {
   }
 
   #hooks(key: string): JournalHooks {
+    // Without `find`, the key was begun to read its entry. An intent that was not read as new may be that of another run.
+    let isBegun = !this.#journal.find
     return {
-      beforeCreate: this.#journal.find && (() => this.#begin(key)),
+      beforeCreate: this.#journal.find && (() => this.#begin(key).pipe(tap((entry) => (isBegun = E.isRight(entry))))),
+      notCreated: () => (isBegun ? this.#write(() => this.#journal.ended(key, 'NotCreated')) : EMPTY),
       afterCreate: (ref) => {
         // A ReplaySubject, so that the write runs to its end even if the subscriber leaves.
         const written = new ReplaySubject<never>(1)
@@ -129,7 +133,7 @@ export class JournaledSolver {
     return defer(entry).pipe(
       take(1),
       throwIfEmpty(() => new Error('the journal completed without an entry')),
-      map((found) => E.right(found)),
+      map((found) => E.right(checkedEntry(found))),
       catchError((error: unknown) => {
         this.#unread.add(key)
         return OE.left(this.#deps.failed(error))
@@ -153,6 +157,14 @@ export class JournaledSolver {
     )
   }
 }
+
+/** A journal of the caller may give anything. */
+const checkedEntry = (entry: JournalEntry): JournalEntry => {
+  if (ENTRY_TAGS.has(entry._tag)) return entry
+  throw new TypeError(`the journal gave an entry with the tag ${entry._tag}`)
+}
+
+const ENTRY_TAGS: ReadonlySet<unknown> = new Set<JournalEntry['_tag']>(['Fresh', 'Known', 'InDoubt', 'Finished'])
 
 const KEY_IN_DOUBT: SolveError = {
   _tag: 'CreateUnknown',

@@ -177,9 +177,13 @@ export class ActiveTask<R = never> implements Observer<E.Either<SolveError, R>> 
 
   /** The reference of a paid task that would be lost, because the subscriber has no outcome. */
   get unsettledRef(): TaskRef | undefined {
-    const phase = this.#phase
+    return this.#isSettled ? undefined : this.#ownRef
+  }
+
+  /** The reference of the task, unless the caller of a single call gave it. */
+  get #ownRef(): TaskRef | undefined {
     const isOurs = this.isSolve || this.#options.ref === undefined
-    return phase._tag === 'Created' && isOurs && !this.#isSettled ? phase.ref : undefined
+    return this.#phase._tag === 'Created' && isOurs ? this.#phase.ref : undefined
   }
 
   /** Settles the task, unless it is settled already. */
@@ -188,6 +192,11 @@ export class ActiveTask<R = never> implements Observer<E.Either<SolveError, R>> 
     this.#isSettled = true
     if (this.#phase._tag === 'Sent' && !isRefused(result)) this.spending?.spend()
     this.#emitEnded(result)
+    // A listener of the event has unsubscribed, so the outcome reaches nobody.
+    if (this.#subscriber.closed) {
+      this.#orphanIfPaid()
+      return
+    }
     this.#options.onSettled?.(result, { at: this.#events.now(), ...this.#about })
     this.#subscriber.next(result)
     this.#subscriber.complete()
@@ -196,9 +205,13 @@ export class ActiveTask<R = never> implements Observer<E.Either<SolveError, R>> 
   /** The subscription has ended. If it has no outcome, a paid task becomes an orphan. */
   leave(): void {
     if (this.#isSettled) return
-    const ref = this.unsettledRef
     this.#isSettled = true
     this.#emitEnded(undefined)
+    this.#orphanIfPaid()
+  }
+
+  #orphanIfPaid(): void {
+    const ref = this.#ownRef
     if (ref) this.emitOrphan(ref)
   }
 

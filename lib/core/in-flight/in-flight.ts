@@ -19,7 +19,7 @@ import type { ObservableEither } from '../rx/observable-either.js'
 import { ActiveTask } from './active-task.js'
 import type { Batch, TrackOptions } from './track-options.js'
 import type { EventBus } from './event-bus.js'
-import { isUncreated, type EndReason, type StopReason } from './phase.js'
+import { isCertainlyUncreated, isUncreated, type EndReason, type StopReason } from './phase.js'
 
 /** The active tasks of a solver: `close` and a batch that stops end them from here. */
 export class InFlight {
@@ -68,6 +68,7 @@ export class InFlight {
     this.#tasks.add(task)
     return () => {
       this.#tasks.delete(task)
+      if (!task.isSettled && isCertainlyUncreated(task.phase)) this.recordNotCreated(task)
       task.leave()
       task.release()
       this.#emitEnded()
@@ -86,6 +87,11 @@ export class InFlight {
       task?.release()
       this.#emitEnded()
     }
+  }
+
+  /** Records in the journal that nothing was created for a task whose subscriber has left. `close` waits for it. */
+  recordNotCreated({ journal }: ActiveTask): void {
+    journal?.notCreated().subscribe({ complete: this.trackCreate() })
   }
 
   /** Stops every batch that has active tasks. */

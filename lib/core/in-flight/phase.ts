@@ -63,6 +63,10 @@ export const isUncreated = ({ _tag }: Phase): boolean => _tag === 'Unsent' || _t
 /** Why the last try of createTask could not be sent. */
 export const unsentCause = (phase: Phase): ErrorCause | undefined => (phase._tag === 'Unsent' ? phase.cause : undefined)
 
+/** The same, and no earlier createTask may have created a task. */
+export const isCertainlyUncreated = (phase: Phase): boolean =>
+  phase._tag === 'Unsent' || (phase._tag === 'Deferred' && phase.refused.paid === 'no')
+
 /** Why a task may have to end: its deadline, its solver, or its batch. */
 export type EndReason = 'deadline' | 'closed' | StopReason
 

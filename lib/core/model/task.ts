@@ -145,13 +145,18 @@ const kindCodecs = {
 const payloadOf = <F>(type: string, codec: t.Type<F, JsonValue>, fields: F): E.Either<Problems, JsonValue> => {
   const encoded = decodeSafely('the fields', () => E.map((f: F) => codec.encode(f))(codec.decode(fields)))
   if (E.isLeft(encoded)) return encoded
-  return readSafely('the fields', () =>
-    isRecord(encoded.right)
-      ? // The type comes last so that no field can replace it.
-        E.right(Object.assign({}, encoded.right, { type }))
-      : E.left(['the fields: expected an object'])
-  )
+  return readSafely('the fields', () => {
+    const { right } = encoded
+    if (!isRecord(right)) return E.left(['the fields: expected an object'])
+    // The type comes last so that no field can replace it.
+    const payload = Object.assign({}, right, { type })
+    const isPlain = Object.getPrototypeOf(right) === Object.prototype
+    return isPlain || !codec.is(right) || codec.is(payload) ? E.right(payload) : E.left([INHERITED])
+  })
 }
+
+const INHERITED =
+  'the fields: expected own properties; those of a prototype, such as the getters of a class, are not sent'
 
 /** A task that was checked. Its members were read once, because a getter may return another value the next time. */
 export interface CheckedTask<A> {

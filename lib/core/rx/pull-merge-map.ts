@@ -189,8 +189,10 @@ const pullFrom = <T>(items: ObservableInput<T>): PullSource<T> =>
 const isAsyncIterable = <T>(items: ObservableInput<T>): items is AsyncIterable<T> => Symbol.asyncIterator in items
 const isIterable = <T>(items: ObservableInput<T>): items is Iterable<T> => Symbol.iterator in items
 
-const settle = <T>(subscriber: Subscriber<T>, { done, value }: IteratorResult<T, unknown>): void => {
-  if (done !== true) subscriber.next(value)
+/** Reads a result as `for…of` does: whatever is truthy ends the iteration, and what is no object throws. */
+const settle = <T>(subscriber: Subscriber<T>, result: IteratorResult<T, unknown>): void => {
+  if (Object(result) !== result) throw new TypeError('the result of the iterator is not an object')
+  if (!result.done) subscriber.next(result.value)
   subscriber.complete()
 }
 
@@ -210,14 +212,13 @@ const fromAsyncIterable = <T>(items: AsyncIterable<T>): PullSource<T> => {
   const iterator = items[Symbol.asyncIterator]()
   return {
     next: new Observable((subscriber) => {
-      iterator.next().then(
-        (result) => {
+      Promise.resolve(iterator.next())
+        .then((result) => {
           settle(subscriber, result)
-        },
-        (error: unknown) => {
+        })
+        .catch((error: unknown) => {
           subscriber.error(error)
-        }
-      )
+        })
     }),
     // The result is already complete, so a failure could not be reported.
     close: () => void iterator.return?.().then(undefined, () => undefined)

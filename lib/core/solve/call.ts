@@ -17,6 +17,7 @@ import type {
   ServicePath
 } from '../model/network.js'
 import { scrubbedCause, type Scrub } from '../protocol/redact.js'
+import { isRecord } from '../validation/problems.js'
 import { timeoutCause } from '../in-flight/phase.js'
 
 /** Makes one call with a time limit; emits what the reader reads from its result, and completes. Errors only if the reader throws. */
@@ -45,6 +46,12 @@ export const makeCall =
     })
 
 const NOTHING = (): undefined => undefined
+
+const NO_EVENT: ErrorCause = {
+  name: 'TypeError',
+  code: 'NO_EVENT',
+  message: 'post emitted something else than an event, or a reply whose body is not a string'
+}
 
 const NO_RESULT: ErrorCause = { name: 'Error', code: 'NO_RESULT', message: 'the network completed without a result' }
 
@@ -76,7 +83,8 @@ class TimedCall<A> implements Observer<NetworkEvent>, Unsubscribable {
   }
 
   next(event: NetworkEvent): void {
-    if (event._tag === 'Sent') this.#markSent(event.received)
+    if (!isNetworkEvent(event)) this.error(NO_EVENT)
+    else if (event._tag === 'Sent') this.#markSent(event.received)
     else if (event._tag === 'Reply') this.#end(event)
     else this.#fail(event.cause, event.received)
   }
@@ -101,9 +109,9 @@ class TimedCall<A> implements Observer<NetworkEvent>, Unsubscribable {
 
   #markSent(received = this.#received ?? NOTHING): void {
     if (this.#subscriber.closed) return
-    this.#received = received
+    this.#received = received === NOTHING ? NOTHING : () => textReceived(received)
     try {
-      this.#reader.onSent?.(received)
+      this.#reader.onSent?.(this.#received)
     } catch (defect) {
       this.#subscriber.error(defect)
     }
@@ -123,6 +131,20 @@ class TimedCall<A> implements Observer<NetworkEvent>, Unsubscribable {
     } catch (defect) {
       this.#subscriber.error(defect)
     }
+  }
+}
+
+// A `post` of the caller may emit anything; an error of it must not cost a paid task its outcome.
+const isNetworkEvent = (event: unknown): event is NetworkEvent =>
+  isRecord(event) &&
+  (event._tag === 'Reply' ? typeof event.body === 'string' : event._tag === 'Sent' || event._tag === 'Failed')
+
+const textReceived = (received: () => PartialReply | undefined): PartialReply | undefined => {
+  try {
+    const part = received()
+    return typeof part?.body === 'string' ? part : undefined
+  } catch {
+    return undefined
   }
 }
 

@@ -18,6 +18,8 @@ import { solved } from './solved.js'
 /** A created task; `ready` if the reply to createTask held its result. */
 export interface CreatedTask<A> {
   readonly created: CreatedPhase
+  /** Completes when the journal has recorded the task. */
+  readonly recorded: Observable<never>
   readonly ready?: { readonly solution: A } | undefined
   /** The wait that the service asked for, before the first poll. */
   readonly retryAfterMs: number | undefined
@@ -40,9 +42,7 @@ export const createTask = <A>(
   })
   if (!task.journal) return creating
   return recordIntent(task.journal, firstPermit, creating).pipe(
-    OE.flatMap((result) =>
-      concat(recordCreated(context, task, result.created.ref), of<CreateOutcome<A>>(E.right(result)))
-    )
+    OE.flatMap((result) => concat(result.recorded, of<CreateOutcome<A>>(E.right(result))))
   )
 }
 
@@ -103,6 +103,7 @@ class CreateAttempts<A> {
       task,
       permit,
       attempts: this.#attempts,
+      mayExist: this.#assumed !== undefined,
       onSent: (readArrived) => {
         const isFirst = task.phase._tag !== 'Sent'
         task.markSent((cause) => this.#decideOpen(readArrived(cause)))
@@ -117,7 +118,7 @@ class CreateAttempts<A> {
     this.#notSentInARow = 0
     switch (interpreted._tag) {
       case 'Created':
-        return E.right({ created: this.#created(interpreted, sentAt), ready: interpreted.ready, retryAfterMs })
+        return E.right({ ...this.#created(interpreted, sentAt), ready: interpreted.ready, retryAfterMs })
       case 'Unknown':
         return E.left(createUnknown(interpreted.problem))
       case 'Refused':
@@ -132,8 +133,7 @@ class CreateAttempts<A> {
     if (!arrived) return undefined
     const { interpreted, sentAt } = arrived
     if (interpreted._tag === 'Created') {
-      const created = this.#created(interpreted, sentAt)
-      recordCreated(this.#context, this.#task, created.ref).subscribe()
+      const { created } = this.#created(interpreted, sentAt)
       if (!interpreted.ready || !this.#task.isSolve) return undefined
       return E.right(solved(this.#context, this.#request.kind, created, interpreted.ready.solution))
     }
@@ -144,8 +144,10 @@ class CreateAttempts<A> {
 
   #created({ id }: Extract<InterpretedCreate<A>, { readonly _tag: 'Created' }>, sentAt: ArrivedReply<A>['sentAt']) {
     const created = this.#task.markCreated(refOf(id, sentAt.now), sentAt.elapsed)
+    // The write begins before the event, on which a listener may unsubscribe.
+    const recorded = recordCreated(this.#context, this.#task, created.ref)
     this.#task.emit({ _tag: 'Created', ref: created.ref })
-    return created
+    return { created, recorded }
   }
 
   #unavailable(

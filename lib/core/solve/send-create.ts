@@ -1,5 +1,5 @@
 import { defer, type Observable } from 'rxjs'
-import type { CreateUnknown } from '../model/error.js'
+import type { CreateUnknown, Refused } from '../model/error.js'
 import type { CallResult, ErrorCause, PartialReply, RequestBody } from '../model/network.js'
 import type { Resumable } from '../model/task.js'
 import { interpretCreate, type InterpretedCreate } from '../protocol/interpret.js'
@@ -35,6 +35,8 @@ export interface CreateCall<A> {
   readonly permit: Permit
   /** The number of this try. */
   readonly attempts: number
+  /** An earlier try may have created a task. */
+  readonly mayExist: boolean
   /** Called when the request may have reached the service; `readArrived` interprets what has arrived of its reply so far. */
   readonly onSent: (readArrived: (cause: ErrorCause) => ArrivedReply<A> | undefined) => void
 }
@@ -42,7 +44,7 @@ export interface CreateCall<A> {
 /** Makes one call. Once it is sent, its reply is read even if the subscriber leaves: it may hold the id of a paid task. */
 export const sendCreate = <A>(
   context: Context,
-  { kind, body, task, permit, attempts, onSent }: CreateCall<A>
+  { kind, body, task, permit, attempts, mayExist, onSent }: CreateCall<A>
 ): Observable<CreateReply<A>> =>
   defer(() => {
     const { call, inFlight, readOptions, elapsed, settings } = context
@@ -71,7 +73,7 @@ export const sendCreate = <A>(
       uninterruptible({
         isSent: () => sentAt !== undefined,
         onLate: (late) => {
-          handleLateReply(context, task, late)
+          handleLateReply(context, task, late, mayExist)
         },
         onEnd: () => {
           permit.release()
@@ -106,18 +108,33 @@ const endPermit = (permit: Permit, reply: InterpretedCreate<unknown>): number =>
 }
 
 /** The reply arrived after the subscriber had left: a created task becomes an orphan, anything else is emitted as lost. */
-const handleLateReply = (context: Context, task: ActiveTask, { interpreted, sentAt }: CreateReply<unknown>): void => {
+const handleLateReply = (
+  context: Context,
+  task: ActiveTask,
+  { interpreted, sentAt }: CreateReply<unknown>,
+  mayExist: boolean
+): void => {
   // The outcome already has the reference: the open reply was read at the deadline or at `close`.
   if (task.phase._tag === 'Created') return
   if (interpreted._tag !== 'Created') {
-    const error = 'problem' in interpreted ? createUnknown(interpreted.problem) : interpreted.refused
+    const error = lateError(interpreted, mayExist)
     if (task.phase._tag === 'Sent') task.emitLost(error)
+    if (error.paid === 'no') context.inFlight.recordNotCreated(task)
     return
   }
   const ref = refOf(interpreted.id, sentAt.now)
   if (task.observed) task.log({ _tag: 'Created', ref })
   recordCreated(context, task, ref).subscribe()
   task.emitOrphan(ref)
+}
+
+const lateError = (
+  interpreted: Exclude<InterpretedCreate<unknown>, { readonly _tag: 'Created' }>,
+  mayExist: boolean
+): Refused | CreateUnknown => {
+  if ('problem' in interpreted) return createUnknown(interpreted.problem)
+  const isAssumed = 'assumed' in interpreted && interpreted.assumed
+  return isAssumed || mayExist ? { ...interpreted.refused, paid: 'unknown' } : interpreted.refused
 }
 
 export const createUnknown = (problem: Omit<CreateUnknown, '_tag' | 'paid'>): CreateUnknown => ({

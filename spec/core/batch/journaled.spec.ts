@@ -1,5 +1,6 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { EMPTY, Observable, concat, defer, ignoreElements, map, of, throwError, timer } from 'rxjs'
+import type { SolverEvent } from '../../../lib/core/model/event.js'
 import { entryAfter, journalTagOf, type JournalEntry, type Journal } from '../../../lib/core/model/journal.js'
 import type { Outcome } from '../../../lib/core/model/batch.js'
 import type { RecaptchaV2Solution } from '../../../lib/core/model/recaptcha-v2.js'
@@ -14,6 +15,8 @@ import {
 } from '../../support/simulate.js'
 
 type BatchOutcome = Outcome<string, RecaptchaV2Solution>
+
+type Script = ScriptsByKey[string]
 
 const FRESH: JournalEntry = { _tag: 'Fresh' }
 const known = (taskId: string): JournalEntry => ({ _tag: 'Known', ref: { taskId, createdAt: -60_000 } })
@@ -87,6 +90,11 @@ describe('a fresh key', () => {
   it('has its end recorded with the tag of its error', () => {
     const scripts = { a: { create: [replies.refused('ERROR_SITEKEY')] } }
     expect(run({ scripts }).written.at(-1)).toBe('100 ended a Refused')
+  })
+
+  it('has its end recorded once if nothing was created', () => {
+    const { written } = run({ scripts: { a: { create: [{ failed: { code: 'EPROTO' }, sent: false }] } } })
+    expect(written.map((line) => line.replace(/^\d+ /, ''))).toStrictEqual(['begin a', 'ended a NotCreated'])
   })
 
   it.each<readonly [string, string, ScriptsByKey[string]]>([
@@ -307,6 +315,63 @@ describe('a task id that arrives late', () => {
   })
 })
 
+describe('unsubscribing from a batch with a journal', () => {
+  const leaveOn =
+    (tag: SolverEvent['_tag']) =>
+    ({ solver }: Simulation, leave: () => void) => {
+      solver.events.subscribe(({ _tag }) => {
+        if (_tag === tag) leave()
+      })
+    }
+  const leaveAt =
+    (ms: number) =>
+    ({ at }: Simulation, leave: () => void) => {
+      at(ms, leave)
+    }
+
+  it.each(['CreateSent', 'CreateEnded', 'Created', 'PollEnded', 'Polled'] as const)(
+    'on the event %s, has the task id recorded',
+    (tag) => {
+      const scripts = { a: { poll: [replies.processing()] } }
+      expect(run({ scripts, act: leaveOn(tag) }).written).toStrictEqual(['0 begin a', '100 created a id-a'])
+    }
+  )
+
+  const refusedLater = { ...replies.refused('ERROR_ZERO_BALANCE'), afterMs: 5_000 }
+  it.each<readonly [string, Script, number, string]>([
+    ['while it connects', { create: [{ failed: {}, sent: false, afterMs: 9_000 }] }, 200, '200'],
+    ['between two tries', { create: [{ failed: {}, sent: false }] }, 200, '200'],
+    ['after a temporary refusal', { create: [replies.refused('ERROR_NO_SLOT_AVAILABLE')] }, 200, '200'],
+    ['before a refusal', { create: [refusedLater] }, 200, '5100']
+  ])('%s, has the key fresh again, because nothing was created', (_, script, ms, end) => {
+    const { written } = run({ scripts: { a: script }, act: leaveAt(ms) })
+    expect(written).toStrictEqual(['0 begin a', `${end} ended a NotCreated`])
+  })
+
+  const assumed = { body: '', status: 503 }
+  it.each<readonly [string, Script, number]>([
+    ['after an HTTP 503 without a document', { create: [assumed] }, 200],
+    ['while it connects after one', { create: [assumed, { failed: {}, sent: false, afterMs: 9_000 }] }, 3_000],
+    ['before a refusal after one', { create: [assumed, refusedLater] }, 3_000],
+    ['before an HTTP 503 without a document', { create: [{ ...assumed, afterMs: 5_000 }] }, 200],
+    ['before a reply that is lost', { create: [{ failed: {}, afterMs: 5_000 }] }, 200]
+  ])('%s, leaves the key in doubt', (_, script, ms) => {
+    expect(run({ scripts: { a: script }, act: leaveAt(ms) }).written).toStrictEqual(['0 begin a'])
+  })
+
+  it('while the key is recorded, leaves it in doubt, because the entry may be of another run', () => {
+    expect(run({ act: leaveAt(50) }).written).toStrictEqual(['0 begin a'])
+    expect(run({ journal: { find: () => of(FRESH) }, act: leaveAt(50) }).written).toStrictEqual(['0 begin a'])
+  })
+
+  it('records nothing for a key that was only read', () => {
+    const find = () => of(FRESH)
+    const scripts = { a: { create: [{ failed: {}, sent: false, afterMs: 9_000 }] } }
+    const { written } = run({ items: ['a', 'b'], scripts, createsPerSecond: 0.1, journal: { find }, act: leaveAt(150) })
+    expect(written).toStrictEqual(['0 begin a', '150 ended a NotCreated'])
+  })
+})
+
 describe('a batch whose journal fails', () => {
   const cause = { name: 'Error', code: 'ENOSPC', message: 'no space left on device' }
 
@@ -339,6 +404,11 @@ describe('a batch whose journal fails', () => {
 
   it('ends the item as NotCreated if `begin` completes without an entry', () => {
     expect(run({ journal: { begin: () => EMPTY } }).emissions[0]).toBe('0 a NotCreated journal')
+  })
+
+  it('ends the item as NotCreated if `begin` gives an entry that is none', () => {
+    const begin = () => of({ _tag: 'Gone' } as unknown as JournalEntry)
+    expect(run({ journal: { begin } }).emissions[0]).toBe('0 a NotCreated journal')
   })
 
   it('finishes the active tasks, creates no other and passes the error on at the end if `created` fails', () => {

@@ -1,5 +1,5 @@
 import * as E from 'fp-ts/lib/Either.js'
-import { Subject, Subscription, VirtualTimeScheduler, concat, of, take } from 'rxjs'
+import { NEVER, Subject, Subscription, VirtualTimeScheduler, concat, of, take } from 'rxjs'
 import { InvalidOptions, resolveOptions } from '../../../lib/core/model/options.js'
 import type { Journal } from '../../../lib/core/model/journal.js'
 import type { NetworkEvent } from '../../../lib/core/model/network.js'
@@ -194,6 +194,30 @@ describe('close', () => {
     recorded.next(undefined)
     await closing
     expect(returned).toStrictEqual([[orphan]])
+  })
+
+  it('does not resolve while the journal is recording that nothing was created', async () => {
+    const recorded = new Subject<undefined>()
+    const ports = { post: () => NEVER, scheduler: new VirtualTimeScheduler(undefined, 1_000), random: () => 0.5 }
+    const solver = buildSolver({ ...ports, close: () => Promise.resolve() }, resolveOptions({ clientKey: KEY }))
+    const journal: Journal = {
+      begin: () => of({ _tag: 'Fresh' }),
+      created: () => of(undefined),
+      ended: () => recorded.pipe(take(1))
+    }
+    solver
+      .solveAll(['a'], () => aTask, { journal, keyOf: (item) => item })
+      .subscribe()
+      .unsubscribe()
+    const returned: unknown[] = []
+    const closing = solver.close().then((orphans) => returned.push(orphans))
+    ports.scheduler.flush()
+    await new Promise((resolve) => setImmediate(resolve))
+    expect(returned).toStrictEqual([])
+
+    recorded.next(undefined)
+    await closing
+    expect(returned).toStrictEqual([[]])
   })
 
   it('polls a resume whose Started event closes the solver until the grace ends, and returns its task', async () => {

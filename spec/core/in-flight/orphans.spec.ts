@@ -1,5 +1,5 @@
 import * as E from 'fp-ts/lib/Either.js'
-import { take } from 'rxjs'
+import { filter, take, takeUntil, type Observable } from 'rxjs'
 import { recaptchaV2 } from '../../../lib/core/model/recaptcha-v2.js'
 import { replies, type Scripted } from 'rx-captcha/testing'
 import { aTask, simulate, stepsOf, type Simulation } from '../../support/simulate.js'
@@ -9,6 +9,8 @@ const ref = { taskId: 'task-1', createdAt: 0 }
 const orphan = { ref, task: aTask, type: 'RecaptchaV2TaskProxyless' }
 const slow = { ...created(), afterMs: 8_000 }
 const connecting = { failed: {}, sent: false, afterMs: 20_000 }
+
+const isSettled = (event: { readonly _tag: string }): boolean => event._tag === 'Settled'
 
 /** Subscribes to the orphans and to a solve, and unsubscribes from the solve after some time. */
 const unsubscribeAfter =
@@ -91,6 +93,34 @@ describe('unsubscribing from a solve', () => {
     })
 
     expect(stepsOf(events)).toStrictEqual(['Created', 'Polled', 'Ended'])
+  })
+
+  const onEnded = (start: (solver: Simulation['solver']) => Observable<unknown>) =>
+    simulate({ create: [created()], poll: [ready()] }, ({ solver, record }) => {
+      record(solver.orphans, 'orphans')
+      const ended = solver.events.pipe(filter(({ _tag }) => _tag === 'Ended'))
+      record(start(solver).pipe(takeUntil(ended)))
+    })
+
+  it.each<readonly [string, (solver: Simulation['solver']) => Observable<unknown>]>([
+    ['solve', ({ solve }) => solve(aTask)],
+    ['solveWithProgress', ({ solveWithProgress }) => solveWithProgress(aTask).pipe(filter(isSettled))],
+    ['createTask', ({ createTask }) => createTask(aTask)],
+    ['a batch', ({ solveAll }) => solveAll(['a'], () => aTask)]
+  ])('emits the task on orphans if it happens during the `Ended` event: %s', (_, start) => {
+    const { results } = onEnded(start)
+    expect(results.map(([, name, value]) => [name, value])).toStrictEqual([
+      ['solve', 'complete'],
+      ['orphans', orphan]
+    ])
+  })
+
+  it('makes no orphan during the `Ended` event if nothing was created', () => {
+    const { results } = simulate({ create: [refused('ERROR_SITEKEY')] }, ({ solver, record }) => {
+      record(solver.orphans, 'orphans')
+      record(solver.solve(aTask).pipe(takeUntil(solver.events.pipe(filter(({ _tag }) => _tag === 'Ended')))))
+    })
+    expect(results).toStrictEqual([[0, 'solve', 'complete']])
   })
 
   it('emits an orphan with the label of its solver', () => {

@@ -30,6 +30,28 @@ describe('defineTask', () => {
     expect(taskKindWith(codec)(new Date(17)).payload).toStrictEqual(E.right({ from: 17, type: 'OtherTask' }))
   })
 
+  class WithGetter {
+    readonly #text = 'text'
+    get body(): string {
+      return this.#text
+    }
+  }
+  const Body = t.type({ body: t.string })
+
+  it.each<readonly [string, { readonly body: string }]>([
+    ['a getter of a class', new WithGetter()],
+    ['a prototype', Object.create({ body: 'text' }) as { readonly body: string }]
+  ])('makes an invalid task if a field is in %s, because it would not be sent', (_, fields) => {
+    expect(taskKindWith(Body)(fields).payload).toMatchObject({ left: [expect.stringContaining('own properties')] })
+  })
+
+  class WithField {
+    readonly body = 'text'
+  }
+  it('takes the own fields of a class', () => {
+    expect(taskKindWith(Body)(new WithField()).payload).toStrictEqual(E.right({ body: 'text', type: 'OtherTask' }))
+  })
+
   it('makes an invalid task if the codec throws while decoding', () => {
     const codec = new t.Type<string, JsonValue>('throws', t.string.is, throws, t.identity)
     expect(taskKindWith(codec)('x').payload).toStrictEqual(E.left(['the fields: its codec threw']))

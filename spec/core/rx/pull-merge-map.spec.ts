@@ -31,6 +31,59 @@ describe('pullMergeMap', () => {
     expect(errors).toStrictEqual([])
   })
 
+  const iteratorOf = (...results: ReadonlyArray<unknown>) => {
+    const queue = [...results]
+    return { next: () => queue.shift() as IteratorResult<string> }
+  }
+  const valuesOf = async (items: Iterable<string> | AsyncIterable<string>): Promise<ReadonlyArray<unknown>> => {
+    const seen: unknown[] = []
+    await new Promise<void>((resolve) => {
+      pullMergeMap(items, (value) => of(value), { concurrency: 1, takeUntil: NEVER }).subscribe({
+        next: (value) => seen.push(value),
+        error: (error: unknown) => {
+          seen.push(error)
+          resolve()
+        },
+        complete: resolve
+      })
+    })
+    return seen
+  }
+  const sync = (...results: ReadonlyArray<unknown>) => ({ [Symbol.iterator]: () => iteratorOf(...results) })
+  const async = (...results: ReadonlyArray<unknown>) => ({
+    [Symbol.asyncIterator]: () => {
+      const { next } = iteratorOf(...results)
+      return { next: () => Promise.resolve(next()) }
+    }
+  })
+  const unresolved = (...results: ReadonlyArray<unknown>) => ({
+    [Symbol.asyncIterator]: () => iteratorOf(...results) as unknown as AsyncIterator<string>
+  })
+
+  it.each([1, 'yes', {}])('ends the iteration when `done` is %j, as for…of does', async (done) => {
+    for (const iterable of [sync, async])
+      expect(await valuesOf(iterable(item, { done, value: 'b' }, item))).toStrictEqual(['a'])
+  })
+
+  it.each([undefined, null, 5, 'text'])('passes on an error when an iterator returns %j', async (result) => {
+    for (const iterable of [sync, async])
+      expect(await valuesOf(iterable(item, result, item))).toStrictEqual(['a', expect.any(TypeError)])
+  })
+
+  it('passes on the error of a result that throws when it is read', async () => {
+    const error = new Error('a getter')
+    const broken = {
+      get done(): boolean {
+        throw error
+      }
+    }
+    for (const iterable of [sync, async]) expect(await valuesOf(iterable(item, broken))).toStrictEqual(['a', error])
+  })
+
+  it('awaits no promise where an async iterator gives none, as for await…of does', async () => {
+    expect(await valuesOf(unresolved(item, { done: true }))).toStrictEqual(['a'])
+  })
+
   it('passes on an error of an inner Observable when the other active ones have ended', () => {
     const error = new Error('a defect')
     const scheduler = new TestScheduler((actual, expected) => {

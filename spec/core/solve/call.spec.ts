@@ -195,6 +195,29 @@ describe('makeCall', () => {
     expect(eventsOf(() => concat(of(sent), end))).toMatchObject([{ _tag: 'Sent' }, { _tag: 'Failed', received }])
   })
 
+  it.each<readonly [string, unknown]>([
+    ['nothing', undefined],
+    ['null', null],
+    ['a text', 'Reply'],
+    ['an event of another kind', { _tag: 'Received' }],
+    ['a reply with a parsed body', { _tag: 'Reply', status: 200, body: { errorId: 0 } }],
+    ['a reply with bytes', { _tag: 'Reply', status: 200, body: Buffer.from('{}') }],
+    ['a reply without a body', { _tag: 'Reply', status: 200 }]
+  ])('ends as Failed after a Sent when its network emits %s', (_, event) => {
+    const events = eventsOf(() => of(event as NetworkEvent))
+    expect(events).toMatchObject([{ _tag: 'Sent' }, { _tag: 'Failed', cause: { code: 'NO_EVENT' } }])
+  })
+
+  it.each<readonly [string, () => unknown]>([
+    ['throws', thrower],
+    ['gives bytes', () => ({ status: 200, body: Buffer.from('{}') })],
+    ['gives null', () => null]
+  ])('ends as Failed at its limit if `received` of its network %s', (_, received) => {
+    const sent = { _tag: 'Sent', received } as unknown as NetworkEvent
+    const events = eventsOf(() => concat(of(sent), NEVER))
+    expect(events).toStrictEqual([{ _tag: 'Sent' }, { _tag: 'Failed', cause: timeoutCause(5) }])
+  })
+
   it('redacts the client key in every failure', () => {
     const raw = { name: `E ${KEY}`, code: `E_${KEY}`, message: `POST {"clientKey":"${KEY}"}` }
     const clean = { name: 'E [client key]', code: 'E_[client key]', message: 'POST {"clientKey":"[client key]"}' }
