@@ -36,7 +36,10 @@ export type BatchOptions<T, A = unknown> = {
    * journal resumes cost nothing and do not count. @defaultValue no limit
    */
   readonly maxCreates?: number | undefined
-  /** Stop pulling items when it emits. Items that were pulled are still solved, and paid for. @defaultValue never */
+  /**
+   * Stop pulling items when it emits. Items that were pulled are still solved, and paid for. One that an async iterable gives
+   * later, because it was asked for before, is dropped. @defaultValue never
+   */
   readonly until?: ObservableInput<unknown> | undefined
   /**
    * Saves an outcome. It is called before the outcome is emitted, and the item stays active until the returned Observable or
