@@ -1,5 +1,6 @@
 import { Queue, QueueEvents, Worker, type WorkerOptions } from 'bullmq'
 import IORedis from 'ioredis'
+import { asyncScheduler, type SchedulerAction, type SchedulerLike } from 'rxjs'
 import { recaptchaV2, createSolver, type Solver, type SolverOptions } from 'rx-captcha'
 import {
   superviseWorker,
@@ -124,6 +125,15 @@ export class QueueRig {
     return { worker, solver, supervised, dropTakenOver: process.dropTakenOver }
   }
 
+  /** From now on, or until `accept` is called, Redis has no memory for a write and refuses it. */
+  async refuseWrites(): Promise<{ readonly accept: () => Promise<unknown> }> {
+    const limitMemory = (bytes: number) => this.client.config('SET', 'maxmemory', bytes)
+    const accept = () => limitMemory(0)
+    this.onEnd(accept)
+    await limitMemory(1)
+    return { accept }
+  }
+
   /** Removes all that Redis holds. */
   async flush(): Promise<void> {
     await this.client.flushall()
@@ -185,6 +195,13 @@ const valueOf = async (client: IORedis, key: string): Promise<unknown> => {
     default:
       return undefined
   }
+}
+
+/** Runs everything at once, so that a command that fails for a minute fails within milliseconds. */
+export const IMPATIENT: SchedulerLike = {
+  now: () => asyncScheduler.now(),
+  schedule: <T>(work: (this: SchedulerAction<T>, state?: T) => void, _delayMs?: number, state?: T) =>
+    asyncScheduler.schedule(work, 0, state)
 }
 
 /** How many tasks were polled, so that their ids are recorded. */
