@@ -25,6 +25,11 @@ export interface TestWorker {
   readonly dropTakenOver: (jobIds: ReadonlyArray<string>) => void
 }
 
+/** A Redis that refuses writes, until it is told to accept them again. */
+export interface WriteRefusal {
+  readonly accept: () => Promise<unknown>
+}
+
 /** A queue on a redis-server of its own, with an emulator. Each test has a new queue; all that it opened is closed after it. */
 export class QueueRig {
   #redis: RedisServer | undefined
@@ -126,7 +131,7 @@ export class QueueRig {
   }
 
   /** From now on, or until `accept` is called, Redis has no memory for a write and refuses it. */
-  async refuseWrites(): Promise<{ readonly accept: () => Promise<unknown> }> {
+  async refuseWrites(): Promise<WriteRefusal> {
     const limitMemory = (bytes: number) => this.client.config('SET', 'maxmemory', bytes)
     const accept = () => limitMemory(0)
     this.onEnd(accept)
