@@ -111,6 +111,17 @@ describeWithRedis('the error of a job whose paid task cannot be recorded', () =>
     expect(refIn((await failureOf(run(solver, await add()))).message)).toEqual(refOf('paid-1'))
   })
 
+  it('names no task if Redis refuses the intent, and none is created', async () => {
+    const job = await add()
+    await rig.refuseWrites()
+    const { solver, calls } = solverOf({})
+    const error = await failureOf(run(solver, job))
+    expect(error.name).toBe('RecordError')
+    expect(error.message).not.toContain('paid')
+    expect(error).not.toHaveProperty('ref')
+    expect(calls).toEqual([])
+  })
+
   it('names the task of a job that is cancelled while its id cannot be written, and stays unrecoverable', async () => {
     const cancelling = new AbortController()
     const { solver } = solverOf({ '/createTask': () => rig.refuseWrites() })
