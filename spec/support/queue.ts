@@ -1,5 +1,6 @@
 import { Queue, QueueEvents, Worker, type WorkerOptions } from 'bullmq'
 import IORedis from 'ioredis'
+import { asyncScheduler, type SchedulerAction, type SchedulerLike } from 'rxjs'
 import { recaptchaV2, createSolver, type Solver, type SolverOptions } from 'rx-captcha'
 import {
   superviseWorker,
@@ -22,6 +23,11 @@ export interface TestWorker {
   readonly solver: Solver
   readonly supervised: SupervisedWorker
   readonly dropTakenOver: (jobIds: ReadonlyArray<string>) => void
+}
+
+/** A Redis that refuses writes, until it is told to accept them again. */
+export interface WriteRefusal {
+  readonly accept: () => Promise<unknown>
 }
 
 /** A queue on a redis-server of its own, with an emulator. Each test has a new queue; all that it opened is closed after it. */
@@ -124,6 +130,15 @@ export class QueueRig {
     return { worker, solver, supervised, dropTakenOver: process.dropTakenOver }
   }
 
+  /** From now on, or until `accept` is called, Redis has no memory for a write and refuses it. */
+  async refuseWrites(): Promise<WriteRefusal> {
+    const limitMemory = (bytes: number) => this.client.config('SET', 'maxmemory', bytes)
+    const accept = () => limitMemory(0)
+    this.onEnd(accept)
+    await limitMemory(1)
+    return { accept }
+  }
+
   /** Removes all that Redis holds. */
   async flush(): Promise<void> {
     await this.client.flushall()
@@ -185,6 +200,13 @@ const valueOf = async (client: IORedis, key: string): Promise<unknown> => {
     default:
       return undefined
   }
+}
+
+/** Runs everything at once, so that a command that fails for a minute fails within milliseconds. */
+export const IMPATIENT: SchedulerLike = {
+  now: () => asyncScheduler.now(),
+  schedule: <T>(work: (this: SchedulerAction<T>, state?: T) => void, _delayMs?: number, state?: T) =>
+    asyncScheduler.schedule(work, 0, state)
 }
 
 /** How many tasks were polled, so that their ids are recorded. */

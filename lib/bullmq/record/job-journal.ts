@@ -14,6 +14,12 @@ export interface Keeping {
   readonly recordMs: number
 }
 
+/** A task that is paid for, and whether its record holds its id. */
+export interface PaidTask {
+  readonly ref: TaskRef
+  readonly isRecorded: boolean
+}
+
 /**
  * A journal of one run of a processor, in Redis. It is also a fence: BullMQ's lock does not guard what a processor writes, so a
  * worker that was frozen may continue a job that another worker has taken over. Each run has an id, and each change is
@@ -36,17 +42,21 @@ export class JobJournal implements Journal {
   /** With which tag the key is finished, if `find` found that it is. */
   finishedTag: string | undefined
 
+  /** The task that this run has created or found. */
+  paidTask: PaidTask | undefined
+
   readonly find = (key: string): Observable<JournalEntry> =>
     this.#entry('find', key).pipe(
       tap((entry) => {
         if (entry._tag === 'Finished') this.finishedTag = entry.tag ?? 'Solved'
+        if (entry._tag === 'Known') this.paidTask = { ref: entry.ref, isRecorded: true }
       })
     )
 
   readonly begin = (key: string): Observable<JournalEntry> => this.#entry('begin', key)
 
   readonly created = (key: string, ref: TaskRef): Observable<void> =>
-    this.#command('created', key, JSON.stringify(ref)).pipe(map(expectOwned))
+    this.#writeTask(ref, this.#command('created', key, JSON.stringify(ref)))
 
   readonly ended = (key: string, tag: string): Observable<void> =>
     this.#command('ended', key, entryAfter(tag), tag, this.#keeping.recordMs).pipe(map(() => undefined))
@@ -54,7 +64,21 @@ export class JobJournal implements Journal {
   /** Stores an outcome for the producer: a token under a key that expires with it, an error in the record. */
   deliver(key: string, result: SolveResult<unknown>): Observable<void> {
     const stored = E.isRight(result) ? this.#deliverToken(key, result.right) : this.#fail(key, result.left)
-    return stored.pipe(map(expectOwned))
+    const ref = E.isRight(result) ? result.right.ref : refOfError(result.left)
+    return ref ? this.#writeTask(ref, stored) : stored.pipe(map(expectOwned))
+  }
+
+  /** Writes something that holds the id of a task. */
+  #writeTask(ref: TaskRef, write: Observable<number>): Observable<void> {
+    return defer(() => {
+      this.paidTask ??= { ref, isRecorded: false }
+      return write
+    }).pipe(
+      map(expectOwned),
+      tap(() => {
+        this.paidTask = { ref, isRecorded: true }
+      })
+    )
   }
 
   #deliverToken(key: string, solved: Solved<unknown>): Observable<number> {
@@ -66,8 +90,9 @@ export class JobJournal implements Journal {
   }
 
   #fail(key: string, error: SolveError): Observable<number> {
-    const ref = 'ref' in error ? JSON.stringify(error.ref) : ''
-    return this.#command('fail', key, this.#lock, JSON.stringify(error), this.#keeping.recordMs, error.paid, ref)
+    const ref = refOfError(error)
+    const json = ref ? JSON.stringify(ref) : ''
+    return this.#command('fail', key, this.#lock, JSON.stringify(error), this.#keeping.recordMs, error.paid, json)
   }
 
   /** Whether another run has become the owner of a key. */
@@ -95,6 +120,8 @@ export class JobJournal implements Journal {
   }
 }
 
+const refOfError = (error: SolveError): TaskRef | undefined => ('ref' in error ? error.ref : undefined)
+
 const recordedEntry = ([state, ref, tag]: ScriptFields): JournalEntry => {
   switch (state) {
     case undefined:
@@ -121,8 +148,8 @@ export class JobTakenOver extends Error {
 
   constructor() {
     super(
-      'Another worker has taken this job over, because this one did not renew its lock in time. The outcome of this run is dropped, ' +
-        'and the other worker continues the task.'
+      'Another worker has taken this job over, because this one did not renew its lock in time. The outcome of this run is dropped: ' +
+        'what the other worker records counts.'
     )
   }
 }

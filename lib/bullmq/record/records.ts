@@ -1,4 +1,13 @@
-import { defer, lastValueFrom, retry, timer, type MonoTypeOperatorFunction } from 'rxjs'
+import {
+  asyncScheduler,
+  defer,
+  lastValueFrom,
+  retry,
+  timer,
+  type MonoTypeOperatorFunction,
+  type SchedulerLike
+} from 'rxjs'
+import { causeOf, type ErrorCause } from '../../core/model/network.js'
 import { checkOptions, isFunction } from '../../core/model/options.js'
 import { isRecord, refined } from '../../core/validation/problems.js'
 import { exponential } from '../../core/rx/backoff.js'
@@ -11,11 +20,14 @@ export type ScriptFields = ReadonlyArray<string | undefined>
 /** The records of the keys of one queue, in the Redis of the queue. */
 export class Records {
   readonly #queue: QueueLike
+  readonly #scheduler: SchedulerLike
   #client: Promise<RedisClientLike> | undefined
 
-  constructor(queue: QueueLike) {
+  /** The scheduler runs the waits before a command is tried again. */
+  constructor(queue: QueueLike, scheduler: SchedulerLike = asyncScheduler) {
     checkOptions({ queue: Queue }, { queue })
     this.#queue = queue
+    this.#scheduler = scheduler
   }
 
   /** Runs a script that returns fields. */
@@ -45,9 +57,13 @@ export class Records {
   }
 
   async #command(script: string, keys: ReadonlyArray<string>, args: ReadonlyArray<string | number>): Promise<unknown> {
-    const client = await (this.#client ??= this.#connect())
-    const command = defer(() => client.runCommand(commandOf(script), [...keys, ...args]))
-    return lastValueFrom(command.pipe(retryRedis()))
+    try {
+      const client = await (this.#client ??= this.#connect())
+      const command = defer(() => client.runCommand(commandOf(script), [...keys, ...args]))
+      return await lastValueFrom(command.pipe(retryRedis(this.#scheduler)))
+    } catch (error) {
+      throw new RecordError(causeOf(error))
+    }
   }
 
   async #connect(): Promise<RedisClientLike> {
@@ -58,13 +74,23 @@ export class Records {
   }
 }
 
+/** A command about a record failed. The error of ioredis holds the arguments of its command, and so a token, and is not kept. */
+export class RecordError extends Error {
+  override readonly name = 'RecordError'
+
+  constructor(override readonly cause: ErrorCause) {
+    const reason = cause.message || cause.code || cause.name
+    super(`The records in Redis cannot be read or written: ${reason.replace(/\.$/, '')}.`)
+  }
+}
+
 const commandOf = (script: string): string => `rxCaptcha_${script}`
 
 const againMs = exponential({ firstMs: 500, maxMs: 10_000 })
 
 /** Tries a command again for a minute, because Redis may be restarting. Only for commands that may run twice. */
-export const retryRedis = <A>(): MonoTypeOperatorFunction<A> =>
-  retry({ count: 10, delay: (_error, count) => timer(againMs(count - 1)) })
+export const retryRedis = <A>(scheduler?: SchedulerLike): MonoTypeOperatorFunction<A> =>
+  retry({ count: 10, delay: (_error, count) => timer(againMs(count - 1), scheduler) })
 
 /** A queue of BullMQ on Redis; its other backends have no `client`. */
 export const Queue = refined(

@@ -35,10 +35,14 @@ ${READ_WITH_LOCK}
 if not record[1] then return {} end
 ${OWN_AND_RETURN}`,
 
-  /** ARGV: run, lock. As `find`, and turns a fresh key into an intent. */
+  /**
+   * ARGV: run, lock. As `find`, and turns a fresh key into an intent. A full Redis refuses a write only as the first one of a
+   * script, and never `DEL`: so it is not the first, and no task is created whose id Redis would refuse.
+   */
   begin: `
 ${READ_WITH_LOCK}
 if not record[1] or record[1] == 'fresh' then
+  redis.call('HSET', KEYS[1], 'state', 'intent')
   redis.call('DEL', KEYS[1])
   redis.call('HSET', KEYS[1], 'state', 'intent', 'creator', ARGV[1], 'owner', ARGV[1])
   return { 'fresh' }

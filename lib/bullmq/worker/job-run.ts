@@ -10,8 +10,9 @@ import type { Solver } from '../../core/solver.js'
 import { JobJournal, JobTakenOver, type Keeping } from '../record/job-journal.js'
 import type { JobReports } from './job-reports.js'
 import type { AbortSignalLike, JobLike, QueueLike } from '../ports.js'
-import type { Records } from '../record/records.js'
+import { RecordError, type Records } from '../record/records.js'
 import { jobVerdict } from './job-verdict.js'
+import { RecordIncomplete } from './record-incomplete.js'
 
 /**
  * What a job of {@link taskProcessor} returns: when its task was ready and until when its token is good, by the clock of the
@@ -63,15 +64,30 @@ export class JobRun<D> {
       const result = await this.#solve(toTask)
       if (result) return E.isRight(result) ? withoutSolution(result.right) : await this.#onError(result.left)
       if (this.#isTakenOver) throw new JobTakenOver()
-      if (this.#signal?.aborted) throw new UnrecoverableError(CANCELLED)
+      if (this.#signal?.aborted)
+        throw new UnrecoverableError(this.#hasUnrecordedTask() ? CANCELLED : CANCELLED_RECORDED)
       // An earlier run delivered the outcome, and died before BullMQ knew of it.
       const { finishedTag } = this.#journal
       if (finishedTag === 'Solved') return undefined
       if (finishedTag !== undefined) throw new UnrecoverableError(FAILED_BEFORE)
       return await this.#giveBackLater()
+    } catch (error) {
+      throw this.#withPaidTask(error)
     } finally {
       unfollow()
     }
+  }
+
+  /** The id of a paid task must not be lost with the outcome that could not be recorded. */
+  #withPaidTask(error: unknown): unknown {
+    const { paidTask } = this.#journal
+    return paidTask && (error instanceof RecordError || !paidTask.isRecorded)
+      ? new RecordIncomplete(paidTask, error)
+      : error
+  }
+
+  #hasUnrecordedTask(): boolean {
+    return this.#journal.paidTask?.isRecorded === false
   }
 
   /** Stops the work if another run owns the job by now. A job that Redis lost has no owner, and its task is still paid for. */
@@ -170,7 +186,9 @@ const abortOf = (signal: AbortSignalLike): Observable<void> =>
 const FAILED_BEFORE =
   'The service ended the task of this key with an error in an earlier run. A new key is charged again.'
 
-const CANCELLED =
+const CANCELLED = 'The job was cancelled.'
+
+const CANCELLED_RECORDED =
   'The job was cancelled. If its task was created, it is paid for and recorded: a retry of the job resumes it at no further cost.'
 
 // BullMQ knows its own errors by name and message, so its module is not needed here.
