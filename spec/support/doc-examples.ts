@@ -14,12 +14,6 @@ const fileOf = (block: Block): string => {
   return name === undefined ? `${block.at.replace(/[/:]/g, '-')}.ts` : `${folderOf(block)}/${name}`
 }
 
-/** Files that have a name are CommonJS, as in a NestJS project: they import each other without an ending. */
-const manifestsOf = (blocks: ReadonlyArray<Block>) =>
-  Object.fromEntries(
-    blocks.filter(nameOf).map((block) => [`${folderOf(block)}/package.json`, '{"type":"commonjs"}'] as const)
-  )
-
 const filesOf = (blocks: ReadonlyArray<Block>) => Object.fromEntries(blocks.map((block) => [fileOf(block), block.code]))
 
 // The NestJS recipe uses the decorators of TypeScript.
@@ -28,7 +22,7 @@ const DECORATORS = { experimentalDecorators: true, emitDecoratorMetadata: true }
 /** Type-checks each block as an ES module, all in one program with the compiler options of the specs. */
 export const typeProblems = (blocks: ReadonlyArray<Block>): ReadonlyArray<string> => {
   const { problems } = compile({
-    files: { ...filesOf(blocks), ...manifestsOf(blocks), 'package.json': '{"type":"module"}' },
+    files: { ...filesOf(blocks), 'package.json': '{"type":"module"}' },
     extended: join(ROOT, 'tsconfig.spec.json'),
     options: { ...DECORATORS, moduleDetection: 'force', rootDir: '/' }
   })
