@@ -47,7 +47,7 @@ const sectionsOf = (page: string): ReadonlyMap<string, string> =>
 const anchorOf = (heading: string): string =>
   heading
     .toLowerCase()
-    .replace(/[^\p{L}\p{N}\- ]/gu, '')
+    .replace(/[^\p{L}\p{N}\-_ ]/gu, '')
     .replaceAll(' ', '-')
 
 /** The relative links of a page. */

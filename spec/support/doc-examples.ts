@@ -9,30 +9,25 @@ const nameOf = ({ code }: Block): string | undefined => /^\/\/ ([\w.]+\.ts)\b/.e
 
 const folderOf = ({ page }: Block): string => page.replace(/[/.]/g, '-')
 
-const fileOf = (block: Block): string => {
+const fileOf = (block: Block, extension = 'ts'): string => {
   const name = nameOf(block)
-  return name === undefined ? `${block.at.replace(/[/:]/g, '-')}.ts` : `${folderOf(block)}/${name}`
+  return name === undefined ? `${block.at.replace(/[/:]/g, '-')}.${extension}` : `${folderOf(block)}/${name}`
 }
 
-/** Files that have a name are CommonJS, as in a NestJS project: they import each other without an ending. */
-const manifestsOf = (blocks: ReadonlyArray<Block>) =>
-  Object.fromEntries(
-    blocks.filter(nameOf).map((block) => [`${folderOf(block)}/package.json`, '{"type":"commonjs"}'] as const)
-  )
-
-const filesOf = (blocks: ReadonlyArray<Block>) => Object.fromEntries(blocks.map((block) => [fileOf(block), block.code]))
+const filesOf = (blocks: ReadonlyArray<Block>, extension?: string) =>
+  Object.fromEntries(blocks.map((block) => [fileOf(block, extension), block.code]))
 
 // The NestJS recipe uses the decorators of TypeScript.
 const DECORATORS = { experimentalDecorators: true, emitDecoratorMetadata: true }
 
-/** Type-checks each block as an ES module, all in one program with the compiler options of the specs. */
+/** Type-checks each block as an ES module, all in one program with the compiler options of the specs. As the guide says, a program is an `.mts` file. */
 export const typeProblems = (blocks: ReadonlyArray<Block>): ReadonlyArray<string> => {
   const { problems } = compile({
-    files: { ...filesOf(blocks), ...manifestsOf(blocks), 'package.json': '{"type":"module"}' },
+    files: { ...filesOf(blocks, 'mts'), 'package.json': '{"type":"module"}' },
     extended: join(ROOT, 'tsconfig.spec.json'),
     options: { ...DECORATORS, moduleDetection: 'force', rootDir: '/' }
   })
-  const blockOf = new Map(blocks.map((block) => [fileOf(block), block]))
+  const blockOf = new Map(blocks.map((block) => [fileOf(block, 'mts'), block]))
   return problems.flatMap(({ file, line, code, message }) => {
     const block = blockOf.get(file)
     if (block?.language === 'js' && UNTYPED.includes(code)) return []

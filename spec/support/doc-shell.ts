@@ -67,7 +67,7 @@ export const problemOf = (page: string, words: Words): string | undefined => {
 }
 
 /** Commands of other packages, for an application that uses this one. */
-const FOREIGN = ['@nestjs/cli', 'nest', 'tsx']
+const FOREIGN = ['@nestjs/cli', 'nest', 'ts-jest', 'tsx']
 
 const problemOfNpx = (page: string, [command = '', ...args]: Words): string | undefined => {
   if (FOREIGN.includes(command)) return undefined

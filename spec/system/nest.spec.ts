@@ -172,7 +172,7 @@ describe('the NestJS recipe', () => {
 
   it('passes its own test', async () => {
     const load = (name: string): unknown =>
-      jest.requireActual(name === './app.module' ? join(folder(), 'app.module.js') : name)
+      jest.requireActual(name === './app.module.js' ? join(folder(), 'app.module.js') : name)
 
     const [example] = runnable([blockOf(RECIPE, 'app.module.spec.ts')])
     await runBlock(example!, load)
