@@ -69,10 +69,12 @@ const lastingError = (error: ErrorFields): string | undefined => {
 const appender = (file: FileHandle): ((text: string) => Promise<void>) => {
   let [pending, last] = ['', Promise.resolve()]
   let next: Promise<void> | undefined
-  const writePending = (): Promise<void> => {
+  const writePending = async (): Promise<void> => {
     const text = pending
     ;[pending, next] = ['', undefined]
-    return file.appendFile(text).then(() => file.datasync())
+    await file.appendFile(text)
+    await file.datasync()
+    if ((await file.stat()).nlink === 0) throw new Error('it was deleted')
   }
   return (text) => {
     pending += text

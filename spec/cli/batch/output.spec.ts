@@ -48,6 +48,16 @@ describe('the output file of a batch', () => {
     expect(readFileSync(path, 'utf8')).toBe('')
   })
 
+  it('fails at a line that is written after the file was deleted, because nobody could read it', async () => {
+    const path = fileWith('')
+    const output = await openOutputFile(path, undefined, SERVICE)
+    await output.write(item, solved)
+    rmSync(path)
+
+    await expect(output.write(item, solved)).rejects.toThrow('the output cannot be written (it was deleted)')
+    await output.close()
+  })
+
   it('has every line on the disk that it has confirmed, in the order of the calls', async () => {
     const path = fileWith('')
     const output = await openOutputFile(path, undefined, SERVICE)
