@@ -182,7 +182,7 @@ const readLine = (text: string) => {
   return {
     key: key ?? (id === undefined ? undefined : itemIdOf(text, id).key),
     entry: error ? entryOfError(error) : SOLVED,
-    taskId: error?.ref?.taskId,
+    taskId: line.right.ok ? line.right.taskId : error?.ref?.taskId,
     lasting: error && lastingError(error)
   }
 }
