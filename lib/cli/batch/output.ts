@@ -39,7 +39,7 @@ export const openOutputFile = async (
   const file = await openFile(path)
   try {
     await repairEnd(path, file)
-    const reported = await replay(path, journal)
+    const reported = await replay(path, journal, service)
     const append = appender(file)
     return {
       isOnTerminal: false,
@@ -92,7 +92,8 @@ const formatOutcome = (
   service: ServiceReach
 ): string => {
   const name = id ? `,"id":${id.json}` : key === undefined ? '' : `,"key":${JSON.stringify(key)}`
-  const outcome = JSON.stringify({ ...(isBad && { line }), ...outcomeFields(result, service) })
+  const marks = { ...(service.isEmbedded && { emulator: true }), ...(isBad && { line }) }
+  const outcome = JSON.stringify({ ...marks, ...outcomeFields(result, service) })
   return `{"index":${index}${name},${outcome.slice(1)}\n`
 }
 
@@ -145,10 +146,21 @@ const foreignFile = (path: string, line?: number) =>
       `${line === undefined ? 'its last line' : `line ${line}`} is not an outcome. It was left unchanged`
   )
 
+/** The tokens of the emulator are worthless, so its tasks must not count as done in a run that pays, nor the reverse. */
+export const mixedOutput = (path: string, { isEmbedded }: ServiceReach) =>
+  new WrongUsage(
+    `--out: ${path} holds tasks of ${isEmbedded ? 'a service' : 'the embedded emulator'}; use another file ` +
+      `${isEmbedded ? 'with' : 'without'} --emulator`
+  )
+
 const MAX_PENDING = 1_000
 
 /** Passes every line of the file to the journal; returns the {@link lastingError} of each key that ended with one. */
-const replay = async (path: string, journal: BatchJournal | undefined): Promise<ReadonlyMap<unknown, string>> => {
+const replay = async (
+  path: string,
+  journal: BatchJournal | undefined,
+  service: ServiceReach
+): Promise<ReadonlyMap<unknown, string>> => {
   const reported = new Map<string, string>()
   let [number, pending] = [0, new Array<Promise<unknown>>()]
   const handle = await open(path)
@@ -156,6 +168,7 @@ const replay = async (path: string, journal: BatchJournal | undefined): Promise<
     number += 1
     const line = readLine(text)
     if (!line) throw foreignFile(path, number)
+    if (line.isEmbedded !== service.isEmbedded) throw mixedOutput(path, service)
     if (line.key === undefined) continue
     if (line.lasting === undefined || journal?.isReleased(line.key)) reported.delete(line.key)
     else reported.set(line.key, line.lasting)
@@ -181,6 +194,7 @@ const readLine = (text: string) => {
   const error = line.right.ok ? undefined : line.right.error
   return {
     key: key ?? (id === undefined ? undefined : itemIdOf(text, id).key),
+    isEmbedded: line.right.emulator === true,
     entry: error ? entryOfError(error) : SOLVED,
     taskId: line.right.ok ? line.right.taskId : error?.ref?.taskId,
     lasting: error && lastingError(error)
@@ -207,6 +221,6 @@ type ErrorFields = t.TypeOf<typeof ErrorFields>
 
 const OutputLine = t.intersection([
   t.type({ index: t.number }),
-  t.partial({ key: t.string, id: t.union([t.string, t.number]) }),
+  t.partial({ key: t.string, id: t.union([t.string, t.number]), emulator: t.literal(true) }),
   t.union([t.type({ ok: t.literal(true), taskId: t.string }), t.type({ ok: t.literal(false), error: ErrorFields })])
 ])
