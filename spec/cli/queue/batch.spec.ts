@@ -261,7 +261,7 @@ describeWithRedis('rx-captcha batch --queue', () => {
       expect([code, lines.length, emulator.counters().accepted]).toStrictEqual([130, 1, 1])
       expect(err).toMatch(/^Stopping: no more tasks are submitted; /m)
       expect(err).toMatch(
-        /\n\nStopped by Ctrl-C\.\nNot read: 1 item\.\nTo fetch the outcomes, run the same command again; /
+        /\n\nStopped by Ctrl-C\.\nNot read: 1 item\.\nTo fetch the outcomes, run the same command again at no further cost\. /
       )
     })
 
