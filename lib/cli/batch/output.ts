@@ -56,10 +56,10 @@ export const openOutputFile = async (
   }
 }
 
-/** What a key has in every run from now on, so that one line is enough: a bad record, or a task in doubt. */
+/** What a key has in every run from now on, so that one line is enough: the mistakes of its record, or a task in doubt. */
 const lastingError = (error: ErrorFields): string | undefined => {
   const tag = journalTagOf(error)
-  return tag === 'InvalidTask' ? tag : entryAfter(tag) === 'InDoubt' ? 'InDoubt' : undefined
+  return tag === 'InvalidTask' ? JSON.stringify(error.problems) : entryAfter(tag) === 'InDoubt' ? 'InDoubt' : undefined
 }
 
 /**
@@ -214,7 +214,7 @@ const Ref = t.intersection([t.type({ taskId: t.string, createdAt: t.number }), t
 
 const ErrorFields = t.intersection([
   t.type({ _tag: t.string, paid: t.string }),
-  t.partial({ kind: t.string, ref: Ref })
+  t.partial({ kind: t.string, ref: Ref, problems: t.readonlyArray(t.string) })
 ])
 
 type ErrorFields = t.TypeOf<typeof ErrorFields>

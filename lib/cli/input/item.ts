@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import * as E from 'fp-ts/lib/Either.js'
 import * as t from 'io-ts'
-import { problemsOf, refined, type Problems } from '../../core/validation/problems.js'
+import { isRecord, problemsOf, refined, type Problems } from '../../core/validation/problems.js'
 import { recaptchaV2, type RecaptchaV2Solution } from '../../core/model/recaptcha-v2.js'
 import type { TaskSpec } from '../../core/model/task.js'
 import { trimmed } from '../shared/decode.js'
@@ -26,7 +26,7 @@ export const itemOf = (record: InputRecord, clientKey: string | undefined): Item
   if (misnamed.length > 0) return badItem(record, misnamed)
   const fields = ItemFields.decode(record.value)
   if (E.isLeft(fields)) return badItem(record, problemsOf(fields.left))
-  const { isInvisible, id } = fields.right
+  const { isInvisible } = fields.right
   const [websiteURL, websiteKey] = [trimmed(fields.right.websiteURL), trimmed(fields.right.websiteKey)]
   if (websiteKey === clientKey) return badItem(record, [CLIENT_KEY])
   const invisible = invisibleIn(websiteURL, websiteKey)
@@ -34,8 +34,7 @@ export const itemOf = (record: InputRecord, clientKey: string | undefined): Item
   const task = recaptchaV2({ websiteURL, websiteKey, isInvisible: isInvisible ?? undefined })
   if (E.isLeft(task.payload)) return badItem(record, task.payload.left)
   const content = hashOf(websiteURL, websiteKey, isInvisible === true)
-  const hasId = id !== undefined && id !== null && id !== ''
-  return { line: record.line, isBad: false, task, content, ...(hasId && { id: itemIdOf(record.content, id) }) }
+  return { ...placeOf(record), isBad: false, task, content }
 }
 
 const CLIENT_KEY = 'websiteKey: this is the client key; expected the site key of the page'
@@ -60,10 +59,17 @@ const invisibleIn = (websiteURL: string, websiteKey: string): Problems => [
     : [])
 ]
 
-const badItem = ({ line, content }: InputRecord, problems: Problems): Item => {
-  const withLine = problems.map((problem) => `line ${line}: ${problem}`)
-  const task = { ...recaptchaV2({ websiteURL: '', websiteKey: '' }), payload: E.left(withLine) }
-  return { line, isBad: true, task, content: hashOf(content) }
+const badItem = (record: InputRecord, problems: Problems): Item => {
+  const task = { ...recaptchaV2({ websiteURL: '', websiteKey: '' }), payload: E.left(problems) }
+  return { ...placeOf(record), isBad: true, task, content: hashOf(record.content) }
+}
+
+/** The line and the id. A bad record has its id too, so that its outcome can be matched once it is corrected. */
+const placeOf = (record: InputRecord): Pick<Item, 'line' | 'id'> => {
+  const { line, content } = record
+  const id = 'value' in record && isRecord(record.value) ? record.value.id : undefined
+  const hasId = typeof id === 'number' || (typeof id === 'string' && id !== '')
+  return { line, ...(hasId && { id: itemIdOf(content, id) }) }
 }
 
 const hashOf = (...parts: ReadonlyArray<unknown>): string =>

@@ -293,8 +293,8 @@ describe('the report of a batch', () => {
     })
 
     it('says nothing of it for records that are no tasks, without a journal, and with the embedded emulator', () => {
-      expect(textAfter([{ _tag: 'InvalidTask', paid: 'no', problems: ['line 2: expected JSON'] }])).toMatch(
-        /Line 2: The task is invalid: line 2: expected JSON\. [^\n]*\n$/
+      expect(textAfter([{ _tag: 'InvalidTask', paid: 'no', problems: ['expected JSON'] }])).toMatch(
+        /Line 2: The task is invalid: expected JSON\. [^\n]*\n$/
       )
       expect(textAfter([dns, doubt], { files: { input: { total: 2 }, journal: undefined } })).not.toMatch(
         /To (try|pay)/

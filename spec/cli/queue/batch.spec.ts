@@ -53,10 +53,10 @@ describeWithRedis('rx-captcha batch --queue', () => {
 
   it('refuses its own client key, if it has one, as the key of a page', async () => {
     const env = { CAPTCHA_CLIENT_KEY: 'the-client-key' }
-    const { lines } = await endOf(rig.batch([task(1, { websiteKey: 'the-client-key' })], [], { env }))
-    expect(lines[0]?.error?.problems).toStrictEqual([
-      'line 1: websiteKey: this is the client key; expected the site key of the page'
-    ])
+    const { lines, err } = await endOf(rig.batch([task(1, { id: 'a', websiteKey: 'the-client-key' })], [], { env }))
+    const problem = 'websiteKey: this is the client key; expected the site key of the page'
+    expect(lines).toMatchObject([{ id: 'a', line: 1, error: { problems: [problem] } }])
+    expect(err).toContain(`\nLine 1: The task is invalid: ${problem}.`)
   })
 
   it('counts an id that repeats, and solves it once', async () => {
