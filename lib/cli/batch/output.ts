@@ -85,16 +85,17 @@ const appender = (file: FileHandle): ((text: string) => Promise<void>) => {
   }
 }
 
-/** The line of an outcome. It has the key of the item if it has no id, and the line of a bad record. */
+/** The line of an outcome. It has the key of the item unless that is its id, and the line of a bad record. */
 const formatOutcome = (
   { index, id, key, line, isBad }: KeyedItem,
   result: ItemResult,
   service: ServiceReach
 ): string => {
-  const name = id ? `,"id":${id.json}` : key === undefined ? '' : `,"key":${JSON.stringify(key)}`
+  const name = id ? `,"id":${id.json}` : ''
+  const ownKey = key === undefined || key === id?.key ? '' : `,"key":${JSON.stringify(key)}`
   const marks = { ...(service.isEmbedded && { emulator: true }), ...(isBad && { line }) }
   const outcome = JSON.stringify({ ...marks, ...outcomeFields(result, service) })
-  return `{"index":${index}${name},${outcome.slice(1)}\n`
+  return `{"index":${index}${name}${ownKey},${outcome.slice(1)}\n`
 }
 
 const outcomeFields = (result: ItemResult, service: ServiceReach): object => {

@@ -139,9 +139,9 @@ describe('--out', () => {
     expect((await batch(emulator, argv)).code).toBe(0)
   })
 
-  it('counts equal content as two items, and equal ids as one', async () => {
+  it('counts equal content as two items, and with equal ids as one', async () => {
     const emulator = await start()
-    const input = file('.ndjson', ndjson(task(1), task(1), task(2, { id: 1 }), task(3, { id: '1' })))
+    const input = file('.ndjson', ndjson(task(1), task(1), task(2, { id: 1 }), task(2, { id: '1' })))
     const { err } = await batch(emulator, [input, '--out', file('.out')])
     expect(err).toContain('3 solved, 0 failed, 1 repeated id.')
     expect(emulator.counters().accepted).toBe(3)

@@ -3,7 +3,7 @@ import { readFileSync, rmSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { Readable } from 'node:stream'
 import { EMULATOR_KEY } from 'rx-captcha/emulator'
-import { batch, ndjson, pages, task, testFiles } from '../../support/batch.js'
+import { batch, linesIn, ndjson, pages, task, testFiles } from '../../support/batch.js'
 import { emulators } from '../../support/raw-http.js'
 
 const start = emulators()
@@ -338,6 +338,38 @@ describe('an id of an input', () => {
     const { lines } = await batch(await start(), [file(ending, text)])
     expect(lines).toMatchObject([{ ok: false, error: { _tag: 'InvalidTask' } }])
     expect(lines[0]).not.toHaveProperty('id')
+  })
+
+  describe('that was used before', () => {
+    const used = 'id: it was used before for another task'
+    const rows = (...cells: ReadonlyArray<string>) => file('.csv', ['id,websiteURL,websiteKey', ...cells].join('\n'))
+
+    it('makes another task a bad record, which the output names, once in all runs', async () => {
+      const emulator = await start()
+      const [first, second, third] = ['7,https://a.b/1,k', '7,https://a.b/2,k', ',https://a.b/2,k'] as const
+      const out = file('.out')
+      const { code, err } = await batch(emulator, [rows(first, second, third), '--out', out, '--concurrency', '1'])
+      expect([code, pages(emulator)]).toStrictEqual([1, ['https://a.b/1', 'https://a.b/2']])
+      expect(err).toContain(`\nLine 3: The task is invalid: ${used}.`)
+      expect((await batch(emulator, [rows(third, first, second), '--out', out])).code).toBe(1)
+      expect(linesIn(readFileSync(out, 'utf8'))).toMatchObject([
+        { index: 0, id: '7', ok: true },
+        { index: 1, id: '7', line: 3, ok: false, error: { _tag: 'InvalidTask', problems: [used] } },
+        { index: 2, ok: true }
+      ])
+    })
+
+    it('leaves the item of the same task out, which is counted', async () => {
+      const input = rows('7,https://a.b/1,k', '7, https://a.b/1,k')
+      const { code, err } = await batch(await start(), [input, '--out', file('.out')])
+      expect([code, err]).toStrictEqual([0, expect.stringContaining('1 solved, 0 failed, 1 repeated id.')])
+    })
+
+    it('makes a bad record no better', async () => {
+      const input = rows('7,https://a.b/1,k', '7,a.b,k')
+      const [, line] = (await batch(await start(), [input, '--journal', file('.journal')])).lines
+      expect(line?.error?.problems).toStrictEqual([expect.stringMatching(/^websiteURL: /), used])
+    })
   })
 
   it('is a number although its name is written with an escape', async () => {

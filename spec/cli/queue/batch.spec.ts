@@ -59,13 +59,24 @@ describeWithRedis('rx-captcha batch --queue', () => {
     expect(err).toContain(`\nLine 1: The task is invalid: ${problem}.`)
   })
 
-  it('counts an id that repeats, and solves it once', async () => {
+  it('counts a task that repeats with its id, and solves it once', async () => {
     const emulator = await rig.emulator()
     rig.work(emulator)
-    const { code, err } = await rig.batch([task(1, { id: 'a' }), task(2, { id: 'a' })]).ended()
+    const { code, err } = await rig.batch([task(1, { id: 'a' }), task(1, { id: 'a' })]).ended()
     expect([code, emulator.counters().accepted]).toStrictEqual([0, 1])
     expect(err).toContain('2 items in ')
     expect(err).toContain(': 1 solved, 0 failed, 1 repeated id.\n')
+  })
+
+  it('reports an id that is used for another task, and submits no job for it', async () => {
+    const emulator = await rig.emulator()
+    rig.work(emulator)
+    const { code, lines } = await endOf(rig.batch([task(1, { id: 'a' }), task(2, { id: 'a' })]))
+    expect([code, emulator.counters().accepted]).toStrictEqual([1, 1])
+    expect(lines).toMatchObject([
+      { id: 'a', ok: true },
+      { id: 'a', line: 2, error: { _tag: 'InvalidTask' } }
+    ])
   })
 
   it('ends with 2 for an input that cannot be read as tasks', async () => {
