@@ -9,7 +9,7 @@ import { WORKER_EXIT_HELP, WORKER_HELP } from './queue/worker/worker.js'
 import { WrongUsage, type CliContext } from './shared/context.js'
 import { EXIT_HELP } from './shared/exit-code.js'
 import * as parse from './shared/parse.js'
-import { OPTION_VARIABLES, helpWith, variablesHelp } from './shared/service.js'
+import { OPTION_VARIABLES, helpWith, variablesHelp, withoutClientKey } from './shared/service.js'
 import { messageOf, printable, withoutPasswords } from './shared/text.js'
 
 /** The commands and their options, without actions. */
@@ -190,7 +190,7 @@ const rootCommand = ({ stdout, stderr, env }: CliContext): Command =>
     .showHelpAfterError('(--help shows the usage)')
     .configureOutput({
       writeOut: (text) => stdout.write(text),
-      writeErr: (text) => stderr.write(printable(withoutPasswords(text))),
+      writeErr: (text) => stderr.write(printable(withoutPasswords(withoutClientKey(text, env)))),
       getOutHelpWidth: () => Math.min(stdout.columns ?? 80, 100),
       getErrHelpWidth: () => Math.min(stderr.columns ?? 80, 100),
       getOutHasColors: () => false,

@@ -17,6 +17,7 @@ import {
   BASE_URL_VARIABLE,
   KEY_VARIABLE,
   openService,
+  withoutClientKey,
   type OpenedService,
   type ServiceFlags
 } from './shared/service.js'
@@ -136,12 +137,12 @@ const asFlag = (problem: string, argv: ReadonlyArray<string>): string => {
   return problem.replace(/^clientKey:/, 'the client key:').replace(/^baseUrl:/, `${baseUrl}:`)
 }
 
-const reportThrown = ({ stderr }: CliContext, thrown: unknown, argv: ReadonlyArray<string>): number => {
+const reportThrown = ({ stderr, env }: CliContext, thrown: unknown, argv: ReadonlyArray<string>): number => {
   if (thrown instanceof CommanderError) return thrown.exitCode === 0 ? EXIT.solved : EXIT.usage
   if (thrown instanceof WrongUsage || thrown instanceof InvalidOptions) {
     const problems =
       thrown instanceof InvalidOptions ? thrown.problems.map((problem) => asFlag(problem, argv)) : [thrown.message]
-    for (const problem of problems) printLine(stderr, `error: ${problem}`)
+    for (const problem of problems) printLine(stderr, withoutClientKey(`error: ${problem}`, env))
     return EXIT.usage
   }
   printLine(stderr, `internal error (please report it): ${messageOf(thrown)}. A task may have been paid for.`)

@@ -79,8 +79,6 @@ describe('rx-captcha demo', () => {
     const last = err.slice(err.lastIndexOf('1  no fault'))
     expect(last).toContain('1  no fault         solved')
     expect(last).toContain('5  task id is lost  CreateUnknown, paid: unknown')
-    const cursorShown = err.lastIndexOf('\x1b[?25h')
-    expect(cursorShown).toBeGreaterThan(err.lastIndexOf('\x1b[?25l'))
   })
 
   it('exits with 1 and lists what was not as planned, if the faults are missing', () => {

@@ -79,6 +79,24 @@ describe('rx-captcha', () => {
     )
   })
 
+  const KEY = 'canary-0123456789abcdef'
+  it.each([
+    [[KEY]],
+    [[`--clinet-key=${KEY}`]],
+    [['solve', KEY]],
+    [[...SOLVE, '--base-url', KEY]],
+    [['batch', '-', '--concurrency', KEY]],
+    [['batch', '-', '--queue', `a:${KEY}`]],
+    [['batch', KEY]],
+    [['batch', __filename, '--out', `/nowhere/${KEY}`]],
+    [['journal', KEY]],
+    [['emulate', '--fault', KEY]]
+  ])('does not print the client key if it was typed in a wrong place: %j', async (argv) => {
+    const { code, out, err } = await command(argv, { env: { CAPTCHA_CLIENT_KEY: ` ${KEY}\n` } }).ended()
+    expect([code, err]).toStrictEqual([2, expect.stringMatching(/^error: /)])
+    expect(out + err).not.toContain(KEY)
+  })
+
   it('names the variable of a bad value', async () => {
     const { code, err } = await command([...SOLVE, '--emulator'], { env: { CAPTCHA_GIVE_UP_AFTER_MS: 'x' } }).ended()
     expect([code, err]).toStrictEqual([2, `error: CAPTCHA_GIVE_UP_AFTER_MS: ${DURATION}\n`])

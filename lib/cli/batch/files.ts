@@ -7,7 +7,7 @@ import { messageOf } from '../shared/text.js'
 import { openInput, type Format, type Input } from '../input/input.js'
 import { combineJournals, type BatchJournal } from './journals.js'
 import { refuseOutputOfQueue } from '../shared/out-queue.js'
-import { createFile, openOutputFile, openOutputStream, type Output } from './output.js'
+import { createFile, mixedOutput, openOutputFile, openOutputStream, type Output } from './output.js'
 
 /** Where a batch reads, writes, and records what is paid for. */
 export interface BatchFiles {
@@ -57,6 +57,8 @@ export const openFiles = async (
     const isOther = flags.journal !== undefined && !(await isSameFile(flags.journal, ownPath))
     const own = ownPath === undefined ? undefined : await opening(openOwnJournal(context, ownPath))
     const other = isOther ? await opening(openJournal(context, flags.journal)) : undefined
+    if (service.isEmbedded && outPath !== undefined && own && [...own.entries()].length > 0)
+      throw mixedOutput(outPath, service)
     // No later run could continue the tasks of the embedded emulator.
     const journal = service.isEmbedded ? undefined : await chooseJournal(own, other, outPath)
     const output = await opening(

@@ -47,12 +47,11 @@ export const retryFailed = (journal: BatchJournal): BatchJournal => ({
 const RELEASED: JournalEntry = { _tag: 'Fresh' }
 
 /**
- * Records an entry that the output has. A key that was released may have lines from before: of its failures only that of the
- * task that the journal knows counts, because the journal records what happened after the release.
+ * Records an entry that the output has. A key that was released may have lines from before: only a line of the task that the
+ * journal knows counts, because an id is recorded before the line of its task is written.
  */
 export const recordOutput = (journal: BatchJournal, key: string, entry: JournalEntry, taskId: string | undefined) => {
-  if (!journal.isReleased(key) || (entry._tag === 'Finished' && entry.tag === 'Solved'))
-    return recordEntry(journal, key, entry)
+  if (!journal.isReleased(key)) return recordEntry(journal, key, entry)
   return journal
     .find(key)
     .pipe(

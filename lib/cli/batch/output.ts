@@ -39,7 +39,7 @@ export const openOutputFile = async (
   const file = await openFile(path)
   try {
     await repairEnd(path, file)
-    const reported = await replay(path, journal)
+    const reported = await replay(path, journal, service)
     const append = appender(file)
     return {
       isOnTerminal: false,
@@ -56,10 +56,10 @@ export const openOutputFile = async (
   }
 }
 
-/** What a key has in every run from now on, so that one line is enough: a bad record, or a task in doubt. */
+/** What a key has in every run from now on, so that one line is enough: the mistakes of its record, or a task in doubt. */
 const lastingError = (error: ErrorFields): string | undefined => {
   const tag = journalTagOf(error)
-  return tag === 'InvalidTask' ? tag : entryAfter(tag) === 'InDoubt' ? 'InDoubt' : undefined
+  return tag === 'InvalidTask' ? JSON.stringify(error.problems) : entryAfter(tag) === 'InDoubt' ? 'InDoubt' : undefined
 }
 
 /**
@@ -69,10 +69,12 @@ const lastingError = (error: ErrorFields): string | undefined => {
 const appender = (file: FileHandle): ((text: string) => Promise<void>) => {
   let [pending, last] = ['', Promise.resolve()]
   let next: Promise<void> | undefined
-  const writePending = (): Promise<void> => {
+  const writePending = async (): Promise<void> => {
     const text = pending
     ;[pending, next] = ['', undefined]
-    return file.appendFile(text).then(() => file.datasync())
+    await file.appendFile(text)
+    await file.datasync()
+    if ((await file.stat()).nlink === 0) throw new Error('it was deleted')
   }
   return (text) => {
     pending += text
@@ -83,15 +85,17 @@ const appender = (file: FileHandle): ((text: string) => Promise<void>) => {
   }
 }
 
-/** The line of an outcome. It has the key of the item if it has no id, and the line of a bad record. */
+/** The line of an outcome. It has the key of the item unless that is its id, and the line of a bad record. */
 const formatOutcome = (
   { index, id, key, line, isBad }: KeyedItem,
   result: ItemResult,
   service: ServiceReach
 ): string => {
-  const name = id ? `,"id":${id.json}` : key === undefined ? '' : `,"key":${JSON.stringify(key)}`
-  const outcome = JSON.stringify({ ...(isBad && { line }), ...outcomeFields(result, service) })
-  return `{"index":${index}${name},${outcome.slice(1)}\n`
+  const name = id ? `,"id":${id.json}` : ''
+  const ownKey = key === undefined || key === id?.key ? '' : `,"key":${JSON.stringify(key)}`
+  const marks = { ...(service.isEmbedded && { emulator: true }), ...(isBad && { line }) }
+  const outcome = JSON.stringify({ ...marks, ...outcomeFields(result, service) })
+  return `{"index":${index}${name}${ownKey},${outcome.slice(1)}\n`
 }
 
 const outcomeFields = (result: ItemResult, service: ServiceReach): object => {
@@ -143,10 +147,21 @@ const foreignFile = (path: string, line?: number) =>
       `${line === undefined ? 'its last line' : `line ${line}`} is not an outcome. It was left unchanged`
   )
 
+/** The tokens of the emulator are worthless, so its tasks must not count as done in a run that pays, nor the reverse. */
+export const mixedOutput = (path: string, { isEmbedded }: ServiceReach) =>
+  new WrongUsage(
+    `--out: ${path} holds tasks of ${isEmbedded ? 'a service' : 'the embedded emulator'}; use another file ` +
+      `${isEmbedded ? 'with' : 'without'} --emulator`
+  )
+
 const MAX_PENDING = 1_000
 
 /** Passes every line of the file to the journal; returns the {@link lastingError} of each key that ended with one. */
-const replay = async (path: string, journal: BatchJournal | undefined): Promise<ReadonlyMap<unknown, string>> => {
+const replay = async (
+  path: string,
+  journal: BatchJournal | undefined,
+  service: ServiceReach
+): Promise<ReadonlyMap<unknown, string>> => {
   const reported = new Map<string, string>()
   let [number, pending] = [0, new Array<Promise<unknown>>()]
   const handle = await open(path)
@@ -154,6 +169,7 @@ const replay = async (path: string, journal: BatchJournal | undefined): Promise<
     number += 1
     const line = readLine(text)
     if (!line) throw foreignFile(path, number)
+    if (line.isEmbedded !== service.isEmbedded) throw mixedOutput(path, service)
     if (line.key === undefined) continue
     if (line.lasting === undefined || journal?.isReleased(line.key)) reported.delete(line.key)
     else reported.set(line.key, line.lasting)
@@ -179,8 +195,9 @@ const readLine = (text: string) => {
   const error = line.right.ok ? undefined : line.right.error
   return {
     key: key ?? (id === undefined ? undefined : itemIdOf(text, id).key),
+    isEmbedded: line.right.emulator === true,
     entry: error ? entryOfError(error) : SOLVED,
-    taskId: error?.ref?.taskId,
+    taskId: line.right.ok ? line.right.taskId : error?.ref?.taskId,
     lasting: error && lastingError(error)
   }
 }
@@ -198,13 +215,13 @@ const Ref = t.intersection([t.type({ taskId: t.string, createdAt: t.number }), t
 
 const ErrorFields = t.intersection([
   t.type({ _tag: t.string, paid: t.string }),
-  t.partial({ kind: t.string, ref: Ref })
+  t.partial({ kind: t.string, ref: Ref, problems: t.readonlyArray(t.string) })
 ])
 
 type ErrorFields = t.TypeOf<typeof ErrorFields>
 
 const OutputLine = t.intersection([
   t.type({ index: t.number }),
-  t.partial({ key: t.string, id: t.union([t.string, t.number]) }),
+  t.partial({ key: t.string, id: t.union([t.string, t.number]), emulator: t.literal(true) }),
   t.union([t.type({ ok: t.literal(true), taskId: t.string }), t.type({ ok: t.literal(false), error: ErrorFields })])
 ])

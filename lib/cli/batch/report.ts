@@ -167,7 +167,12 @@ const howToContinue = ({ stats, failure, files, service, commandLine }: BatchEnd
       : ['The tasks belonged to the embedded emulator, which costs nothing and ends with this command.']
   if (files.journal) {
     const again = isOver ? retryText(uncreated) : 'To continue, run the same command again; no task is paid for twice:'
-    return [...(again === undefined ? [] : [again, `  ${commandLine}`]), ...retryFailedText(stats)]
+    return [
+      // The journal may have failed too, and then nothing else knows these tasks.
+      ...(failure === undefined ? [] : resumeText(unreported, service.flags)),
+      ...(again === undefined ? [] : [again, `  ${commandLine}`]),
+      ...retryFailedText(stats)
+    ]
   }
   if (isOver) return []
   return [

@@ -8,7 +8,7 @@ import { createSolver } from '../../http/create-solver.js'
 import { closeSolver } from '../shared/close-solver.js'
 import { WrongUsage, signalStream, type CliContext } from '../shared/context.js'
 import type { ServiceReach } from '../shared/explain.js'
-import { drawProgress, printProgress } from '../shared/progress.js'
+import { canDraw, drawProgress, printProgress } from '../shared/progress.js'
 import type { OpenedService } from '../shared/service.js'
 import { stopLevels } from '../shared/stop-levels.js'
 import { shellQuoted } from '../shared/text.js'
@@ -76,10 +76,10 @@ export const runBatch = async (context: CliContext, config: BatchConfig): Promis
   const startedAt = performance.now()
   const elapsedMs = (): number => performance.now() - startedAt
   const rows = () => progressRows(stats, files.input.total, elapsedMs())
-  const { stderr } = context
+  const { stderr, env } = context
   // Rows would overwrite outcomes that are printed on a terminal too.
-  const canDraw = stderr.isTTY === true && !files.output.isOnTerminal
-  const progress = canDraw ? drawProgress(stderr, rows) : printProgress(stderr, rows, scheduler)
+  const isDrawn = canDraw(stderr, env) && !files.output.isOnTerminal
+  const progress = isDrawn ? drawProgress(stderr, rows) : printProgress(stderr, rows, scheduler)
   const { signals, first, stop } = signalStream(context)
   const onStop = () => {
     if (stats.active > 0) progress.note(STOPPING)

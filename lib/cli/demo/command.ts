@@ -15,7 +15,7 @@ import type { Solver } from '../../core/solver.js'
 import { createSolver } from '../../http/create-solver.js'
 import { printLine, signalStream, write, type CliContext } from '../shared/context.js'
 import { EXIT, exitCodeOfSignal } from '../shared/exit-code.js'
-import { drawProgress } from '../shared/progress.js'
+import { canDraw, drawProgress } from '../shared/progress.js'
 import { seconds } from '../shared/text.js'
 import { compare, deviations, tables } from './report.js'
 import { FAULTS, READY_AFTER_MS, SCENES, SEED, nextSceneState, startOf, type SceneState } from './scenes.js'
@@ -71,14 +71,14 @@ export const demo = async (context: CliContext, { scheduler, speed }: Pace = REA
 
 /** Solves the tasks and shows every step: in rows on a terminal, else as lines. */
 const play = async (
-  { stderr }: CliContext,
+  { stderr, env }: CliContext,
   { solveWithProgress }: Solver,
   scheduler: SchedulerLike = asyncScheduler
 ): Promise<ReadonlyArray<SceneState>> => {
   const startedAt = scheduler.now()
   const states = SCENES.map((scene, index) => ({ ...startOf(scene, index, startedAt), note: 'waits' }))
   const rows = () => states.map(({ name, note }) => ({ text: `${name}  ${note}` }))
-  const progress = stderr.isTTY === true ? drawProgress(stderr, rows, { keep: true }) : undefined
+  const progress = canDraw(stderr, env) ? drawProgress(stderr, rows, { keep: true }) : undefined
   const show = ({ index, state }: { readonly index: number; readonly state: SceneState }): void => {
     states[index] = state
     if (!progress)

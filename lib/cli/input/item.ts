@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import * as E from 'fp-ts/lib/Either.js'
 import * as t from 'io-ts'
-import { problemsOf, refined, type Problems } from '../../core/validation/problems.js'
+import { isRecord, problemsOf, refined, type Problems } from '../../core/validation/problems.js'
 import { recaptchaV2, type RecaptchaV2Solution } from '../../core/model/recaptcha-v2.js'
 import type { TaskSpec } from '../../core/model/task.js'
 import { trimmed } from '../shared/decode.js'
@@ -26,7 +26,7 @@ export const itemOf = (record: InputRecord, clientKey: string | undefined): Item
   if (misnamed.length > 0) return badItem(record, misnamed)
   const fields = ItemFields.decode(record.value)
   if (E.isLeft(fields)) return badItem(record, problemsOf(fields.left))
-  const { isInvisible, id } = fields.right
+  const { isInvisible } = fields.right
   const [websiteURL, websiteKey] = [trimmed(fields.right.websiteURL), trimmed(fields.right.websiteKey)]
   if (websiteKey === clientKey) return badItem(record, [CLIENT_KEY])
   const invisible = invisibleIn(websiteURL, websiteKey)
@@ -34,8 +34,7 @@ export const itemOf = (record: InputRecord, clientKey: string | undefined): Item
   const task = recaptchaV2({ websiteURL, websiteKey, isInvisible: isInvisible ?? undefined })
   if (E.isLeft(task.payload)) return badItem(record, task.payload.left)
   const content = hashOf(websiteURL, websiteKey, isInvisible === true)
-  const hasId = id !== undefined && id !== null && id !== ''
-  return { line: record.line, isBad: false, task, content, ...(hasId && { id: itemIdOf(record.content, id) }) }
+  return { ...placeOf(record), isBad: false, task, content }
 }
 
 const CLIENT_KEY = 'websiteKey: this is the client key; expected the site key of the page'
@@ -60,14 +59,23 @@ const invisibleIn = (websiteURL: string, websiteKey: string): Problems => [
     : [])
 ]
 
-const badItem = ({ line, content }: InputRecord, problems: Problems): Item => {
-  const withLine = problems.map((problem) => `line ${line}: ${problem}`)
-  const task = { ...recaptchaV2({ websiteURL: '', websiteKey: '' }), payload: E.left(withLine) }
-  return { line, isBad: true, task, content: hashOf(content) }
+const badItem = (record: InputRecord, problems: Problems): Item => {
+  const task = { ...recaptchaV2({ websiteURL: '', websiteKey: '' }), payload: E.left(problems) }
+  return { ...placeOf(record), isBad: true, task, content: hashOf(record.content) }
+}
+
+/** The line and the id. A bad record has its id too, so that its outcome can be matched once it is corrected. */
+const placeOf = (record: InputRecord): Pick<Item, 'line' | 'id'> => {
+  const { line, content } = record
+  const id = 'value' in record && isRecord(record.value) ? record.value.id : undefined
+  const hasId = typeof id === 'number' || (typeof id === 'string' && id !== '')
+  return { line, ...(hasId && { id: itemIdOf(content, id) }) }
 }
 
 const hashOf = (...parts: ReadonlyArray<unknown>): string =>
-  `sha256:${createHash('sha256').update(JSON.stringify(parts)).digest('base64url').slice(0, 22)}`
+  `${HASH_PREFIX}${createHash('sha256').update(JSON.stringify(parts)).digest('base64url').slice(0, 22)}`
+
+const HASH_PREFIX = 'sha256:'
 
 /** An item with its place in the input, counted from 0, and its key if the batch can be continued. */
 export interface KeyedItem extends Item {
@@ -79,21 +87,24 @@ export interface KeyedItem extends Item {
 interface InputCounts {
   /** Whether every item was read. */
   isExhausted: boolean
-  /** Items whose id occurred before. */
+  /** Items that repeat another one, with its id. */
   repeated: number
 }
 
-/** Numbers the items. With `nextKey` each gets a key, and an item whose id has occurred before is left out. */
+/** An item with its key. */
+type ItemWithKey = Item & Pick<KeyedItem, 'key'>
+
+/** Numbers the items. With `withKey` each gets a key, and an item for which it has none is left out. */
 export const keyedItems = async function* (
   items: AsyncIterable<Item>,
   counts: InputCounts,
-  nextKey?: (item: Item) => string | undefined
+  withKey: (item: Item) => ItemWithKey | undefined = (item) => ({ ...item, key: undefined })
 ): AsyncGenerator<KeyedItem> {
   let index = 0
   for await (const item of items) {
-    const key = nextKey?.(item)
-    if (nextKey && key === undefined) counts.repeated += 1
-    else yield { ...item, index, key }
+    const keyed = withKey(item)
+    if (keyed) yield { ...keyed, index }
+    else counts.repeated += 1
     index += 1
   }
   counts.isExhausted = true
@@ -101,16 +112,39 @@ export const keyedItems = async function* (
 
 /**
  * Gives the items of one input their keys: the id, or else the hash of the content with a number where content repeats. So
- * lines may be added, removed and reordered between two runs. An item whose id has occurred before has no key. Every key is
- * kept in memory.
+ * lines may be added, removed and reordered between two runs. An item that repeats id and content of another one has no key;
+ * one that repeats the id alone becomes a bad record. Every key is kept in memory.
  */
-export const itemKeys = (): ((item: Item) => string | undefined) => {
-  const counts = new Map<string, number>()
-  return ({ id, content }) => {
-    const name = id === undefined ? content : id.key
-    const count = (counts.get(name) ?? 0) + 1
-    counts.set(name, count)
-    if (count === 1) return name
-    return id === undefined ? `${name}#${count}` : undefined
+export const itemKeys = (): ((item: Item) => ItemWithKey | undefined) => {
+  // How often a content has occurred, or the content of an id as a number, which takes less memory than the hash.
+  const seen = new Map<string, number>()
+  const byContent = (item: Item): ItemWithKey => {
+    const count = (seen.get(item.content) ?? 0) + 1
+    seen.set(item.content, count)
+    return { ...item, key: count === 1 ? item.content : `${item.content}#${count}` }
+  }
+  return (item) => {
+    if (!item.id) return byContent(item)
+    const { key } = item.id
+    const [before, now] = [seen.get(key), numberOfContent(item.content)]
+    if (before !== undefined) return before === now ? undefined : byContent(withUsedId(item))
+    seen.set(key, now)
+    return { ...item, key }
   }
 }
+
+const numberOfContent = (hash: string): number => Buffer.from(hash.slice(HASH_PREFIX.length), 'base64url').readInt32BE()
+
+/** The item as a bad record. Its content is that of no task, whose key it would take. */
+const withUsedId = (item: Item): Item => {
+  const { payload } = item.task
+  const problems = [...(E.isLeft(payload) ? payload.left : []), ID_USED]
+  return {
+    ...item,
+    isBad: true,
+    task: { ...item.task, payload: E.left(problems) },
+    content: hashOf(ID_USED, item.content)
+  }
+}
+
+const ID_USED = 'id: it was used before for another task'

@@ -2,7 +2,7 @@ import { clearScreenDown } from 'node:readline'
 import { Format, MultiBar, type GenericFormatter } from 'cli-progress'
 import { distinctUntilChanged, interval, map, type SchedulerLike } from 'rxjs'
 import type { TaskEvent } from '../../core/model/event.js'
-import { printLine, type OutputStream } from './context.js'
+import { printLine, type CliContext, type OutputStream } from './context.js'
 import { printable } from './text.js'
 
 /** One line of a progress display. `share`, from 0 to 1, is drawn as a bar before the text. */
@@ -22,6 +22,10 @@ export interface Progress {
 const REDRAW_EVERY_MS = 200
 const BAR_WIDTH = 20
 
+/** Whether a stream is a terminal that can be drawn on: a dumb one moves no cursor. */
+export const canDraw = (output: OutputStream, { TERM }: CliContext['env']): boolean =>
+  output.isTTY === true && TERM !== 'dumb'
+
 /** Draws `rows()` five times a second. The number of rows stays the same. */
 export const drawProgress = (
   output: OutputStream,
@@ -33,7 +37,10 @@ export const drawProgress = (
     // A line as wide as the terminal would wrap, and the next drawing would start below it.
     return line.slice(0, (output.columns ?? 80) - 1)
   }
-  const options = { stream: output, format, barsize: BAR_WIDTH, clearOnComplete: !keep, hideCursor: true }
+  // After a kill -9 nobody would show the cursor, or turn wrapping on, again.
+  // Redrawn unchanged too, because a note erases the rows.
+  const terminal = { hideCursor: false, linewrap: true, forceRedraw: true }
+  const options = { ...terminal, stream: output, format, barsize: BAR_WIDTH, clearOnComplete: !keep }
   const bars = new MultiBar({ ...options, gracefulExit: false, emptyOnZero: true })
   const lines = rows().map(() => bars.create(1, 0, { text: '', hasBar: false }))
   const draw = (): void => {
@@ -44,7 +51,7 @@ export const drawProgress = (
   const drawing = interval(REDRAW_EVERY_MS).subscribe(draw)
   return {
     note: (text) => {
-      // A note that wraps would leave the end of a row behind it. The terminal does not wrap while bars are drawn.
+      // A note in several lines would leave the end of a row behind it.
       bars.once('redraw-pre', () => clearScreenDown(output))
       bars.log(`${wrapped(printable(text), (output.columns ?? 80) - 1)}\n`)
       bars.update()

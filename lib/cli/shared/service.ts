@@ -86,6 +86,12 @@ const clientKeyOf = async (env: CliContext['env'], file: string | undefined, has
   )
 }
 
+/** Text without the client key, which may have been typed where an argument was expected. */
+export const withoutClientKey = (text: string, env: CliContext['env']): string => {
+  const key = trimmed(env[KEY_VARIABLE] ?? '')
+  return key === '' ? text : text.replaceAll(key, '…')
+}
+
 // The path is not repeated: the key itself may have been typed there.
 const keyIn = async (name: string, path: string): Promise<string> => {
   const key = trimmed(await readText(name, path))

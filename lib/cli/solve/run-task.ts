@@ -6,10 +6,10 @@ import type { SolveResult } from '../../core/model/result.js'
 import type { Solver } from '../../core/solver.js'
 import { createSolver } from '../../http/create-solver.js'
 import { closeSolver } from '../shared/close-solver.js'
-import { printLine, signalStream, type CliContext, type OutputStream } from '../shared/context.js'
+import { printLine, signalStream, type CliContext } from '../shared/context.js'
 import { exitCodeOfSignal } from '../shared/exit-code.js'
 import { assumedText } from '../shared/explain.js'
-import { DELAY_REASONS, drawProgress } from '../shared/progress.js'
+import { DELAY_REASONS, canDraw, drawProgress } from '../shared/progress.js'
 import type { OpenedService } from '../shared/service.js'
 import { counted } from '../shared/text.js'
 import { report, type ReportOptions } from './report.js'
@@ -25,7 +25,7 @@ export const runTask = async (
 ): Promise<number> => {
   const { stderr } = context
   const solver = createSolver(service.options)
-  const line = statusLine(stderr)
+  const line = statusLine(context)
   let assumed = 0
   const onEvent = (event: TaskEvent<unknown>) => {
     if (event._tag === 'AssumedNotCreated') assumed += 1
@@ -81,8 +81,8 @@ interface StatusLine {
 }
 
 /** One line about the task on a terminal, erased at the end; nothing elsewhere. */
-const statusLine = (output: OutputStream): StatusLine => {
-  if (output.isTTY !== true) return { show: () => undefined, close: () => undefined }
+const statusLine = ({ stderr, env }: CliContext): StatusLine => {
+  if (!canDraw(stderr, env)) return { show: () => undefined, close: () => undefined }
   const startedAt = performance.now()
   let [task, polls, note] = ['creating a task', 0, '']
   const row = () => {
@@ -90,7 +90,7 @@ const statusLine = (output: OutputStream): StatusLine => {
     // The id comes last, because a narrow terminal cuts the line off.
     return { text: [counted(polls, 'poll'), elapsed, note, task].filter((part) => part !== '').join(' · ') }
   }
-  const { close } = drawProgress(output, () => [row()])
+  const { close } = drawProgress(stderr, () => [row()])
   const show = (event: TaskEvent<unknown>): void => {
     if (event._tag === 'Created') [task, note] = [event.ref.taskId, '']
     if (event._tag === 'Polled') [task, polls, note] = [event.ref.taskId, event.polls, '']

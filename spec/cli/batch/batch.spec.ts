@@ -6,7 +6,7 @@ import { fileJournal } from 'rx-captcha/journal'
 import { openFiles } from '../../../lib/cli/batch/files.js'
 import { runBatch, type BatchConfig } from '../../../lib/cli/batch/run.js'
 import { batch, linesIn, ndjson, task, testFiles } from '../../support/batch.js'
-import { command, envOf, makeConsole, makeContext, type Console } from '../../support/command.js'
+import { SOLVE, command, envOf, makeConsole, makeContext, type Console } from '../../support/command.js'
 import { hurried } from '../../support/solvers.js'
 import { emulators, until } from '../../support/raw-http.js'
 
@@ -139,9 +139,9 @@ describe('--out', () => {
     expect((await batch(emulator, argv)).code).toBe(0)
   })
 
-  it('counts equal content as two items, and equal ids as one', async () => {
+  it('counts equal content as two items, and with equal ids as one', async () => {
     const emulator = await start()
-    const input = file('.ndjson', ndjson(task(1), task(1), task(2, { id: 1 }), task(3, { id: '1' })))
+    const input = file('.ndjson', ndjson(task(1), task(1), task(2, { id: 1 }), task(2, { id: '1' })))
     const { err } = await batch(emulator, [input, '--out', file('.out')])
     expect(err).toContain('3 solved, 0 failed, 1 repeated id.')
     expect(emulator.counters().accepted).toBe(3)
@@ -525,6 +525,15 @@ describe('the display of a batch', () => {
     expect(err).toMatch(/^0\/1 {2}0\.0\/s {2}1 active/m)
     expect(out + err).not.toContain('\x1b')
     expect(linesIn(out)).toHaveLength(1)
+  })
+
+  it('is not drawn on a dumb terminal, and neither is the status line of solve', async () => {
+    const emulator = await start()
+    const stderr = makeConsole({ isTTY: true })
+    const env = { ...envOf(emulator), TERM: 'dumb' }
+    for (const argv of [['batch', file('.ndjson', ndjson(task(1)))], SOLVE])
+      expect((await command(argv, { env, stderr }).ended()).code).toBe(0)
+    expect(stderr.text()).not.toContain('\x1b')
   })
 
   it('keeps a note above the bar when a signal stops the batch', async () => {

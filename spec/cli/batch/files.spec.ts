@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { existsSync, linkSync, mkdirSync, rmSync, symlinkSync } from 'node:fs'
+import { existsSync, linkSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { basename, dirname, join, relative } from 'node:path'
 import type { Emulator } from 'rx-captcha/emulator'
 import { batch, ndjson, task, testFiles } from '../../support/batch.js'
@@ -70,6 +70,40 @@ describe('the file of --out, while another run has it,', () => {
 })
 
 describe('the file of --out', () => {
+  describe('is refused before anything is created, and is left as it is,', () => {
+    const refused = async (out: string, flags: ReadonlyArray<string>, holds: string) => {
+      const emulator = await start()
+      const before = readFileSync(out, 'utf8')
+      // The same input: a run that took its tasks for done would end with 0.
+      const env = { ...envOf(emulator), ...(flags.length > 0 && { CAPTCHA_BASE_URL: '' }) }
+      const { code, err } = await batch(emulator, [file('.ndjson', ndjson(task(1))), '--out', out, ...flags], { env })
+      expect([code, emulator.counters().requests.createTask]).toStrictEqual([2, 0])
+      expect(err).toBe(`error: --out: ${out} holds tasks of ${holds} --emulator\n`)
+      expect(readFileSync(out, 'utf8')).toBe(before)
+    }
+
+    it('by a run that pays, if the embedded emulator wrote to it, which marks its lines', async () => {
+      const out = file('.out')
+      const argv = ['batch', file('.ndjson', ndjson(task(1))), '--out', out, '--emulator', '--poll-every-ms', '5']
+      for (const _ of [1, 2]) expect((await command(argv).ended()).code).toBe(0)
+      expect(readFileSync(out, 'utf8')).toMatch(/^(\{"index":0,("key":"[^"]*",)?"emulator":true,"ok":true,.*\n){2}$/)
+      await refused(out, [], 'the embedded emulator; use another file without')
+    })
+
+    it('by the embedded emulator, if a run that pays wrote to it, or may have paid', async () => {
+      const out = file('.out')
+      await batch(await start(), [file('.ndjson', ndjson(task(1))), '--out', out])
+      const holds = 'a service; use another file with'
+      for (const path of [`${out}.journal`, out]) {
+        await refused(out, ['--emulator'], holds)
+        if (path !== out) rmSync(path)
+      }
+      await batch(await start(), [file('.ndjson', ndjson(task(1))), '--out', out])
+      writeFileSync(out, '')
+      await refused(out, ['--emulator'], holds)
+    })
+  })
+
   it('is made where a link leads, with its journal, and the next run finds it by its own name', async () => {
     const emulator = await start()
     const [input, out, link] = [file('.ndjson', ndjson(task(1))), join(folder, 'elsewhere', 'real.out'), file('.link')]

@@ -5,6 +5,7 @@ import * as E from 'fp-ts/lib/Either.js'
 import { lastValueFrom } from 'rxjs'
 import { fileJournal } from 'rx-captcha/journal'
 import { recaptchaV2, type SolveError } from 'rx-captcha'
+import { linesIn } from '../../support/batch.js'
 import { openOutputFile } from '../../../lib/cli/batch/output.js'
 import type { KeyedItem } from '../../../lib/cli/input/item.js'
 
@@ -46,6 +47,16 @@ describe('the output file of a batch', () => {
     )
     await expect(output.write(item, solved)).rejects.toThrow('the output cannot be written')
     expect(readFileSync(path, 'utf8')).toBe('')
+  })
+
+  it('fails at a line that is written after the file was deleted, because nobody could read it', async () => {
+    const path = fileWith('')
+    const output = await openOutputFile(path, undefined, SERVICE)
+    await output.write(item, solved)
+    rmSync(path)
+
+    await expect(output.write(item, solved)).rejects.toThrow('the output cannot be written (it was deleted)')
+    await output.close()
   })
 
   it('has every line on the disk that it has confirmed, in the order of the calls', async () => {
@@ -106,7 +117,7 @@ describe('the output file of a batch', () => {
   })
 
   it('writes no second line for a key that stays invalid, and one if it becomes invalid or in doubt', async () => {
-    const invalid: SolveError = { _tag: 'InvalidTask', paid: 'no', problems: ['line 1: expected JSON'] }
+    const invalid: SolveError = { _tag: 'InvalidTask', paid: 'no', problems: ['expected JSON'] }
     const inDoubt: SolveError = { _tag: 'CreateUnknown', paid: 'unknown' }
     const path = fileWith(failed('a', invalid) + failed('b', { _tag: 'Refused', paid: 'no', kind: 'request' }))
     const output = await openOutputFile(path, undefined, SERVICE)
@@ -118,6 +129,16 @@ describe('the output file of a batch', () => {
     expect(ends?.join(' ').replaceAll(/"key":|"_tag":|"/g, '')).toBe(
       'a InvalidTask b Refused b InvalidTask a CreateUnknown'
     )
+  })
+
+  it('writes another line for a key that has another mistake', async () => {
+    const invalid = (...problems: ReadonlyArray<string>): SolveError => ({ _tag: 'InvalidTask', paid: 'no', problems })
+    const path = fileWith(failed('a', invalid('one')) + failed('a', invalid('one', 'two')))
+    const output = await openOutputFile(path, undefined, SERVICE)
+    for (const problems of [['one', 'two'], ['one']]) await output.write(item, E.left(invalid(...problems)))
+    await output.close()
+
+    expect(linesIn(readFileSync(path, 'utf8')).map(({ error }) => error?.problems?.length)).toStrictEqual([1, 2, 1])
   })
 
   it.each([

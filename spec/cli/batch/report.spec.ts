@@ -220,6 +220,18 @@ describe('the report of a batch', () => {
     expect(text).toContain(`  rx-captcha resume 17 --created-at ${ref.createdAt} --numeric --base-url https://a.b\n`)
   })
 
+  it('prints these tasks with a journal too, before how to continue, if the batch ended by a failure', () => {
+    const stats = statsWith((changed) => changed.onWriteFailure(solved))
+    const files = { input: { total: 1 }, journal: {} }
+    const resume = `Resume each at no further cost:\n  rx-captcha resume task-1 --created-at ${ref.createdAt}\n`
+    expect(report({ stats, files, failure: new Error('the disk is full') })).toStrictEqual({
+      code: 3,
+      text: expect.stringContaining(`${resume}To continue, run the same command again; no task`) as string
+    })
+    // Without a failure the journal knows the tasks, and the next run resumes them.
+    expect(report({ stats: statsWith((changed) => changed.unreported.push(ref)), files }).text).not.toContain('resume ')
+  })
+
   it('ends with the exit code of the signal only if something is left to do', () => {
     expect(report({ signal: 'SIGINT' }).code).toBe(0)
     expect(report({ signal: 'SIGINT', stats: statsWith((stats) => stats.onOutcome(E.left(timedOut), 1)) }).code).toBe(
@@ -281,8 +293,8 @@ describe('the report of a batch', () => {
     })
 
     it('says nothing of it for records that are no tasks, without a journal, and with the embedded emulator', () => {
-      expect(textAfter([{ _tag: 'InvalidTask', paid: 'no', problems: ['line 2: expected JSON'] }])).toMatch(
-        /Line 2: The task is invalid: line 2: expected JSON\. [^\n]*\n$/
+      expect(textAfter([{ _tag: 'InvalidTask', paid: 'no', problems: ['expected JSON'] }])).toMatch(
+        /Line 2: The task is invalid: expected JSON\. [^\n]*\n$/
       )
       expect(textAfter([dns, doubt], { files: { input: { total: 2 }, journal: undefined } })).not.toMatch(
         /To (try|pay)/

@@ -2,7 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { lastValueFrom } from 'rxjs'
 import { EMULATOR_KEY, startEmulator, type Emulator } from 'rx-captcha/emulator'
 import { fileJournal } from 'rx-captcha/journal'
-import { batch, linesIn, ndjson, task, testFiles } from '../../support/batch.js'
+import { batch, linesIn, ndjson, pages, task, testFiles } from '../../support/batch.js'
 import { command } from '../../support/command.js'
 
 const { file } = testFiles()
@@ -116,6 +116,34 @@ describe('rx-captcha journal', () => {
     const emulator = await start()
     expect((await batch(emulator, argv)).code).toBe(0)
     expect(emulator.counters().accepted).toBe(2)
+  })
+
+  it('releases a solved key, whose old line in the output does not count any more', async () => {
+    const { argv, out } = await failedBatch()
+    await journalCommand(`${out}.journal`, '--release', 'a')
+    const emulator = await start()
+    await batch(emulator, argv)
+    expect(pages(emulator)).toStrictEqual(['https://example.com/0'])
+    const [before, after] = linesIn(readFileSync(out, 'utf8')).filter(({ id }) => id === 'a')
+    expect([before?.ok, after?.ok, after?.taskId === before?.taskId]).toStrictEqual([true, true, false])
+
+    await batch(emulator, argv)
+    expect(emulator.counters().accepted).toBe(1)
+  })
+
+  it('keeps the new outcome of a released key after a crash between its line and its end in the journal', async () => {
+    const { argv, out } = await failedBatch()
+    const path = `${out}.journal`
+    await journalCommand(path, '--release', 'a')
+    await batch(await start(), argv)
+    const recorded = readFileSync(path, 'utf8')
+    writeFileSync(path, recorded.replace(/.*"key":"a","ended":"Solved".*\n/, ''))
+    expect(readFileSync(path, 'utf8')).not.toBe(recorded)
+
+    const emulator = await start()
+    const { err } = await batch(emulator, argv)
+    expect(err).toMatch(/: 0 solved, 1 failed, 2 done before/)
+    expect(emulator.counters().requests).toMatchObject({ createTask: 0, getTaskResult: 0 })
   })
 
   it('says of one key that its task is paid for again', async () => {

@@ -1,9 +1,9 @@
 import { execFileSync } from 'node:child_process'
-import { rmSync } from 'node:fs'
+import { readFileSync, rmSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { Readable } from 'node:stream'
 import { EMULATOR_KEY } from 'rx-captcha/emulator'
-import { batch, ndjson, pages, task, testFiles } from '../../support/batch.js'
+import { batch, linesIn, ndjson, pages, task, testFiles } from '../../support/batch.js'
 import { emulators } from '../../support/raw-http.js'
 
 const start = emulators()
@@ -67,12 +67,12 @@ describe('the input of a batch', () => {
     const { code, lines, out, err } = await batch(emulator, [input])
     expect(code).toBe(1)
     expect(lines.map(({ line, error }) => [line, error?.problems?.[0]])).toStrictEqual([
-      [1, 'line 1: expected JSON'],
-      [3, 'line 3: the value: expected { websiteURL: string, websiteKey: string }'],
-      [4, 'line 4: websiteKey: expected string'],
-      [5, 'line 5: websiteURL: expected an address that begins with http:// or https://'],
-      [6, expect.stringContaining('line 6: websiteKey: this is the client key')],
-      [7, 'line 7: this is too long for a task'],
+      [1, 'expected JSON'],
+      [3, 'the value: expected { websiteURL: string, websiteKey: string }'],
+      [4, 'websiteKey: expected string'],
+      [5, 'websiteURL: expected an address that begins with http:// or https://'],
+      [6, expect.stringContaining('websiteKey: this is the client key')],
+      [7, 'this is too long for a task'],
       [undefined, undefined]
     ])
     expect(pages(emulator)).toStrictEqual(['https://example.com/8'])
@@ -110,7 +110,7 @@ describe('the input of a batch', () => {
     const input = file('.csv', `websiteURL,websiteKey,id\n${record}\nhttps://example.com/2,k,\n`)
     const { code, lines } = await batch(emulator, [input])
     expect(lines).toMatchObject([
-      { line: 2, error: { problems: [`line 2: expected one cell per column (3), ${why}`] } },
+      { line: 2, error: { problems: [`expected one cell per column (3), ${why}`] } },
       { index: 1, ok: true }
     ])
     expect([code, pages(emulator)]).toStrictEqual([1, ['https://example.com/2']])
@@ -121,7 +121,7 @@ describe('the input of a batch', () => {
     const input = file('.csv', 'websiteURL,websiteKey,\nhttps://example.com/a,b,k\nhttps://example.com/2,k,\n')
     const { code, lines } = await batch(emulator, [input])
     expect(lines[0]?.error?.problems).toStrictEqual([
-      'line 2: expected no cell in a column without a name; a cell that contains a comma needs quotes'
+      'expected no cell in a column without a name; a cell that contains a comma needs quotes'
     ])
     expect([code, pages(emulator)]).toStrictEqual([1, ['https://example.com/2']])
   })
@@ -207,14 +207,15 @@ describe('the text of an input', () => {
   })
 
   it.each([
-    ['three bytes', '{}\n', 'line 1: websiteURL: expected string'],
-    ['a text in another encoding', Buffer.from(JSONL, 'latin1'), 'line 1: expected text in UTF-8 or UTF-16'],
-    ['NUL bytes after the last line', `\0\0\0\0\0`, 'line 1: expected JSON'],
+    ['three bytes', '{}\n', 'websiteURL: expected string'],
+    ['a text in another encoding', Buffer.from(JSONL, 'latin1'), 'expected text in UTF-8 or UTF-16'],
+    ['NUL bytes after the last line', `\0\0\0\0\0`, 'expected JSON'],
     ['a NUL byte in an address', ndjson(task(1, { websiteURL: 'https://a.b/\0' })), 'no control characters']
   ])('is reported by its line if it is %s', async (_, text, why) => {
     const emulator = await start()
     const { code, out } = await batch(emulator, [file('.ndjson', text)])
     expect([code, emulator.counters().requests.createTask]).toStrictEqual([1, 0])
+    expect(out).toMatch(/^\{"index":0,"line":1,/)
     expect(out).toContain(why)
   })
 
@@ -223,9 +224,9 @@ describe('the text of an input', () => {
     const text = Buffer.concat([Buffer.from(CSV), Buffer.from('https://example.com/\xe4,k\n\0\0\0', 'latin1')])
     const { code, lines } = await batch(emulator, [file('.csv', text)])
     expect([code, pages(emulator)]).toStrictEqual([1, ['https://example.com/ä']])
-    expect(lines.flatMap(({ error }) => error?.problems ?? [])).toStrictEqual([
-      'line 3: expected text in UTF-8 or UTF-16',
-      'line 4: expected one cell per column (2), found 1'
+    expect(lines.flatMap(({ line, error }) => (error ? [line, error.problems?.[0]] : []))).toStrictEqual([
+      ...[3, 'expected text in UTF-8 or UTF-16'],
+      ...[4, 'expected one cell per column (2), found 1']
     ])
   })
 
@@ -280,7 +281,7 @@ describe('the text of an input', () => {
       const emulator = await start()
       const { lines } = await batch(emulator, [file('.ndjson', ndjson(task(1, { websiteKey: `a${unseen}b` })))])
       expect(lines[0]?.error?.problems).toStrictEqual([
-        'line 1: websiteKey: expected no white space and no invisible characters'
+        'websiteKey: expected no white space and no invisible characters'
       ])
       expect(emulator.counters().requests.createTask).toBe(0)
     }
@@ -311,6 +312,64 @@ describe('an id of an input', () => {
     )
     const { out } = await batch(emulator, [input])
     expect(out).toContain(`{"index":0,"id":${id},"ok":true,`)
+  })
+
+  it.each([
+    ['a field of another type', '.ndjson', '{"id":7,"websiteURL":"https://a.b/","websiteKey":1}', '7'],
+    ['the client key', '.ndjson', ndjson(task(1, { id: 'a', websiteKey: EMULATOR_KEY })), '"a"'],
+    ['a name that almost is a field', '.ndjson', '{"id":"a","websiteUrl":"https://a.b/","websiteKey":"k"}', '"a"'],
+    ['a wrong flag', '.csv', 'id,websiteURL,websiteKey,isInvisible\n7,https://a.b/,k,yes', '"7"'],
+    ['an address that is none', '.csv', 'id,websiteURL,websiteKey\n7,a.b,k', '"7"']
+  ])('comes out with a bad record, and is its key: %s', async (_, ending, text, id) => {
+    const emulator = await start()
+    const out = file('.out')
+    await batch(emulator, [file(ending, text), '--out', out])
+    const lines = readFileSync(out, 'utf8')
+    expect(lines).toMatch(new RegExp(`^\\{"index":0,"id":${id},"line":\\d,"ok":false,.*\n$`))
+    await batch(emulator, [file('.ndjson', `{"id":${id},"websiteURL":"https://a.b/","websiteKey":"k"}`), '--out', out])
+    expect(readFileSync(out, 'utf8').slice(lines.length)).toContain(`{"index":0,"id":${id},"ok":true,`)
+  })
+
+  it.each([
+    ['is no JSON', '.ndjson', '{"id":7'],
+    ['has its id in a cell that may be another', '.csv', 'id,websiteURL,websiteKey\n7,https://a.b/,c,k'],
+    ['has no text or number as its id', '.ndjson', ndjson(task(1, { id: [7] }))]
+  ])('is not read from a record that %s', async (_, ending, text) => {
+    const { lines } = await batch(await start(), [file(ending, text)])
+    expect(lines).toMatchObject([{ ok: false, error: { _tag: 'InvalidTask' } }])
+    expect(lines[0]).not.toHaveProperty('id')
+  })
+
+  describe('that was used before', () => {
+    const used = 'id: it was used before for another task'
+    const rows = (...cells: ReadonlyArray<string>) => file('.csv', ['id,websiteURL,websiteKey', ...cells].join('\n'))
+
+    it('makes another task a bad record, which the output names, once in all runs', async () => {
+      const emulator = await start()
+      const [first, second, third] = ['7,https://a.b/1,k', '7,https://a.b/2,k', ',https://a.b/2,k'] as const
+      const out = file('.out')
+      const { code, err } = await batch(emulator, [rows(first, second, third), '--out', out, '--concurrency', '1'])
+      expect([code, pages(emulator)]).toStrictEqual([1, ['https://a.b/1', 'https://a.b/2']])
+      expect(err).toContain(`\nLine 3: The task is invalid: ${used}.`)
+      expect((await batch(emulator, [rows(third, first, second), '--out', out])).code).toBe(1)
+      expect(linesIn(readFileSync(out, 'utf8'))).toMatchObject([
+        { index: 0, id: '7', ok: true },
+        { index: 1, id: '7', line: 3, ok: false, error: { _tag: 'InvalidTask', problems: [used] } },
+        { index: 2, ok: true }
+      ])
+    })
+
+    it('leaves the item of the same task out, which is counted', async () => {
+      const input = rows('7,https://a.b/1,k', '7, https://a.b/1,k')
+      const { code, err } = await batch(await start(), [input, '--out', file('.out')])
+      expect([code, err]).toStrictEqual([0, expect.stringContaining('1 solved, 0 failed, 1 repeated id.')])
+    })
+
+    it('makes a bad record no better', async () => {
+      const input = rows('7,https://a.b/1,k', '7,a.b,k')
+      const [, line] = (await batch(await start(), [input, '--journal', file('.journal')])).lines
+      expect(line?.error?.problems).toStrictEqual([expect.stringMatching(/^websiteURL: /), used])
+    })
   })
 
   it('is a number although its name is written with an escape', async () => {
@@ -373,7 +432,7 @@ describe('the fields of an input', () => {
     [task(1, { isinvisible: true }), 'isinvisible (did you mean isInvisible?)']
   ])('are refused in a record if a name almost is one: %j', async (record, hint) => {
     const { code, lines } = await batch(await start(), [file('.ndjson', ndjson(record))])
-    expect([code, lines[0]?.error?.problems]).toStrictEqual([1, [`line 1: ${hint}`]])
+    expect([code, lines[0]?.error?.problems]).toStrictEqual([1, [hint]])
   })
 
   it.each(['ip', 'uid', 'url', 'note', ''])('may stand next to other columns, such as "%s"', async (name) => {
@@ -387,7 +446,7 @@ describe('the fields of an input', () => {
     ['.ndjson', ndjson(task(1, { isInvisible: 'yes' })), 1]
   ])('have one problem if isInvisible is "yes" (%s)', async (ending, text, line) => {
     const { lines } = await batch(await start(), [file(ending, text)])
-    expect(lines[0]?.error?.problems).toStrictEqual([`line ${line}: isInvisible: expected true or false`])
+    expect(lines).toMatchObject([{ line, error: { problems: ['isInvisible: expected true or false'] } }])
   })
 
   it('are looked for in one object a line, not in one object over several', async () => {

@@ -53,19 +53,30 @@ describeWithRedis('rx-captcha batch --queue', () => {
 
   it('refuses its own client key, if it has one, as the key of a page', async () => {
     const env = { CAPTCHA_CLIENT_KEY: 'the-client-key' }
-    const { lines } = await endOf(rig.batch([task(1, { websiteKey: 'the-client-key' })], [], { env }))
-    expect(lines[0]?.error?.problems).toStrictEqual([
-      'line 1: websiteKey: this is the client key; expected the site key of the page'
-    ])
+    const { lines, err } = await endOf(rig.batch([task(1, { id: 'a', websiteKey: 'the-client-key' })], [], { env }))
+    const problem = 'websiteKey: this is the client key; expected the site key of the page'
+    expect(lines).toMatchObject([{ id: 'a', line: 1, error: { problems: [problem] } }])
+    expect(err).toContain(`\nLine 1: The task is invalid: ${problem}.`)
   })
 
-  it('counts an id that repeats, and solves it once', async () => {
+  it('counts a task that repeats with its id, and solves it once', async () => {
     const emulator = await rig.emulator()
     rig.work(emulator)
-    const { code, err } = await rig.batch([task(1, { id: 'a' }), task(2, { id: 'a' })]).ended()
+    const { code, err } = await rig.batch([task(1, { id: 'a' }), task(1, { id: 'a' })]).ended()
     expect([code, emulator.counters().accepted]).toStrictEqual([0, 1])
     expect(err).toContain('2 items in ')
     expect(err).toContain(': 1 solved, 0 failed, 1 repeated id.\n')
+  })
+
+  it('reports an id that is used for another task, and submits no job for it', async () => {
+    const emulator = await rig.emulator()
+    rig.work(emulator)
+    const { code, lines } = await endOf(rig.batch([task(1, { id: 'a' }), task(2, { id: 'a' })]))
+    expect([code, emulator.counters().accepted]).toStrictEqual([1, 1])
+    expect(lines).toMatchObject([
+      { id: 'a', ok: true },
+      { id: 'a', line: 2, error: { _tag: 'InvalidTask' } }
+    ])
   })
 
   it('ends with 2 for an input that cannot be read as tasks', async () => {
@@ -261,7 +272,7 @@ describeWithRedis('rx-captcha batch --queue', () => {
       expect([code, lines.length, emulator.counters().accepted]).toStrictEqual([130, 1, 1])
       expect(err).toMatch(/^Stopping: no more tasks are submitted; /m)
       expect(err).toMatch(
-        /\n\nStopped by Ctrl-C\.\nNot read: 1 item\.\nTo fetch the outcomes, run the same command again; /
+        /\n\nStopped by Ctrl-C\.\nNot read: 1 item\.\nTo fetch the outcomes, run the same command again at no further cost\. /
       )
     })
 

@@ -20,7 +20,7 @@ import { openFiles, type BatchFiles, type FileFlags } from '../../batch/files.js
 import { BatchStats } from '../../batch/stats.js'
 import { itemKeys, keyedItems, type KeyedItem } from '../../input/item.js'
 import { signalStream, type CliContext } from '../../shared/context.js'
-import { drawProgress, printProgress } from '../../shared/progress.js'
+import { canDraw, drawProgress, printProgress } from '../../shared/progress.js'
 import { KEY_VARIABLE } from '../../shared/service.js'
 import { stopLevels } from '../../shared/stop-levels.js'
 import { shellQuoted } from '../../shared/text.js'
@@ -90,13 +90,13 @@ class SubmitRun {
   /** Submits all items, awaits their outcomes, and prints a report; returns the exit code. */
   async untilEnded(): Promise<number> {
     const { files, opened, output, commandLine } = this.#parts
-    const { stderr } = this.#context
+    const { stderr, env } = this.#context
     const stats = this.#stats
     const startedAt = performance.now()
     const elapsedMs = (): number => performance.now() - startedAt
     const rows = () => submitRows(stats, files.input.total, elapsedMs())
-    const canDraw = stderr.isTTY === true && !files.output.isOnTerminal
-    const progress = canDraw ? drawProgress(stderr, rows) : printProgress(stderr, rows)
+    const isDrawn = canDraw(stderr, env) && !files.output.isOnTerminal
+    const progress = isDrawn ? drawProgress(stderr, rows) : printProgress(stderr, rows)
     const printing = opened.notices.lines.subscribe(progress.note)
     const { signals, first, stop } = signalStream(this.#context)
     try {

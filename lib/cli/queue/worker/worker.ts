@@ -8,7 +8,7 @@ import { isRecord } from '../../../core/validation/problems.js'
 import { createSolver } from '../../../http/create-solver.js'
 import { printLine, signalStream, type CliContext } from '../../shared/context.js'
 import { EXIT, exitCodeOfSignal } from '../../shared/exit-code.js'
-import { drawProgress, printProgress } from '../../shared/progress.js'
+import { canDraw, drawProgress, printProgress } from '../../shared/progress.js'
 import type { OpenedService } from '../../shared/service.js'
 import { openQueue, type OpenedQueue, type QueueFlags } from '../open.js'
 import { REDIS_PASSWORD_HELP } from '../redis.js'
@@ -113,11 +113,11 @@ class WorkerRun {
 
   /** Works until a signal arrives, prints what was done, and returns the exit code. */
   async untilClosed(): Promise<number> {
-    const { stderr } = this.#context
+    const { stderr, env } = this.#context
     const { opened, service, solver } = this.#parts
     const startedAt = performance.now()
     const rows = () => workerRows(this.#stats, solver.counts())
-    const progress = stderr.isTTY === true ? drawProgress(stderr, rows) : printProgress(stderr, rows)
+    const progress = canDraw(stderr, env) ? drawProgress(stderr, rows) : printProgress(stderr, rows)
     const printing = opened.notices.lines.subscribe(progress.note)
     const { signals, stop } = signalStream(this.#context)
     const [second, third] = [replayed(signals.pipe(skip(1))), replayed(signals.pipe(skip(2)))]
