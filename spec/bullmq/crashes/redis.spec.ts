@@ -1,11 +1,23 @@
 import { lastValueFrom, toArray } from 'rxjs'
 import { built } from '../../support/built.js'
 import { QueueRig, until } from '../../support/queue.js'
-import { IS_LONG, countOf, pagesOf, startWorker, submitted, tagsOf, unexpectedIn } from '../../support/queue-workers.js'
+import {
+  IS_LONG,
+  RECOMMENDED_LOCKS,
+  countOf,
+  pagesOf,
+  startWorker,
+  submitted,
+  tagsOf,
+  unexpectedIn
+} from '../../support/queue-workers.js'
 import { describeWithRedis } from '../../support/redis.js'
 
 /** Longer than a lock in a short run, and as long as a switch of networks takes in a long one. */
 const CUT_MS = IS_LONG ? 10_000 : 800
+
+/** No worker dies, so a lock may last longer than Redis takes to restart on a busy machine. */
+const LASTING_LOCKS = IS_LONG ? RECOMMENDED_LOCKS : { lockDuration: 6_000, stalledInterval: 1_000 }
 
 describeWithRedis('a Redis that restarts with its append-only file', () => {
   const rig = new QueueRig({ appendOnly: true })
@@ -15,7 +27,7 @@ describeWithRedis('a Redis that restarts with its append-only file', () => {
     const emulator = await rig.emulator({ readyAfterMs: [50, 400] })
     await rig.queue().setGlobalConcurrency(10)
     const outcomes = lastValueFrom((await submitted(rig, pagesOf(30))).pipe(toArray()))
-    for (const _ of [1, 2]) startWorker(rig, build(), emulator)
+    for (const _ of [1, 2]) startWorker(rig, build(), emulator, { worker: LASTING_LOCKS })
     await until(() => emulator.counters().accepted >= 15)
     await rig.redis.stop()
     await rig.redis.start()
