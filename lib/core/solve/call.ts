@@ -17,7 +17,6 @@ import type {
   ServicePath
 } from '../model/network.js'
 import { scrubbedCause, type Scrub } from '../protocol/redact.js'
-import { isRecord } from '../validation/problems.js'
 import { timeoutCause } from '../in-flight/phase.js'
 
 /** Makes one call with a time limit; emits what the reader reads from its result, and completes. Errors only if the reader throws. */
@@ -135,9 +134,10 @@ class TimedCall<A> implements Observer<NetworkEvent>, Unsubscribable {
 }
 
 // A `post` of the caller may emit anything; an error of it must not cost a paid task its outcome.
-const isNetworkEvent = (event: unknown): event is NetworkEvent =>
-  isRecord(event) &&
-  (event._tag === 'Reply' ? typeof event.body === 'string' : event._tag === 'Sent' || event._tag === 'Failed')
+const isNetworkEvent = (event: unknown): event is NetworkEvent => {
+  const { _tag, body } = Object(event) as { readonly _tag?: unknown; readonly body?: unknown }
+  return _tag === 'Reply' ? typeof body === 'string' : _tag === 'Sent' || _tag === 'Failed'
+}
 
 const textReceived = (received: () => PartialReply | undefined): PartialReply | undefined => {
   try {
