@@ -57,8 +57,7 @@ export const openFiles = async (
     const isOther = flags.journal !== undefined && !(await isSameFile(flags.journal, ownPath))
     const own = ownPath === undefined ? undefined : await opening(openOwnJournal(context, ownPath))
     const other = isOther ? await opening(openJournal(context, flags.journal)) : undefined
-    if (service.isEmbedded && outPath !== undefined && own && [...own.entries()].length > 0)
-      throw mixedOutput(outPath, service)
+    if (service.isEmbedded && outPath !== undefined && own && !isEmpty(own)) throw mixedOutput(outPath, service)
     // No later run could continue the tasks of the embedded emulator.
     const journal = service.isEmbedded ? undefined : await chooseJournal(own, other, outPath)
     const output = await opening(
@@ -83,12 +82,17 @@ const bothJournals: JournalChoice = async (own, other, outPath) => {
 const openOwnJournal = async (context: CliContext, path: string): Promise<FileJournal> => {
   const journal = await openJournal(context, path)
   const close = async (): Promise<void> => {
-    const [entry] = journal.entries()
     // Before it is unlocked, while no other run can have it open.
-    if (entry === undefined) await rm(path, { force: true })
+    if (isEmpty(journal)) await rm(path, { force: true })
     await journal.close()
   }
   return { ...journal, close }
+}
+
+/** Whether nothing is recorded. Reads one entry, because a journal may have a million. */
+const isEmpty = (journal: FileJournal): boolean => {
+  const [entry] = journal.entries()
+  return entry === undefined
 }
 
 const openJournal = async ({ loadJournal }: CliContext, path: string): Promise<FileJournal> => {
