@@ -34,9 +34,10 @@ export interface Solver extends AsyncDisposal {
    *
    * @param task - what to solve; see `recaptchaV2`
    * @returns `Right(Solved)`, or `Left` with `InvalidTask` (the fields are invalid), `NotCreated` (no connection, or no
-   *  time left), `Refused` (the service refused it): nothing was paid, or `paid` is `unknown`; `CreateUnknown` (createTask was sent, and no task id could be read
-   *  from what arrived): perhaps paid; `TaskFailed` (the service ended it), `BadReply` (replies violated the protocol),
-   *  `TimedOut` (after `giveUpAfterMs`), `Interrupted` (the solver was closed): paid, pass `error.ref` to `resume`
+   *  time left), `Refused` (the service refused it): nothing was paid, or `paid` is `unknown`; `CreateUnknown` (createTask was
+   *  sent, and no task id could be read from what arrived): perhaps paid; `TaskFailed` (the service ended it), `BadReply` (replies
+   *  violated the protocol), `TimedOut` (after `giveUpAfterMs`), `Interrupted` (the solver was closed): paid, pass `error.ref` to
+   *  `resume`
    * @example
    * ```ts
    * import { map } from 'rxjs'
@@ -116,8 +117,9 @@ export interface Solver extends AsyncDisposal {
    * no item is pulled; the error is passed on when the active tasks have ended. After `close` nothing is pulled. Unsubscribing
    * emits the active tasks on `orphans` and calls the iterator's `return`.
    *
-   * With a `journal`, each key has one task across all runs, except after an HTTP 503 that counts as a refusal: a task of an earlier run is resumed, a finished key is skipped
-   * without an outcome (event `Skipped`), and a key whose createTask may have been sent ends as `CreateUnknown`. The journal
+   * With a `journal`, each key has one task across all runs, except after an HTTP 503 that counts as a refusal: a task of an
+   * earlier run is resumed, a finished key is skipped without an outcome (event `Skipped`), and a key whose createTask may have
+   * been sent ends as `CreateUnknown`. The journal
    * records that a key is finished after its outcome was emitted, and after `deliver` has completed: save outcomes in
    * `deliver`, because RxJS does not report whether a subscriber's `next` threw or is still saving. If the journal fails,
    * nothing more is created; its error is passed on when the active tasks have ended.

@@ -28,7 +28,7 @@ import { undiciPost } from './undici-post.js'
  * It opens no connection before the first solve, and does not keep the process alive once no task is active.
  *
  * @param options - only `clientKey` is required
- * @throws InvalidOptions at once, with every problem and every unknown option. They are mistakes of the program, so they are no outcome
+ * @throws InvalidOptions at once, with every problem and every unknown option
  *
  * @example
  * ```ts

@@ -37,7 +37,7 @@ export const drawProgress = (
     // A line as wide as the terminal would wrap, and the next drawing would start below it.
     return line.slice(0, (output.columns ?? 80) - 1)
   }
-  // After a kill -9 nobody would show the cursor, or turn wrapping on, again.
+  // A kill -9 would leave the cursor hidden and wrapping turned off.
   // Redrawn unchanged too, because a note erases the rows.
   const terminal = { hideCursor: false, linewrap: true, forceRedraw: true }
   const options = { ...terminal, stream: output, format, barsize: BAR_WIDTH, clearOnComplete: !keep }

@@ -4,7 +4,8 @@ import type { Spending } from '../in-flight/track-options.js'
 
 /**
  * How many more createTask calls of a batch the service may accept. Each pulled item holds one of them. It is spent once the
- * service has or may have accepted the call, and given back if it certainly has not. So the limit holds however many items are active.
+ * service has or may have accepted the call, and given back if it certainly has not. So the limit holds however many items are
+ * active.
  */
 export class SpendingLimit implements PullRoom {
   readonly #changed = new Subject<void>()

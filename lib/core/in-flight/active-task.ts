@@ -192,7 +192,7 @@ export class ActiveTask<R = never> implements Observer<E.Either<SolveError, R>> 
     this.#isSettled = true
     if (this.#phase._tag === 'Sent' && !isRefused(result)) this.spending?.spend()
     this.#emitEnded(result)
-    // A listener of the event has unsubscribed, so the outcome reaches nobody.
+    // A listener has unsubscribed during the event, so the outcome cannot be emitted.
     if (this.#subscriber.closed) {
       this.#orphanIfPaid()
       return
