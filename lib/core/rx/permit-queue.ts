@@ -1,12 +1,12 @@
 import type { Subscriber } from 'rxjs'
 
-/** Permission to send one createTask. The first call of a method, except `refused`, ends it; later calls are ignored. */
+/** Permission to send one createTask. The first call of a method ends it; later calls are ignored. */
 export interface Permit {
   /** The service created the task. */
   readonly succeeded: () => void
   /** The service wants a wait. Returns for how many milliseconds no permit is given, 0 if only this task has to wait. */
   readonly unavailable: (retryAfterMs: number | undefined) => number
-  /** The service itself refused the task. Does not end the permit: the refusal may stop the batch before the next permit is given. */
+  /** The service itself refused the task. */
   readonly refused: () => void
   /** The reply does not say whether the service created the task, or does not come from the service. */
   readonly unreadable: () => void

@@ -65,7 +65,6 @@ export class RateLimiter {
   #unreadableProbes = 0
   #nextSlotAt = -Infinity
   #timer = Subscription.EMPTY
-  #draining = false
 
   constructor(
     { scheduler, elapsed, random }: LimiterPorts,
@@ -90,15 +89,16 @@ export class RateLimiter {
    */
   acquire(queue: QueueName, onDelay?: (delay: PermitDelay) => void): Observable<Permit> {
     return new Observable((subscriber) => {
-      if (this.#canPassNow(queue)) {
+      if (this.#isDue && this.#queue.size === 0 && this.#queue.hasRoomFor(queue)) {
         this.#admit(subscriber, queue)
         return
       }
       this.#queue.add(queue, subscriber, () => {
         if (this.#queue.size === 0) this.#timer.unsubscribe()
       })
-      this.#drain()
-      if (!subscriber.closed && this.#queue.hasRoomFor(queue)) onDelay?.(this.#delay())
+      this.#schedule()
+      const delay = this.#delay()
+      if (delay.waitMs > 0 && this.#queue.hasRoomFor(queue)) onDelay?.(delay)
     })
   }
 
@@ -110,12 +110,11 @@ export class RateLimiter {
   /** An open task has ended, which makes room for a new one. */
   closeTask(): void {
     this.#queue.closeTask()
-    this.#drain()
+    this.#schedule()
   }
 
-  #canPassNow(queue: QueueName): boolean {
-    const isFlowing = this.#state._tag === 'Flowing' && this.#nextSlotAt <= this.#elapsed()
-    return isFlowing && this.#queue.size === 0 && this.#queue.hasRoomFor(queue)
+  get #isDue(): boolean {
+    return this.#state._tag !== 'Probing' && this.#nextPermitAt <= this.#elapsed()
   }
 
   get #nextPermitAt(): number {
@@ -128,27 +127,27 @@ export class RateLimiter {
     return { reason, waitMs: Math.max(0, Math.ceil(inQueueMs)) }
   }
 
-  // A permit may end while it is emitted, which calls this again: the outer loop serves both.
-  #drain(): void {
-    if (this.#draining) return
-    this.#draining = true
-    this.#timer.unsubscribe()
-    while (this.#admitFirst());
-    this.#draining = false
+  /**
+   * Schedules the next permit, and never gives it at once: the end of one task makes room for another, and whoever ends several
+   * tasks, by unsubscribing or by `close`, must reach them all before.
+   */
+  #schedule(): void {
+    // A timer that runs is not too late, because the next permit never comes nearer. Replaced by each task, it would never fire.
+    if (!this.#timer.closed || this.#queue.first === undefined || this.#state._tag === 'Probing') return
+    const waitMs = Math.max(0, Math.ceil(this.#nextPermitAt - this.#elapsed()))
+    this.#timer = this.#scheduler.schedule(() => {
+      this.#drain()
+    }, waitMs)
   }
 
-  #admitFirst(): boolean {
-    const { first } = this.#queue
-    if (first === undefined || this.#state._tag === 'Probing') return false
-    const waitMs = Math.ceil(this.#nextPermitAt - this.#elapsed())
-    if (waitMs > 0) {
-      this.#timer = this.#scheduler.schedule(() => {
-        this.#drain()
-      }, waitMs)
-      return false
-    }
-    this.#admit(first.subscriber, first.queue)
-    return true
+  #drain(): void {
+    this.#timer = Subscription.EMPTY
+    for (let next = this.#next; next; next = this.#next) this.#admit(next.subscriber, next.queue)
+    this.#schedule()
+  }
+
+  get #next() {
+    return this.#isDue ? this.#queue.first : undefined
   }
 
   #admit(subscriber: Subscriber<Permit>, queue: QueueName): void {
@@ -166,7 +165,7 @@ export class RateLimiter {
       if (!isOpen) return
       isOpen = false
       this.#state = state()
-      this.#drain()
+      this.#schedule()
     }
     // A permit from before the pause says nothing new.
     const isNews = (): boolean => this.#isProbe(permit) || this.#state === givenIn
@@ -184,7 +183,10 @@ export class RateLimiter {
         return this.#state._tag === 'Flowing' ? 0 : Math.max(0, Math.ceil(this.#nextPermitAt - this.#elapsed()))
       },
       refused: () => {
-        this.#endUnreadableProbes(permit)
+        endWith(() => {
+          this.#endUnreadableProbes(permit)
+          return this.#withoutProbe(permit)
+        })
       },
       unreadable: () => {
         const isProbe = this.#isProbe(permit)

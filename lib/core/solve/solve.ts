@@ -1,5 +1,5 @@
-import * as E from 'fp-ts/lib/Either.js'
-import { map, of, timeout, type MonoTypeOperatorFunction } from 'rxjs'
+import type * as E from 'fp-ts/lib/Either.js'
+import { of, tap, timeout, type MonoTypeOperatorFunction, type Observable } from 'rxjs'
 import type { SolveError } from '../model/error.js'
 import type { JsonValue } from '../model/network.js'
 import type { Resumable, Solved, TaskRef } from '../model/task.js'
@@ -19,7 +19,7 @@ export const solve = <A>(
   task: ActiveTask
 ): OE.ObservableEither<SolveError, Solved<A>> =>
   firstPermit(context, task).pipe(
-    OE.flatMap((permit) =>
+    OE.andThen((permit) =>
       createTask(context, kind, payload, task, permit).pipe(
         OE.flatMap(({ created, ready, retryAfterMs }) =>
           ready
@@ -39,7 +39,7 @@ export const create = (
   task: ActiveTask
 ): OE.ObservableEither<SolveError, TaskRef> =>
   firstPermit(context, task).pipe(
-    OE.flatMap((permit) =>
+    OE.andThen((permit) =>
       createTask(context, kind, payload, task, permit).pipe(
         OE.map(({ created }) => created.ref),
         endAtDeadline(context, task)
@@ -59,22 +59,15 @@ export const resume = <A>(
   return pollResult(context, kind, task.markCreated(ref), task, 0).pipe(endAtDeadline(context, task))
 }
 
-/**
- * The wait for the first permit is not part of the deadline, so it comes before `endAtDeadline`. The end of another task gives a
- * permit synchronously, so `close` and a batch that stops may not have reached this task yet.
- */
-const firstPermit = ({ limiter, inFlight }: Context, task: ActiveTask): OE.ObservableEither<SolveError, Permit> =>
+/** The wait for the first permit is not part of the deadline, so it comes before `endAtDeadline`. */
+const firstPermit = ({ limiter }: Context, task: ActiveTask): Observable<Permit> =>
   limiter
     .acquire('new', (delay) => {
       task.emit({ _tag: 'Delayed', ...delay })
     })
     .pipe(
-      map((permit) => {
+      tap(() => {
         task.openIn(limiter)
-        const reason = inFlight.reasonToEnd(task)
-        if (!reason) return E.right(permit)
-        permit.release()
-        return E.left(task.errorIfEnded(reason))
       })
     )
 

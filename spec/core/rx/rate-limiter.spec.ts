@@ -1,53 +1,6 @@
-import { TestScheduler } from 'rxjs/testing'
-import { VirtualTimeScheduler, type Subscription } from 'rxjs'
+import { VirtualTimeScheduler } from 'rxjs'
 import { RateLimiter, type Permit } from '../../../lib/core/rx/rate-limiter.js'
-
-interface Tools {
-  /** A caller by name: acquires a permit, and ends it with `then`. */
-  readonly acquire: (name: string, then?: (permit: Permit) => void, queue?: 'new' | 'retry') => Subscription
-  readonly at: (ms: number, act: () => void) => void
-  /** Closes an open task. */
-  readonly close: () => void
-  /** Three tasks in a row that the service refuses for now. */
-  readonly pause: () => void
-}
-
-/** Runs callers in virtual time. The log holds each permit and each reported wait, with its time. */
-const simulate = (
-  act: (tools: Tools) => void,
-  {
-    createsPerSecond,
-    maxOpenTasks,
-    random = () => 0.5,
-    onUnreadable = () => undefined
-  }: { createsPerSecond?: number; maxOpenTasks?: number; random?: () => number; onUnreadable?: () => void } = {}
-): ReadonlyArray<string> => {
-  const log: string[] = []
-  const scheduler = new TestScheduler(() => undefined)
-  scheduler.run(() => {
-    const limiter = new RateLimiter(
-      { scheduler, elapsed: () => scheduler.now(), random },
-      { createsPerSecond, maxOpenTasks, onUnreadable }
-    )
-    act({
-      at: (ms, run) => {
-        scheduler.schedule(run, ms)
-      },
-      close: () => limiter.closeTask(),
-      pause: () => {
-        for (const _ of [1, 2, 3]) limiter.acquire('new').subscribe(unavailable())
-      },
-      acquire: (name, then = (permit) => permit.succeeded(), queue = 'new') =>
-        limiter
-          .acquire(queue, ({ reason, waitMs }) => log.push(`${scheduler.now()} ${name} waits ${waitMs} (${reason})`))
-          .subscribe((permit) => {
-            log.push(`${scheduler.now()} ${name}`)
-            then(permit)
-          })
-    })
-  })
-  return log
-}
+import { limiterLog } from '../../support/limiter.js'
 
 const permits = (log: ReadonlyArray<string>) => log.filter((line) => !line.includes('waits'))
 
@@ -59,7 +12,6 @@ const unavailable =
 
 const refused = (permit: Permit): void => {
   permit.refused()
-  permit.release()
 }
 
 const unreadable = (permit: Permit): void => {
@@ -68,13 +20,13 @@ const unreadable = (permit: Permit): void => {
 
 describe('a flowing limiter', () => {
   it('gives every permit at once if there is no rate', () => {
-    const log = simulate(({ acquire }) => ['a', 'b', 'c'].forEach((name) => acquire(name)))
+    const log = limiterLog(({ acquire }) => ['a', 'b', 'c'].forEach((name) => acquire(name)))
 
     expect(log).toStrictEqual(['0 a', '0 b', '0 c'])
   })
 
   it('reports no wait to callers that arrive from within each other', () => {
-    const log = simulate(({ acquire }) => {
+    const log = limiterLog(({ acquire }) => {
       acquire('a', (a) => {
         acquire('b', (b) => {
           acquire('c')
@@ -89,7 +41,7 @@ describe('a flowing limiter', () => {
 
   it('asks only the refused task to wait, whatever its rate', () => {
     const waits: number[] = []
-    simulate(
+    limiterLog(
       ({ acquire }) =>
         acquire(
           'a',
@@ -102,13 +54,13 @@ describe('a flowing limiter', () => {
   })
 
   it('gives permits at a fixed interval, first in first out, and reports each wait', () => {
-    const log = simulate(({ acquire }) => ['a', 'b', 'c'].forEach((name) => acquire(name)), { createsPerSecond: 2 })
+    const log = limiterLog(({ acquire }) => ['a', 'b', 'c'].forEach((name) => acquire(name)), { createsPerSecond: 2 })
 
     expect(log).toStrictEqual(['0 a', '0 b waits 500 (rate)', '0 c waits 1000 (rate)', '500 b', '1000 c'])
   })
 
   it('does not catch up after an idle time', () => {
-    const log = simulate(
+    const log = limiterLog(
       ({ acquire, at }) => {
         acquire('a')
         at(5_000, () => ['b', 'c'].forEach((name) => acquire(name)))
@@ -120,15 +72,15 @@ describe('a flowing limiter', () => {
   })
 
   it('keeps its interval even if no permit has ended', () => {
-    const log = simulate(({ acquire }) => ['a', 'b'].forEach((name) => acquire(name, () => undefined)), {
+    const log = limiterLog(({ acquire }) => ['a', 'b', 'c'].forEach((name) => acquire(name, () => undefined)), {
       createsPerSecond: 2
     })
 
-    expect(log).toContain('500 b')
+    expect(permits(log)).toStrictEqual(['0 a', '500 b', '1000 c'])
   })
 
   it('keeps FIFO order for a caller that arrives at the instant of another permit', () => {
-    const log = simulate(
+    const log = limiterLog(
       ({ acquire, at }) => {
         at(1_000, () => acquire('c'))
         acquire('a')
@@ -141,7 +93,7 @@ describe('a flowing limiter', () => {
   })
 
   it('skips a caller that unsubscribes from the queue', () => {
-    const log = simulate(
+    const log = limiterLog(
       ({ acquire, at }) => {
         acquire('a')
         const b = acquire('b')
@@ -171,7 +123,7 @@ describe('a flowing limiter', () => {
   })
 
   it('gives permits to retries before new tasks', () => {
-    const log = simulate(
+    const log = limiterLog(
       ({ acquire }) => {
         acquire('a')
         acquire('b')
@@ -186,7 +138,7 @@ describe('a flowing limiter', () => {
 
 describe('a paused limiter', () => {
   it('gives one probe after 5 s, and flows again once the probe succeeds', () => {
-    const log = simulate(({ acquire, at, pause }) => {
+    const log = limiterLog(({ acquire, at, pause }) => {
       pause()
       acquire('b', (permit) => at(700, permit.succeeded))
       acquire('c')
@@ -204,7 +156,7 @@ describe('a paused limiter', () => {
   })
 
   it('doubles its pause with every probe that backs off, up to 60 s', () => {
-    const log = simulate(({ acquire, pause }) => {
+    const log = limiterLog(({ acquire, pause }) => {
       pause()
       for (const name of 'bcdefg') acquire(name, unavailable())
     })
@@ -213,7 +165,7 @@ describe('a paused limiter', () => {
   })
 
   it('starts at 5 s again after it has flowed', () => {
-    const log = simulate(({ acquire, at, pause }) => {
+    const log = limiterLog(({ acquire, at, pause }) => {
       pause()
       acquire('b', unavailable())
       acquire('c')
@@ -231,7 +183,7 @@ describe('a paused limiter', () => {
     [0, 3_750],
     [1, 6_250]
   ])('varies its pause by a quarter: random %p gives %p ms', (random, waitMs) => {
-    const log = simulate(
+    const log = limiterLog(
       ({ acquire, pause }) => {
         pause()
         acquire('b')
@@ -248,7 +200,7 @@ describe('a paused limiter', () => {
     ['at most 60 s', 3_600_000, 60_000]
   ])('waits %s', (_, retryAfterMs, waitMs) => {
     const waits: number[] = []
-    const log = simulate(({ acquire }) => {
+    const log = limiterLog(({ acquire }) => {
       acquire(
         'a',
         unavailable(retryAfterMs, (pausedMs) => waits.push(pausedMs))
@@ -262,7 +214,7 @@ describe('a paused limiter', () => {
 
   it.each([Number.NaN, Infinity, -1])('takes no notice of a service that asks for %p ms', (retryAfterMs) => {
     const waits: number[] = []
-    simulate(({ acquire }) =>
+    limiterLog(({ acquire }) =>
       acquire(
         'a',
         unavailable(retryAfterMs, (pausedMs) => waits.push(pausedMs))
@@ -273,7 +225,7 @@ describe('a paused limiter', () => {
   })
 
   it('gives a probe at once to a caller that arrives after the pause', () => {
-    const log = simulate(({ acquire, at, pause }) => {
+    const log = limiterLog(({ acquire, at, pause }) => {
       pause()
       at(6_000, () => acquire('b'))
     })
@@ -282,7 +234,7 @@ describe('a paused limiter', () => {
   })
 
   it('gives no second probe when a permit from before the pause is released', () => {
-    const log = simulate(({ acquire, at, pause }) => {
+    const log = limiterLog(({ acquire, at, pause }) => {
       acquire('a', (permit) => at(6_000, permit.release))
       pause()
       acquire('c', (permit) => at(9_000, permit.succeeded))
@@ -294,7 +246,7 @@ describe('a paused limiter', () => {
 
   it('does not double its pause for permits from before the pause', () => {
     const waits: number[] = []
-    simulate(({ acquire, at }) => {
+    limiterLog(({ acquire, at }) => {
       for (const ms of [100, 200, 300, 400, 500])
         acquire(`after ${ms}`, (permit) => {
           at(ms, () => waits.push(permit.unavailable(undefined)))
@@ -306,7 +258,7 @@ describe('a paused limiter', () => {
 
   it('waits longer for such a permit if the service names a time', () => {
     const waits: number[] = []
-    simulate(({ acquire, at, pause }) => {
+    limiterLog(({ acquire, at, pause }) => {
       acquire('b', (permit) => {
         at(200, () => waits.push(permit.unavailable(30_000)))
       })
@@ -317,7 +269,7 @@ describe('a paused limiter', () => {
   })
 
   it('does not double its next pause for such permits, whatever time the service names', () => {
-    const log = simulate(({ acquire, at }) => {
+    const log = limiterLog(({ acquire, at }) => {
       for (const ms of [100, 200, 300, 400])
         acquire(`after ${ms}`, (permit) => {
           at(ms, () => permit.unavailable(4_000))
@@ -330,7 +282,7 @@ describe('a paused limiter', () => {
   })
 
   it('does not double its next pause for such a permit while the probe is out', () => {
-    const log = simulate(({ acquire, at, pause }) => {
+    const log = limiterLog(({ acquire, at, pause }) => {
       acquire('late', (permit) => at(5_100, () => permit.unavailable(3_000)))
       pause()
       acquire('probe', (permit) => at(200, () => permit.unavailable(undefined)))
@@ -341,7 +293,7 @@ describe('a paused limiter', () => {
   })
 
   it('doubles its next pause for each probe for which the service names a time', () => {
-    const log = simulate(({ acquire, pause }) => {
+    const log = limiterLog(({ acquire, pause }) => {
       pause()
       acquire('a', unavailable(3_000))
       acquire('b', unavailable())
@@ -352,7 +304,7 @@ describe('a paused limiter', () => {
   })
 
   it('counts a pause for a permit of an earlier flow, if the service names a time', () => {
-    const log = simulate(({ acquire, at, pause }) => {
+    const log = limiterLog(({ acquire, at, pause }) => {
       acquire('late', (permit) => at(6_000, () => permit.unavailable(4_000)))
       pause()
       acquire('a')
@@ -364,7 +316,7 @@ describe('a paused limiter', () => {
   })
 
   it('keeps its probe when such a permit names a time while the probe is out', () => {
-    const log = simulate(({ acquire, at, pause }) => {
+    const log = limiterLog(({ acquire, at, pause }) => {
       acquire('a', (permit) => at(5_500, () => permit.unavailable(4_000)))
       pause()
       acquire('c', (permit) => at(1_000, permit.succeeded))
@@ -374,10 +326,10 @@ describe('a paused limiter', () => {
     expect(permits(log)).toStrictEqual(['0 a', '5000 c', '6000 d'])
   })
 
-  it('gives the next probe when one is released', () => {
-    const log = simulate(({ acquire, at, pause }) => {
+  it.each(['released', 'refused'] as const)('gives the next probe when one is %s', (end) => {
+    const log = limiterLog(({ acquire, at, pause }) => {
       pause()
-      acquire('b', (permit) => at(400, permit.release))
+      acquire('b', (permit) => at(400, end === 'refused' ? permit.refused : permit.release))
       acquire('c', (permit) => at(300, permit.succeeded))
       acquire('d')
     })
@@ -386,7 +338,7 @@ describe('a paused limiter', () => {
   })
 
   it('stays paused when a permit from before the pause succeeds', () => {
-    const log = simulate(({ acquire, at, pause }) => {
+    const log = limiterLog(({ acquire, at, pause }) => {
       acquire('a', (permit) => at(1_000, permit.succeeded))
       pause()
       at(2_000, () => {
@@ -398,7 +350,7 @@ describe('a paused limiter', () => {
   })
 
   it('keeps its probe when a permit from before the pause succeeds', () => {
-    const log = simulate(({ acquire, at, pause }) => {
+    const log = limiterLog(({ acquire, at, pause }) => {
       acquire('a', (permit) => at(6_000, permit.succeeded))
       pause()
       acquire('b', (permit) => at(4_000, permit.succeeded))
@@ -414,7 +366,7 @@ describe('a limiter in trouble', () => {
     ['refused for now', unavailable()],
     ['unreadable', unreadable]
   ])('flows on after two replies that are %s, and pauses after the third', (_, end) => {
-    const log = simulate(({ acquire }) => 'abcd'.split('').forEach((name) => acquire(name, end)))
+    const log = limiterLog(({ acquire }) => 'abcd'.split('').forEach((name) => acquire(name, end)))
 
     expect(permits(log)).toStrictEqual(['0 a', '0 b', '0 c', '5000 d'])
   })
@@ -423,7 +375,7 @@ describe('a limiter in trouble', () => {
     ['refused for now', unavailable()],
     ['unreadable', unreadable]
   ])('starts counting replies that are %s from zero after a created task', (_, end) => {
-    const log = simulate(({ acquire }) => {
+    const log = limiterLog(({ acquire }) => {
       for (const name of 'ab') acquire(name, end)
       acquire('c')
       for (const name of 'def') acquire(name, end)
@@ -437,7 +389,7 @@ describe('a limiter in trouble', () => {
     ['refused for now', unavailable()],
     ['unreadable', unreadable]
   ])('pauses after one probe that is %s', (_, end) => {
-    const log = simulate(({ acquire }) => {
+    const log = limiterLog(({ acquire }) => {
       acquire('a', unavailable(7_000))
       acquire('b', end)
       acquire('c')
@@ -447,7 +399,7 @@ describe('a limiter in trouble', () => {
   })
 
   it('does not count two kinds of trouble together', () => {
-    const log = simulate(({ acquire }) => {
+    const log = limiterLog(({ acquire }) => {
       for (const name of 'ab') acquire(name, unreadable)
       for (const name of 'cd') acquire(name, unavailable())
       acquire('e')
@@ -457,7 +409,7 @@ describe('a limiter in trouble', () => {
   })
 
   it('does not pause for replies to permits from before its pause', () => {
-    const log = simulate(({ acquire, at, pause }) => {
+    const log = limiterLog(({ acquire, at, pause }) => {
       for (const name of 'abc') acquire(name, (permit) => at(6_000, permit.unreadable))
       pause()
       acquire('d')
@@ -471,7 +423,7 @@ describe('a limiter in trouble', () => {
   })
 
   it('keeps its probe when such a permit turns out unreadable', () => {
-    const log = simulate(({ acquire, at, pause }) => {
+    const log = limiterLog(({ acquire, at, pause }) => {
       acquire('a', (permit) => at(6_000, permit.unreadable))
       pause()
       acquire('b', (permit) => at(3_000, permit.succeeded))
@@ -483,7 +435,7 @@ describe('a limiter in trouble', () => {
 
   it('reports the fifth unreadable probe in a row', () => {
     const reported: number[] = []
-    const log = simulate(({ acquire }) => 'abcdefgh'.split('').forEach((name) => acquire(name, unreadable)), {
+    const log = limiterLog(({ acquire }) => 'abcdefgh'.split('').forEach((name) => acquire(name, unreadable)), {
       onUnreadable: () => reported.push(1)
     })
 
@@ -493,7 +445,7 @@ describe('a limiter in trouble', () => {
 
   it('starts counting from zero once five probes are reported', () => {
     const reported: number[] = []
-    simulate(({ acquire }) => 'abcdefghijkl'.split('').forEach((name) => acquire(name, unreadable)), {
+    limiterLog(({ acquire }) => 'abcdefghijkl'.split('').forEach((name) => acquire(name, unreadable)), {
       onUnreadable: () => reported.push(1)
     })
 
@@ -507,7 +459,7 @@ describe('a limiter in trouble', () => {
     ['further after a call that got no reply', (permit) => permit.release(), 1]
   ])('counts unreadable probes %s', (_, end, times) => {
     const reported: number[] = []
-    simulate(
+    limiterLog(
       ({ acquire }) => {
         for (const name of 'abcdefg') acquire(name, unreadable)
         acquire('h', end)
@@ -525,7 +477,7 @@ describe('a limiter in trouble', () => {
     ['accepted', (permit) => permit.succeeded()]
   ])('counts unreadable probes on when the task of a permit from before the pause is %s', (_, end) => {
     const reported: number[] = []
-    simulate(
+    limiterLog(
       ({ acquire, at }) => {
         acquire('late', (permit) => at(20_000, () => end(permit)))
         for (const name of 'abcdefgh') acquire(name, unreadable)
@@ -539,7 +491,7 @@ describe('a limiter in trouble', () => {
 
 describe('a permit', () => {
   it('ignores every call after the first', () => {
-    const log = simulate(({ acquire }) => {
+    const log = limiterLog(({ acquire }) => {
       acquire('a', (permit) => {
         permit.succeeded()
         permit.unavailable(7_000)
@@ -549,49 +501,5 @@ describe('a permit', () => {
     })
 
     expect(log).toStrictEqual(['0 a', '0 b'])
-  })
-})
-
-describe('a limiter with maxOpenTasks', () => {
-  it('gives a permit to a new task when an open one is closed, and to a retry at any time', () => {
-    const log = simulate(
-      ({ acquire, at, close }) => {
-        for (const name of ['a', 'b', 'c']) acquire(name)
-        at(10, () => acquire('a again', undefined, 'retry'))
-        at(20, close)
-      },
-      { maxOpenTasks: 2 }
-    )
-
-    expect(log).toStrictEqual(['0 a', '0 b', '10 a again', '20 c'])
-  })
-
-  it('gives the probe to the next that may be created', () => {
-    const log = simulate(
-      ({ acquire, at, close, pause }) => {
-        pause()
-        acquire('new')
-        at(6_000, close)
-        at(6_000, () => acquire('another'))
-      },
-      { maxOpenTasks: 3 }
-    )
-
-    expect(log).toStrictEqual(['6000 new'])
-  })
-
-  it('schedules nothing for a task that waits for a place', () => {
-    const scheduler = new VirtualTimeScheduler()
-    const limiter = new RateLimiter(
-      { scheduler, elapsed: () => scheduler.now(), random: () => 0.5 },
-      { createsPerSecond: 1, maxOpenTasks: 1, onUnreadable: () => undefined }
-    )
-    limiter.acquire('new').subscribe()
-    limiter.acquire('new').subscribe()
-
-    scheduler.flush()
-
-    expect(scheduler.now()).toBe(0)
-    expect(limiter.counts).toStrictEqual({ open: 1, waiting: 1 })
   })
 })

@@ -5,11 +5,12 @@ import { KEY } from '../simulate.js'
 import { tokenOf, type Caller, type Ledger, type Task } from './ledger.js'
 import { between, pick, type Draw } from './seeded.js'
 
-/** The network of one solver, and how many of its calls are open. */
+/** The network of one solver, how many of its calls are open, and whether its solver is closing. */
 export interface Network {
   readonly settings: Settings
   readonly post: Post
   open: number
+  isClosing: boolean
 }
 
 /** A service that fails at random, in every way that the protocol allows. It records all calls in the ledger. */
@@ -86,8 +87,8 @@ export const chaosService = (draw: Draw, scheduler: SchedulerLike, ledger: Ledge
   const create = (network: Network, body: RequestBody): Observable<NetworkEvent> => {
     const { createTimeoutMs, pollEveryMs } = network.settings
     const caller = ledger.callers.get(callerIn(body))
-    if (caller?.state !== 'open' || caller.isAfterClose) {
-      ledger.breach(`a createTask for ${callerIn(body)}, which is ${caller?.state}, or started after the close`)
+    if (caller?.state !== 'open' || network.isClosing) {
+      ledger.breach(`a createTask for ${callerIn(body)}, which is ${caller?.state}; is closing: ${network.isClosing}`)
       return NEVER
     }
     caller.deadlineFrom ??= scheduler.now()
@@ -175,7 +176,7 @@ export const chaosService = (draw: Draw, scheduler: SchedulerLike, ledger: Ledge
         checkRate()
         return create(network, body)
       })
-    const network: Network = { settings, post, open: 0 }
+    const network: Network = { settings, post, open: 0, isClosing: false }
     return network
   }
 }

@@ -33,6 +33,7 @@ class Round {
   readonly #network
   readonly #hasOrphanSubscriber: boolean
   readonly #clients: ReadonlyArray<Client>
+  readonly #subscriptions = new Map<Caller, Subscription>()
   /** How many actions of the round itself are scheduled. */
   #scheduled = 0
   #eventsUntilClose = Infinity
@@ -60,6 +61,7 @@ class Round {
       'at the end'
     )
     if (closing === 'at a time') this.#schedule(between(this.#draw, 0, 200_000), () => this.#close(first))
+    if (this.#draw() < 0.5) this.#schedule(between(this.#draw, 0, 60_000), () => this.#leaveTogether())
     if (closing === 'during an event') this.#eventsUntilClose = between(this.#draw, 1, 20 * solves)
     await this.#flush()
     if (this.#ledger.openCallers > 0) this.#ledger.breach(`${this.#ledger.openCallers} callers never end`)
@@ -109,6 +111,7 @@ class Round {
   #close(client: Client): void {
     if (client.state !== 'open') return
     client.state = 'closing'
+    client.network.isClosing = true
     const graceMs = this.#draw() < 0.3 ? 0 : between(this.#draw, 0, 30_000)
     void client.solver.close({ graceMs }).then((leftOpen) => {
       client.state = 'closed'
@@ -185,6 +188,7 @@ class Round {
   }
 
   #perhapsLeave(caller: Caller, subscription: Subscription): void {
+    this.#subscriptions.set(caller, subscription)
     if (this.#draw() < 0.25) this.#schedule(between(this.#draw, 0, 60_000), () => this.#leave(caller, subscription))
   }
 
@@ -192,6 +196,13 @@ class Round {
     if (caller.state !== 'open') return
     this.#ledger.end(caller, 'left')
     subscription.unsubscribe()
+  }
+
+  /** Many subscribers leave at once: none of them may make room for another. */
+  #leaveTogether(): void {
+    const leaving = [...this.#subscriptions].filter(([{ state }]) => state === 'open' && this.#draw() < 0.7)
+    for (const [caller] of leaving) this.#ledger.end(caller, 'left')
+    for (const [, subscription] of leaving) subscription.unsubscribe()
   }
 
   #schedule(afterMs: number, act: () => void): void {
