@@ -16,6 +16,8 @@ export interface Caller {
   /** Its solver was closed before the subscription, so no call may be sent for it. */
   readonly isAfterClose: boolean
   state: 'open' | 'ended' | 'left'
+  /** It unsubscribes together with others, so no createTask may be sent for it any more. */
+  isLeaving: boolean
   /** The solver of its subscription. */
   readonly solver: object
   /** It resumes a task, so it needs no permit. */
@@ -87,7 +89,15 @@ export class Ledger {
   open({ resumed, ...given }: NewCaller): Caller {
     const counts = { openCreates: 0, charges: 0, assumed: 0, reported: 0, orphaned: 0, outcomes: 0, ends: 0 }
     const isResume = resumed !== undefined
-    const caller: Caller = { ...given, isResume, state: 'open', mayPollAt: 0, isPolling: false, ...counts }
+    const caller: Caller = {
+      ...given,
+      isResume,
+      state: 'open',
+      isLeaving: false,
+      mayPollAt: 0,
+      isPolling: false,
+      ...counts
+    }
     if (resumed) {
       caller.deadlineFrom = this.now()
       caller.task = resumed

@@ -87,7 +87,7 @@ export const chaosService = (draw: Draw, scheduler: SchedulerLike, ledger: Ledge
   const create = (network: Network, body: RequestBody): Observable<NetworkEvent> => {
     const { createTimeoutMs, pollEveryMs } = network.settings
     const caller = ledger.callers.get(callerIn(body))
-    if (caller?.state !== 'open' || network.isClosing) {
+    if (caller?.state !== 'open' || caller.isLeaving || network.isClosing) {
       ledger.breach(`a createTask for ${callerIn(body)}, which is ${caller?.state}; is closing: ${network.isClosing}`)
       return NEVER
     }

@@ -201,8 +201,8 @@ class Round {
   /** Many subscribers leave at once: none of them may make room for another. */
   #leaveTogether(): void {
     const leaving = [...this.#subscriptions].filter(([{ state }]) => state === 'open' && this.#draw() < 0.7)
-    for (const [caller] of leaving) this.#ledger.end(caller, 'left')
-    for (const [, subscription] of leaving) subscription.unsubscribe()
+    for (const [caller] of leaving) caller.isLeaving = true
+    for (const [caller, subscription] of leaving) this.#leave(caller, subscription)
   }
 
   #schedule(afterMs: number, act: () => void): void {
