@@ -56,7 +56,7 @@ export const openOutputFile = async (
   }
 }
 
-/** What a key has in every run from now on, so that one line is enough: the mistakes of its record, or a task in doubt. */
+/** An error that a key would get in every run, so it needs one line only: the mistakes of its record, or a task in doubt. */
 const lastingError = (error: ErrorFields): string | undefined => {
   const tag = journalTagOf(error)
   return tag === 'InvalidTask' ? JSON.stringify(error.problems) : entryAfter(tag) === 'InDoubt' ? 'InDoubt' : undefined
@@ -64,7 +64,7 @@ const lastingError = (error: ErrorFields): string | undefined => {
 
 /**
  * Appends text durably and in order; calls during a write share the next one. The journal records the end of a key after
- * that, so that a power cut loses no outcome. After half a line nothing more is written, because it would be lost in it.
+ * that, so that a power cut loses no outcome. After half a line nothing more is written: it would become part of that line.
  */
 const appender = (file: FileHandle): ((text: string) => Promise<void>) => {
   let [pending, last] = ['', Promise.resolve()]
@@ -147,7 +147,7 @@ const foreignFile = (path: string, line?: number) =>
       `${line === undefined ? 'its last line' : `line ${line}`} is not an outcome. It was left unchanged`
   )
 
-/** The tokens of the emulator are worthless, so its tasks must not count as done in a run that pays, nor the reverse. */
+/** The tokens of the emulator are worthless, so its tasks must not count as done in a run that pays, and vice versa. */
 export const mixedOutput = (path: string, { isEmbedded }: ServiceReach) =>
   new WrongUsage(
     `--out: ${path} holds tasks of ${isEmbedded ? 'a service' : 'the embedded emulator'}; use another file ` +

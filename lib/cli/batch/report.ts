@@ -15,7 +15,7 @@ export const progressRows = (stats: BatchStats, total: number | undefined, elaps
   const perMs = elapsedMs > 0 ? (solved + failed) / elapsedMs : 0
   const rate = `${(perMs * 1_000).toFixed(perMs < 0.01 ? 1 : 0)}/s`
   const left = total !== undefined && perMs > 0 ? `${durationText((total - done) / perMs)} left` : ''
-  const counts = `${active} active  ${solved} solved  ${failed} failed  ${created} paid`
+  const counts = [`${active} active`, ...endedTexts(stats), `${created} paid`].join('  ')
   return [
     total === undefined
       ? { text: `${counted(done, 'item')}  ${rate}` }
@@ -55,7 +55,7 @@ export const printReport = (context: CliContext, end: BatchEnd): number => {
 }
 
 interface Remarks {
-  /** What the tasks are called that are paid for. */
+  /** The name of the paid tasks in the summary. */
   readonly paidName: string
   /** Why the batch was stopped, if it was. */
   readonly reason: string | undefined
@@ -81,10 +81,18 @@ const batchExitCode = ({ stats, failure, signal }: BatchEnd): number => {
   return Math.max(stats.worstExit, stats.unreported.length > 0 ? EXIT.paid : isComplete ? EXIT.solved : EXIT.unpaid)
 }
 
-const heading = ({ solved, failed, skipped, failedBefore, repeated, done }: BatchStats, elapsedMs: number): string => {
+/** How the items ended. A task that can be resumed may still be solved. */
+export const endedTexts = ({ solved, failed, resumable }: BatchStats): ReadonlyArray<string> => [
+  `${grouped(solved)} solved`,
+  `${grouped(failed - resumable)} failed`,
+  ...(resumable > 0 ? [`${grouped(resumable)} to be resumed`] : [])
+]
+
+const heading = (stats: BatchStats, elapsedMs: number): string => {
+  const { skipped, failedBefore, repeated, done } = stats
   const before = `${grouped(skipped)} done before${failedBefore > 0 ? ` (${grouped(failedBefore)} failed)` : ''}`
   const parts = [
-    ...[`${grouped(solved)} solved`, `${grouped(failed)} failed`],
+    ...endedTexts(stats),
     ...(skipped > 0 ? [before] : []),
     ...(repeated > 0 ? [counted(repeated, 'repeated id')] : [])
   ]
@@ -98,7 +106,9 @@ const timesText = ({ times }: BatchStats): ReadonlyArray<string> => {
 }
 
 const failuresText = (stats: BatchStats): ReadonlyArray<string> =>
-  stats.failures.size === 0 ? [] : ['', 'Failed:', ...mostFirst(stats.failures).map(failureText), ...exampleText(stats)]
+  stats.failures.size === 0
+    ? []
+    : ['', 'Not solved:', ...mostFirst(stats.failures).map(failureText), ...exampleText(stats)]
 
 type NamedFailures = readonly [name: string, failures: Failures]
 
@@ -129,7 +139,7 @@ const stopReasonOf = (end: BatchEnd): string | undefined => {
   if (stop !== undefined) return stop
   if (!stats.isExhausted && stats.created + stats.perhapsCreated + stats.assumed >= maxTasks)
     return `Stopped by --max-tasks: the limit is ${counted(maxTasks, 'paid task')} per run.`
-  // Nothing else stops a batch, which may have had no further task to show it.
+  // The only reason left is unreadable replies; perhaps no item was left that ended as `NotCreated` because of them.
   return stats.isExhausted ? undefined : troubleText(stats)
 }
 

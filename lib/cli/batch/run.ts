@@ -64,7 +64,7 @@ export interface BatchConfig {
   readonly service: ServiceReach
   /** The command line, to be run again. */
   readonly commandLine: string
-  /** Another clock than the real one. */
+  /** A clock other than the real one. */
   readonly scheduler?: SchedulerLike
 }
 

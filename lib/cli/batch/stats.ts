@@ -23,6 +23,7 @@ export class BatchStats {
   isExhausted = false
   pulled = 0
   solved = 0
+  /** Items that ended without a token, {@link resumable} ones included. */
   failed = 0
   /** Tasks that were created in this run. */
   created = 0

@@ -489,7 +489,7 @@ describe('the display of a batch', () => {
   it('ends with a summary: how many, what was paid, how long it took, and what failed', async () => {
     const err = await display(false)
     expect(err).toMatch(/^20 items in [\d.]+ s: 19 solved, 1 failed\.\nPaid for: 20 new tasks\.\nTime to token: half/)
-    expect(err).toMatch(/\nFailed:\n {8}1 {2}TaskFailed ERROR_CAPTCHA_UNSOLVABLE {3,}line \d+\n/)
+    expect(err).toMatch(/\nNot solved:\n {8}1 {2}TaskFailed ERROR_CAPTCHA_UNSOLVABLE {3,}line \d+\n/)
   })
 
   it('is never wider than 80 columns', async () => {

@@ -56,6 +56,15 @@ describe('the progress of a batch', () => {
   })
 })
 
+describe('the progress of a batch with tasks that can be resumed', () => {
+  it('counts them apart from those that failed', () => {
+    expect(textOf(withOpenTasks(), 10, 1_000)).toStrictEqual([
+      '3/10  3.0/s  2.3 s left',
+      '0 active  0 solved  1 failed  2 to be resumed  0 paid'
+    ])
+  })
+})
+
 describe('the progress of a batch that the service makes wait', () => {
   const paused = { _tag: 'Delayed', at: 0, solveId: 1, reason: 'unavailable', waitMs: 59_500 } as const
 
@@ -74,6 +83,14 @@ describe('the progress of a batch that the service makes wait', () => {
   })
 })
 
+const withOpenTasks = () =>
+  statsWith((stats) => {
+    stats.pulled = 3
+    stats.onOutcome(E.left(timedOut), 1)
+    stats.onOutcome(E.left({ _tag: 'Interrupted', paid: 'yes', ref }), 2)
+    stats.onOutcome(E.left({ _tag: 'NotCreated', paid: 'no', reason: 'dns', attempts: 4 }), 3)
+  })
+
 describe('the report of a batch', () => {
   const report = ({
     isExhausted = true,
@@ -89,6 +106,10 @@ describe('the report of a batch', () => {
     })
     return { code, text: stderr.text() }
   }
+
+  it('counts tasks that can be resumed apart from those that failed', () => {
+    expect(report({ stats: withOpenTasks() }).text).toMatch(/^3 items in .*: 0 solved, 1 failed, 2 to be resumed\.\n/)
+  })
 
   it('states that the rest of a stream was not read', () => {
     const { code, text } = report({ signal: 'SIGTERM', isExhausted: false })
@@ -316,7 +337,7 @@ describe('the report of a batch', () => {
       changed.onOutcome(E.left({ _tag: 'Refused', paid: 'no', status: 403, kind: 'request' }), 8)
     })
     expect(report({ stats }).text).toMatch(
-      /Failed:\n +6 {2}TaskFailed ERROR_X +lines 1, 2, 3, 4, 5, …\n +1 {2}TaskFailed +line 7\n +1 {2}Refused +line 8\n/
+      /Not solved:\n +6 {2}TaskFailed ERROR_X +lines 1, 2, 3, 4, 5, …\n +1 {2}TaskFailed +line 7\n +1 {2}Refused +line 8\n/
     )
   })
 })

@@ -1,4 +1,4 @@
-import { printSummary, progressRows, resumeText, whyStopped, type EndedBatch } from '../../batch/report.js'
+import { endedTexts, printSummary, progressRows, resumeText, whyStopped, type EndedBatch } from '../../batch/report.js'
 import type { BatchStats } from '../../batch/stats.js'
 import type { CliContext } from '../../shared/context.js'
 import { EXIT, exitCodeOfSignal } from '../../shared/exit-code.js'
@@ -7,8 +7,8 @@ import { counted } from '../../shared/text.js'
 
 /** What the progress display of a batch in a queue shows. */
 export const submitRows = (stats: BatchStats, total: number | undefined, elapsedMs: number): ReadonlyArray<Row> => {
-  const { active, solved, failed, skipped } = stats
-  const counts = `${active} in the queue  ${solved} solved  ${failed} failed`
+  const { active, skipped } = stats
+  const counts = [`${active} in the queue`, ...endedTexts(stats)].join('  ')
   return [
     ...progressRows(stats, total, elapsedMs).slice(0, 1),
     { text: skipped > 0 ? `${counts}  ${skipped} done before` : counts }
