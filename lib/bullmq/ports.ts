@@ -57,7 +57,7 @@ export interface JobLike<D> {
  * @since 0.1.0
  */
 export interface WorkerLike {
-  /** Begins no job any more; resolves when no job is active. */
+  /** Starts no more jobs; resolves when no job is active. */
   readonly close: () => Promise<void>
   /** Subscribes to the ids of the jobs whose lock could not be renewed. */
   readonly on: (event: 'lockRenewalFailed', listener: (jobIds: string[]) => void) => unknown

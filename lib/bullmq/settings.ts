@@ -17,11 +17,12 @@ export interface TaskWorkerSettings {
  * The options of a BullMQ `Worker` for paid tasks: `new Worker(name, processor, { connection, ...taskWorkerOptions() })`.
  *
  * - A dead worker is noticed within `lockDuration` plus twice `stalledInterval`, 25 s. Then its jobs are at the head of the
- *   queue. With BullMQ's defaults it takes up to 90 s, half of the life of a token.
+ *   queue. With BullMQ's defaults it takes up to 90 s, three quarters of the life of a token.
  * - `maxStalledCount` is how many deaths of workers a job survives. With BullMQ's default, 1, the second one fails a paid task.
- * - `limiter` admits jobs at a fixed interval, a tenth slower than `createsPerSecond`: so the service sees no more in a second,
- *   though one job takes up to 100 ms longer than another until its createTask. With `max: 10` in a second, BullMQ would admit ten
- *   at the end of one second and ten at the beginning of the next. A worker without a limiter would not be held back when the service tells another one to wait.
+ * - `limiter` admits jobs at a fixed interval, a tenth slower than `createsPerSecond`: the service gets no more in a second, even
+ *   if one job takes up to 100 ms longer than another to reach its createTask. With `max: 10` in a second, BullMQ would admit ten
+ *   at the end of one second and ten at the beginning of the next. A worker without a limiter would not be held back when the
+ *   service tells another one to wait.
  * - `maximumRateLimitDelay` bounds how long a worker that closes waits for the end of a limit: BullMQ's default is 30 s.
  *
  * @throws InvalidOptions
@@ -52,8 +53,9 @@ const settingCodecs = {
 /**
  * The options of a job with a paid task, for `defaultJobOptions` of a BullMQ `Queue`.
  *
- * `attempts` are for failures after which nothing was paid, such as a service that cannot be reached: five tries, with waits of 10 to 80 s between them.
- * A completed job is removed once it is an hour old and another one completes, because its key is remembered apart from it. Failed jobs stay, for a person.
+ * `attempts` are for failures after which nothing was paid, such as a service that cannot be reached: five tries, with waits of
+ * 10 to 80 s between them. A completed job is removed once it is an hour old and another one completes, because its key is
+ * remembered apart from it. Failed jobs stay, for a person.
  *
  * @since 0.1.0
  */

@@ -28,7 +28,7 @@ export const emulate = async (context: CliContext, { fault, ...options }: Emulat
     })
     await write(stdout, `CAPTCHA_BASE_URL=${emulator.url}\nCAPTCHA_CLIENT_KEY=${EMULATOR_KEY}\n`)
     printLine(stderr, `Status page: ${emulator.url}/`)
-    printLine(stderr, `The emulator runs with --seed ${emulator.seed}. Press Ctrl-C to stop it.`)
+    printLine(stderr, `The emulator is running with --seed ${emulator.seed}. Press Ctrl-C to stop it.`)
     await firstValueFrom(signals)
     await emulator.close()
     await write(stdout, `${countersText(emulator.counters())}\n`)

@@ -58,7 +58,7 @@ const journalCommand = (program: Command): Command =>
   program
     .command('journal')
     .description('list the keys of a journal with their states, or release some')
-    .argument('<file>', 'a journal of batch, such as FILE.journal')
+    .argument('<file>', 'the journal of a batch, such as FILE.journal')
     .addOption(
       new Option('--release <key>', 'forget this key, so that the next run pays for its task again (repeatable)')
         .default([], 'none')
@@ -139,7 +139,7 @@ const workerCommand = (program: Command): Command =>
       )
       .option(
         '--creates-per-second <n>',
-        'maximum createTask calls per second, all workers together; pass the same to each (default: none)',
+        'maximum createTask calls per second of all workers; pass the same value to each (default: none)',
         parse.rate
       )
       .addOption(
@@ -197,7 +197,7 @@ const rootCommand = ({ stdout, stderr, env }: CliContext): Command =>
       getErrHasColors: () => false
     })
     .description(
-      'Solves reCAPTCHA v2 tasks at a paid service. Neither loses a paid task nor pays twice without telling you.'
+      'Solves reCAPTCHA v2 tasks through a paid service. Never loses a paid task or pays twice without telling you.'
     )
     .version(version())
     .addHelpText('after', `\n${EXAMPLES}\n\n${variablesHelp()}\n\n${EXIT_HELP}`)

@@ -10,7 +10,7 @@ export type { Fault, FaultName, FaultReply, FaultRule, VerifyErrorCode, When } f
 export { EMULATOR_KEY, type Counters, type Emulator, type EmulatorOptions, type TaskRecord } from './model.js'
 
 /**
- * Starts the service on 127.0.0.1: a real HTTP server that validates requests strictly, counts every call, and injects the
+ * Starts the emulator on 127.0.0.1: a real HTTP server that validates requests strictly, counts every call, and injects the
  * faults that you configure. Nothing leaves the machine and nothing is paid for.
  *
  * @param options - all optional; durations in milliseconds

@@ -26,7 +26,7 @@ export const realClock = (): Clock => {
 const EARLY_MS = 2
 const LATE_MS = 1
 
-/** Milliseconds since any moment. */
+/** Milliseconds since an arbitrary moment. */
 class ElapsedTime {
   #skippedMs = 0
   #isFaked = false
@@ -35,7 +35,7 @@ class ElapsedTime {
     return performance.now() + this.#skippedMs
   }
 
-  /** For how long a timer has to wait that fires now; nothing if it is time. */
+  /** How much longer a timer that fires now has to wait; nothing if its time has come. */
   msLeft(dueAt: number): number | undefined {
     const earlyMs = dueAt - this.now()
     this.#isFaked ||= earlyMs > EARLY_MS

@@ -3,8 +3,8 @@ import { createSecureContext } from 'node:tls'
 import { Client, buildConnector, type Dispatcher } from 'undici/index.js'
 import type { UndiciDispatcher } from '../core/model/options.js'
 
-// 10,000 waiting tasks need 900 of them if a reply takes 300 ms. Without a bound, a process that falls behind opens thousands,
-// and never catches up.
+// 10,000 waiting tasks need 900 connections if a reply takes 300 ms. Without a bound, a process that falls behind opens
+// thousands, and never catches up.
 const MAX_CONNECTIONS = 1_024
 
 // A handshake takes twenty times the CPU of a request, so a process that opens one for each waiting request falls behind.
@@ -14,7 +14,7 @@ const MAX_OPENING = 16
 // leaves a margin of half a second; after one that closes sooner, half of its idle time counts as warm.
 const WARM_MS = 500
 
-// The least that is learnt: a service that is restarted closes connections just after a reply.
+// The lower bound of that half: a restarted service closes connections just after a reply, whatever idle time it allows.
 const MIN_WARM_MS = 20
 
 // A connection is not used in the last half second of the time for which the server says that it keeps it.

@@ -100,7 +100,7 @@ const longestOf = (data: Buffer, decompress: (part: Buffer) => Buffer): Buffer |
   let longest: Buffer | undefined
   let [good, bad] = [0, data.length + 1]
   while (bad - good > 1) {
-    // The whole is tried first: it is only cut short, as a rule.
+    // The whole is tried first, because usually the data is only cut short.
     const length = bad > data.length ? data.length : Math.floor((good + bad) / 2)
     try {
       longest = decompress(data.subarray(0, length))
@@ -114,7 +114,7 @@ const longestOf = (data: Buffer, decompress: (part: Buffer) => Buffer): Buffer |
 
 /** UTF-8, or UTF-16 by its byte order mark or by the zero next to a first ASCII character. */
 const decodeText = (bytes: Buffer): string => {
-  // Taking a Buffer apart would make an iterator for each reply.
+  // Destructuring a Buffer would make an iterator for each reply.
   const first = bytes[0]
   const second = bytes[1]
   if (first === 0xff && second === 0xfe) return utf16le(bytes.subarray(2))

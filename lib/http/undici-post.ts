@@ -68,7 +68,7 @@ const HEADERS = {
   'user-agent': 'rx-captcha'
 }
 
-/** By their names, or names and values in turn. */
+/** Headers as an object, or as an array of alternating names and values. */
 type Headers = Readonly<Record<string, string | string[] | undefined>> | ReadonlyArray<Buffer>
 
 /**

@@ -42,7 +42,7 @@ export interface FileJournal extends Journal {
  * `fileJournal` are refused, even on other machines that share the disk, and whatever path they use for the file. After a
  * `kill -9`, the journal can be opened again at once on the same machine, and within 10 s elsewhere (in another container, for
  * example). If a thread is terminated while its process keeps running, its journal can be opened again after 15 s. Opening
- * replaces the file with one that has a single line per key; after that, it is read only by the next start.
+ * replaces the file with one that has a single line per key; the file is not read again before the next start.
  *
  * A key that was begun and has not ended is never fresh, not even in the same process: for a second item with this key, `begin`
  * emits `Known`, or `InDoubt` while there is no task id. Keys are written to the file unchanged, so they must not hold secrets.

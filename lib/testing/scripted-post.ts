@@ -63,7 +63,7 @@ export interface ScriptedNetwork {
  * of the outcome, as every failure of a network is; {@link marbles} fails the test with it.
  *
  * @param scheduler - measures `afterMs`; the scheduler of the test, or by default the timers of Node, which fake timers replace
- * @throws InvalidOptions for something that is no path, or an entry that is no reply
+ * @throws InvalidOptions for a path or an entry that is not valid
  *
  * @example
  * ```ts

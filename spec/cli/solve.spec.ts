@@ -223,7 +223,7 @@ describe('rx-captcha resume', () => {
   it.each([
     [
       '',
-      /^The service knows no task nosuchtask \(ERROR_\w+\): the id is wrong.* Nothing was paid by this command\.\n$/
+      /^The service does not know task nosuchtask \(ERROR_\w+\): the id is wrong.* Nothing was paid by this command\.\n$/
     ],
     ['--json', /^$/]
   ])('prints that the service knows no such task, and does not advise to resume it (%s)', async (option, text) => {

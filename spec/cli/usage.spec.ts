@@ -262,7 +262,7 @@ describe('rx-captcha emulate', () => {
     const { code, out, err } = await serving.ended()
     expect(code).toBe(0)
     expect(err).toMatch(
-      /^Status page: http:\/\/127\.0\.0\.1:\d+\/v1\/\nThe emulator runs with --seed 7\. Press Ctrl-C to stop it\.\n$/
+      /^Status page: http:\/\/127\.0\.0\.1:\d+\/v1\/\nThe emulator is running with --seed 7\. Press Ctrl-C to stop it\.\n$/
     )
     expect(out).toMatch(
       new RegExp(`^CAPTCHA_BASE_URL=http://127.0.0.1:\\d+/v1\nCAPTCHA_CLIENT_KEY=${EMULATOR_KEY}\n(# .*\n){7}$`)

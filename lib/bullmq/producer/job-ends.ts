@@ -19,7 +19,7 @@ export class JobEnds {
     return shared
   }
 
-  /** Emits when a job has ended. BullMQ trims its events, so those of a long cut may be lost. */
+  /** Emits when a job has ended. BullMQ trims its events, so some may be lost in a long disconnection. */
   of(jobId: string): Observable<void> {
     return new Observable((subscriber) => {
       if (this.#waiting.size === 0) this.#listen()

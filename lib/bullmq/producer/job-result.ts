@@ -15,7 +15,7 @@ import type { JobFailed, TokenGone } from './job-error.js'
  */
 export type JobOutcome<A> = E.Either<SolveError | TokenGone | JobFailed, Solved<A>>
 
-/** The reply to a claim may be lost. For this long the same claimant can claim it again, longer than a command is tried. */
+/** The reply to a claim may be lost. The same claimant can claim the token again for this long, which exceeds all retries. */
 const CLAIM_HELD_MS = 90_000
 
 /** Reads the outcome of one job, and claims its token. */
@@ -31,7 +31,7 @@ export class JobResult<A> {
     this.#jobId = jobId
   }
 
-  /** Asks for the outcome; during a {@link JobResult.take}, that it looks once more. */
+  /** Requests a look at the record. A {@link JobResult.take} that is running then looks once more. */
   request(): void {
     this.#requests += 1
   }
@@ -99,7 +99,7 @@ export interface ResultContext<A> {
   readonly queue: QueueLike
   readonly records: Records
   readonly kind: Resumable<A>
-  /** For how long the queue must not know a job until it counts as lost. */
+  /** How long a job must be missing from the queue before it counts as lost. */
   readonly lostAfterMs: number
 }
 

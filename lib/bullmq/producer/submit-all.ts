@@ -74,8 +74,8 @@ export interface SubmitOutcome<T, A> {
  * Adds a job for each item to a BullMQ queue, and emits one outcome for each, in the order in which they end.
  *
  * Items of an iterable are pulled only when there is room, as by `solveAll`. The job of a key is added once: a key that is in the
- * queue already, from another producer or an earlier run, is awaited, and one that has ended has the outcome that is still
- * known. So a producer that crashed can run again with the same items. Unsubscribing leaves the jobs in the queue.
+ * queue already, from another producer or an earlier run, is awaited, and one that has ended gives the outcome that
+ * is still recorded. So a producer that crashed can run again with the same items. Unsubscribing leaves the jobs in the queue.
  *
  * A token is claimed when its job completes, and can be claimed once. `useBefore` and `expiresAt` are instants of this process,
  * whatever the clocks of the workers say.
@@ -124,7 +124,7 @@ export const submitAll = <T, D, A>(
 }
 
 /**
- * The id of the job of a key. BullMQ takes neither a colon nor a number as an id, and both are usual in keys.
+ * The id of the job of a key. BullMQ refuses an id that has a colon or is a number, and both are common in keys.
  *
  * @throws TypeError for a key that is not a string, or is empty
  * @since 0.1.0
@@ -134,7 +134,7 @@ export const jobIdOf = (key: string): string => {
   return `task-${encodeURIComponent(key)}`
 }
 
-/** Looks for the outcome of a job whenever the source emits, once at a time. */
+/** Looks for the outcome of a job whenever the source emits; two looks never overlap. */
 const takeOutcome = <A>(job: JobResult<A>, looks: Observable<void>): Observable<JobOutcome<A>> =>
   looks.pipe(
     tap(() => {

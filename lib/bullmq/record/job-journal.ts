@@ -83,7 +83,7 @@ export class JobJournal implements Journal {
 
   #deliverToken(key: string, solved: Solved<unknown>): Observable<number> {
     const [json, ref] = [JSON.stringify(solved), JSON.stringify(solved.ref)]
-    // The life of the token is read once Redis replies: a command may wait for it for a minute.
+    // The life of the token is computed once Redis replies, because a command may wait a minute for Redis.
     return defer(() => this.#records.fields('owner', key)).pipe(
       concatMap(() => this.#command('deliver', key, json, this.#tokenMs(solved), this.#keeping.recordMs, ref))
     )
@@ -106,7 +106,7 @@ export class JobJournal implements Journal {
     return this.#command('resumed', key)
   }
 
-  /** Counted by the clock that said when it expires; Redis counts it down by its own. */
+  /** How long the token is still valid, by the clock that set `expiresAt`; Redis counts it down by its own clock. */
   #tokenMs({ expiresAt }: Solved<unknown>): number {
     return expiresAt === undefined ? this.#keeping.tokenMs : Math.max(1, Math.floor(expiresAt - Date.now()))
   }

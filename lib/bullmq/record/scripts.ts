@@ -22,7 +22,7 @@ const OWN_AND_RETURN = `redis.call('HSET', KEYS[1], 'owner', ARGV[1])
 if record[1] == 'intent' and record[4] == ARGV[1] then return { 'fresh' } end
 return { record[1], record[2], record[3] }`
 
-/** KEYS[1] is the limiter of the queue. ARGV: waitMs. Lets no worker begin a job, unless a longer wait holds already. */
+/** KEYS[1] is the limiter of the queue. ARGV: waitMs. Keeps workers from beginning jobs for that long; a longer wait stays. */
 export const HOLD_QUEUE = `
 if redis.call('GET', KEYS[1]) == ARGV[2] and redis.call('PTTL', KEYS[1]) >= tonumber(ARGV[1]) then return 0 end
 redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[1])
@@ -36,8 +36,8 @@ if not record[1] then return {} end
 ${OWN_AND_RETURN}`,
 
   /**
-   * ARGV: run, lock. As `find`, and turns a fresh key into an intent. A full Redis refuses a write only as the first one of a
-   * script, and never `DEL`: so it is not the first, and no task is created whose id Redis would refuse.
+   * ARGV: run, lock. As `find`, and turns a fresh key into an intent. A full Redis refuses a write only if it is the first
+   * of a script, and never refuses `DEL`. So the script begins with `HSET`, and no task is created whose id would be refused.
    */
   begin: `
 ${READ_WITH_LOCK}
@@ -84,7 +84,7 @@ return 1`,
 
   /**
    * ARGV: run, lock, error, keepMs, paid, ref. Stores how this run failed, and the task that the error names, in case Redis has lost
-   * it. Returns 0 for a run that is not the owner; the run that holds the lock becomes it.
+   * it. Returns 0 for a run that is not the owner; the run that holds the lock becomes the owner.
    */
   fail: `
 local lock = redis.call('GET', KEYS[3])

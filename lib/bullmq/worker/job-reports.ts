@@ -11,7 +11,7 @@ import type { Records } from '../record/records.js'
  */
 export type JobProgress = TaskStep & { readonly at: number }
 
-/** A shorter wait belongs to one refused task, and the others flow on. */
+/** A shorter wait belongs to one refused task, and the others continue. */
 const MIN_QUEUE_WAIT_MS = 3_000
 
 /** Reports the events of a solver to BullMQ: the steps of a task to its job, a pause to the whole queue. */

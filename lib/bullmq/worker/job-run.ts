@@ -165,7 +165,7 @@ export class JobRun<D> {
 }
 
 const CLOSED_WAIT_MS = 1_000
-/** For how long the queue waits after a task was refused as unavailable until its deadline. */
+/** How long the queue waits after a task that was refused as unavailable again and again until its deadline. */
 const QUEUE_WAIT_MS = 5_000
 const resumeMs = exponential({ firstMs: 5_000, maxMs: 60_000 })
 

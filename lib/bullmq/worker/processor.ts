@@ -18,8 +18,8 @@ export interface ProcessorOptions<D, S extends TaskSpec<unknown> = TaskSpec<unkn
   /** Makes the task from the data of a job. */
   readonly toTask: (data: D) => S
   /**
-   * How often a paid task is given back to the queue to be resumed, after it timed out or its replies violated the protocol, until
-   * its job fails, from 0 to 1,000. @defaultValue 3
+   * How many times a paid task that timed out, or whose replies violated the protocol, is given back to the queue to be resumed
+   * before its job fails, from 0 to 1,000. @defaultValue 3
    */
   readonly maxResumes?: number | undefined
   /** For how long a token can be claimed if its kind of task says nothing about it. @defaultValue 300_000 */
@@ -36,12 +36,12 @@ export interface ProcessorOptions<D, S extends TaskSpec<unknown> = TaskSpec<unkn
 export interface TaskProcessor<D> {
   (job: JobLike<D>, token?: string, signal?: AbortSignalLike): Promise<JobReturn | undefined>
   readonly solver: Solver
-  /** Stops the work on those of these jobs that another worker has taken over. */
+  /** Of these jobs, stops the work on the ones that another worker has taken over. */
   readonly dropTakenOver: (jobIds: ReadonlyArray<string>) => void
 }
 
 /**
- * Makes a processor for the workers of a BullMQ queue: it solves the task of a job, and keeps what is paid for in Redis, so that
+ * Makes a processor for the workers of a BullMQ queue: it solves the task of a job, and records paid tasks in Redis, so that
  * another worker continues where this one was killed.
  *
  * Before createTask is sent, the intent is recorded under the id of the job; the id of the task is recorded before the first

@@ -31,7 +31,7 @@ export const misnamedIn = (names: ReadonlyArray<string>): ReadonlyArray<string> 
 
 const isField = (name: string): boolean => FIELDS.some((field) => field === name)
 
-/** Throws if the text begins with a header whose columns are separated by something else than commas. */
+/** Throws if the text begins with a header whose columns are separated by something other than commas. */
 export const refuseOtherSeparators = (start: string): void => {
   const [, separator] = /^[^,\r\n]*website(?:url|key)["']? *([;\t|]) *["']?\w/i.exec(start) ?? []
   if (separator === undefined) return

@@ -9,7 +9,7 @@ import { misnamedIn } from './fields.js'
 import { itemIdOf, type ItemId } from './item-id.js'
 import type { InputRecord } from './records.js'
 
-/** One task of the input, or a record that is none: its task then ends as `InvalidTask`. */
+/** One task of the input. If the record does not describe a task, the task ends as `InvalidTask`. */
 export interface Item {
   readonly line: number
   readonly id?: ItemId
@@ -135,7 +135,7 @@ export const itemKeys = (): ((item: Item) => ItemWithKey | undefined) => {
 
 const numberOfContent = (hash: string): number => Buffer.from(hash.slice(HASH_PREFIX.length), 'base64url').readInt32BE()
 
-/** The item as a bad record. Its content is that of no task, whose key it would take. */
+/** The item as a bad record. Its content hash differs from that of its task, so that it does not take the key of that task. */
 const withUsedId = (item: Item): Item => {
   const { payload } = item.task
   const problems = [...(E.isLeft(payload) ? payload.left : []), ID_USED]

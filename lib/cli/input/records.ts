@@ -32,7 +32,7 @@ const readJson = (line: number, content: string): InputRecord => {
   }
 }
 
-/** Splits text into lines. Of a line that never ends no more is kept than shows that it is too long. */
+/** Splits text into lines. If a line never ends, only enough of it is kept to show that it is too long. */
 export const splitLines = async function* (text: AsyncIterable<string>) {
   let [rest, line] = ['', 0]
   for await (const chunk of text) {

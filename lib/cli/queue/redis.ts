@@ -33,7 +33,7 @@ const REACH_MS = 5_000
 
 /**
  * Returns the time of the Redis at the address, in epoch milliseconds; throws if none replies there. BullMQ alone would try to
- * connect for ever.
+ * connect forever.
  */
 export const timeOfRedis = async ({ Redis }: QueueModules['ioredis'], url: string): Promise<number> => {
   const client = new Redis(url, {

@@ -15,7 +15,7 @@ const SIGNAL_NUMBERS: Readonly<Partial<Record<NodeJS.Signals, number>>> = { SIGH
 
 export const EXIT_HELP = `Exit codes:
   0    solved
-  1    failed, nothing was paid; for resume also: the id is unknown
+  1    failed, nothing was paid; or resume: the service does not know the id
   2    usage error: a bad option or task field
   3    failed after payment: the service ended the task, or it can be resumed
   4    failed, maybe paid: createTask was sent, but no task id could be read

@@ -1,8 +1,8 @@
 import { ReplaySubject, scan, type Observable } from 'rxjs'
 
 /**
- * How urgently the user wants a batch to stop, by the signals so far: 1 begins nothing any more, 2 stops now, and from 3 on nothing
- * is waited for. SIGTERM and SIGHUP stop now, because a process manager does not wait for five minutes.
+ * How urgently the user wants a batch to stop, by the signals so far: 1 begins nothing new, 2 stops now, and from 3 on nothing is
+ * waited for. SIGTERM and SIGHUP stop now, because a process manager does not wait for five minutes.
  */
 export const stopLevels = (signals: Observable<NodeJS.Signals>): Observable<number> => {
   const levels = new ReplaySubject<number>(1)

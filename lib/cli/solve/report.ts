@@ -75,7 +75,7 @@ const reportNotFound = async (
   error: TaskFailed
 ): Promise<number> => {
   const message =
-    `The service knows no task ${error.ref.taskId} (${error.errorCode}): the id is wrong, the task belongs to another ` +
+    `The service does not know task ${error.ref.taskId} (${error.errorCode}): the id is wrong, the task belongs to another ` +
     'account, or it is too old. Nothing was paid by this command.'
   const failure = { ok: false, error: { ...error, paid: 'unknown' }, message, advice: 'decide' }
   if (json) await write(stdout, `${JSON.stringify(failure)}\n`)

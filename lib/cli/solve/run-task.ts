@@ -40,7 +40,7 @@ export const runTask = async (
     const result = await outcomeOf(start(solver), onEvent)
     line.close()
     const leftOpen = await closeSolver(solver, stderr, signals.pipe(skip(first() === undefined ? 0 : 1)))
-    // The text about a refusal says it.
+    // The explanation of a `Refused` mentions the assumed refusal already.
     if (E.isRight(result) || result.left._tag !== 'Refused')
       for (const text of assumedText(assumed)) printLine(stderr, text)
     const code = await report(context, { ...options, service }, withLateId(result, leftOpen))

@@ -99,13 +99,13 @@ export class JournaledSolver {
   }
 
   #hooks(key: string): JournalHooks {
-    // Without `find`, the key was begun to read its entry. An intent that was not read as new may be that of another run.
+    // Without `find`, `begin` has read the entry. With it, the intent belongs to this run only if `begin` emits `Fresh`.
     let isBegun = !this.#journal.find
     return {
       beforeCreate: this.#journal.find && (() => this.#begin(key).pipe(tap((entry) => (isBegun = E.isRight(entry))))),
       notCreated: () => (isBegun ? this.#write(() => this.#journal.ended(key, 'NotCreated')) : EMPTY),
       afterCreate: (ref) => {
-        // A ReplaySubject, so that the write runs to its end even if the subscriber leaves.
+        // A ReplaySubject, so that the write runs to its end even after an unsubscription.
         const written = new ReplaySubject<never>(1)
         this.#write(() => this.#journal.created(key, ref)).subscribe(written)
         return written.asObservable()

@@ -72,7 +72,7 @@ export const solveAll =
     })
   }
 
-/** A function that saves and returns nothing could not say when it has saved. */
+/** Refuses a `deliver` that returns nothing, because it would not report when the outcome is saved. */
 const checkDelivery = (saving: unknown): ObservableInput<unknown> => {
   if (isObservableInput(saving)) return saving
   throw new TypeError('deliver: expected a promise or an Observable that completes once the outcome is saved')
@@ -106,7 +106,7 @@ class BatchRun<T> {
     this.#journaled = journal && { solver: new JournaledSolver(journal, this.#journaledDeps()), keyOf }
   }
 
-  /** Solves one item of the room that was taken for it; see {@link BatchRun.#solve}. */
+  /** Solves one item in the room that was taken for it; see {@link BatchRun.#solve}. */
   solve<A>(item: T, toTask: (item: T) => TaskSpec<A>, deliver: Deliver<A>): Observable<SolveResult<A>> {
     const spending = this.limit?.forItem()
     const solving = this.#solve(item, toTask, deliver, spending)

@@ -104,7 +104,7 @@ export class ActiveTask<R = never> implements Observer<E.Either<SolveError, R>> 
     this.#phase = { _tag: 'Deferred', refused, attempts }
   }
 
-  /** `elapsed`: when createTask was sent, if this solver did. */
+  /** `elapsed`: when createTask was sent, if this solver sent it. */
   markCreated(ref: TaskRef, elapsed?: number): CreatedPhase {
     const created = createdPhase(ref, elapsed)
     this.#phase = created
@@ -112,7 +112,7 @@ export class ActiveTask<R = never> implements Observer<E.Either<SolveError, R>> 
     return created
   }
 
-  /** It has its outcome, or its subscriber has left. */
+  /** It has its outcome, or its subscriber has unsubscribed. */
   get isSettled(): boolean {
     return this.#isSettled
   }
@@ -155,7 +155,7 @@ export class ActiveTask<R = never> implements Observer<E.Either<SolveError, R>> 
     this.#events.emit(this.#about, body)
   }
 
-  /** A createTask ended without a task id after the subscriber had left. */
+  /** A createTask ended without a task id after the subscriber had unsubscribed or got a `CreateUnknown`. */
   emitLost(error: SolveError): void {
     if (this.observed) this.log({ _tag: 'Lost', error })
   }

@@ -7,7 +7,7 @@ import { errorIfEnded, type CreatedPhase, type Phase } from './phase.js'
 interface Ending {
   readonly operation: Started['operation']
   readonly phase: Phase
-  /** Nothing if the subscriber left before an outcome. */
+  /** Nothing if the subscriber unsubscribed before an outcome. */
   readonly result: E.Either<SolveError, unknown> | undefined
   readonly startedAt: number
   /** How long createTask waited before it was tried. */

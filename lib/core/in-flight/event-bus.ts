@@ -15,7 +15,7 @@ const MAX_UNDELIVERED = 1_000
 
 interface EventBusPorts extends EventPorts {
   readonly scheduler: SchedulerLike
-  /** Elapsed milliseconds since any moment. */
+  /** Elapsed milliseconds since an arbitrary moment. */
   readonly elapsed: () => number
 }
 
@@ -43,7 +43,7 @@ export class EventBus {
     this.nextId = nextId
   }
 
-  /** Whether anything reads the events. A task makes a hundred of them, so that they are not made without a reader. */
+  /** Whether anything reads the events. A task would make a hundred of them, so without a reader none is made. */
   get observed(): boolean {
     return this.#events.observed || this.#sink?.observed === true
   }
@@ -96,7 +96,7 @@ export class EventBus {
     if (this.#sink?.observed) this.#sink.publish(event)
   }
 
-  // One at a time: a subscriber that leaves after the first orphan leaves the others to the next.
+  // One at a time: if a subscriber unsubscribes after the first orphan, the next subscriber gets the others.
   *#deliver(): Generator<Orphan> {
     for (let next = this.#undelivered.shift(); next; next = this.#undelivered.shift()) yield next
   }

@@ -47,7 +47,7 @@ export class InFlight {
     return this.#isClosing ? 'closed' : batch?.stopReason
   }
 
-  /** Runs one subscription: emits one `Either` and completes. If the subscriber leaves, a paid task becomes an orphan. */
+  /** Runs one subscription: emits one `Either` and completes. If the subscriber unsubscribes, a paid task is orphaned. */
   track<R>(options: TrackOptions<R>, run: (task: ActiveTask) => ObservableEither<SolveError, R>) {
     return new Observable<E.Either<SolveError, R>>((subscriber) => {
       const task = new ActiveTask(options, this.#events, subscriber)
@@ -63,7 +63,7 @@ export class InFlight {
     })
   }
 
-  /** Returns what removes the task. A method, because a closure within `track` would retain everything that it was called with. */
+  /** Returns a function that removes the task. A method, because a closure within `track` would retain its arguments. */
   #register(task: ActiveTask): () => void {
     this.#tasks.add(task)
     return () => {
@@ -89,7 +89,7 @@ export class InFlight {
     }
   }
 
-  /** Records in the journal that nothing was created for a task whose subscriber has left. `close` waits for it. */
+  /** Records in the journal that nothing was created for a task whose subscription ended. `close` waits for it. */
   recordNotCreated({ journal }: ActiveTask): void {
     journal?.notCreated().subscribe({ complete: this.trackCreate() })
   }
@@ -99,7 +99,7 @@ export class InFlight {
     for (const batch of new Set([...this.#tasks].map((task) => task.batch))) batch?.stop(reason)
   }
 
-  /** Sends no createTask for the tasks of a batch any more; those that exist are polled to completion. */
+  /** Stops sending createTask for the tasks of a batch; tasks that exist are polled to completion. */
   stop(batch: Batch, reason: StopReason): void {
     const stopReason = (batch.stopReason ??= reason)
     this.#endTasks(stopReason, (task) => task.batch === batch && isUncreated(task.phase))

@@ -15,8 +15,8 @@ export type Phase =
   | CreatedPhase
 
 /**
- * Interprets what has arrived of the open reply to createTask, for a task that has to end because of `cause`. Returns its
- * outcome, or nothing after a change of the phase, or if nothing has arrived.
+ * Interprets what has arrived so far of the createTask reply, for a task that has to end because of `cause`. Returns the outcome
+ * of the task, or nothing if only its phase has changed or nothing has arrived.
  */
 export type ReadArrived = (cause: ErrorCause) => E.Either<SolveError, Solved<unknown>> | undefined
 
@@ -63,7 +63,7 @@ export const isUncreated = ({ _tag }: Phase): boolean => _tag === 'Unsent' || _t
 /** Why the last try of createTask could not be sent. */
 export const unsentCause = (phase: Phase): ErrorCause | undefined => (phase._tag === 'Unsent' ? phase.cause : undefined)
 
-/** The same, and no earlier createTask may have created a task. */
+/** Whether certainly no task was created: as {@link isUncreated}, but `false` after an assumed refusal. */
 export const isCertainlyUncreated = (phase: Phase): boolean =>
   phase._tag === 'Unsent' || (phase._tag === 'Deferred' && phase.refused.paid === 'no')
 

@@ -20,7 +20,7 @@ export interface JournalHooks {
   readonly beforeCreate?: (() => ObservableEither<SolveError, unknown>) | undefined
   /** Durable before the first poll. Emits nothing, completes, never errors. The write starts with the call and runs to its end. */
   readonly afterCreate: (ref: TaskRef) => Observable<never>
-  /** Withdraws the intent after the subscriber has left and nothing was created. Completes when that is durable, never errors. */
+  /** Withdraws the intent if the subscriber unsubscribed and nothing was created. Completes once durable, never errors. */
   readonly notCreated: () => Observable<never>
 }
 

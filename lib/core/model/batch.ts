@@ -37,8 +37,8 @@ export type BatchOptions<T, A = unknown> = {
    */
   readonly maxCreates?: number | undefined
   /**
-   * Stop pulling items when it emits. Items that were pulled are still solved, and paid for. One that an async iterable gives
-   * later, because it was asked for before, is dropped. @defaultValue never
+   * Stop pulling items when it emits. Items that were pulled are still solved, and paid for. An item that was
+   * requested from an async iterable before, and arrives later, is dropped. @defaultValue never
    */
   readonly until?: ObservableInput<unknown> | undefined
   /**

@@ -44,7 +44,7 @@ export interface CallFailed {
  * Defines a call of the same protocol beyond the two that solve tasks, for {@link Solver.call}. The service documents none. Similar
  * services have `/getBalance` and others; docs/protocol.md says where each was seen.
  *
- * @throws InvalidOptions at once, also for `/createTask` and `/getTaskResult`: what they cost is safe only with `solve` and `resume`
+ * @throws InvalidOptions at once, also for `/createTask` and `/getTaskResult`: only `solve` and `resume` keep track of a paid task
  *
  * @example
  * ```ts

@@ -3,8 +3,8 @@ import type { Problems } from '../validation/problems.js'
 import type { TaskRef } from './task.js'
 
 /**
- * What an error of the service means to the caller: `account` holds for every task of this key; `request` means that this
- * task is wrong and stays wrong; `unavailable` means that nothing was created and the service wants a wait; `task` means that
+ * What an error of the service means to the caller: `account` applies to every task of this key; `request` means that this
+ * task is wrong and stays wrong; `unavailable` means that nothing was created and the client has to wait; `task` means that
  * this task failed and a new one may succeed; `unknown` is a code without a known meaning.
  *
  * @since 0.1.0
@@ -45,8 +45,8 @@ export interface InvalidTask {
 }
 
 /**
- * No task was created, so nothing was paid: createTask was not sent, or was refused temporarily each time it was. `reason`: the
- * name was not resolved (`dns`), no connection was made (`connect`), the certificate was not accepted (`tls`), the deadline
+ * No task was created, so nothing was paid: createTask was never sent, or each one that was sent was refused temporarily. `reason`:
+ * the name was not resolved (`dns`), no connection was made (`connect`), the certificate was not accepted (`tls`), the deadline
  * passed (`deadline`), the solver was closed (`closed`), or the batch was stopped because the service refused the account
  * (`account`), several createTask calls in a row got no usable reply (`unreadable`), or the journal failed (`journal`).
  *

@@ -163,8 +163,8 @@ export interface Ended {
   /** From the moment at which createTask was sent to the outcome, if this subscription created the task. */
   readonly taskMs?: number
   /**
-   * Of a solved task: for how long the solution had been ready, at most. It is the time since the last poll with the reply
-   * "processing" was sent, else since createTask was sent. The token is not older than this.
+   * For a solved task: how long, at most, the solution had been ready before it arrived. It is the time since the last poll
+   * with the reply "processing" was sent, else since createTask was sent. The token is not older than this.
    */
   readonly lateMs?: number
   readonly errorCode?: string
@@ -193,10 +193,10 @@ export type SolveEventBody =
  *
  * `Skipped`: an item was skipped, because its key is finished in the journal or is being solved already. `BatchStopped`: no
  * item is pulled any more, because `until` emitted (`until`), `maxCreates` is reached (`maxCreates`) or the solver was closed
- * (`closed`); or no task is created any more either, because the service refused the account (`account`), several createTask calls in
- * a row got no usable reply (`unreadable`) or the journal failed (`journal`). Tasks that exist are polled to completion.
- * `BatchEnded`: all items were pulled or the batch was stopped, and no task is active (`completed`), an error ended it (`failed`),
- * or it was unsubscribed (`unsubscribed`).
+ * (`closed`); or, in addition, no more tasks are created, because the service refused the account (`account`), several
+ * createTask calls in a row got no usable reply (`unreadable`) or the journal failed (`journal`). Tasks that exist are polled to
+ * completion. `BatchEnded`: all items were pulled or the batch was stopped, and no task is active (`completed`), an error ended it
+ * (`failed`), or it was unsubscribed (`unsubscribed`).
  *
  * @since 0.1.0
  */

@@ -29,7 +29,7 @@ export const whatHappened = (error: SolveError): string => {
       const why = serviceErrorText(error) || 'no reason given'
       if (error.notFound)
         return `The service does not know task ${error.ref.taskId}: ${why}. It was paid for when it was created.`
-      // The task itself may be well: another key reads it, or the same one once the account is in order.
+      // The task itself may be fine: it can be polled with another key, or with this one once the account is in order.
       if (error.kind === 'account')
         return `A poll of task ${error.ref.taskId} was refused because of the account: ${why}. It was paid for.`
       return `The service ended task ${error.ref.taskId} with an error: ${why}. It was paid for.`
@@ -49,8 +49,8 @@ export const whatHappened = (error: SolveError): string => {
 /**
  * What can be done about an error: `repeat` (solve the same task again; nothing was paid), `resume` (with `error.ref`;
  * nothing more is paid), `pay-again` (solve a new task, which is charged again), `fix-task`, `fix-account`, `fix-setup`
- * (address, network, certificates), or `decide`: it may have been paid for, its meaning is unknown, or a person has to look at
- * the cause first.
+ * (address, network, certificates), or `decide`: a task may have been paid for, the error code is unknown, or a person has to look
+ * at the cause first.
  *
  * @since 0.1.0
  */

@@ -32,9 +32,9 @@ export interface Journal {
   readonly created: (key: string, ref: TaskRef) => Observable<void>
   /**
    * Records that the outcome was delivered; called once `deliver` has completed and the outcome was emitted. If the subscriber
-   * has left before a task was created, it is called with `NotCreated`, and there is no outcome. From then on, the entry of the
-   * key is that of {@link entryAfter}, with two exceptions: a `Finished` key stays `Finished`, and a key with a recorded task stays
-   * `Known` with its reference until it is `Finished`.
+   * unsubscribed before a task was created, `ended` is called with `NotCreated`, and there is no outcome. From then on, the entry
+   * of the key is that of {@link entryAfter}, with two exceptions: a `Finished` key stays `Finished`, and a key with a recorded
+   * task stays `Known` with its reference until it is `Finished`.
    */
   readonly ended: (key: string, tag: string) => Observable<void>
 }

@@ -49,7 +49,7 @@ export interface SolverOptions {
   /** How many createTask calls are sent per second, at a fixed interval; may be a fraction. @defaultValue no limit */
   readonly createsPerSecond?: number | undefined
   /**
-   * How many tasks may be open at a time, over all solves of the solver: the number of tasks that the account may have at once.
+   * How many tasks may be open at a time, over all solves of the solver. Set it to the number that the account allows.
    * Further ones wait before their createTask, first in, first out, without a `Delayed` event because the length of the wait is
    * not known; the wait is not part of the deadline. {@link SolverCounts} defines which tasks are open. `resume` never waits, because
    * its task exists already, but it counts. From 1 to 1,000,000. @defaultValue no limit
@@ -64,8 +64,8 @@ export interface SolverOptions {
   readonly meaningOf?: ((errorCode: string) => CodeMeaning | undefined) | undefined
   /**
    * A dispatcher of undici for proxies and TLS settings. It must not retry requests; `close` does not close it. A single one
-   * serves both calls, so a createTask may use an idle connection that the service is closing. With `{ create, poll }` it
-   * cannot, as long as `create` serves nothing else. Every createTask then opens a connection.
+   * serves both calls, so a createTask may use an idle connection that the service is closing. With `{ create, poll }`, every
+   * createTask opens a new connection, as long as nothing else uses `create`.
    * @defaultValue the solver's own connections, at most 1,024: docs/decisions/0003-connections.md
    */
   readonly dispatcher?:
@@ -213,7 +213,7 @@ const MIN_KEY_LENGTH = 8
 const isClientKey = (value: unknown): value is string =>
   typeof value === 'string' && value.length >= MIN_KEY_LENGTH && value === value.trim()
 
-/** Two checks, of which one fails at most, because a missing key nearly always comes from an environment variable that is not set. */
+/** Two checks, at most one of which fails, because a missing key nearly always comes from an unset environment variable. */
 const ClientKey = t.intersection([
   refined(
     'the key of the account, but there is none (is its environment variable set?)',

@@ -38,7 +38,7 @@ export const searchTaskId = (body: string, isJson: boolean): TaskId | undefined 
 
 const only = <A>([first, ...others]: ReadonlyArray<A>): A | undefined => (others.length === 0 ? first : undefined)
 
-/** A codec that accepts more than it gives: `read` maps what is seen at services of the same family. */
+/** A codec that also decodes variants of its type: `read` maps the values that services of the same family send. */
 const lenient = <A>(name: string, is: (value: unknown) => value is A, read: (value: unknown) => A | undefined) =>
   new t.Type<A, A, unknown>(
     name,
@@ -55,7 +55,7 @@ const isZero = (value: unknown): value is 0 => value === 0
 // Documented as an integer. Services of the same family send "0".
 const Zero: t.Type<0> = lenient('0', isZero, (value) => (value === '0' || isZero(value) ? 0 : undefined))
 
-// What services of the same family call a task that has ended in another way than `ready`.
+// What services of the same family call a task that has ended, other than `ready`.
 const ENDED =
   /^(ready|fail|error|cancel|expire|abort|reject|delete|invalid|unsolv|time|complete|done|finish|success|solved)/i
 

@@ -32,7 +32,7 @@ const findDocument = (text: string): E.Either<Problems, Document> => {
   return others.length === 0 ? E.right(documentOf(found)) : E.left(['the reply: expected one JSON object'])
 }
 
-/** The objects that stand in a text. Broken ones are passed over as a whole: an object within one is not the document. */
+/** The JSON objects in a text. Broken ones are passed over as a whole: an object within one is not the document. */
 const objectsIn = (text: string): ReadonlyArray<object> => {
   const objects: object[] = []
   const opening = /\{\s*"/g
@@ -94,7 +94,7 @@ export const findTaskIds = (text: string): ReadonlyArray<TaskId> => {
 // A number that ends with the text may have been cut.
 const MEMBER = /"taskId"\s*:\s*(?:"([^"\\]*(?:\\[^][^"\\]*)*)"|(\d+)(?=[\s,}\]]))/g
 
-/** The text with the quotes of JSON, if it quotes as other languages do, or is quoted itself. */
+/** Replaces single and escaped quotes with those of JSON, for a text in another notation or within a string. */
 export const unquoted = (text: string): string => text.replace(/\\(["\\])/g, '$1').replaceAll("'", '"')
 
 /** An id that the service gave as a string. */

@@ -3,7 +3,7 @@ import type { CodeMeaning } from '../model/error.js'
 /** A meaning that only the table has: an internal error of the service, which leaves open whether a task was created. */
 type TableMeaning = CodeMeaning | 'serverError'
 
-/** The codes that a reCAPTCHA v2 task can meet. The service documents none; docs/protocol.md says where each was seen. */
+/** The error codes that a reCAPTCHA v2 task can get. The service documents none; docs/protocol.md says where each was seen. */
 const CODES: Readonly<Record<TableMeaning, ReadonlyArray<string>>> = {
   account: [
     'ERROR_KEY_DOES_NOT_EXIST',

@@ -6,7 +6,7 @@ export type Scrub = (text: string) => string
 
 /**
  * Replaces the key in upper or lower case: plain, as JSON, URLs and forms write it, and in any mixture of the escapes of HTML,
- * JSON and URLs, also escaped twice; also a part of it at which the text is cut.
+ * JSON and URLs, even escaped twice. If a text is cut off within the key, the part that is left is replaced too.
  */
 export const scrubber = (clientKey: string): Scrub => {
   const forms = [...new Set(formsOf(clientKey))].sort((a, b) => b.length - a.length)
@@ -28,7 +28,7 @@ const MIN_PART_LENGTH = 6
 const withoutEscapedKey = (text: string, key: string): string => {
   if (key.length < MIN_PART_LENGTH) return text
   const { text: plain, placesOf } = unescaped(text)
-  // Forms write a blank as plus.
+  // Forms write a space as a plus sign.
   const pattern = new RegExp(escapeRegExp(key).replace(/ |\\\+/g, '[ +]'), 'gi')
   const found = [...plain.matchAll(pattern)].flatMap(({ 0: { length }, index }) => [index, index + length])
   const bounds = [0, ...placesOf([...found, ...cutKeyIn(plain, found.at(-1) ?? 0, key)]), text.length]
@@ -52,7 +52,7 @@ const formsOf = (key: string): ReadonlyArray<string> => {
   const json = JSON.stringify(key).slice(1, -1)
   const url = encodeURIComponent(key.toWellFormed())
   const form = new URLSearchParams([['', key]]).toString().slice('='.length)
-  // Some servers escape the slash in JSON, and forms write a blank as plus.
+  // Some servers escape the slash in JSON, and forms write a space as a plus sign.
   const inJson = [json, toAsciiJson(json)].flatMap((text) => [text, text.replaceAll('/', '\\/')])
   return [key, ...inJson, url, url.replaceAll('%20', '+'), form]
 }

@@ -5,10 +5,10 @@ export interface Unescaped {
   readonly placesOf: (places: ReadonlyArray<number>) => ReadonlyArray<number>
 }
 
-// A text may be escaped three times, and a backslash in it be escaped itself. Hostile ones are not followed further.
+// A text may be escaped three times, and a backslash in it may itself be escaped. Only hostile texts have more layers.
 const MAX_LAYERS = 8
 
-/** Undoes the escapes of HTML, URLs and JSON, also escapes of escapes. */
+/** Undoes the escapes of HTML, URLs and JSON, including escapes of escapes. */
 export const unescaped = (escaped: string): Unescaped => {
   let result: Unescaped = { text: escaped, placesOf: (places) => places }
   for (let layer = 0; layer < MAX_LAYERS; layer += 1) {

@@ -4,7 +4,7 @@ import type { Subscriber } from 'rxjs'
 export interface Permit {
   /** The service created the task. */
   readonly succeeded: () => void
-  /** The service wants a wait. Returns for how many milliseconds no permit is given, 0 if only this task has to wait. */
+  /** The service asked for a wait. Returns for how many milliseconds no permit is given; 0 if only this task has to wait. */
   readonly unavailable: (retryAfterMs: number | undefined) => number
   /** The service itself refused the task. */
   readonly refused: () => void

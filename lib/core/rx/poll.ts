@@ -5,7 +5,7 @@ import type { Observer, SchedulerLike, Subscriber, Unsubscribable } from 'rxjs'
 export interface Polls<F> {
   /** The wait before the next poll. */
   readonly waitMs: number
-  /** Begins a poll. What it returns is not subscribed to if the subscriber leaves meanwhile. */
+  /** Begins a poll. What it returns is not subscribed to if the subscriber unsubscribes meanwhile. */
   poll(): Observable<Decision<F>>
 }
 

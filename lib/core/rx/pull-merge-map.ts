@@ -189,7 +189,7 @@ const pullFrom = <T>(items: ObservableInput<T>): PullSource<T> =>
 const isAsyncIterable = <T>(items: ObservableInput<T>): items is AsyncIterable<T> => Symbol.asyncIterator in items
 const isIterable = <T>(items: ObservableInput<T>): items is Iterable<T> => Symbol.iterator in items
 
-/** Reads a result as `for…of` does: whatever is truthy ends the iteration, and what is no object throws. */
+/** Reads a result as `for…of` does: any truthy `done` ends the iteration, and a result that is not an object is an error. */
 const settle = <T>(subscriber: Subscriber<T>, result: IteratorResult<T, unknown>): void => {
   if (Object(result) !== result) throw new TypeError('the result of the iterator is not an object')
   if (!result.done) subscriber.next(result.value)

@@ -10,7 +10,7 @@ export interface PermitDelay {
   readonly waitMs: number
 }
 
-/** `Flowing`: permits are given. `Paused`: none is, until the instant `until`. `Probing`: one is out to test the service. */
+/** `Flowing`: permits are given. `Paused`: none is given before `until`. `Probing`: one was given, to test the service. */
 type LimiterState =
   | { readonly _tag: 'Flowing' }
   | { readonly _tag: 'Paused'; readonly until: number; readonly pauses: number }
@@ -27,14 +27,14 @@ const clampWait = (ms: number): number => Math.ceil(Math.min(Math.max(ms, MIN_PA
 
 const isWait = (ms: number | undefined): ms is number => ms !== undefined && Number.isFinite(ms) && ms >= 0
 
-/** `elapsed` counts milliseconds since any moment, whatever happens to the system clock. */
+/** `elapsed` counts milliseconds since an arbitrary moment, whatever happens to the system clock. */
 interface LimiterPorts {
   readonly scheduler: SchedulerLike
   readonly elapsed: () => number
   readonly random: () => number
 }
 
-/** What a limiter limits, and whom it tells that the service cannot be read. */
+/** The limits of a limiter, and what it calls after several unreadable probes. */
 interface LimiterOptions {
   readonly createsPerSecond?: number | undefined
   readonly maxOpenTasks?: number | undefined

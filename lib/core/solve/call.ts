@@ -116,13 +116,13 @@ class TimedCall<A> implements Observer<NetworkEvent>, Unsubscribable {
     }
   }
 
-  /** Reduces every cause, because a `post` of the caller may put more into it than three strings. */
+  /** Reduces every cause, because a `post` of the caller may put more than three strings into it. */
   #fail(error: unknown, received = this.#received?.()): void {
     this.#end({ _tag: 'Failed', cause: scrubbedCause(this.#scrub, error), ...(received && { received }) })
   }
 
   #end(result: CallResult): void {
-    // A network that emits more at once than one result is not unsubscribed from in time.
+    // A network may emit several results synchronously, before it can be unsubscribed from.
     if (this.#subscriber.closed) return
     try {
       this.#subscriber.next(this.#reader.read(result))

@@ -9,7 +9,7 @@ import type { InFlight } from '../in-flight/in-flight.js'
 
 /** What the tasks of one solver share. It holds the client key, so it stays inside closures. */
 export interface Context extends Pick<Ports, 'scheduler' | 'random'> {
-  /** Elapsed milliseconds since any moment. Waits and ages are measured with it, instants with `scheduler.now()`. */
+  /** Elapsed milliseconds since an arbitrary moment. Waits and ages are measured with it, instants with `scheduler.now()`. */
   readonly elapsed: () => number
   readonly settings: Settings
   readonly readOptions: ReadOptions

@@ -66,7 +66,7 @@ interface CreateRequest<A> extends Pick<CreateCall<A>, 'kind' | 'body' | 'task'>
   readonly firstPermit: Permit
 }
 
-/** All tries of createTask for one task. At most one of them creates a task, unless an assumed refusal was none. */
+/** All tries of createTask for one task. At most one creates a task, unless a refusal was assumed although it was not one. */
 class CreateAttempts<A> {
   readonly #context: Context
   readonly #request: CreateRequest<A>
@@ -128,7 +128,7 @@ class CreateAttempts<A> {
     }
   }
 
-  /** The outcome by a reply that has not ended, or nothing if the phase of the task says all that is known. */
+  /** The outcome that follows from an unfinished reply, or nothing if the phase of the task says all that is known. */
   #decideOpen(arrived: ArrivedReply<A> | undefined): E.Either<SolveError, Solved<A>> | undefined {
     if (!arrived) return undefined
     const { interpreted, sentAt } = arrived

@@ -41,7 +41,7 @@ export interface CreateCall<A> {
   readonly onSent: (readArrived: (cause: ErrorCause) => ArrivedReply<A> | undefined) => void
 }
 
-/** Makes one call. Once it is sent, its reply is read even if the subscriber leaves: it may hold the id of a paid task. */
+/** Makes one call. Once it is sent, its reply is read even after an unsubscription: it may hold the id of a paid task. */
 export const sendCreate = <A>(
   context: Context,
   { kind, body, task, permit, attempts, mayExist, onSent }: CreateCall<A>
@@ -83,7 +83,7 @@ export const sendCreate = <A>(
     )
   })
 
-// Elapsed time is read first, because ages count from it: a process that is stopped between both must not make them younger.
+// Elapsed time is read first, because ages count from it: a process that is stopped between the two must not make them younger.
 const instantOf = ({ elapsed, scheduler }: Context) => ({ elapsed: elapsed(), now: scheduler.now() })
 
 /** Tells the limiter how the call ended. Returns for how many milliseconds the limiter is paused because of it. */
@@ -107,7 +107,7 @@ const endPermit = (permit: Permit, reply: InterpretedCreate<unknown>): number =>
   }
 }
 
-/** The reply arrived after the subscriber had left: a created task becomes an orphan, anything else is emitted as lost. */
+/** The reply arrived after the solve had ended: a created task becomes an orphan, anything else is emitted as lost. */
 const handleLateReply = (
   context: Context,
   task: ActiveTask,

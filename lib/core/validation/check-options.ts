@@ -4,9 +4,10 @@ import { MAX_PROBLEMS, isRecord, problemsOf, readSafely, type Problems } from '.
 import { suggest } from './suggest.js'
 
 /**
- * Thrown at once by `createSolver`, `withOptions`, `solveAll`, `close`, `retryLeft` and `defineTask`, and the rejection of
- * `startEmulator` and `fileJournal`, for arguments that cannot work or options that do not exist: a mistake in the program, not
- * an outcome. `problems` names each field and what is expected there; it holds no values, because they may be secret.
+ * Thrown at once by `createSolver`, `withOptions`, `solveAll`, `call`, `close`, `retryLeft`, `defineTask`, `defineCall`,
+ * `taskWorkerOptions`, `taskProcessor` and `submitAll`, and the rejection of `startEmulator` and `fileJournal`, for arguments
+ * that cannot work or options that do not exist: a mistake in the program, not an outcome. `problems` names each field and what
+ * is expected there; it holds no values, because they may be secret.
  *
  * @since 0.1.0
  */

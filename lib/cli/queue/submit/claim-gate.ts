@@ -20,7 +20,7 @@ export class ClaimGate {
     }
   }
 
-  /** Sends no command any more; resolves when those that were sent have ended. */
+  /** Sends no more commands; resolves when those that were sent have ended. */
   async stop(): Promise<void> {
     this.#isStopped = true
     await Promise.allSettled(this.#running)

@@ -48,7 +48,7 @@ export class QueueOutput {
   }
 }
 
-/** Whether a task of a key is paid for, or perhaps, and has no final outcome. */
+/** Whether some key has a task that is or may be paid for, and no final outcome. */
 const hasUnfinished = (entries: KeyEntries): boolean =>
   [...entries].some(([, { _tag }]) => _tag === 'Known' || _tag === 'InDoubt')
 

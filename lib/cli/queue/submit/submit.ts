@@ -58,7 +58,7 @@ export const submit = async (
   }
 }
 
-// The workers call the service, so this process knows no option that leads to it.
+// The workers call the service, so this process has no options for reaching it.
 const NO_SERVICE = { flags: [], isEmbedded: false } as const
 
 interface SubmitParts {
@@ -100,7 +100,7 @@ class SubmitRun {
     const printing = opened.notices.lines.subscribe(progress.note)
     const { signals, first, stop } = signalStream(this.#context)
     try {
-      // Not awaited: Redis may be gone by now, and the signals must be heard.
+      // Not awaited: Redis may be gone by now, and signals must still be handled.
       this.#printState().catch(() => undefined)
       const ended = await this.#submit(submitLevels(signals, progress.note))
       const failure = this.#writer.failure ?? ended
@@ -161,7 +161,7 @@ class SubmitRun {
   /** Receives the last replies of Redis, which may hold tokens, and writes them. */
   async #receiveLastReplies(): Promise<void> {
     await firstValueFrom(race(this.#gate.stop(), timer(LAST_REPLIES_MS)))
-    // What a reply leads to takes a few promises more.
+    // Handling a reply takes a few more microtasks.
     await new Promise((resolve) => setImmediate(resolve))
     await this.#writer.untilIdle()
   }

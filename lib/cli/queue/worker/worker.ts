@@ -141,7 +141,7 @@ class WorkerRun {
     }
   }
 
-  /** Begins no job any more; returns whether the active tasks ended before the grace was over or `handOver` emitted. */
+  /** Begins no more jobs; returns whether the active tasks ended before the grace was over or `handOver` emitted. */
   #finish(handOver: Observable<unknown>): Promise<boolean> {
     const grace = timer(this.#parts.flags.grace * 1_000)
     return endsBefore(this.#worker.close(), merge(grace, handOver))
