@@ -112,8 +112,9 @@ export class InFlight {
   async close(graceMs: number): Promise<ReadonlyArray<Orphan>> {
     this.#isClosing = true
     this.#events.collectOrphans()
-    this.#endTasks('closed', ({ phase }) => isUncreated(phase))
+    // Before tasks end: an item that ends makes room, and no further one must be pulled for it.
     this.#closed.next()
+    this.#endTasks('closed', ({ phase }) => isUncreated(phase))
     const grace = race(
       timer(graceMs, this.#scheduler),
       this.#until(() => this.#tasks.size === 0)

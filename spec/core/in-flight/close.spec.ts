@@ -27,6 +27,23 @@ const closeAfter = (ms: number, graceMs?: number) => {
 }
 
 describe('close', () => {
+  it('pulls no further item of a batch in place of those that it ends', () => {
+    let pulled = 0
+    const items = function* () {
+      while (pulled < 9) {
+        pulled += 1
+        yield pulled
+      }
+    }
+    const { results } = simulate({ create: [connecting] }, ({ solver, record, at }) => {
+      record(solver.solveAll(items(), () => aTask, { concurrency: 2 }))
+      at(100, () => void solver.close())
+    })
+
+    expect(pulled).toBe(2)
+    expect(results.at(-1)).toStrictEqual([100, 'solve', 'complete'])
+  })
+
   it.each([
     ['is connecting', { create: [connecting] }, { _tag: 'NotCreated', paid: 'no', reason: 'closed', attempts: 1 }],
     [

@@ -42,6 +42,7 @@ interface SimulatedRun {
   readonly scheduler: SchedulerLike
   readonly isLast: boolean
   isDead: boolean
+  isClosing: boolean
   isClosed: boolean
   journalFailed: boolean
   deliverFailed: boolean
@@ -119,10 +120,15 @@ export class BatchSimulation {
         random: this.#draw,
         close: () => Promise.resolve()
       },
-      resolveOptions({ clientKey: KEY, createsPerSecond: this.#draw() < 0.5 ? undefined : 2 })
+      resolveOptions({
+        clientKey: KEY,
+        createsPerSecond: this.#draw() < 0.5 ? undefined : 2,
+        maxOpenTasks: this.#draw() < 0.8 ? undefined : 2
+      })
     )
     const close = (): void => {
       this.#closing += 1
+      run.isClosing = true
       const graceMs = between(this.#draw, 0, 20_000)
       void solver.close({ graceMs: isLast ? 0 : graceMs }).then((leftOpen) => {
         this.#closing -= 1
@@ -159,7 +165,7 @@ export class BatchSimulation {
 
   #startRun(isLast: boolean): SimulatedRun {
     const counts = { pulled: 0, emitted: 0 }
-    const faults = { isDead: false, isClosed: false, journalFailed: false, deliverFailed: false }
+    const faults = { isDead: false, isClosing: false, isClosed: false, journalFailed: false, deliverFailed: false }
     const run: SimulatedRun = { scheduler: this.#clock, isLast, ...faults, ...counts }
     const scheduler: SchedulerLike = {
       now: () => this.#clock.now(),
@@ -186,6 +192,7 @@ export class BatchSimulation {
 
   *#pull(run: SimulatedRun, keys: ReadonlyArray<string>): Generator<string> {
     for (const key of keys) {
+      if (run.isClosing) this.#breach(`${key} is pulled after the close`)
       run.pulled += 1
       yield key
     }
