@@ -28,6 +28,7 @@ import {
 import { scrubber } from './protocol/redact.js'
 import { exponential } from './rx/backoff.js'
 import * as OE from './rx/observable-either.js'
+import { subscribeWithin } from './rx/subscribe-within.js'
 import { RateLimiter } from './rx/rate-limiter.js'
 import type { TrackOptions } from './in-flight/track-options.js'
 import { makeCall } from './solve/call.js'
@@ -162,15 +163,16 @@ const trackedCalls = (context: Context, scope: ScopeSettings): Pick<Solver, 'cre
 
 /** Runs a solve and emits its steps; the last event is its outcome. */
 const withProgress = <A>(run: (observers: SolveExtras<A>) => Observable<SolveResult<A>>) =>
-  new Observable<TaskEvent<A>>((subscriber) =>
-    run({
+  new Observable<TaskEvent<A>>((subscriber) => {
+    const solving = run({
       onStep: (step) => {
         subscriber.next(step)
       },
       onSettled: (result, meta) => {
         subscriber.next({ ...meta, _tag: 'Settled', result })
       }
-    }).subscribe({
+    })
+    subscribeWithin(subscriber, solving, {
       error: (defect: unknown) => {
         subscriber.error(defect)
       },
@@ -178,7 +180,7 @@ const withProgress = <A>(run: (observers: SolveExtras<A>) => Observable<SolveRes
         subscriber.complete()
       }
     })
-  )
+  })
 
 /** Continues with valid input, or ends as `InvalidTask`. */
 const fromEither = <T, A>(

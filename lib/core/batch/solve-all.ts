@@ -159,18 +159,18 @@ class BatchRun<T> {
         this.events.endedUnsolved(error)
       },
       failed: (error) => {
-        this.#stop('journal')
-        this.#stopped.error(error)
+        this.#stop('journal', { error })
         const cause = scrubbedCause(scrub, error)
         return { _tag: 'NotCreated', paid: 'no', reason: 'journal', attempts: 0, cause }
       }
     }
   }
 
-  #stop(reason: StopReason): void {
+  #stop(reason: StopReason, failure?: { readonly error: unknown }): void {
     this.events.stopped(reason)
-    // Before the tasks are ended: each that ends makes room, and the room must not be filled.
-    this.#stopped.next()
+    // Before the tasks are ended: each that ends makes room, and the room must not be filled; the last one completes the batch.
+    if (failure) this.#stopped.error(failure.error)
+    else this.#stopped.next()
     this.#deps.inFlight.stop(this.#batch, reason)
   }
 }

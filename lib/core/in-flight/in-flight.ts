@@ -16,6 +16,7 @@ import {
 import type { SolveError } from '../model/error.js'
 import type { Orphan } from '../model/event.js'
 import type { ObservableEither } from '../rx/observable-either.js'
+import { subscribeWithin } from '../rx/subscribe-within.js'
 import { ActiveTask } from './active-task.js'
 import type { Batch, TrackOptions } from './track-options.js'
 import type { EventBus } from './event-bus.js'
@@ -59,7 +60,7 @@ export class InFlight {
       if (subscriber.closed) return
       // A batch that stops still resumes tasks that are paid for.
       if (reason === 'closed' || (reason && task.phase._tag !== 'Created')) task.next(E.left(task.errorIfEnded(reason)))
-      else subscriber.add(run(task).subscribe(task))
+      else subscribeWithin(subscriber, run(task), task)
     })
   }
 
@@ -125,7 +126,9 @@ export class InFlight {
     })
     await lastValueFrom(concat(grace, creates))
     this.#events.complete()
-    return [...new Set([...this.#leftOpen, ...this.#events.takeCollected()])]
+    // A task that ends here is an orphan as well if a listener unsubscribes on its `Ended` event.
+    const leftOpen = [...this.#leftOpen, ...this.#events.takeCollected()]
+    return [...new Map(leftOpen.map((orphan) => [orphan.ref.taskId, orphan])).values()]
   }
 
   #endTasks(reason: EndReason, ends: (task: ActiveTask) => boolean): void {

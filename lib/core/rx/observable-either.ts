@@ -1,5 +1,6 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { Observable, map as mapValue, of, type OperatorFunction, type Subscriber } from 'rxjs'
+import { subscribeWithin } from './subscribe-within.js'
 
 /** An Observable whose expected failures are values; its error channel carries defects only. */
 export type ObservableEither<E, A> = Observable<E.Either<E, A>>
@@ -27,7 +28,7 @@ export const andThen =
   (source) =>
     new Observable((subscriber) => {
       let hasValue = false
-      const first = source.subscribe({
+      subscribeWithin(subscriber, source, {
         next: (value) => {
           hasValue = true
           subscribeTo(() => next(value), subscriber)
@@ -39,12 +40,13 @@ export const andThen =
           if (!hasValue) subscriber.complete()
         }
       })
-      subscriber.add(first)
     })
 
 const subscribeTo = <B>(next: () => Observable<B>, subscriber: Subscriber<B>): void => {
   try {
-    next().subscribe(subscriber)
+    const second = next()
+    // An event within `next` may have unsubscribed.
+    if (!subscriber.closed) second.subscribe(subscriber)
   } catch (defect) {
     subscriber.error(defect)
   }

@@ -1,4 +1,5 @@
-import { Observable, Subject, map, take, zip, type ObservableInput, type Subscriber, type Subscription } from 'rxjs'
+import { Observable, type ObservableInput, type Subscriber, type Subscription } from 'rxjs'
+import { pullFrom, type PullSource } from './pull-source.js'
 
 /**
  * `mergeMap` with back-pressure. It pulls the next item of an array, an iterable or an async iterable only when fewer than
@@ -141,7 +142,18 @@ class PullLoop<T, R> {
 
   #subscribeTo(item: T): void {
     this.#active += 1
-    const subscription = this.#project(item, this.#index++).subscribe({
+    new Observable<R>((inner) => {
+      // First, because the subscriber may unsubscribe while the item is projected and subscribed to.
+      this.#inner.add(inner)
+      const result = this.#project(item, this.#index++)
+      if (!inner.closed) result.subscribe(inner)
+      // Last, so that the item has given back what it holds, such as its key, when the next one is pulled.
+      inner.add(() => {
+        this.#inner.delete(inner)
+        this.#active -= 1
+        this.#drain()
+      })
+    }).subscribe({
       next: (result) => {
         this.#subscriber.next(result)
       },
@@ -149,12 +161,6 @@ class PullLoop<T, R> {
         this.#stop()
         this.#fail(error)
       }
-    })
-    this.#inner.add(subscription)
-    subscription.add(() => {
-      this.#inner.delete(subscription)
-      this.#active -= 1
-      this.#drain()
     })
   }
 
@@ -172,73 +178,6 @@ class PullLoop<T, R> {
       this.#source.close()
     } catch {
       // The items of the iterator are no longer wanted, so its failure to end changes nothing.
-    }
-  }
-}
-
-/** A source that gives one item per subscription. */
-interface PullSource<T> {
-  /** Emits the next item, or completes without one at the end. It is subscribed to again once it has completed. */
-  readonly next: Observable<T>
-  readonly close: () => void
-}
-
-const pullFrom = <T>(items: ObservableInput<T>): PullSource<T> =>
-  isAsyncIterable(items) ? fromAsyncIterable(items) : isIterable(items) ? fromIterable(items) : fromPushed(items)
-
-const isAsyncIterable = <T>(items: ObservableInput<T>): items is AsyncIterable<T> => Symbol.asyncIterator in items
-const isIterable = <T>(items: ObservableInput<T>): items is Iterable<T> => Symbol.iterator in items
-
-/** Reads a result as `for…of` does: any truthy `done` ends the iteration, and a result that is not an object is an error. */
-const settle = <T>(subscriber: Subscriber<T>, result: IteratorResult<T, unknown>): void => {
-  if (Object(result) !== result) throw new TypeError('the result of the iterator is not an object')
-  if (!result.done) subscriber.next(result.value)
-  subscriber.complete()
-}
-
-const fromIterable = <T>(items: Iterable<T>): PullSource<T> => {
-  const iterator = items[Symbol.iterator]()
-  return {
-    next: new Observable((subscriber) => {
-      settle(subscriber, iterator.next())
-    }),
-    close: () => {
-      iterator.return?.()
-    }
-  }
-}
-
-const fromAsyncIterable = <T>(items: AsyncIterable<T>): PullSource<T> => {
-  const iterator = items[Symbol.asyncIterator]()
-  return {
-    next: new Observable((subscriber) => {
-      Promise.resolve(iterator.next())
-        .then((result) => {
-          settle(subscriber, result)
-        })
-        .catch((error: unknown) => {
-          subscriber.error(error)
-        })
-    }),
-    // The result is already complete, so a failure could not be reported.
-    close: () => void iterator.return?.().then(undefined, () => undefined)
-  }
-}
-
-const fromPushed = <T>(items: ObservableInput<T>): PullSource<T> => {
-  const requests = new Subject<void>()
-  const pulled = new Subject<T>()
-  const pairing = zip(items, requests)
-    .pipe(map(([item]) => item))
-    .subscribe(pulled)
-  return {
-    next: new Observable((subscriber) => {
-      const pull = pulled.pipe(take(1)).subscribe(subscriber)
-      requests.next()
-      return pull
-    }),
-    close: () => {
-      pairing.unsubscribe()
     }
   }
 }

@@ -463,3 +463,17 @@ describe('journalTagOf', () => {
     expect(tags).toStrictEqual(['TaskFailed{account}', 'TaskFailed', 'TaskFailed', 'TaskFailed', 'TaskFailed'])
   })
 })
+
+describe('a batch whose journal fails for a task that has no outcome any more', () => {
+  it('passes the error on, although it ends the last active item', () => {
+    const journal: Journal = { begin: () => of(FRESH), created: fails, ended: () => of(undefined) }
+    const connecting = { create: [{ failed: {}, sent: false, afterMs: 60_000 }] }
+    const late = { create: [{ ...replies.created('id-a'), afterMs: 8_000 }] }
+    const { results } = simulateOver(scriptedByKey({ a: late, b: connecting }), ({ solver, record }) => {
+      const items = concat(of('a'), timer(4_000).pipe(map(() => 'b')))
+      record(solver.withOptions({ giveUpAfterMs: 5_000 }).solveAll(items, taskOf, { journal, keyOf: (key) => key }))
+    })
+
+    expect(results.at(-1)).toStrictEqual([8_000, 'solve', { error: DISK_FULL }])
+  })
+})

@@ -17,16 +17,28 @@ const connecting = { failed: {}, sent: false, afterMs: 20_000 }
 /** Closes the solver of a solve after some time; `closed` gives the promise of `close`. */
 const closeAfter = (ms: number, graceMs?: number) => {
   let closed: Promise<unknown> = Promise.resolve()
-  const act = ({ solver, record, at }: Simulation): void => {
-    record(solver.solve(aTask))
+  const act = ({ solver, record, at }: Simulation): Subscription => {
     at(ms, () => {
       closed = solver.close(graceMs === undefined ? undefined : { graceMs })
     })
+    return record(solver.solve(aTask))
   }
   return { act, closed: () => closed }
 }
 
 describe('close', () => {
+  it('returns a task once, even if a listener unsubscribes on its `Ended` event', async () => {
+    const { act, closed } = closeAfter(1_000)
+    simulate({ create: [created()], poll: [processing()] }, (simulation) => {
+      const solving = act(simulation)
+      simulation.solver.events.subscribe(({ _tag }) => {
+        if (_tag === 'Ended') solving.unsubscribe()
+      })
+    })
+
+    await expect(closed()).resolves.toStrictEqual([orphan])
+  })
+
   it('pulls no further item of a batch in place of those that it ends', () => {
     let pulled = 0
     const items = function* () {

@@ -1,4 +1,4 @@
-import { NEVER, Subject, of, take, throwError, timer, map } from 'rxjs'
+import { NEVER, Subject, of, take, takeUntil, throwError, timer, map } from 'rxjs'
 import { TestScheduler } from 'rxjs/testing'
 import { isObservableInput, pullMergeMap } from '../../../lib/core/rx/pull-merge-map.js'
 
@@ -29,6 +29,28 @@ describe('pullMergeMap', () => {
 
     expect(await pulled).toBe('a')
     expect(errors).toStrictEqual([])
+  })
+
+  it.each(['the result is unsubscribed from', 'takeUntil emits'])('ends a generator that runs when %s', (how) => {
+    const stop = new Subject<void>()
+    let isEnded = false
+    const items = function* () {
+      try {
+        yield 'a'
+        stop.next()
+        yield 'b'
+        yield 'c'
+      } finally {
+        isEnded = true
+      }
+    }
+    const isUnsubscribed = how.includes('unsubscribed')
+    const options = { concurrency: 1, takeUntil: isUnsubscribed ? NEVER : stop }
+    pullMergeMap(items(), (pulled) => of(pulled), options)
+      .pipe(takeUntil(isUnsubscribed ? stop : NEVER))
+      .subscribe()
+
+    expect(isEnded).toBe(true)
   })
 
   const iteratorOf = (...results: ReadonlyArray<unknown>) => {
