@@ -79,6 +79,22 @@ describe('unsubscribing from a solve', () => {
     expect(events.at(-1)).toMatchObject({ at, _tag: 'Lost', error: { _tag: tag } })
   })
 
+  it.each([
+    [
+      'after an assumed refusal',
+      [
+        { body: '', status: 503 },
+        { ...refused('ERROR_SITEKEY'), afterMs: 5_000 }
+      ],
+      2_000
+    ],
+    ['that is assumed', [{ body: '', status: 503, afterMs: 5_000 }], 1_000]
+  ])('emits Lost with `paid` unknown for a refusal %s', (_, create, at) => {
+    const { events } = simulate({ create }, unsubscribeAfter(at))
+
+    expect(events.at(-1)).toMatchObject({ _tag: 'Lost', error: { _tag: 'Refused', paid: 'unknown' } })
+  })
+
   it('aborts the poll in flight, and emits the paid task on orphans', () => {
     const { calls, results, end } = simulate({ create: [created()], poll: [{ silent: true }] }, unsubscribeAfter(4_000))
 

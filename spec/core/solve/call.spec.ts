@@ -205,7 +205,13 @@ describe('makeCall', () => {
     ['a reply without a body', { _tag: 'Reply', status: 200 }]
   ])('ends as Failed after a Sent when its network emits %s', (_, event) => {
     const events = eventsOf(() => of(event as NetworkEvent))
-    expect(events).toMatchObject([{ _tag: 'Sent' }, { _tag: 'Failed', cause: { code: 'NO_EVENT' } }])
+    expect(events).toMatchObject([
+      { _tag: 'Sent' },
+      {
+        _tag: 'Failed',
+        cause: { name: 'TypeError', code: 'NO_EVENT', message: expect.stringContaining('post emitted') }
+      }
+    ])
   })
 
   it.each<readonly [string, () => unknown]>([
