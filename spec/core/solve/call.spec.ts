@@ -209,7 +209,7 @@ describe('makeCall', () => {
       { _tag: 'Sent' },
       {
         _tag: 'Failed',
-        cause: { name: 'TypeError', code: 'NO_EVENT', message: expect.stringContaining('post emitted') }
+        cause: { name: 'TypeError', code: 'NO_EVENT', message: expect.stringContaining('post emitted') as string }
       }
     ])
   })
