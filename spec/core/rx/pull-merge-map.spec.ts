@@ -31,6 +31,24 @@ describe('pullMergeMap', () => {
     expect(errors).toStrictEqual([])
   })
 
+  it('calls the `return` of an iterator once, and after its `next`, if that stops the pulling', () => {
+    const takeUntil = new Subject<void>()
+    const calls: string[] = []
+    const next = () => {
+      takeUntil.next()
+      calls.push('next')
+      return item
+    }
+    const close = () => {
+      calls.push('return')
+      return { done: true, value: undefined }
+    }
+    const items = { [Symbol.iterator]: () => ({ next, return: close }) }
+    pullMergeMap(items, (pulled) => of(pulled), { concurrency: 1, takeUntil }).subscribe()
+
+    expect(calls).toStrictEqual(['next', 'return'])
+  })
+
   it.each(['the result is unsubscribed from', 'takeUntil emits'])('ends a generator that runs when %s', (how) => {
     const stop = new Subject<void>()
     let isEnded = false
