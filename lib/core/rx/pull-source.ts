@@ -40,9 +40,10 @@ const fromIterable = <T>(items: Iterable<T>): PullSource<T> => {
   return {
     next: new Observable((subscriber) => {
       const result = next()
+      const isReturnDue = isClosed
       // Before its return, which may throw.
       settle(subscriber, result)
-      if (isClosed && !result.done) close()
+      if (isReturnDue && !result.done) close()
     }),
     close
   }

@@ -31,6 +31,16 @@ describe('pullMergeMap', () => {
     expect(errors).toStrictEqual([])
   })
 
+  it('calls the `return` of an iterator once if the result is unsubscribed from during its item', () => {
+    const returned = jest.fn(() => ({ done: true, value: undefined }))
+    const items = { [Symbol.iterator]: () => ({ next: () => item, return: returned }) }
+    pullMergeMap(items, (pulled) => of(pulled), { concurrency: 1, takeUntil: NEVER })
+      .pipe(take(1))
+      .subscribe()
+
+    expect(returned).toHaveBeenCalledTimes(1)
+  })
+
   it('calls the `return` of an iterator once, and after its `next`, if that stops the pulling', () => {
     const takeUntil = new Subject<void>()
     const calls: string[] = []
