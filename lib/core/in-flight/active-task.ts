@@ -28,7 +28,7 @@ export interface OpenTasks {
  * One subscription to a solver, and the one owner of the phase of its task. It is settled once, by an outcome, the deadline,
  * `close` or its batch; or its subscriber unsubscribes first.
  */
-export class ActiveTask<R = never> implements Observer<E.Either<SolveError, R>> {
+export class ActiveTask<R = never> implements Pick<Observer<E.Either<SolveError, R>>, 'next' | 'error'> {
   readonly #options: TrackOptions<R>
   readonly #events: EventBus
   readonly #subscriber: Subscriber<E.Either<SolveError, R>>
@@ -217,10 +217,6 @@ export class ActiveTask<R = never> implements Observer<E.Either<SolveError, R>> 
 
   error(defect: unknown): void {
     this.#subscriber.error(defect)
-  }
-
-  complete(): void {
-    this.#subscriber.complete()
   }
 
   #emitEnded(result: E.Either<SolveError, R> | undefined): void {
