@@ -128,8 +128,8 @@ export class RateLimiter {
   }
 
   /**
-   * Schedules the next permit, and never gives it at once: the end of one task makes room for another, and whoever ends several
-   * tasks, by unsubscribing or by `close`, must reach them all before.
+   * Schedules the next permit, and never gives it at once. The end of one task makes room for another, and code that ends several
+   * tasks, by unsubscribing or by `close`, has to end all of them before one gets a permit.
    */
   #schedule(): void {
     // A timer that runs is not too late, because the next permit never comes nearer. Replaced by each task, it would never fire.

@@ -8,8 +8,9 @@ export const subscribeWithin = <A>(
   parent: Subscription,
   source: Observable<A>,
   observer: Partial<Observer<A>>
-): Subscription =>
+): void => {
   new Observable<A>((subscriber) => {
     parent.add(subscriber)
     if (!subscriber.closed) source.subscribe(subscriber)
   }).subscribe(observer)
+}
