@@ -71,8 +71,8 @@ const MAX_SEARCHED_LENGTH = 2_000
 export const excerptOf = (scrub: Scrub, body: string): string =>
   scrub(body)
     .slice(0, MAX_SEARCHED_LENGTH)
-    // A string without its closing quote counts too: the text may be cut.
-    .replace(/"(?:[^"\\]|\\[^]){41,}(?:"|\\?$)/g, (literal) => `${truncate(literal)}"`)
+    // A string without its closing quote counts too, and half an escape: the text may be cut.
+    .replace(/"(?:[^"\\]|\\[^]|\\$){41,}(?:"|$)/g, (literal) => `${truncate(literal)}"`)
     .replace(/[^\s"]{41,}/g, truncate)
     .slice(0, MAX_EXCERPT_LENGTH)
 

@@ -203,6 +203,7 @@ describe('excerptOf', () => {
     ['a long string with escapes', `"${'\\"'.repeat(60)}",1`, `"${'\\"'.repeat(19)}\\…",1`],
     ['a long string without a closing quote', `{"t":"${'ab '.repeat(30)}`, `{"t":"${'ab '.repeat(13)}…"`],
     ['a long string that ends within an escape', `"${'ab '.repeat(30)}\\`, `"${'ab '.repeat(13)}…"`],
+    ['41 characters, of which the last is half an escape', `"${'x'.repeat(40)}\\`, `"${'x'.repeat(39)}…"`],
     ['a long word outside strings', `token: ${'x'.repeat(60)} end`, `token: ${'x'.repeat(40)}… end`],
     ['a string that ends beyond the searched length', `"${'a '.repeat(1_500)}"`, `"${'a '.repeat(19)}a…"`]
   ])('truncates strings to 40 characters: %s', (_, body, expected) => {
