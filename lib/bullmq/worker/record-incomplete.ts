@@ -19,8 +19,8 @@ export class RecordIncomplete extends Error {
       isRecorded
         ? `${cause.message} Task ${ref.taskId} is paid for and its id is recorded, but the rest of its record could not be written: ` +
             `a retry of the job continues it at no further cost, as resume() with ${reference} does.`
-        : `${cause.message} Task ${ref.taskId} is paid for, and its record could not be written, so a retry of the job may not find it: ` +
-            `resume() with ${reference} continues it at no further cost.`
+        : `${cause.message} Task ${ref.taskId} is paid for, but Redis has not confirmed its record, so a retry of the job may not ` +
+            `find it: resume() with ${reference} continues it at no further cost.`
     )
     this.name = cause.name
     this.cause = cause

@@ -95,7 +95,7 @@ describeWithRedis('submitAll', () => {
     expect(tags.sort()).toEqual(['Solved', 'TokenGone'])
   })
 
-  it('tells for a job that failed before its solve that nothing was paid', async () => {
+  it('emits JobFailed, perhaps paid for, for a job without a record that was cancelled', async () => {
     const emulator = await rig.emulator()
     const [queue, events] = [rig.queue(), await rig.events()]
     const { worker } = rig.worker(rig.solver(emulator, { createsPerSecond: 0.001 }))

@@ -240,7 +240,8 @@ describeWithRedis('taskProcessor', () => {
     const { worker } = rig.worker(rig.solver(emulator))
     const queue = rig.queue()
     await add(queue)
-    await until(async () => (await recordOf()).state === 'created')
+    // The first poll is sent once the task is recorded.
+    await until(() => polledTasks(emulator) === 1)
     worker.cancelJob(jobIdOf('order-1'))
     await until(async () => (await stateOf(queue)) === 'failed')
     const job = await jobOf(queue)

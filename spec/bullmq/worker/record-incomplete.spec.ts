@@ -71,7 +71,7 @@ describeWithRedis('the error of a job whose paid task cannot be recorded', () =>
     const { solver, calls } = solverOf({ '/createTask': () => rig.refuseWrites() })
     const error = await failureOf(run(solver, await add()))
     expect(error.message).toMatch(
-      /^The records in Redis cannot be read or written: OOM .*\. Task paid-1 is paid for, and its record could not be written, so a retry/
+      /^The records in Redis cannot be read or written: OOM .*\. Task paid-1 is paid for, but Redis has not confirmed its record, so a retry/
     )
     expect(error).toMatchObject({ name: 'RecordError', ref: refOf('paid-1'), cause: { name: 'RecordError' } })
     expect(refIn(error.message)).toEqual(error.ref)
@@ -134,7 +134,7 @@ describeWithRedis('the error of a job whose paid task cannot be recorded', () =>
     const error = await failureOf(run(solver, await add(), options))
     expect(error.name).toBe('UnrecoverableError')
     expect(error.message).toMatch(
-      /^The job was cancelled\. Task paid-1 is paid for, and its record could not be written/
+      /^The job was cancelled\. Task paid-1 is paid for, but Redis has not confirmed its record/
     )
     expect(refIn(error.message)).toEqual(refOf('paid-1'))
   })
@@ -145,7 +145,7 @@ describeWithRedis('the error of a job whose paid task cannot be recorded', () =>
     const error = await failureOf(run(solverOf({ '/createTask': begin }).solver, await add()))
     expect(error.name).toBe('JobTakenOver')
     expect(error.message).toMatch(
-      /^Another worker has taken this job over.* Task paid-1 is paid for, and its record could not/
+      /^Another worker has taken this job over.* Task paid-1 is paid for, but Redis has not confirmed its record/
     )
     expect(refIn(error.message)).toEqual(refOf('paid-1'))
   })
