@@ -2,7 +2,7 @@ const { availableParallelism } = require('node:os')
 
 /** @type {import('jest').Config} */
 module.exports = {
-  testEnvironment: 'node',
+  testEnvironment: '<rootDir>/spec/support/environment.cjs',
   testMatch: ['<rootDir>/spec/**/*.spec.ts'],
   // `npm run browser` runs these.
   testPathIgnorePatterns: ['/node_modules/', '<rootDir>/spec/browser/'],

@@ -1,7 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync } from 'node:zlib'
 import { readBody, readPart, tooLarge } from '../../lib/http/read-body.js'
-import { withoutStackFrames } from '../support/stack-frames.js'
 
 const LIMIT = 262_144
 const TEXT = '{"errorId":0,"errorCode":"","errorDescription":"déjà vu","taskId":"61138bb6-19fb-11ec-a9c8-0242ac110006"}'
@@ -20,8 +19,6 @@ const named = COMPRESSED.map(([name, compress]) => [name, compress.name, compres
 
 const gzipTimes = (times: number, text: string): Buffer =>
   Array.from({ length: times }).reduce<Buffer>((data) => gzipSync(data), Buffer.from(text))
-
-withoutStackFrames()
 
 const both = [
   ['whole', readBody],

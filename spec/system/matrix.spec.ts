@@ -8,15 +8,12 @@ import { FAULTS, MATRIX, type MatrixCase } from '../support/matrix/faults.js'
 import { CANARY, runCase, type Trace } from '../support/matrix/matrix-case.js'
 import { ODD_REPLIES } from '../support/matrix/odd-replies.js'
 import { GAP_MS, type Count } from '../support/matrix/outcomes.js'
-import { withoutStackFrames } from '../support/stack-frames.js'
 
 // More cases would keep one core too busy for their limits.
 const CONCURRENCY = 16
 
 const openConnectionFaults = connectionFaults()
 const traces = new Map<MatrixCase, Trace | Error>()
-
-withoutStackFrames()
 
 beforeAll(async () => {
   const opened = await openConnectionFaults()

@@ -18,7 +18,6 @@ import {
 } from '../support/byte-server.js'
 import { emulators } from '../support/raw-http.js'
 import { aSpec, hurried, outcome, solvers } from '../support/solvers.js'
-import { withoutStackFrames } from '../support/stack-frames.js'
 
 const KEY = 'canary-key-9f8e7d6c5b4a'
 const ODD_KEY = 'canary "k/e\\y" 100% ü'
@@ -26,8 +25,6 @@ const ODD_KEY = 'canary "k/e\\y" 100% ü'
 const start = emulators()
 const serve = byteServers()
 const solverOf = solvers()
-
-withoutStackFrames()
 
 const textsOf = (each: unknown): ReadonlyArray<string> => [
   JSON.stringify(each),
