@@ -72,6 +72,15 @@ describe('the progress display on a terminal', () => {
     expect(after).toStrictEqual([...notes, ''])
   })
 
+  it.each([1, 0])('is drawn in at least one column, if the terminal has %d', (columns) => {
+    const output = makeConsole({ isTTY: true, columns })
+    const progress = drawProgress(output, () => [{ text: '1/2' }])
+    progress.note('A note.')
+    progress.close()
+    expect(output.text()).toContain(columns === 0 ? '1/2' : '1')
+    expect(output.text()).toContain(columns === 0 ? 'A note.' : 'A')
+  })
+
   it('neither hides the cursor nor turns wrapping off, which a killed command would leave so', () => {
     expect(drawn(({ note }) => note('a note')).text).not.toContain('\x1b[?')
   })

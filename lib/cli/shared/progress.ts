@@ -35,7 +35,7 @@ export const drawProgress = (
   const format: GenericFormatter = (options, { progress }, { text, hasBar }: { text: string; hasBar: boolean }) => {
     const line = printable(hasBar ? `[${Format.BarFormat(progress, options)}] ${text}` : text)
     // A line as wide as the terminal would wrap, and the next drawing would start below it.
-    return line.slice(0, (output.columns ?? 80) - 1)
+    return line.slice(0, widthOf(output))
   }
   // A kill -9 would leave the cursor hidden and wrapping turned off.
   // Redrawn unchanged too, because a note erases the rows.
@@ -53,7 +53,7 @@ export const drawProgress = (
     note: (text) => {
       // A note in several lines would leave the end of a row behind it.
       bars.once('redraw-pre', () => clearScreenDown(output))
-      bars.log(`${wrapped(printable(text), (output.columns ?? 80) - 1)}\n`)
+      bars.log(`${wrapped(printable(text), widthOf(output))}\n`)
       bars.update()
     },
     close: () => {
@@ -64,6 +64,9 @@ export const drawProgress = (
     }
   }
 }
+
+/** The width of a row. Some terminals have no column, and some do not know how many. */
+const widthOf = ({ columns = 0 }: OutputStream): number => Math.max(1, (columns || 80) - 1)
 
 /** Text in lines of at most `width` characters, broken at spaces. */
 const wrapped = (text: string, width: number): string =>
