@@ -11,13 +11,23 @@ export interface Console extends OutputStream {
   readonly text: () => string
 }
 
-/** Records what is written, or fails with the code `broken`: `EPIPE` is that of a pipe whose reader is gone. */
-export const makeConsole = (given: { isTTY?: boolean; columns?: number; broken?: string } = {}): Console => {
-  const { broken, ...looks } = given
+interface ConsoleOptions {
+  readonly isTTY?: boolean
+  readonly columns?: number
+  /** Writing fails with this code: `EPIPE` is that of a pipe whose reader is gone. */
+  readonly broken?: string
+  /** The reader of a full pipe reads nothing, so no text is written. */
+  readonly stuck?: boolean
+}
+
+/** Records what is written. */
+export const makeConsole = (given: ConsoleOptions = {}): Console => {
+  const { broken, stuck = false, ...looks } = given
   let text = ''
   const stream = new Writable({
     write: (chunk, _encoding, done) => {
       if (broken !== undefined) return done(Object.assign(new Error(`write ${broken}`), { code: broken }))
+      if (stuck) return
       text += String(chunk)
       done()
     }

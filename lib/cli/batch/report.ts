@@ -78,7 +78,7 @@ export const printSummary = ({ stderr }: CliContext, end: EndedBatch, { paidName
 const batchExitCode = ({ stats, failure, signal }: BatchEnd): number => {
   if (signal && (!stats.isExhausted || stats.resumable > 0)) return exitCodeOfSignal(signal)
   const isComplete = stats.isExhausted && failure === undefined && stats.writeFailures === 0 && !stats.stoppedBy
-  return Math.max(stats.worstExit, stats.unreported.length > 0 ? EXIT.paid : isComplete ? EXIT.solved : EXIT.unpaid)
+  return Math.max(stats.worstExit, stats.unreported.size > 0 ? EXIT.paid : isComplete ? EXIT.solved : EXIT.unpaid)
 }
 
 /** How the items ended. A task that can be resumed may still be solved. */
@@ -170,7 +170,7 @@ const notPulled = ({ stats, files }: EndedBatch): string => {
 
 const howToContinue = ({ stats, failure, files, service, commandLine }: BatchEnd): ReadonlyArray<string> => {
   const { isExhausted, resumable, unreported, uncreated } = stats
-  const isOver = isExhausted && failure === undefined && !stats.stoppedBy && resumable + unreported.length === 0
+  const isOver = isExhausted && failure === undefined && !stats.stoppedBy && resumable + unreported.size === 0
   if (service.isEmbedded)
     return isOver
       ? []
@@ -186,7 +186,9 @@ const howToContinue = ({ stats, failure, files, service, commandLine }: BatchEnd
   }
   if (isOver) return []
   return [
-    ...(resumable > 0 ? ['Active tasks are paid for; each message in the output says how to resume it.'] : []),
+    ...(resumable > stats.lateIds
+      ? ['Active tasks are paid for; each message in the output says how to resume it.']
+      : []),
     ...resumeText(unreported, service.flags),
     ...(isExhausted || stats.created + stats.perhapsPaid === 0
       ? []
@@ -211,10 +213,10 @@ const retryFailedText = ({ toPayAgain }: BatchStats): ReadonlyArray<string> => {
     : []
 }
 
-export const resumeText = (refs: ReadonlyArray<TaskRef>, flags: ReadonlyArray<string>): ReadonlyArray<string> =>
-  refs.length === 0
+export const resumeText = (refs: ReadonlySet<TaskRef>, flags: ReadonlyArray<string>): ReadonlyArray<string> =>
+  refs.size === 0
     ? []
     : [
         'These tasks are paid for and not in the output. Resume each at no further cost:',
-        ...refs.map((ref) => `  ${resumeCommand(ref, flags)}`)
+        ...[...refs].map((ref) => `  ${resumeCommand(ref, flags)}`)
       ]

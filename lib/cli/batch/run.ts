@@ -1,5 +1,19 @@
-import { filter, firstValueFrom, lastValueFrom, map, tap, type Observable, type SchedulerLike } from 'rxjs'
+import * as E from 'fp-ts/lib/Either.js'
+import {
+  delay,
+  exhaustMap,
+  filter,
+  firstValueFrom,
+  lastValueFrom,
+  map,
+  merge,
+  ReplaySubject,
+  tap,
+  type Observable,
+  type SchedulerLike
+} from 'rxjs'
 import type { Outcome } from '../../core/model/batch.js'
+import { isClosedBeforeReply } from '../../core/model/explain.js'
 import type { Journal } from '../../core/model/journal.js'
 import type { SolverOptions } from '../../core/model/options.js'
 import type { RecaptchaV2Solution } from '../../core/model/recaptcha-v2.js'
@@ -84,55 +98,106 @@ export const runBatch = async (context: CliContext, config: BatchConfig): Promis
   const onStop = () => {
     if (stats.active > 0) progress.note(STOPPING)
   }
-  const { stopPulling, forced } = stopOnSignals(signals, solver, onStop)
+  const { stopPulling, forced, ignoreSignals } = stopOnSignals(signals, solver, onStop, scheduler)
+  const outcomes = new OutcomeCounter(solver, stats)
   try {
-    const failure = await Promise.race([solveItems(solver, config, stats, stopPulling), firstValueFrom(forced)])
+    const solving = solveItems(solver, config, stats, outcomes, stopPulling)
+    const failure = await Promise.race([solving, firstValueFrom(forced)])
     progress.close()
     // A limit may end the batch with the last item, before the end of the input was seen.
     if (files.input.total === stats.done) stats.isExhausted = true
     await closeSolver(solver, stderr, forced)
+    outcomes.countRest()
     return printReport(context, { ...config, stats, failure, signal: first(), elapsedMs: elapsedMs() })
   } finally {
     progress.close()
+    ignoreSignals()
     stop()
   }
 }
 
-/** Level 1 stops pulling, and level 2 closes the solver. */
-const stopOnSignals = (signals: Observable<NodeJS.Signals>, solver: Solver, onStop: () => void) => {
+/** Level 1 stops pulling. Level 2 closes the solver, and from then on a line waits for a slow reader for two seconds. */
+const stopOnSignals = (
+  signals: Observable<NodeJS.Signals>,
+  solver: Solver,
+  onStop: () => void,
+  scheduler?: SchedulerLike
+) => {
   const levels = stopLevels(signals)
   levels.subscribe((level) => {
     if (level === 1) onStop()
-    if (level === 2) void solver.close()
   })
-  const third = levels.pipe(filter((level) => level > 2))
-  return { stopPulling: levels, forced: third.pipe(map(() => undefined)) }
+  const closed = levels.pipe(
+    filter((level) => level === 2),
+    exhaustMap(() => solver.close()),
+    delay(LAST_LINES_MS, scheduler)
+  )
+  const forced = new ReplaySubject<unknown>(1)
+  const forcing = merge(closed, levels.pipe(filter((level) => level > 2))).subscribe(forced)
+  return {
+    stopPulling: levels,
+    forced: forced.pipe(map(() => undefined)),
+    ignoreSignals: () => {
+      forcing.unsubscribe()
+    }
+  }
 }
 
+const LAST_LINES_MS = 2_000
+
 const STOPPING = 'Stopping: waiting for active tasks. Press Ctrl-C again to stop now.'
+
+/** Counts outcomes. A createTask without a reply is counted at the end, because `close` still waits for its task id. */
+class OutcomeCounter {
+  readonly #stats: BatchStats
+  readonly #unanswered = new Map<unknown, Outcome<KeyedItem, RecaptchaV2Solution>>()
+
+  constructor(solver: Solver, stats: BatchStats) {
+    this.#stats = stats
+    solver.orphans.subscribe(({ ref, task }) => {
+      const outcome = this.#unanswered.get(task)
+      if (outcome) stats.onLateId(ref, outcome.item.line)
+      else stats.unreported.add(ref)
+      this.#unanswered.delete(task)
+    })
+  }
+
+  count(outcome: Outcome<KeyedItem, RecaptchaV2Solution>): void {
+    const { item, result } = outcome
+    if (E.isLeft(result) && isClosedBeforeReply(result.left)) this.#unanswered.set(item.task, outcome)
+    else this.#stats.onOutcome(result, item.line)
+  }
+
+  countRest(): void {
+    for (const { item, result } of this.#unanswered.values()) this.#stats.onOutcome(result, item.line)
+  }
+}
 
 /** Resolves at the end of all tasks, with the error that stopped the batch as a whole. */
 const solveItems = (
   solver: Solver,
   config: BatchConfig,
   stats: BatchStats,
+  counter: OutcomeCounter,
   until: Observable<unknown>
 ): Promise<unknown> => {
   const { input, output, journal } = config.files
   solver.events.subscribe((event) => {
     stats.onEvent(event)
   })
-  solver.orphans.subscribe(({ ref }) => stats.unreported.push(ref))
   const toTask = ({ task }: KeyedItem) => {
     stats.pulled += 1
     return task
   }
-  const deliver = ({ item, result }: Outcome<KeyedItem, RecaptchaV2Solution>) => {
-    stats.onOutcome(result, item.line)
-    return output.write(item, result).catch((error: unknown) => {
-      stats.onWriteFailure(result)
+  const deliver = async (outcome: Outcome<KeyedItem, RecaptchaV2Solution>): Promise<void> => {
+    counter.count(outcome)
+    try {
+      await output.write(outcome.item, outcome.result)
+      stats.onWritten(outcome.result)
+    } catch (error) {
+      stats.onWriteFailure()
       throw error
-    })
+    }
   }
   // Keys cost memory for every item, so they are made only if a later run may need them.
   const items = keyedItems(input.items(config.options.clientKey), stats, journal && itemKeys())

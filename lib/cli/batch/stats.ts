@@ -53,8 +53,10 @@ export class BatchStats {
   readonly times = createHistogram()
   #pausedUntil = 0
   readonly #createdAt = new Map<string, number>()
-  /** Paid tasks that are in no line of the output. */
-  readonly unreported: TaskRef[] = []
+  /** Paid tasks that are in no line of the output, or not yet. */
+  readonly unreported = new Set<TaskRef>()
+  /** Those of them that can be resumed, and whose lines say that they are in doubt. */
+  lateIds = 0
   writeFailures = 0
   /** The error that stopped the batch: the account is refused, or replies to createTask cannot be read. */
   stoppedBy: SolveError | undefined
@@ -98,7 +100,10 @@ export class BatchStats {
     this.worstExit = Math.max(this.worstExit, EXIT.paid)
   }
 
+  /** An outcome, whose line is written next. */
   onOutcome(result: E.Either<ItemError, Solved<unknown>>, line: number): void {
+    const paid = refIn(result)
+    if (paid) this.unreported.add(paid)
     if (E.isLeft(result)) {
       this.#onFailure(result.left, line)
       return
@@ -111,10 +116,20 @@ export class BatchStats {
     this.#createdAt.delete(taskId)
   }
 
-  onWriteFailure(result: E.Either<ItemError, Solved<unknown>>): void {
+  /** The line of an outcome was written. */
+  onWritten(result: E.Either<ItemError, Solved<unknown>>): void {
+    const paid = refIn(result)
+    if (paid) this.unreported.delete(paid)
+  }
+
+  onWriteFailure(): void {
     this.writeFailures += 1
-    if (E.isRight(result)) this.unreported.push(result.right.ref)
-    else if ('ref' in result.left) this.unreported.push(result.left.ref)
+  }
+
+  /** The id of a task arrived after its item had ended in doubt, with an outcome that is not counted. */
+  onLateId(ref: TaskRef, line: number): void {
+    this.lateIds += 1
+    this.onOutcome(E.left({ _tag: 'Interrupted', paid: 'yes', ref }), line)
   }
 
   /** Counts what the next run does with the task. */
@@ -146,6 +161,9 @@ export class BatchStats {
     this.failures.set(name, failures)
   }
 }
+
+const refIn = (result: E.Either<ItemError, Solved<unknown>>): TaskRef | undefined =>
+  E.isRight(result) ? result.right.ref : 'ref' in result.left ? result.left.ref : undefined
 
 const isStop = (error: ItemError): error is NotCreated | Refused =>
   error._tag === 'Refused' ? error.kind === 'account' : error._tag === 'NotCreated' && error.reason === 'unreadable'

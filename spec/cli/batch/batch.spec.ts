@@ -401,67 +401,6 @@ describe('pages in place of replies to createTask', () => {
   })
 })
 
-describe('a signal to a batch', () => {
-  const interrupted = async (more: ReadonlyArray<string> = [], readyAfterMs = 60_000) => {
-    const emulator = await start({ readyAfterMs })
-    const input = file('.ndjson', ndjson(...Array.from({ length: 9 }, (_, nth) => task(nth))))
-    const running = command(['batch', input, '--concurrency', '2', ...more], { env: envOf(emulator) })
-    await until(() => emulator.counters().requests.getTaskResult > 2)
-    return { emulator, running }
-  }
-
-  it('stops pulling and finishes active tasks, the first time', async () => {
-    const { emulator, running } = await interrupted([], 100)
-    running.signal('SIGINT')
-    const { code, out, err } = await running.ended()
-    expect(code).toBe(130)
-    expect(emulator.counters()).toMatchObject({ accepted: 2, delivered: 2 })
-    expect(linesIn(out)).toHaveLength(2)
-    expect(err).toContain('Stopping: waiting for active tasks. Press Ctrl-C again to stop now.')
-    expect(err).toContain('Stopped by Ctrl-C.\nNot read: 7 items.\n')
-  })
-
-  it('stops now, the second time; active tasks are in the output and in the journal', async () => {
-    const journal = file('.journal')
-    const { emulator, running } = await interrupted(['--journal', journal])
-    running.signal('SIGINT')
-    running.signal('SIGINT')
-    const { code, out } = await running.ended()
-    expect(code).toBe(130)
-    expect(linesIn(out)).toMatchObject([{ error: { _tag: 'Interrupted' } }, { error: { _tag: 'Interrupted' } }])
-    const text = readFileSync(journal, 'utf8')
-    for (const { taskId } of emulator.tasks()) expect(text).toContain(taskId)
-  })
-
-  it.each([
-    ['SIGTERM', 143],
-    ['SIGHUP', 129]
-  ] as const)('stops now by %s', async (signal, expected) => {
-    const { emulator, running } = await interrupted()
-    running.signal(signal)
-    const { code, out, err } = await running.ended()
-    expect(code).toBe(expected)
-    const { taskId } = emulator.tasks()[0]!
-    expect(linesIn(out).map(({ message }) => message)).toContainEqual(
-      expect.stringMatching(
-        `was stopped before task ${taskId} was ready. It was paid for. Resume it at no further cost: rx-captcha resume ${taskId} --created-at \\d+ --base-url \\S+$`
-      )
-    )
-    expect(err).toContain('Active tasks are paid for; each message in the output says how to resume it.')
-  })
-
-  it('waits for nothing, the third time, and exits with the code of a task that may be paid for', async () => {
-    const emulator = await start({ faults: ['createTask:always:billed+silent'] })
-    const running = command(['batch', file('.ndjson', ndjson(task(1)))], { env: envOf(emulator) })
-    await until(() => emulator.counters().requests.createTask > 0)
-    running.signal('SIGINT')
-    running.signal('SIGINT')
-    await running.prints('Waiting for the createTask reply')
-    running.signal('SIGINT')
-    expect((await running.ended()).code).toBe(4)
-  })
-})
-
 const HOUR_MS = 3_600_000
 
 /** A batch of one task, which is ready once it was printed as active and paid for, by a clock that runs 200 times faster. */

@@ -231,8 +231,11 @@ describe('the report of a batch', () => {
   it('prints how to resume each paid task that is in no line of the output', () => {
     const stats = statsWith((changed) => {
       changed.onOutcome(E.left(timedOut), 1)
-      changed.onWriteFailure(E.left({ ...timedOut, ref: { ...ref, taskId: '17', numeric: true } }))
-      changed.onWriteFailure(E.left({ _tag: 'InvalidTask', paid: 'no', problems: [] }))
+      changed.onWritten(E.left(timedOut))
+      changed.onOutcome(E.left({ ...timedOut, ref: { ...ref, taskId: '17', numeric: true } }), 2)
+      changed.onWriteFailure()
+      changed.onOutcome(E.left({ _tag: 'InvalidTask', paid: 'no', problems: [] }), 3)
+      changed.onWriteFailure()
     })
     const service = { flags: ['--base-url', 'https://a.b'], isEmbedded: false }
     const { code, text } = report({ stats, service, failure: new Error('the disk is full') })
@@ -242,7 +245,10 @@ describe('the report of a batch', () => {
   })
 
   it('prints these tasks with a journal too, before how to continue, if the batch ended by a failure', () => {
-    const stats = statsWith((changed) => changed.onWriteFailure(solved))
+    const stats = statsWith((changed) => {
+      changed.onOutcome(solved, 1)
+      changed.onWriteFailure()
+    })
     const files = { input: { total: 1 }, journal: {} }
     const resume = `Resume each at no further cost:\n  rx-captcha resume task-1 --created-at ${ref.createdAt}\n`
     expect(report({ stats, files, failure: new Error('the disk is full') })).toStrictEqual({
@@ -250,7 +256,7 @@ describe('the report of a batch', () => {
       text: expect.stringContaining(`${resume}To continue, run the same command again; no task`) as string
     })
     // Without a failure the journal knows the tasks, and the next run resumes them.
-    expect(report({ stats: statsWith((changed) => changed.unreported.push(ref)), files }).text).not.toContain('resume ')
+    expect(report({ stats: statsWith((changed) => changed.unreported.add(ref)), files }).text).not.toContain('resume ')
   })
 
   it('ends with the exit code of the signal only if something is left to do', () => {

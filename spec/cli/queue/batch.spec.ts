@@ -406,4 +406,15 @@ describeWithRedis('rx-captcha batch --queue', () => {
     expect(await running.code).toBe(0)
     clearInterval(writing)
   })
+
+  it('does not wait for a reader that reads nothing once it is stopped, and prints how to get the tokens', async () => {
+    const emulator = await rig.emulator()
+    rig.work(emulator)
+    const running = rig.batch([task(1), task(2)], [], { stdout: makeConsole({ stuck: true }) })
+    await until(async () => (await jobs()).completed === 2)
+    running.signal('SIGTERM')
+    const { code, err } = await running.ended()
+    expect(code).toBe(3)
+    for (const { taskId } of emulator.tasks()) expect(err).toContain(`  rx-captcha resume ${taskId} `)
+  })
 })

@@ -33,11 +33,16 @@ export class OutcomeWriter {
   async deliver(item: KeyedItem, result: ItemResult): Promise<void> {
     this.#stats.onOutcome(result, item.line)
     this.#count(result)
-    const writing = this.#output.write(item, result).catch((error: unknown) => {
-      this.#stats.onWriteFailure(result)
-      this.failure ??= error
-      this.#failed.next()
-    })
+    const writing = this.#output.write(item, result).then(
+      () => {
+        this.#stats.onWritten(result)
+      },
+      (error: unknown) => {
+        this.#stats.onWriteFailure()
+        this.failure ??= error
+        this.#failed.next()
+      }
+    )
     this.#writes.add(writing)
     await writing
     this.#writes.delete(writing)

@@ -22,7 +22,7 @@ export const printSubmitReport = (context: CliContext, end: EndedBatch): number 
   const reason = whyStopped({ ...end, signal: isComplete ? undefined : signal })
   printSummary(context, end, { paidName: 'task', reason, advice: howToFetch(end) })
   if (signal && !isComplete) return exitCodeOfSignal(signal)
-  const lowest = stats.unreported.length > 0 ? EXIT.paid : isComplete ? EXIT.solved : EXIT.unpaid
+  const lowest = stats.unreported.size > 0 ? EXIT.paid : isComplete ? EXIT.solved : EXIT.unpaid
   return Math.max(stats.worstExit, lowest)
 }
 

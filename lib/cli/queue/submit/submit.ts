@@ -158,12 +158,12 @@ class SubmitRun {
     return firstValueFrom(race(delivered, merge(abandoned, forced).pipe(map(() => undefined))))
   }
 
-  /** Receives the last replies of Redis, which may hold tokens, and writes them. */
+  /** Receives the last replies of Redis, which may hold tokens, and writes them if the reader of the output is not too slow. */
   async #receiveLastReplies(): Promise<void> {
     await firstValueFrom(race(this.#gate.stop(), timer(LAST_REPLIES_MS)))
     // Handling a reply takes a few more microtasks.
     await new Promise((resolve) => setImmediate(resolve))
-    await this.#writer.untilIdle()
+    await firstValueFrom(race(this.#writer.untilIdle(), timer(LAST_REPLIES_MS)))
   }
 
   /** The items to submit. What needs no job is reported here. */
