@@ -14,7 +14,8 @@ import type { Resumable, SolutionOf, TaskRef, TaskSpec } from './model/task.js'
  * `tasks$.pipe(mergeMap(solver.solve, 20))`.
  *
  * `await using solver = createSolver(…)` closes the solver at the end of the block. `Symbol.asyncDispose` is `close` with a grace
- * period that lasts until every paid task has ended, each at its own deadline at the latest. It returns no orphans, so subscribe to
+ * period that lasts until every paid task has ended, each at its own deadline at the latest, and every `deliver` whose subscriber has
+ * unsubscribed. It returns no orphans, so subscribe to
  * `orphans` if subscribers may unsubscribe early. To wait for less, call `close` yourself: only the first call counts.
  *
  * @since 0.1.0
@@ -115,7 +116,7 @@ export interface Solver extends AsyncDisposal {
    *
    * If `toTask` or `keyOf` throws or returns a promise, the outcome of that item is `InvalidTask`. After an error of the source
    * no item is pulled; the error is passed on when the active tasks have ended. After `close` nothing is pulled. Unsubscribing
-   * emits the active tasks on `orphans` and calls the iterator's `return`.
+   * emits the active tasks on `orphans` and calls the iterator's `return`; a `deliver` that was called still runs to its end.
    *
    * With a `journal`, each key has one task across all runs, except after an HTTP 503 that counts as a refusal: a task of an
    * earlier run is resumed, a finished key is skipped without an outcome (event `Skipped`), and a key whose createTask may have
@@ -165,7 +166,7 @@ export interface Solver extends AsyncDisposal {
    */
   readonly withOptions: (options: ScopeOptions) => Solver
   /**
-   * Paid tasks whose subscriber unsubscribed before an outcome, for `resume`. While nothing subscribes to `orphans`, the newest
+   * Paid tasks whose subscriber unsubscribed before an outcome, or whose outcome `deliver` could not save, for `resume`. While nothing subscribes to `orphans`, the newest
    * 1,000 are buffered for the first subscriber. Completes when the solver is closed.
    *
    * @since 0.1.0
@@ -202,7 +203,9 @@ export interface Solver extends AsyncDisposal {
    *
    * @returns the paid tasks without a final outcome, to store and to resume: those that ended as `Interrupted`, and the
    *  orphans since the call of `close` or without a subscriber. The promise resolves when the grace period is over or all tasks
-   *  have ended, no createTask is in flight, the ids are in the journal, and the connections are closed
+   *  have ended, no createTask is in flight, the journal has recorded the ids and the ends of emitted outcomes, and the connections
+   *  are closed. Until the grace period is over it also waits for each `deliver` whose subscriber has unsubscribed; the task of one
+   *  that has not ended by then is returned
    * @throws InvalidOptions
    * @since 0.1.0
    */

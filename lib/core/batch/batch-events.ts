@@ -1,7 +1,7 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { Observable, tap } from 'rxjs'
 import type { SolveError } from '../model/error.js'
-import type { BatchEventBody, BatchMeta } from '../model/event.js'
+import type { BatchEventBody, BatchMeta, Orphan } from '../model/event.js'
 import { endedEvent } from '../in-flight/ended.js'
 import type { EventBus } from '../in-flight/event-bus.js'
 import { UNSENT } from '../in-flight/phase.js'
@@ -79,6 +79,11 @@ export class BatchEvents {
     bus.emit(about, { _tag: 'Started', operation: 'solve' })
     const ending = { operation: 'solve', phase: UNSENT, startedAt, queueMs: undefined, clock: bus } as const
     bus.emit(about, endedEvent({ ...ending, result: E.left(error) }))
+  }
+
+  /** The outcome of a paid task was neither saved nor emitted. */
+  orphaned(orphan: Orphan): void {
+    this.#bus.emitOrphan({ ...this.#about, solveId: this.#bus.nextId() }, orphan)
   }
 
   #emit(body: BatchEventBody): void {

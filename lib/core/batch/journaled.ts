@@ -3,13 +3,11 @@ import {
   EMPTY,
   ReplaySubject,
   catchError,
-  concat,
   defer,
   exhaustMap,
   finalize,
   ignoreElements,
   map,
-  of,
   take,
   tap,
   throwIfEmpty,
@@ -29,6 +27,13 @@ export interface JournaledDeps {
   readonly skip: (key: string) => void
   /** An item ends with this error, and was not solved. */
   readonly endedUnsolved: (error: SolveError) => void
+  /** Saves the result, emits it, and then subscribes to `recordEnd`, even if the subscriber has unsubscribed. */
+  readonly saveAndEmit: <A>(
+    task: Resumable<unknown>,
+    result: SolveResult<A>,
+    save: Observable<never> | undefined,
+    recordEnd: Observable<never>
+  ) => Observable<SolveResult<A>>
   /** The journal failed, so nothing more may be created. Returns the error of a task that is not created. */
   readonly failed: (error: unknown) => SolveError
 }
@@ -61,7 +66,7 @@ export class JournaledSolver {
         exhaustMap((entry) =>
           E.isLeft(entry) ? this.#unsolved(entry.left) : this.#continue(entry.right, key, task, spending)
         ),
-        exhaustMap((result) => concat(deliver(result) ?? EMPTY, of(result), this.#recordEnd(key, result))),
+        exhaustMap((result) => this.#deps.saveAndEmit(task, result, deliver(result), this.#recordEnd(key, result))),
         finalize(() => {
           this.#active.delete(key)
         })

@@ -1,5 +1,5 @@
 import * as E from 'fp-ts/lib/Either.js'
-import { NEVER, Subject, concat, defer, finalize, from, ignoreElements, map, merge, of, tap } from 'rxjs'
+import { EMPTY, NEVER, Subject, defer, finalize, from, ignoreElements, map, merge, of, tap } from 'rxjs'
 import type { Observable, ObservableInput } from 'rxjs'
 import * as t from 'io-ts'
 import { ItemSource, type BatchOptions, type Outcome } from '../model/batch.js'
@@ -16,8 +16,10 @@ import { isObservableInput, pullMergeMap } from '../rx/pull-merge-map.js'
 import type { Batch, JournalHooks, Spending } from '../in-flight/track-options.js'
 import type { EventBus } from '../in-flight/event-bus.js'
 import type { InFlight } from '../in-flight/in-flight.js'
+import { orphanOf } from '../in-flight/orphan.js'
 import type { StopReason } from '../in-flight/phase.js'
 import { BatchEvents } from './batch-events.js'
+import { saveAndEmit } from './save-and-emit.js'
 import { SpendingLimit } from './spending-limit.js'
 import { JournaledSolver, type Deliver, type JournaledDeps } from './journaled.js'
 
@@ -113,7 +115,7 @@ class BatchRun<T> {
     return spending ? solving.pipe(finalize(spending.giveBack)) : solving
   }
 
-  /** Solves one item, and subscribes to `deliver` before it emits the result. */
+  /** Solves one item, saves its result and emits it. */
   #solve<A>(
     item: T,
     toTask: (item: T) => TaskSpec<A>,
@@ -121,24 +123,39 @@ class BatchRun<T> {
     spending: Spending | undefined
   ): Observable<SolveResult<A>> {
     const { solve, scrub } = this.#deps
-    const delivered = (result: SolveResult<A>) => {
-      const saving = deliver(result)
-      return saving ? concat(saving, of(result)) : of(result)
-    }
-    const unsolved = (result: E.Left<SolveError>) => {
+    const unsolved = (result: E.Left<SolveError>): Observable<SolveResult<A>> => {
       this.events.endedUnsolved(result.left)
-      return delivered(result)
+      return this.#saveAndEmit<A>(undefined, result, deliver(result))
     }
     this.events.onPulled()
     const task = callSafely('toTask', scrub, () => toTask(item))
     if (E.isLeft(task)) return unsolved(task)
-    if (!this.#journaled) return solve(task.right, this.#batch, { spending }).pipe(OE.andThen(delivered))
+    if (!this.#journaled)
+      return solve(task.right, this.#batch, { spending }).pipe(
+        OE.andThen((result) => this.#saveAndEmit(task.right, result, deliver(result)))
+      )
     const { solver, keyOf } = this.#journaled
     const key = E.flatMap(
       callSafely('keyOf', scrub, () => keyOf(item)),
       checkKey
     )
     return E.isLeft(key) ? unsolved(key) : solver.solve(key.right, task.right, deliver, spending)
+  }
+
+  /** `task` is `undefined` if `toTask` gave none, and then nothing was paid. */
+  #saveAndEmit<A>(
+    task: Resumable<unknown> | undefined,
+    result: SolveResult<A>,
+    save: Observable<never> | undefined,
+    recordEnd?: Observable<never>
+  ): Observable<SolveResult<A>> {
+    if (!save && !recordEnd) return of(result)
+    const { inFlight, label } = this.#deps
+    const orphan = (): void => {
+      const ref = refOf(result)
+      if (task && ref) this.events.orphaned(orphanOf(ref, task, label))
+    }
+    return saveAndEmit(inFlight, result, { save: save ?? EMPTY, recordEnd: recordEnd ?? EMPTY, orphan })
   }
 
   /** Called with each result before it is delivered. */
@@ -158,6 +175,7 @@ class BatchRun<T> {
       endedUnsolved: (error) => {
         this.events.endedUnsolved(error)
       },
+      saveAndEmit: (...args) => this.#saveAndEmit(...args),
       failed: (error) => {
         this.#stop('journal', { error })
         const cause = scrubbedCause(scrub, error)
@@ -173,6 +191,11 @@ class BatchRun<T> {
     else this.#stopped.next()
     this.#deps.inFlight.stop(this.#batch, reason)
   }
+}
+
+const refOf = (result: SolveResult<unknown>): TaskRef | undefined => {
+  if (E.isRight(result)) return result.right.ref
+  return 'ref' in result.left ? result.left.ref : undefined
 }
 
 const isAccountRefusal = (result: E.Either<SolveError, unknown>): boolean =>

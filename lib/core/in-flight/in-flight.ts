@@ -28,6 +28,8 @@ export class InFlight {
   readonly #events: EventBus
   readonly #tasks = new Set<ActiveTask>()
   readonly #leftOpen: Orphan[] = []
+  /** For each result that is saved after its subscriber unsubscribed: what orphans its task. */
+  readonly #saves = new Set<() => void>()
   readonly #closed = new Subject<void>()
   readonly #ended = new Subject<void>()
   #isClosing = false
@@ -77,7 +79,7 @@ export class InFlight {
   }
 
   /**
-   * Counts a createTask call, or the journal entry of its task, until the returned function is called; `close` waits for it.
+   * Counts a createTask call, or a write to the journal, until the returned function is called; `close` waits for it.
    * If `task` is given, it counts as open until then.
    */
   trackCreate(task?: ActiveTask): () => void {
@@ -86,6 +88,18 @@ export class InFlight {
     return () => {
       this.#openCreates -= 1
       task?.release()
+      this.#emitEnded()
+    }
+  }
+
+  /**
+   * Counts a result that is saved after its subscriber unsubscribed, until the returned function is called; `close` waits for it
+   * within its grace. If it is not saved, or not by then, `orphan` is called.
+   */
+  trackSave(orphan: () => void): (isSaved: boolean) => void {
+    this.#saves.add(orphan)
+    return (isSaved) => {
+      if (this.#saves.delete(orphan) && !isSaved) orphan()
       this.#emitEnded()
     }
   }
@@ -108,7 +122,7 @@ export class InFlight {
 
   /**
    * Ends tasks that are not created, polls the others until the grace is over, and waits for createTask calls in flight and for
-   * the journal entries of their ids.
+   * the writes to the journal.
    */
   async close(graceMs: number): Promise<ReadonlyArray<Orphan>> {
     this.#isClosing = true
@@ -118,10 +132,14 @@ export class InFlight {
     this.#endTasks('closed', ({ phase }) => isUncreated(phase))
     const grace = race(
       timer(graceMs, this.#scheduler),
-      this.#until(() => this.#tasks.size === 0)
+      this.#until(() => this.#tasks.size + this.#saves.size === 0)
     )
     const creates = defer(() => {
       this.#endTasks('closed', () => true)
+      for (const orphan of this.#saves) {
+        this.#saves.delete(orphan)
+        orphan()
+      }
       return this.#until(() => this.#openCreates === 0)
     })
     await lastValueFrom(concat(grace, creates))

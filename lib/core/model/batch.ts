@@ -44,8 +44,9 @@ export type BatchOptions<T, A = unknown> = {
   /**
    * Saves an outcome. It is called before the outcome is emitted, and the item stays active until the returned Observable or
    * promise completes. Only then does a journal record the end of the key, so an outcome that was not saved, because `deliver`
-   * errored or the process died, comes again in the next run. After an error no item is pulled; the error is passed on when
-   * the active tasks have ended. @defaultValue none
+   * errored or the process died, comes again in the next run. After an error no item is pulled, the paid task is emitted on
+   * `orphans`, and the error is passed on when the active tasks have ended. Once called, it runs to its end even if the subscriber
+   * unsubscribes, and then the journal records the end. @defaultValue none
    */
   readonly deliver?: ((outcome: Outcome<T, A>) => ObservableInput<unknown>) | undefined
 } & (

@@ -105,7 +105,7 @@ describe('deliver', () => {
     expect(run({ deliver: () => saved })).toContain('3000 emitted a Right')
   })
 
-  it('has no outcome emitted and no end recorded for a key whose saving is cut off', () => {
+  it('has no outcome emitted and no end recorded for a key whose saving never ends', () => {
     const log = run({
       deliver: () => NEVER,
       act: ({ at }, leave) => {
