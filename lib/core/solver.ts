@@ -205,7 +205,7 @@ export interface Solver extends AsyncDisposal {
    *  orphans since the call of `close` or without a subscriber. The promise resolves when the grace period is over or all tasks
    *  have ended, no createTask is in flight, the journal has recorded the ids and the ends of emitted outcomes, and the connections
    *  are closed. Until the grace period is over it also waits for each `deliver` whose subscriber has unsubscribed; the task of one
-   *  that has not ended by then is returned
+   *  that has not ended by then is returned. If `created` or `ended` of a journal never completes, the promise never resolves
    * @throws InvalidOptions
    * @since 0.1.0
    */

@@ -15,8 +15,9 @@ export type JournalEntry =
 
 /**
  * Records by key which tasks are paid for, so that a crashed batch can continue. `fileJournal` is one implementation; a
- * database table can be another. Each function emits when it is done, or errors, which stops the batch. Unsubscribing does not
- * undo a write. The caller chooses the keys; a journal never gets the client key or a token.
+ * database table can be another. Each function emits and completes when it is done, or errors, which stops the batch. `close` of
+ * the solver waits for a write that never completes. Unsubscribing does not undo a write. The caller chooses the keys; a journal
+ * never gets the client key or a token.
  *
  * @since 0.1.0
  */
