@@ -14,9 +14,9 @@ import type { Resumable, SolutionOf, TaskRef, TaskSpec } from './model/task.js'
  * `tasks$.pipe(mergeMap(solver.solve, 20))`.
  *
  * `await using solver = createSolver(…)` closes the solver at the end of the block. `Symbol.asyncDispose` is `close` with a grace
- * period that lasts until every paid task has ended, each at its own deadline at the latest, and every `deliver` whose subscriber has
- * unsubscribed. It returns no orphans, so subscribe to
- * `orphans` if subscribers may unsubscribe early. To wait for less, call `close` yourself: only the first call counts.
+ * period that lasts until every paid task has ended, each at its own deadline at the latest, and every `deliver` whose subscriber
+ * has unsubscribed. It returns no orphans, so subscribe to `orphans` if subscribers may unsubscribe early. To wait for less, call
+ * `close` yourself: only the first call counts.
  *
  * @since 0.1.0
  */
@@ -166,8 +166,8 @@ export interface Solver extends AsyncDisposal {
    */
   readonly withOptions: (options: ScopeOptions) => Solver
   /**
-   * Paid tasks whose subscriber unsubscribed before an outcome, or whose outcome `deliver` could not save, for `resume`. While nothing subscribes to `orphans`, the newest
-   * 1,000 are buffered for the first subscriber. Completes when the solver is closed.
+   * Paid tasks whose subscriber unsubscribed before an outcome, or whose outcome `deliver` could not save, for `resume`. While
+   * nothing subscribes to `orphans`, the newest 1,000 are buffered for the first subscriber. Completes when the solver is closed.
    *
    * @since 0.1.0
    */

@@ -227,8 +227,8 @@ export type SolverEventBody = SolveEventBody | BatchEventBody
 /**
  * Everything that happens in a solver, for logs and metrics. Holds no client key and no solution.
  *
- * `Orphaned`: a task was emitted on `orphans`; its `solveId` is a new one if `deliver` could not save the outcome. `Lost`: a createTask ended without a task id after its subscriber had
- * unsubscribed or got a `CreateUnknown`; `error` is how it ended.
+ * `Orphaned`: a task was emitted on `orphans`; its `solveId` is a new one if `deliver` could not save the outcome. `Lost`: a
+ * createTask ended without a task id after its subscriber had unsubscribed or got a `CreateUnknown`; `error` is how it ended.
  *
  * @see docs/observability.md for each event, its fields, and the diagnostics channel that publishes it
  * @since 0.1.0

@@ -32,10 +32,10 @@ export interface Journal {
   /** Records the task of the key, durably before it emits; also called for ids that arrive late. */
   readonly created: (key: string, ref: TaskRef) => Observable<void>
   /**
-   * Records that the outcome was delivered; called once `deliver` has completed and the outcome was emitted, even if the subscriber
-   * unsubscribed meanwhile. If the subscriber unsubscribed before a task was created, `ended` is called with `NotCreated`, and there is no outcome. From then on, the entry
-   * of the key is that of {@link entryAfter}, with two exceptions: a `Finished` key stays `Finished`, and a key with a recorded
-   * task stays `Known` with its reference until it is `Finished`.
+   * Records that the outcome was delivered; called once `deliver` has completed and the outcome was emitted, even if the
+   * subscriber unsubscribed meanwhile. If the subscriber unsubscribed before a task was created, `ended` is called with
+   * `NotCreated`, and there is no outcome. From then on, the entry of the key is that of {@link entryAfter}, with two exceptions:
+   * a `Finished` key stays `Finished`, and a key with a recorded task stays `Known` with its reference until it is `Finished`.
    */
   readonly ended: (key: string, tag: string) => Observable<void>
 }

@@ -90,7 +90,7 @@ const stuckBatch = async () => {
   const { scheduler = asyncScheduler } = hurried()
   const options = { clientKey: EMULATOR_KEY, baseUrl: emulator.url }
   const config = { files, service, options, scheduler, concurrency: 2, commandLine: '' }
-  const code = runBatch(context, config)
+  const code = runBatch(context, config).finally(files.close)
   await until(() => emulator.counters().delivered === 2)
   return { emulator, signals, code, err: stderr.text }
 }
