@@ -25,6 +25,8 @@ export interface FileJournal extends Journal {
   readonly release: (key: string) => Observable<void>
   /** Whether a key was ever released. */
   readonly isReleased: (key: string) => boolean
+  /** The keys that were ever released. */
+  readonly releasedKeys: () => Iterable<string>
   /** The keys that are not fresh, with their entries. */
   readonly entries: () => Iterable<readonly [key: string, entry: JournalEntry]>
   /** Completes the writes, closes the file and unlocks it. Later calls of the other functions error. May be called again. */
@@ -95,9 +97,10 @@ export const fileJournal = async (path: string): Promise<FileJournal> => {
     try {
       const opened = await openCompacted(file, mode)
       const log = new AppendLog(file, opened.handle, lock.isOurs)
-      const { find, begin, created, ended, release, isReleased, entries } = new JournalIndex(opened, log, file)
+      const index = new JournalIndex(opened, log, file)
+      const { find, begin, created, ended, release, isReleased, releasedKeys, entries } = index
       const close = () => log.close().finally(lock.release)
-      return { find, begin, created, ended, release, isReleased, entries, close }
+      return { find, begin, created, ended, release, isReleased, releasedKeys, entries, close }
     } catch (error) {
       await lock.release()
       throw error
@@ -150,6 +153,8 @@ class JournalIndex {
     })
 
   readonly isReleased = (key: string): boolean => this.#released.has(key)
+
+  readonly releasedKeys = (): Iterable<string> => [...this.#released]
 
   readonly entries = (): Iterable<readonly [string, JournalEntry]> =>
     Array.from(this.#states, ([key, state]) => [key, entryOfState(state)] as const)

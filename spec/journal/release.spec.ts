@@ -33,6 +33,7 @@ describe('release', () => {
 
     expect(await done(third.find('k'))).toStrictEqual({ _tag: 'Known', ref })
     expect([third.isReleased('k'), third.isReleased('other')]).toStrictEqual([true, false])
+    expect([...third.releasedKeys()]).toStrictEqual(['k'])
     expect(readFileSync(path, 'utf8').split('\n')).toHaveLength(4)
   })
 

@@ -77,7 +77,7 @@ const bothJournals: JournalChoice = async (own, other, outPath) => {
 
 /**
  * The journal next to the output. Its lock keeps every other run away from the output, so it is opened in any case, and
- * removed at the end if nothing is recorded in it.
+ * removed at the end if it is empty.
  */
 const openOwnJournal = async (context: CliContext, path: string): Promise<FileJournal> => {
   const journal = await openJournal(context, path)
@@ -89,10 +89,11 @@ const openOwnJournal = async (context: CliContext, path: string): Promise<FileJo
   return { ...journal, close }
 }
 
-/** Whether nothing is recorded. Reads one entry, because a journal may have a million. */
+/** Whether nothing is recorded, and no key was released: the output may still have the old line of such a key. */
 const isEmpty = (journal: FileJournal): boolean => {
-  const [entry] = journal.entries()
-  return entry === undefined
+  // One of each, because a journal may have a million.
+  const [[entry], [released]] = [journal.entries(), journal.releasedKeys()]
+  return entry === undefined && released === undefined
 }
 
 const openJournal = async ({ loadJournal }: CliContext, path: string): Promise<FileJournal> => {

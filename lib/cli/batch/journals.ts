@@ -4,7 +4,7 @@ import type { TaskRef } from '../../core/model/task.js'
 import type { FileJournal } from '../../journal/index.js'
 
 /** The journal of a batch. */
-export type BatchJournal = Omit<FileJournal, 'close' | 'entries'>
+export type BatchJournal = Omit<FileJournal, 'close' | 'entries' | 'releasedKeys'>
 
 /**
  * One journal or two as one: an entry of either counts, and both record what happens. So no later run pays again for a

@@ -3,7 +3,7 @@ import { lastValueFrom } from 'rxjs'
 import { EMULATOR_KEY, startEmulator, type Emulator } from 'rx-captcha/emulator'
 import { fileJournal } from 'rx-captcha/journal'
 import { batch, linesIn, ndjson, pages, task, testFiles } from '../../support/batch.js'
-import { command } from '../../support/command.js'
+import { command, envOf } from '../../support/command.js'
 
 const { file } = testFiles()
 const ITEMS = ndjson(...['a', 'b', 'c'].map((id, nth) => task(nth, { id })))
@@ -128,6 +128,24 @@ describe('rx-captcha journal', () => {
     expect([before?.ok, after?.ok, after?.taskId === before?.taskId]).toStrictEqual([true, true, false])
 
     await batch(emulator, argv)
+    expect(emulator.counters().accepted).toBe(1)
+  })
+
+  it.each([
+    ['is refused by the service', ['createTask:1:ERROR_SITEKEY'], []],
+    ['has a wrong option', [], ['--base-url', 'nonsense']],
+    ['is one of the embedded emulator', [], ['--emulator']]
+  ])('releases a solved key for good, although the next run %s', async (_, faults, flags) => {
+    const [input, out] = [file('.ndjson', ndjson(task(1, { id: 'a' }))), file('.out.ndjson')]
+    const argv = [input, '--out', out]
+    await batch(await start(), argv)
+    await journalCommand(`${out}.journal`, '--release', 'a')
+    const emulator = await start(faults)
+    const env = { ...envOf(emulator), ...(flags.length > 0 && { CAPTCHA_BASE_URL: '' }) }
+    expect((await batch(emulator, [...argv, ...flags], { env })).code).toBeGreaterThan(0)
+    expect(emulator.counters().accepted).toBe(0)
+
+    expect((await batch(emulator, argv)).code).toBe(0)
     expect(emulator.counters().accepted).toBe(1)
   })
 

@@ -242,6 +242,19 @@ describeWithRedis('rx-captcha batch --queue', () => {
       expect(await jobs()).toMatchObject({ wait: 0 })
     })
 
+    it('is refused after a release that no run without --queue has followed', async () => {
+      const emulator = await rig.emulator()
+      const out = rig.file('.out')
+      const input = rig.file('.ndjson', ndjson(task(1, { id: 'a' })))
+      await localBatch(emulator, [input, '--out', out])
+      await command(['journal', `${out}.journal`, '--release', 'a']).ended()
+      const { code, err } = await rig.batch([task(1, { id: 'a' })], ['--out', out]).ended()
+      expect([code, err]).toStrictEqual([2, expect.stringMatching(/ without --queue and has released keys\. Finish /)])
+      await localBatch(emulator, [input, '--out', out])
+      expect(await rig.batch([task(1, { id: 'a' })], ['--out', out]).code).toBe(0)
+      expect([linesOf(out).length, emulator.counters().accepted]).toStrictEqual([2, 2])
+    })
+
     it('continues after a finished run without --queue', async () => {
       const emulator = await rig.emulator()
       const out = rig.file('.out')

@@ -1,6 +1,7 @@
 import { defer, of, type Observable } from 'rxjs'
 import { entryAfter, type JournalEntry } from '../../../core/model/journal.js'
 import type { TaskRef } from '../../../core/model/task.js'
+import type { FileJournal } from '../../../journal/index.js'
 import type { JournalChoice } from '../../batch/files.js'
 import type { BatchJournal } from '../../batch/journals.js'
 import { markOutput, queueOfOutput, unmarkOutput } from '../../shared/out-queue.js'
@@ -12,12 +13,12 @@ type KeyEntries = Iterable<readonly [key: string, entry: JournalEntry]>
 export class QueueOutput {
   readonly #memory = new OutputMemory()
   #path: string | undefined
-  #ownEntries: () => KeyEntries = () => []
+  #own: FileJournal | undefined
 
   /** The lines are read into the memory; the journal next to the output only keeps other runs away from it. */
   readonly chooseJournal: JournalChoice = (own, _other, path) => {
     this.#path = path
-    if (own) this.#ownEntries = own.entries
+    this.#own = own
     return Promise.resolve(this.#memory)
   }
 
@@ -26,7 +27,7 @@ export class QueueOutput {
     return this.#memory.entryOf(key)
   }
 
-  /** Makes the output that of a queue; refuses one with unfinished tasks of a batch without a queue, or of another queue. */
+  /** Makes the output that of a queue; refuses one of another queue, or of a batch without a queue that has something left to do. */
   async claim(queue: string): Promise<void> {
     const path = this.#path
     if (path === undefined) return
@@ -34,12 +35,23 @@ export class QueueOutput {
     if (found === queue) return
     if (found !== undefined)
       throw new WrongUsage(`--out: ${path} holds outcomes of the queue ${found}; use another file`)
-    if (hasUnfinished(this.#ownEntries()) || hasUnfinished(this.#memory.entries))
+    const unfinished = this.#unfinished()
+    if (unfinished !== undefined)
       throw new WrongUsage(
-        `--out: ${path} belongs to a batch without --queue and has unfinished tasks that are, or may be, paid for. ` +
+        `--out: ${path} belongs to a batch without --queue and has ${unfinished}. ` +
           'Finish that batch without --queue, or use another file'
       )
     await markOutput(path, queue)
+  }
+
+  /** What a batch without a queue has left to do here. */
+  #unfinished(): string | undefined {
+    const own = new Map(this.#own?.entries())
+    if (hasUnfinished(own) || hasUnfinished(this.#memory.entries))
+      return 'unfinished tasks that are, or may be, paid for'
+    // A queue would skip such a key by its old line, or remember its task.
+    const isReleased = [...(this.#own?.releasedKeys() ?? [])].some((key) => !own.has(key))
+    return isReleased ? 'released keys' : undefined
   }
 
   /** Makes it an output like any other: nothing of the batch is left in the queue. */
