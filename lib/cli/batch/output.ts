@@ -1,3 +1,4 @@
+import { createReadStream } from 'node:fs'
 import { open, realpath, type FileHandle } from 'node:fs/promises'
 import * as E from 'fp-ts/lib/Either.js'
 import * as t from 'io-ts'
@@ -164,8 +165,7 @@ const replay = async (
 ): Promise<ReadonlyMap<unknown, string>> => {
   const reported = new Map<string, string>()
   let [number, pending] = [0, new Array<Promise<unknown>>()]
-  const handle = await open(path)
-  for await (const text of handle.readLines()) {
+  for await (const text of linesOf(createReadStream(path, 'utf8'))) {
     number += 1
     const line = readLine(text)
     if (!line) throw foreignFile(path, number)
@@ -182,6 +182,17 @@ const replay = async (
   }
   await Promise.all(pending)
   return reported
+}
+
+/** The lines of a text. `readLines` of Node 24 would also split at U+2028 and U+2029, which may be in a line of JSON. */
+export const linesOf = async function* (chunks: AsyncIterable<string>): AsyncGenerator<string> {
+  let rest = ''
+  for await (const chunk of chunks) {
+    const lines = (rest + chunk).split('\n')
+    rest = lines.pop() ?? ''
+    yield* lines
+  }
+  if (rest !== '') yield rest
 }
 
 /** What a line of the output says about its key. */

@@ -1,12 +1,13 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { Readable } from 'node:stream'
 import * as E from 'fp-ts/lib/Either.js'
 import { lastValueFrom } from 'rxjs'
 import { fileJournal } from 'rx-captcha/journal'
 import { recaptchaV2, type SolveError } from 'rx-captcha'
 import { linesIn } from '../../support/batch.js'
-import { openOutputFile } from '../../../lib/cli/batch/output.js'
+import { linesOf, openOutputFile } from '../../../lib/cli/batch/output.js'
 import type { KeyedItem } from '../../../lib/cli/input/item.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'batch-output-'))
@@ -101,6 +102,19 @@ describe('the output file of a batch', () => {
     const text = keys.map((key) => line({ key, ok: true, taskId: key })).join('')
 
     expect(new Set(await entriesAfter(text, keys))).toStrictEqual(new Set(['Finished']))
+  })
+
+  it('takes U+2028 and U+2029, which are allowed in JSON, as a part of their line', async () => {
+    const text = line({ id: 'a\u2028', ok: true, taskId: 'x' }) + line({ id: 'b\u2029', ok: true, taskId: 'x' })
+
+    expect(await entriesAfter(text, ['a\u2028', 'b\u2029'])).toStrictEqual(['Finished', 'Finished'])
+  })
+
+  it.each([1, 2, 5, 100])('splits at \\n and nowhere else, with chunks of %d characters', async (size) => {
+    const lines = ['one\u2028', '', 'two\u2029\r\u0085\v\f', 'half a line']
+    const chunks = Readable.from(lines.join('\n').match(new RegExp(`[^]{1,${size}}`, 'g')) ?? [])
+
+    expect(await Readable.from(linesOf(chunks)).toArray()).toStrictEqual(lines)
   })
 
   it('writes no second line for a key that stays in doubt, and one for a key that was in doubt', async () => {
