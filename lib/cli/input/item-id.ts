@@ -8,7 +8,8 @@ export interface ItemId {
 /** The id in the text of a JSON object, given its parsed value. */
 export const itemIdOf = (text: string, id: string | number): ItemId => {
   if (typeof id === 'string') return { key: id, json: JSON.stringify(id) }
-  const digits = idTextOf(text) ?? String(id)
+  // A copy, because V8 keeps the whole text in memory as long as a part of it.
+  const digits = Buffer.from(idTextOf(text) ?? String(id)).toString()
   return { key: digits, json: digits }
 }
 
