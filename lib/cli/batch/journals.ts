@@ -1,4 +1,4 @@
-import { EMPTY, concat, concatMap, forkJoin, ignoreElements, map, of, type Observable } from 'rxjs'
+import { EMPTY, concat, concatMap, forkJoin, ignoreElements, lastValueFrom, map, of, type Observable } from 'rxjs'
 import type { JournalEntry } from '../../core/model/journal.js'
 import type { TaskRef } from '../../core/model/task.js'
 import type { FileJournal } from '../../journal/index.js'
@@ -46,11 +46,34 @@ export const retryFailed = (journal: BatchJournal): BatchJournal => ({
 
 const RELEASED: JournalEntry = { _tag: 'Fresh' }
 
+/** What a line of the output says about the task of its key. */
+export interface OutputState {
+  readonly entry: JournalEntry
+  readonly taskId: string | undefined
+}
+
 /**
- * Records an entry that the output has. A key that was released may have lines from before: only a line of the task that the
- * journal knows counts, because an id is recorded before the line of its task is written.
+ * Records what the last line of each key says. Earlier lines are about other tasks if the key was released, and a journal that
+ * is new does not know that it was.
  */
-export const recordOutput = (journal: BatchJournal, key: string, entry: JournalEntry, taskId: string | undefined) => {
+export const recordOutput = async (journal: BatchJournal, last: ReadonlyMap<string, OutputState>): Promise<void> => {
+  let pending: Promise<unknown>[] = []
+  for (const [key, state] of last) {
+    pending.push(lastValueFrom(recordState(journal, key, state), { defaultValue: undefined }))
+    if (pending.length < MAX_PENDING) continue
+    await Promise.all(pending)
+    pending = []
+  }
+  await Promise.all(pending)
+}
+
+const MAX_PENDING = 1_000
+
+/**
+ * A key that was released may have lines from before only: a line counts if it is about the task that the journal knows, because
+ * an id is recorded before the line of its task is written.
+ */
+const recordState = (journal: BatchJournal, key: string, { entry, taskId }: OutputState): Observable<unknown> => {
   if (!journal.isReleased(key)) return recordEntry(journal, key, entry)
   return journal
     .find(key)

@@ -2,7 +2,6 @@ import { createReadStream } from 'node:fs'
 import { open, realpath, type FileHandle } from 'node:fs/promises'
 import * as E from 'fp-ts/lib/Either.js'
 import * as t from 'io-ts'
-import { lastValueFrom } from 'rxjs'
 import { entryAfter, journalTagOf, type JournalEntry } from '../../core/model/journal.js'
 import { WrongUsage, whyNotWritten, write, type OutputStream } from '../shared/context.js'
 import { explainInLine, type ServiceReach } from '../shared/explain.js'
@@ -10,7 +9,7 @@ import type { ItemResult } from '../shared/item-error.js'
 import { reasonOf } from '../shared/text.js'
 import type { KeyedItem } from '../input/item.js'
 import { itemIdOf } from '../input/item-id.js'
-import { recordOutput, type BatchJournal } from './journals.js'
+import { recordOutput, type BatchJournal, type OutputState } from './journals.js'
 
 /** Where outcomes go. */
 export interface Output {
@@ -155,16 +154,15 @@ export const mixedOutput = (path: string, { isEmbedded }: ServiceReach) =>
       `${isEmbedded ? 'with' : 'without'} --emulator`
   )
 
-const MAX_PENDING = 1_000
-
-/** Passes every line of the file to the journal; returns the {@link lastingError} of each key that ended with one. */
+/** Passes what the file says to the journal; returns the {@link lastingError} of each key that ended with one. */
 const replay = async (
   path: string,
   journal: BatchJournal | undefined,
   service: ServiceReach
 ): Promise<ReadonlyMap<unknown, string>> => {
   const reported = new Map<string, string>()
-  let [number, pending] = [0, new Array<Promise<unknown>>()]
+  const last = new Map<string, OutputState>()
+  let number = 0
   for await (const text of linesOf(createReadStream(path, 'utf8'))) {
     number += 1
     const line = readLine(text)
@@ -173,14 +171,10 @@ const replay = async (
     if (line.key === undefined) continue
     if (line.lasting === undefined || journal?.isReleased(line.key)) reported.delete(line.key)
     else reported.set(line.key, line.lasting)
-    if (journal)
-      pending.push(lastValueFrom(recordOutput(journal, line.key, line.entry, line.taskId), { defaultValue: undefined }))
-    if (pending.length === MAX_PENDING) {
-      await Promise.all(pending)
-      pending = []
-    }
+    // After a line that nothing was paid for, such as a refusal, an earlier task of the key is still paid for.
+    if (journal && line.entry._tag !== 'Fresh') last.set(line.key, { entry: line.entry, taskId: line.taskId })
   }
-  await Promise.all(pending)
+  if (journal) await recordOutput(journal, last)
   return reported
 }
 
@@ -218,8 +212,9 @@ const SOLVED: JournalEntry = { _tag: 'Finished', tag: 'Solved' }
 const entryOfError = (error: ErrorFields): JournalEntry => {
   const tag = journalTagOf(error)
   const entry = entryAfter(tag)
-  if (entry === 'Known') return error.ref ? { _tag: entry, ref: error.ref } : { _tag: 'Fresh' }
-  return { _tag: entry, tag }
+  // A job without an outcome has one too, if its task is known.
+  if (entry !== 'Finished' && error.ref) return { _tag: 'Known', ref: error.ref }
+  return entry === 'Known' ? { _tag: 'Fresh' } : { _tag: entry, tag }
 }
 
 const Ref = t.intersection([t.type({ taskId: t.string, createdAt: t.number }), t.partial({ numeric: t.literal(true) })])

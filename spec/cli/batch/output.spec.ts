@@ -76,7 +76,9 @@ describe('the output file of a batch', () => {
     const entries = await Promise.all(keys.map((key) => lastValueFrom(journal.find(key))))
     await output.close()
     await journal.close()
-    return entries.map((entry) => (entry._tag === 'Known' ? entry.ref.taskId : entry._tag))
+    return entries.map((entry) =>
+      entry._tag === 'Known' ? entry.ref.taskId : entry._tag === 'Finished' ? entry.tag : entry._tag
+    )
   }
 
   it('passes to the journal what its lines say', async () => {
@@ -93,21 +95,42 @@ describe('the output file of a batch', () => {
     const keys = ['solved', '7', 'failed', 'open', 'open without a reference', 'in doubt', 'unpaid']
 
     expect(await entriesAfter(text, keys)).toStrictEqual([
-      ...['Finished', 'Finished', 'Finished', 'task-1', 'Fresh', 'InDoubt', 'Fresh']
+      ...['Solved', 'Solved', 'TaskFailed', 'task-1', 'Fresh', 'InDoubt', 'Fresh']
     ])
+  })
+
+  const solvedLine = { ok: true, taskId: 'task-2' }
+  const failedLine = { ok: false, error: { _tag: 'TaskFailed', paid: 'yes', kind: 'task', ref } }
+  const openLine = { ok: false, error: { _tag: 'TimedOut', paid: 'yes', ref } }
+  const laterLine = { ok: false, error: { _tag: 'TimedOut', paid: 'yes', ref: { ...ref, taskId: 'task-2' } } }
+  const doubtfulLine = { ok: false, error: { _tag: 'CreateUnknown', paid: 'unknown' } }
+  const jobLine = { ok: false, error: { _tag: 'JobFailed', paid: 'yes', reason: '', ref } }
+  const refusedLine = { ok: false, error: { _tag: 'Refused', paid: 'no', kind: 'request' } }
+  it.each([
+    ['a failure, and then a token', failedLine, solvedLine, 'Solved'],
+    ['a failure, and then a task', failedLine, laterLine, 'task-2'],
+    ['a failure, and then a doubt', failedLine, doubtfulLine, 'InDoubt'],
+    ['a task, and then its token', openLine, solvedLine, 'Solved'],
+    ['a task, and then another one', openLine, laterLine, 'task-2'],
+    ['a task, and then a job that failed', openLine, jobLine, 'task-1'],
+    ['a task, and then a refusal, which concerns no task', openLine, refusedLine, 'task-1']
+  ])('passes to a new journal the last thing that its lines say about a task: %s', async (_, before, after, entry) => {
+    const text = line({ key: 'a', ...before }) + line({ key: 'a', ...after })
+
+    expect(await entriesAfter(text, ['a'])).toStrictEqual([entry])
   })
 
   it('passes thousands of lines to the journal', async () => {
     const keys = Array.from({ length: 2_500 }, (_, nth) => `key-${nth}`)
     const text = keys.map((key) => line({ key, ok: true, taskId: key })).join('')
 
-    expect(new Set(await entriesAfter(text, keys))).toStrictEqual(new Set(['Finished']))
+    expect(new Set(await entriesAfter(text, keys))).toStrictEqual(new Set(['Solved']))
   })
 
   it('takes U+2028 and U+2029, which are allowed in JSON, as a part of their line', async () => {
     const text = line({ id: 'a\u2028', ok: true, taskId: 'x' }) + line({ id: 'b\u2029', ok: true, taskId: 'x' })
 
-    expect(await entriesAfter(text, ['a\u2028', 'b\u2029'])).toStrictEqual(['Finished', 'Finished'])
+    expect(await entriesAfter(text, ['a\u2028', 'b\u2029'])).toStrictEqual(['Solved', 'Solved'])
   })
 
   it.each([1, 2, 5, 100])('splits at \\n and nowhere else, with chunks of %d characters', async (size) => {

@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { lastValueFrom } from 'rxjs'
 import { EMULATOR_KEY, startEmulator, type Emulator } from 'rx-captcha/emulator'
 import { fileJournal } from 'rx-captcha/journal'
@@ -9,8 +9,8 @@ const { file } = testFiles()
 const ITEMS = ndjson(...['a', 'b', 'c'].map((id, nth) => task(nth, { id })))
 
 const emulators: Emulator[] = []
-const start = async (faults: ReadonlyArray<string> = []): Promise<Emulator> => {
-  const emulator = await startEmulator({ faults, readyAfterMs: 0 })
+const start = async (faults: ReadonlyArray<string> = [], readyAfterMs = 0): Promise<Emulator> => {
+  const emulator = await startEmulator({ faults, readyAfterMs })
   emulators.push(emulator)
   return emulator
 }
@@ -64,6 +64,21 @@ describe('batch --retry-failed', () => {
     const tokens = linesIn(readFileSync(out, 'utf8')).filter(({ id, ok }) => id === 'b' && ok)
     expect(tokens).toMatchObject([{ taskId: accepted }])
     expect(emulator.counters().accepted).toBe(1)
+  })
+
+  it.each([
+    ['that was solved', [], 0],
+    ['that is resumed', ['--give-up-after-ms', '300'], 3]
+  ])('keeps a new task %s although the journal was deleted', async (_, flags, code) => {
+    const [input, out] = [file('.ndjson', ndjson(task(1, { id: 'a' }))), file('.out.ndjson')]
+    const argv = [input, '--out', out]
+    await batch(await start(['task:1:ERROR_CAPTCHA_UNSOLVABLE']), argv)
+    const emulator = await start([], code === 0 ? 0 : 1_000)
+    expect((await batch(emulator, [...argv, '--retry-failed', ...flags])).code).toBe(code)
+    rmSync(`${out}.journal`)
+
+    expect((await batch(emulator, [...argv, '--retry-failed'])).code).toBe(0)
+    expect([emulator.counters().accepted, linesIn(readFileSync(out, 'utf8')).at(-1)?.ok]).toStrictEqual([1, true])
   })
 
   it('is refused without a record of an earlier run', async () => {
