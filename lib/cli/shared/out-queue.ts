@@ -1,5 +1,6 @@
 import { readFile, rm, writeFile } from 'node:fs/promises'
 import { WrongUsage } from './context.js'
+import { shellQuoted } from './text.js'
 
 /*
  * A file next to an output names the queue that its outcomes come from, as long as some may be missing. A batch without the queue
@@ -10,7 +11,8 @@ const markerOf = (out: string): string => `${out}.queue`
 /** The queue that an output belongs to. */
 export const queueOfOutput = async (out: string): Promise<string | undefined> => {
   const text = await readFile(markerOf(out), 'utf8').catch(() => undefined)
-  return text?.trim()
+  // A name may have blanks around it.
+  return text?.replace(/\n$/, '')
 }
 
 export const markOutput = (out: string, queue: string): Promise<void> =>
@@ -24,6 +26,6 @@ export const refuseOutputOfQueue = async (out: string): Promise<void> => {
   if (queue === undefined) return
   throw new WrongUsage(
     `--out: ${out} holds outcomes of the queue ${queue}, where tasks of this batch may be paid for. ` +
-      `Use --queue ${queue}, or delete ${markerOf(out)} if that queue is gone`
+      `Use --queue ${shellQuoted(queue)}, or delete ${markerOf(out)} if that queue is gone`
   )
 }

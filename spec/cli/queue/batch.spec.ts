@@ -209,6 +209,20 @@ describeWithRedis('rx-captcha batch --queue', () => {
       expect([existsSync(`${out}.queue`), existsSync(`${out}.journal`)]).toStrictEqual([false, false])
     })
 
+    it('is continued in a queue whose name has blanks around it', async () => {
+      const out = rig.file('.out')
+      const argv = ['batch', rig.file('.ndjson', ndjson(task(1))), '--redis', rig.redis.url, '--out', out]
+      const queue = ` ${rig.name} `
+      for (let nth = 0; nth < 2; nth += 1) {
+        const running = command([...argv, '--queue', queue])
+        await running.prints('No worker is running')
+        running.signal('SIGTERM')
+        expect(await running.code).toBe(143)
+      }
+      const { err } = await command(argv.slice(0, 2).concat('--out', out), { env: { CAPTCHA_CLIENT_KEY: 'k' } }).ended()
+      expect(err).toContain(`Use --queue '${queue}', or delete ${out}.queue if that queue is gone`)
+    })
+
     it.each([
       ['without --queue', [], / holds outcomes of the queue queue-\d+, where tasks of this batch may be paid for\. /],
       ['in another queue', ['--queue', 'other'], / holds outcomes of the queue queue-\d+; use another file$/m]
