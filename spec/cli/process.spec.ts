@@ -1,5 +1,5 @@
-import { spawn, type ChildProcess } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
+import { closeSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { EMULATOR_KEY, type Emulator } from 'rx-captcha/emulator'
@@ -10,6 +10,7 @@ import { emulators, until } from '../support/raw-http.js'
 const start = emulators()
 
 const folder = built()
+const main = () => join(folder(), 'dist/cli/main.js')
 
 const children: ChildProcess[] = []
 afterEach(() => children.splice(0).forEach((child) => child.kill('SIGKILL')))
@@ -22,8 +23,7 @@ interface SpawnOptions {
 
 const spawned = (argv: ReadonlyArray<string>, { emulator, shell = [] }: SpawnOptions = {}) => {
   const env = { PATH: process.env.PATH, CAPTCHA_BASE_URL: emulator?.url, CAPTCHA_CLIENT_KEY: EMULATOR_KEY }
-  const main = join(folder(), 'dist/cli/main.js')
-  const [program = '', ...words] = [...shell, process.execPath, main, ...argv]
+  const [program = '', ...words] = [...shell, process.execPath, main(), ...argv]
   const child = spawn(program, words, { env: { ...env, CAPTCHA_POLL_EVERY_MS: '5' } })
   children.push(child)
   let [out, err] = ['', '']
@@ -93,6 +93,14 @@ describe('the process of the command', () => {
     solving.child.kill('SIGINT')
     expect((await solving.ended()).code).toBe(130)
     expect(performance.now() - interruptedAt).toBeLessThan(2_000)
+  })
+
+  it('refuses a folder as stdin', () => {
+    const fd = openSync('.', 'r')
+    const env = { CAPTCHA_CLIENT_KEY: EMULATOR_KEY }
+    const { status, stderr } = spawnSync(process.execPath, [main(), 'batch', '-'], { env, stdio: [fd, 'pipe', 'pipe'] })
+    closeSync(fd)
+    expect([status, String(stderr)]).toStrictEqual([2, 'error: stdin: this is a folder; expected a file\n'])
   })
 
   it('serves the emulator until Ctrl-C', async () => {

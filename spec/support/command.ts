@@ -83,7 +83,7 @@ export interface CommandOptions {
   readonly loadQueue?: CliContext['loadQueue']
   readonly stdout?: Console
   readonly stderr?: Console
-  readonly stdin?: Readable
+  readonly stdin?: CliContext['stdin']
 }
 
 /** The command, running, with recorded streams. */

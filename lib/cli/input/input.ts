@@ -1,4 +1,4 @@
-import { createReadStream } from 'node:fs'
+import { createReadStream, fstatSync } from 'node:fs'
 import { open, stat } from 'node:fs/promises'
 import { WrongUsage, type CliContext } from '../shared/context.js'
 import { reasonOf } from '../shared/text.js'
@@ -20,10 +20,14 @@ export interface Input {
 
 /** Opens a file, or stdin for `-`. Nothing is read beyond what is asked for. */
 export const openInput = async ({ stdin }: CliContext, path: string, format: Format | undefined): Promise<Input> => {
-  if (path === '-') return inputOf(stdin, format, undefined)
+  if (path === '-') {
+    // Node makes an empty stream of a folder.
+    if (stdin.fd !== undefined && fstatSync(stdin.fd).isDirectory()) throw folderGiven('stdin')
+    return inputOf(stdin, format, undefined)
+  }
   try {
     const found = await stat(path)
-    if (found.isDirectory()) throw new WrongUsage(`${path}: this is a folder; expected a file`)
+    if (found.isDirectory()) throw folderGiven(path)
     const knownFormat = format ?? formatOfName(path)
     // A pipe, for example, can be read only once.
     if (!found.isFile()) return inputOf(createReadStream(path), knownFormat, undefined)
@@ -35,6 +39,8 @@ export const openInput = async ({ stdin }: CliContext, path: string, format: For
     throw new WrongUsage(`${path}: the file cannot be read (${reasonOf(error)})`)
   }
 }
+
+const folderGiven = (name: string) => new WrongUsage(`${name}: this is a folder; expected a file`)
 
 const inputOf = (
   source: Chunks & { readonly destroy: () => unknown },

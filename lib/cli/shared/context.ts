@@ -13,7 +13,7 @@ export interface OutputStream extends NodeJS.WritableStream {
 /** What the command uses of its process. */
 export interface CliContext {
   readonly env: Readonly<Record<string, string | undefined>>
-  readonly stdin: Readable
+  readonly stdin: Readable & { readonly fd?: number | undefined }
   readonly stdout: OutputStream
   readonly stderr: OutputStream
   /** SIGINT, SIGTERM and SIGHUP. */

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { readFileSync, rmSync } from 'node:fs'
+import { closeSync, openSync, readFileSync, rmSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { Readable } from 'node:stream'
 import { EMULATOR_KEY } from 'rx-captcha/emulator'
@@ -170,6 +170,13 @@ describe('the input of a batch', () => {
     expect([code, emulator.counters().requests.createTask]).toStrictEqual([2, 0])
     expect(err).toContain(`error: `)
     expect(err).toContain(why)
+  })
+
+  it('is refused as a folder from stdin, of which Node makes an empty stream', async () => {
+    const fd = openSync('.', 'r')
+    const { code, err } = await batch(await start(), ['-'], { stdin: Object.assign(Readable.from([]), { fd }) })
+    closeSync(fd)
+    expect([code, err]).toStrictEqual([2, 'error: stdin: this is a folder; expected a file\n'])
   })
 })
 
