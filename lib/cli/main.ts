@@ -11,7 +11,7 @@ const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 const GRACE_MS = 100
 
 // After a signal a reader that reads nothing must not keep the process alive either.
-const LAST_LINES_MS = 2_000
+const READER_GRACE_MS = 2_000
 
 /** An output of the process. Node writes a text to a file once, and ignores how much of it was written. */
 const outputOf = (stream: NodeJS.WriteStream & { readonly fd: number }): OutputStream =>
@@ -51,7 +51,7 @@ const main = async (): Promise<void> => {
     })
   })
   const printed = Promise.all([stdout, stderr].map((output) => write(output, '')))
-  await firstValueFrom(race(from(printed), received > 0 ? timer(LAST_LINES_MS) : signals))
+  await firstValueFrom(race(from(printed), received > 0 ? timer(READER_GRACE_MS) : signals))
   setTimeout(() => process.exit(), GRACE_MS).unref()
 }
 

@@ -152,7 +152,7 @@ class BatchRun<T> {
     if (!save && !recordEnd) return of(result)
     const { inFlight, label } = this.#deps
     const orphan = (): void => {
-      const ref = refOf(result)
+      const ref = paidRefOf(result)
       if (task && ref) this.events.orphaned(orphanOf(ref, task, label))
     }
     return saveAndEmit(inFlight, result, { save: save ?? EMPTY, recordEnd: recordEnd ?? EMPTY, orphan })
@@ -193,7 +193,7 @@ class BatchRun<T> {
   }
 }
 
-const refOf = (result: SolveResult<unknown>): TaskRef | undefined => {
+const paidRefOf = (result: SolveResult<unknown>): TaskRef | undefined => {
   if (E.isRight(result)) return result.right.ref
   return 'ref' in result.left ? result.left.ref : undefined
 }
