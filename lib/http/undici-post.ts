@@ -218,13 +218,18 @@ const rawHeaderOf = (headers: ReadonlyArray<Buffer>, name: string): string | und
 // All forms of an HTTP date begin with a day of the week. `Date.parse` alone reads '-5' and '1.5' as dates.
 const HTTP_DATE = /^[A-Z][a-z]{2,8},? .*\d\d:\d\d:\d\d/
 
+// All of them are in UTC, but the form of `asctime` does not say so (RFC 9110, section 5.6.7).
+const ENDS_WITH_ZONE = /[A-Z)]$|[+-]\d\d:?\d\d$/i
+
 /** `Retry-After` in milliseconds. It gives seconds, or a date that counts from the reply's own `Date`. */
 export const parseRetryAfter = (headers: Headers): number | undefined => {
   const given = headerValue(headers, 'retry-after')
   if (/^\d+$/.test(given)) return Number(given) * 1_000
   if (!HTTP_DATE.test(given)) return undefined
-  const waitMs = Date.parse(given) - (Date.parse(headerValue(headers, 'date')) || Date.now())
+  const waitMs = parseDate(given) - (parseDate(headerValue(headers, 'date')) || Date.now())
   return Number.isNaN(waitMs) ? undefined : Math.max(0, waitMs)
 }
+
+const parseDate = (text: string): number => Date.parse(ENDS_WITH_ZONE.test(text) ? text : `${text} GMT`)
 
 const errorOf = (name: string, code: string, message: string) => Object.assign(new Error(message), { name, code })

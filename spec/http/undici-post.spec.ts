@@ -1,4 +1,5 @@
 import { inspect } from 'node:util'
+import { runInThisContext } from 'node:vm'
 import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib'
 import { lastValueFrom, map, toArray } from 'rxjs'
 import { Agent, Dispatcher } from 'undici'
@@ -201,6 +202,27 @@ describe('parseRetryAfter', () => {
     ['Thu, 31 Dec 2099 23:59:59 GMT', 0]
   ])('counts the date "%s" from the date of the reply', (given, ms) => {
     expect(parseRetryAfter({ 'retry-after': given, date: DATE })).toBe(ms)
+  })
+
+  describe.each(['UTC', 'America/New_York', 'Asia/Kolkata'])('in the time zone %s', (zone) => {
+    // The `process.env` of a test is a copy, and the time zone is that of the real one.
+    const setZone = (name: string | undefined): void => {
+      runInThisContext(name === undefined ? 'delete process.env.TZ' : `process.env.TZ = '${name}'`)
+    }
+    beforeAll(() => {
+      setZone(zone)
+    })
+    afterAll(() => {
+      setZone(process.env.TZ)
+    })
+
+    const DATES = ['Fri, 01 Jan 2100 00:00:00 GMT', 'Friday, 01-Jan-2100 00:00:00 GMT', 'Fri Jan  1 00:00:00 2100']
+    it.each(DATES)('reads the date "%s" as UTC', (date) => {
+      expect(new Date(2100, 0).toISOString() === '2100-01-01T00:00:00.000Z').toBe(zone === 'UTC')
+      expect(parseRetryAfter({ 'retry-after': 'Fri Jan  1 00:00:42 2100', date })).toBe(42_000)
+      expect(parseRetryAfter({ 'retry-after': 'Fri, 01 Jan 2100 00:00:42', date })).toBe(42_000)
+      expect(parseRetryAfter({ 'retry-after': 'Fri, 01 Jan 2100 05:30:42 +0530', date })).toBe(42_000)
+    })
   })
 
   it.each([undefined, 'yesterday'])('counts a date from now if the date of the reply is %p', (date) => {
