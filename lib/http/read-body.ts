@@ -112,17 +112,21 @@ const longestOf = (data: Buffer, decompress: (part: Buffer) => Buffer): Buffer |
   return longest
 }
 
-/** UTF-8, or UTF-16 by its byte order mark or by the zero next to a first ASCII character. */
+/** UTF-8, or UTF-16 by its byte order mark or by the zeros within two first ASCII characters. */
 const decodeText = (bytes: Buffer): string => {
   // Destructuring a Buffer would make an iterator for each reply.
   const first = bytes[0]
   const second = bytes[1]
   if (first === 0xff && second === 0xfe) return utf16le(bytes.subarray(2))
   if (first === 0xfe && second === 0xff) return utf16be(bytes.subarray(2))
-  if (second === 0) return utf16le(bytes)
-  if (first === 0) return utf16be(bytes)
+  if (second === 0 && isZeroFrom(bytes, 1)) return utf16le(bytes)
+  if (first === 0 && isZeroFrom(bytes, 0)) return utf16be(bytes)
   return bytes.toString()
 }
+
+/** Whether every other one of the first four bytes is zero, as far as there are any: one alone may be a stray NUL byte. */
+const isZeroFrom = (bytes: Buffer, start: number): boolean =>
+  bytes.subarray(0, 4).every((byte, at) => (byte === 0) === (at % 2 === start))
 
 const utf16le = (bytes: Buffer): string => bytes.toString('utf16le')
 

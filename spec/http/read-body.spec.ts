@@ -140,6 +140,17 @@ describe.each(both)('a %s body', (_, read) => {
     expect(read((isLittle ? bytes : bytes.swap16()).subarray(0, -1), '', LIMIT)).toBe(TEXT.slice(0, -1))
   })
 
+  it.each(['{', '{}'])('is read as UTF-16 if it is no longer than %j', (text) => {
+    const bytes = Buffer.from(text, 'utf16le')
+    expect(read(bytes, '', LIMIT)).toBe(text)
+    expect(read(Buffer.from(bytes).swap16(), '', LIMIT)).toBe(text)
+    expect(read(Buffer.from(`${text} `, 'utf16le').swap16().subarray(0, -1), '', LIMIT)).toBe(text)
+  })
+
+  it.each(['\0', '\0\0', '\0\0\0', '\0\0\0\0', '{\0', '{\0\0'])('is read as UTF-8 if it begins with %j', (before) => {
+    expect(read(Buffer.from(before + TEXT), '', LIMIT)).toBe(before + TEXT)
+  })
+
   it('keeps a byte order mark of UTF-8, which the reader of documents skips', () => {
     expect(read(Buffer.from(`\uFEFF${TEXT}`), '', LIMIT)).toBe(`\uFEFF${TEXT}`)
   })
