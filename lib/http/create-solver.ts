@@ -1,3 +1,4 @@
+import * as E from 'fp-ts/lib/Either.js'
 import * as t from 'io-ts'
 import { asyncScheduler, type SchedulerLike } from 'rxjs'
 import { buildSolver } from '../core/build-solver.js'
@@ -49,7 +50,16 @@ export const createSolver = (options: SolverOptions): Solver => {
   const checked = checkOptions<SolverOptions>(solverOptionCodecs, options, ({ post }) => (post ? REPLACED_BY_POST : {}))
   const { scheduler, random = Math.random } = checked
   const { post, close } = openNetwork(checked)
-  return buildSolver({ post, ...clockOf(scheduler), random, close, ...diagnostics }, resolveOptions(checked))
+  return buildSolver(
+    { post, ...clockOf(scheduler), random: checkedRandom(random), close, ...diagnostics },
+    resolveOptions(checked)
+  )
+}
+
+/** The caller's function must not break a solve if it throws or returns anything but a number from 0 to 1. */
+const checkedRandom = (random: () => unknown) => (): number => {
+  const given = E.toUnion(E.tryCatch(random, () => undefined))
+  return typeof given === 'number' && given >= 0 && given <= 1 ? given : Math.random()
 }
 
 /** RxJS's schedulers measure by the system clock, which may be set, so they are replaced with {@link realClock}. */

@@ -78,7 +78,7 @@ export interface SolverOptions {
    * @defaultValue asyncScheduler, made to never fire early, and not affected when the system clock is set
    */
   readonly scheduler?: SchedulerLike | undefined
-  /** Numbers from 0 to 1, for jitter. @defaultValue Math.random */
+  /** Numbers from 0 to 1, for jitter; `Math.random` replaces anything else. @defaultValue Math.random */
   readonly random?: (() => number) | undefined
 }
 
