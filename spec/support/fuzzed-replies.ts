@@ -44,6 +44,7 @@ const NASTY_VALUES = [
     '-9007199254740993'
   ],
   ...['"processing"', '"ready"', '"idle"', '"READY"', '"task-1"', '"constructor"', '"__proto__"', '["task-1"]'],
+  ...['"00"', '"null"', '" None"', '"undefined"'],
   ...['{"gRecaptchaResponse":"token"}', '{"gRecaptchaResponse":""}', '{"gRecaptchaResponse":" "}', '"token"'],
   ...['{"gRecaptchaResponse":7}', '{"gRecaptchaResponse":["token"]}', '{"__proto__":{"gRecaptchaResponse":"token"}}'],
   ...['{"gRecaptchaResponse":"","gRecaptchaResponse":"token"}', '{"toString":1,"valueOf":1}', '"\\ud800"', '"\\u0000"'],

@@ -32,7 +32,7 @@ export const createdIdIn = (text: string): string | undefined => {
 /** The id that the document itself holds. Of a number only the text has all digits. */
 const ownIdIn = (text: string): string | undefined => {
   const given = documentIn(text)?.get('taskId')
-  if (typeof given === 'string' && given.trim() !== '') return given
+  if (typeof given === 'string' && !saysNoTask(given)) return given
   if (typeof given !== 'number' || given <= 0 || !Number.isInteger(given)) return undefined
   if (Number.isSafeInteger(given)) return String(given)
   return onlyOne(idMembersOf(text).filter(({ isNumber, id }) => isNumber && Number(id) === given))
@@ -144,10 +144,13 @@ const idMembersOf = (text: string): ReadonlyArray<IdMember> => {
     // Where no value is, the next name may share a quote with this one.
     name.lastIndex = written === '' ? match.index + 1 : name.lastIndex + written.length
     const id = written.startsWith('"') ? parsed(written)?.value : written
-    if (typeof id === 'string' && id.trim() !== '' && written !== '0') found.push({ id, isNumber: id === written })
+    if (typeof id === 'string' && !saysNoTask(id)) found.push({ id, isNumber: id === written })
   }
   return found
 }
+
+const saysNoTask = (id: string) =>
+  ['null', 'undefined', 'none'].includes(id.trim().toLowerCase()) || id.trim().replaceAll('0', '') === ''
 
 const stringAtStart = (text: string): string => {
   let end = 1

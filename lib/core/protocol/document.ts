@@ -97,9 +97,11 @@ const MEMBER = /"taskId"\s*:\s*(?:"([^"\\]*(?:\\[^][^"\\]*)*)"|(\d+)(?=[\s,}\]])
 /** Replaces single and escaped quotes with those of JSON, for a text in another notation or within a string. */
 export const unquoted = (text: string): string => text.replace(/\\(["\\])/g, '$1').replaceAll("'", '"')
 
-/** An id that the service gave as a string. */
+/** An id that the service gave as a string. Services that write every value as a string send "0" or "null" if there is no task. */
 export const stringId = (value: unknown): TaskId | undefined =>
-  typeof value === 'string' && value.trim() !== '' ? { taskId: value } : undefined
+  typeof value === 'string' && !NO_ID.test(value.trim()) ? { taskId: value } : undefined
+
+const NO_ID = /^(0*|null|undefined|none)$/i
 
 /** An id that the service gave as a number. Services send 0 if there is no task. */
 export const numericId = (digits: string): TaskId | undefined =>

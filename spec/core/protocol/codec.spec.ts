@@ -47,7 +47,7 @@ describe('a request body', () => {
 describe('readTaskId', () => {
   it.each([
     ['"61138bb6-19fb"', '61138bb6-19fb'],
-    ['"0"', '0'],
+    ['"01"', '01'],
     ['"a\\u0062\\/c"', 'ab/c']
   ])('reads %s as "%s"', (taskId, expected) => {
     expect(idIn(`{"errorId":0,"taskId":${taskId}}`)).toStrictEqual(E.right({ taskId: expected }))
@@ -88,6 +88,8 @@ describe('readTaskId', () => {
     '1e999',
     '""',
     '"  "',
+    '"0"',
+    '"null"',
     'null',
     'true',
     '[]',

@@ -55,3 +55,33 @@ describe('a reply whose errorId or token is no value', () => {
     expect(poll(body)).toMatchObject({ _tag: 'BadReply' })
   })
 })
+
+describe.each([0, '0', ' 00 ', 'null', 'NULL', 'undefined', 'none', 'None'])('a reply whose taskId is %j', (taskId) => {
+  it('refuses the task if it has an error', () => {
+    const result = create(JSON.stringify({ ...refusal('ERROR_ZERO_BALANCE'), taskId }))
+    expect(result).toMatchObject({ _tag: 'Refused', refused: { errorCode: 'ERROR_ZERO_BALANCE', paid: 'no' } })
+  })
+
+  it('may have created a task if it has errorId 0, and is shown', () => {
+    const body = JSON.stringify({ ...created, taskId })
+    const problem = { status: 200, problems: ['taskId: expected a task id'], excerpt: body }
+    expect(create(body)).toStrictEqual({ _tag: 'Unknown', problem })
+  })
+
+  it('may have created a task if it is cut off, and is shown', () => {
+    const body = JSON.stringify({ ...created, taskId }).replace(/}$/, ',"cost":')
+    const problem = { status: 200, problems: ['the reply: expected JSON'], excerpt: body }
+    expect(create(body)).toStrictEqual({ _tag: 'Unknown', problem })
+  })
+})
+
+describe.each(['10', '0x0', '0-0', 'nullable', 'none-1', '-0'])('a reply whose taskId is %j', (taskId) => {
+  it('creates the task, also beside an error', () => {
+    const fields = [created, refusal('ERROR_ZERO_BALANCE')]
+    const results = fields.map((document) => create(JSON.stringify({ ...document, taskId })))
+    expect(results).toStrictEqual([
+      { _tag: 'Created', id: { taskId } },
+      { _tag: 'Created', id: { taskId } }
+    ])
+  })
+})
