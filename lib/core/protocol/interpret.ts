@@ -83,11 +83,14 @@ const readyIn = <A>(solution: t.Decoder<unknown, A>, { document }: ReceivedReply
   return E.isRight(state) && state.right._tag === 'Ready' && { ready: { solution: state.right.solution } }
 }
 
-const TLS_CODE = /^(ERR_SSL|ERR_TLS|CERT_|CRL_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO_|HOSTNAME_MISMATCH|INVALID_CA|EPROTO)/
+// Node's names of what is wrong with a certificate, all but OUT_OF_MEM, which passes.
+const CERTIFICATE_CODE =
+  /^(CERT_|CRL_|ERROR_IN_C|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO_|HOSTNAME_|INVALID_(CA|PURPOSE)|PATH_LENGTH_E|UNSPECIFIED$)/
+const TLS_CODE = /^(ERR_SSL|ERR_TLS|ERR_OSSL|EPROTO)/
 const DNS_CODE = /^(ENOTFOUND|ENODATA|EAI_)/
 
 const reasonNotSent = ({ code }: ErrorCause): 'dns' | 'connect' | 'tls' =>
-  TLS_CODE.test(code) ? 'tls' : DNS_CODE.test(code) ? 'dns' : 'connect'
+  TLS_CODE.test(code) || CERTIFICATE_CODE.test(code) ? 'tls' : DNS_CODE.test(code) ? 'dns' : 'connect'
 
 /** What the result of a getTaskResult call means. */
 export type InterpretedPoll<A> =

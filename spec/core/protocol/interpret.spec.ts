@@ -247,28 +247,6 @@ describe('a network failure', () => {
     })
   })
 
-  it.each([
-    ['dns', ['ENOTFOUND', 'ENODATA', 'EAI_AGAIN', 'EAI_FAIL']],
-    ['connect', ['ECONNREFUSED', 'EHOSTUNREACH', 'ENETUNREACH', 'UND_ERR_CONNECT_TIMEOUT', 'ECONNRESET', '']],
-    ['tls', ['ERR_SSL_WRONG_VERSION_NUMBER', 'ERR_TLS_CERT_ALTNAME_INVALID', 'CERT_HAS_EXPIRED', 'CRL_HAS_EXPIRED']],
-    ['tls', ['DEPTH_ZERO_SELF_SIGNED_CERT', 'SELF_SIGNED_CERT_IN_CHAIN', 'UNABLE_TO_VERIFY_LEAF_SIGNATURE']],
-    ['tls', ['HOSTNAME_MISMATCH', 'INVALID_CA', 'EPROTO']]
-  ])('of a createTask that was not sent is read as NotSent with the reason %s', (reason, codes) => {
-    for (const code of codes) {
-      expect([code, interpretCreate(options, recaptchaV2.solution, failed(code), false)]).toMatchObject([
-        code,
-        { _tag: 'NotSent', reason }
-      ])
-    }
-  })
-
-  it('of a createTask that was not sent keeps its cause', () => {
-    const cause: ErrorCause = { name: 'Error', code: 'ENOTFOUND', message: 'it failed' }
-    expect(interpretCreate(options, recaptchaV2.solution, failed('ENOTFOUND'), false)).toMatchObject({
-      problem: { cause }
-    })
-  })
-
   it('of getTaskResult is read as NoReply, with its cause', () => {
     const cause: ErrorCause = { name: 'Error', code: 'ECONNRESET', message: 'it failed' }
     expect(poll(failed('ECONNRESET'))).toStrictEqual({ _tag: 'NoReply', cause })
