@@ -1,5 +1,5 @@
 import type { SolveError } from '../../core/model/error.js'
-import { explain } from '../../core/model/explain.js'
+import { explain, onOneLine } from '../../core/model/explain.js'
 import type { TaskRef } from '../../core/model/task.js'
 
 /**
@@ -40,7 +40,9 @@ export const isJobError = (error: SolveError | TokenGone | JobFailed): error is 
   error._tag === 'TokenGone' || error._tag === 'JobFailed'
 
 /** What happened, and whether the task was paid for. */
-export const whatHappenedToJob = (error: TokenGone | JobFailed): string =>
+export const whatHappenedToJob = (error: TokenGone | JobFailed): string => onOneLine(happenedText(error))
+
+const happenedText = (error: TokenGone | JobFailed): string =>
   error._tag === 'TokenGone'
     ? `Task ${error.ref.taskId} was solved and is paid for, but its token is gone: it was fetched before, or has expired.`
     : `The job ended without an outcome: ${error.reason.replace(/\.$/, '') || 'no reason given'}. ${PAID_FOR[error.paid]}`

@@ -4,15 +4,20 @@ import type { ErrorCause } from './network.js'
 
 /**
  * Describes an error in one to three sentences: what happened, whether the task was paid for, and what can be done. They hold
- * no client key and no token.
+ * no client key, no token and no control character, so they can be written to a log or a terminal.
  *
  * @since 0.1.0
  */
 export const explain = (error: SolveError | CallFailed): string =>
-  error._tag === 'CallFailed' ? callFailedText(error) : `${whatHappened(error)} ${whatToDoAbout(error)}`
+  error._tag === 'CallFailed' ? onOneLine(callFailedText(error)) : `${whatHappened(error)} ${whatToDoAbout(error)}`
 
 /** What happened and whether it was paid for, without the advice. */
-export const whatHappened = (error: SolveError): string => {
+export const whatHappened = (error: SolveError): string => onOneLine(happenedText(error))
+
+/** Replaces control characters: ids and texts of the service may hold line breaks and escape sequences of a terminal. */
+export const onOneLine = (text: string): string => text.replace(/\p{Cc}+/gu, ' ')
+
+const happenedText = (error: SolveError): string => {
   switch (error._tag) {
     case 'InvalidTask':
       return `The task is invalid: ${error.problems.join('; ')}. Nothing was sent, nothing was paid.`
@@ -184,8 +189,9 @@ const timedOutText = ({ ref, afterMs, polls, causes }: TimedOut): string => {
 
 const causeText = ({ name, code, message }: ErrorCause): string => {
   const kind = message.includes(code) ? name : code
-  if (message === '') return kind
-  return kind === 'Error' || kind === '' ? message : `${message} (${kind})`
+  const text = message.trim() // OpenSSL ends its messages with a line break
+  if (text === '') return kind
+  return kind === 'Error' || kind === '' ? text : `${text} (${kind})`
 }
 
 const serviceErrorText = (error: {

@@ -25,4 +25,13 @@ describe('explainJob', () => {
     const error: SolveError = { _tag: 'Interrupted', paid: 'yes', ref }
     expect(explainJob(error)).toBe(explain(error))
   })
+
+  it('replaces control characters in an id and a reason', () => {
+    const evil = 'a\u001b[2J\nb'
+    const gone = explainJob({ _tag: 'TokenGone', paid: 'yes', ref: { ...ref, taskId: evil } })
+    const failed = explainJob({ _tag: 'JobFailed', paid: 'no', reason: evil })
+    expect([gone, failed].join(' ')).not.toMatch(/\p{Cc}/u)
+    expect(gone).toContain('Task a [2J b was solved')
+    expect(failed).toContain('an outcome: a [2J b. Nothing')
+  })
 })

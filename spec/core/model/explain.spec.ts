@@ -1,4 +1,6 @@
 import * as fc from 'fast-check'
+import { SolveFailure } from '../../../lib/core/interop.js'
+import type { CallFailed } from '../../../lib/core/model/call.js'
 import { advise, explain, type Advice } from '../../../lib/core/model/explain.js'
 import type { ErrorKind, SolveError } from '../../../lib/core/model/error.js'
 import type { ErrorCause } from '../../../lib/core/model/network.js'
@@ -373,5 +375,45 @@ describe('explain', () => {
 
   it('keeps a description of the service on one line', () => {
     expect(explain(failed({ errorDescription: 'two\nlines' }))).not.toContain('\n')
+  })
+
+  const EVIL = 'a\u001b[2J\nb\r\tc\u007fd\u0085e\u009b'
+  const evilCause = { name: EVIL, code: EVIL, message: `${EVIL}!` }
+  const ofEvilTask = (error: SolveError): SolveError =>
+    Object.assign({}, error, { ref: { taskId: EVIL, createdAt: 0 } })
+  const evilTexts = { status: 400, errorId: 1, errorCode: EVIL, errorDescription: EVIL }
+  const evilErrors: ReadonlyArray<SolveError | CallFailed> = [
+    { ...invalid, problems: [EVIL] },
+    notCreated('tls', 1, evilCause),
+    notCreated('deadline', 2, evilCause),
+    refused({ ...evilTexts, kind: 'request' }),
+    unknown({ cause: evilCause, problems: [EVIL], excerpt: EVIL }),
+    unknown({ problems: [EVIL] }),
+    ofEvilTask(failed({ ...evilTexts, kind: 'account' })),
+    ofEvilTask(failed({ ...evilTexts, notFound: true })),
+    ofEvilTask(failed(evilTexts)),
+    ofEvilTask({ ...badReply, problems: [EVIL] }),
+    ofEvilTask(timedOut([{ cause: evilCause, problems: [EVIL], taskStatus: EVIL }])),
+    ofEvilTask(interrupted),
+    { _tag: 'CallFailed', path: '/getBalance', ...evilTexts, kind: 'unknown', problems: [EVIL], cause: evilCause }
+  ]
+
+  it.each(evilErrors.map((error) => [error._tag, error]))(
+    'replaces control characters in every text of the service: %s',
+    (_, error) => {
+      const sentence = explain(error)
+      expect(sentence).toMatch(/^[A-Z`c].*\.$/)
+      expect(sentence).not.toMatch(/\p{Cc}/u)
+      expect(sentence).toContain('a [2J b c d e')
+    }
+  )
+
+  it('is the message of a SolveFailure, without control characters', () => {
+    expect(new SolveFailure(failed({ errorCode: EVIL })).message).toContain('with an error: a [2J b c d e . It was')
+  })
+
+  it('ends the message of OpenSSL without the line break after it', () => {
+    const message = 'write EPROTO error:0A00010B:SSL routines::wrong version number:\n'
+    expect(explain(notCreated('tls', 1, { name: 'Error', code: 'EPROTO', message }))).toContain('number:. Nothing was')
   })
 })
