@@ -98,7 +98,7 @@ export type InterpretedPoll<A> =
   /** A status that this library does not know; the task exists. */
   | { readonly _tag: 'OtherStatus'; readonly taskStatus: string }
   /** The service does not know the task yet; it was created a few seconds ago. */
-  | { readonly _tag: 'NotYetKnown' }
+  | { readonly _tag: 'NotYetKnown'; readonly status: number; readonly errorCode: string }
   /** `hasDocument`: the service itself said so, and not only an HTTP status. */
   | { readonly _tag: 'Unavailable'; readonly problem: ReplyProblem; readonly hasDocument: boolean }
   /** `notFound`: the service does not know the task. */
@@ -131,7 +131,9 @@ export const interpretPoll = <A>(
     case 'Unknown':
       return { _tag: tag, kind: KIND_OF[replyClass], status, ...serviceError }
     case 'NotFound':
-      return isNew ? { _tag: 'NotYetKnown' } : { _tag: 'Failed', kind: 'task', status, ...serviceError, notFound: true }
+      return isNew
+        ? { _tag: 'NotYetKnown', status, errorCode: serviceError.errorCode }
+        : { _tag: 'Failed', kind: 'task', status, ...serviceError, notFound: true }
     case 'Unavailable':
       return {
         _tag: 'Unavailable',

@@ -7,7 +7,7 @@ import type { InterpretedPoll } from '../protocol/interpret.js'
 /** A reply that brings no state of the task. */
 export type NoState = Extract<
   InterpretedPoll<never>,
-  { readonly _tag: 'NoReply' | 'OtherStatus' | 'Unavailable' | 'Unknown' | 'BadReply' }
+  { readonly _tag: 'NotYetKnown' | 'NoReply' | 'OtherStatus' | 'Unavailable' | 'Unknown' | 'BadReply' }
 >
 
 /** Why a reply brings no state. */
@@ -20,6 +20,7 @@ export const replyProblemOf = (reply: NoState): ReplyProblem => {
     case 'Unavailable':
       return reply.problem
     case 'Unknown':
+    case 'NotYetKnown':
       return { status: reply.status, errorCode: reply.errorCode }
     case 'BadReply':
       return { status: reply.status, problems: reply.problems }

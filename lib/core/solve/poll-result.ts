@@ -142,6 +142,7 @@ class PollState<A> implements Polls<SolveResult<A>>, ResultReader<Decision<Solve
         this.#created.unfinishedElapsed = this.#polledAt
         return this.#stillProcessing(retryAfterMs)
       case 'NotYetKnown':
+        this.#addCause(reply)
         return this.#stillProcessing(retryAfterMs)
       case 'OtherStatus':
         return this.#pollAgainAfter(reply, 0, 0, 'unavailable', retryAfterMs)
@@ -171,10 +172,14 @@ class PollState<A> implements Polls<SolveResult<A>>, ResultReader<Decision<Solve
     reason: 'unavailable' | 'network' | 'reply',
     retryAfterMs: number | undefined
   ): 'poll again' {
-    this.#created.causes = [...this.#created.causes, replyProblemOf(reply)].slice(-MAX_CAUSES)
+    this.#addCause(reply)
     this.#pollAgain(violations, unknownErrors, retryAfterMs)
     this.#emitDelay(reason)
     return 'poll again'
+  }
+
+  #addCause(reply: NoState): void {
+    this.#created.causes = [...this.#created.causes, replyProblemOf(reply)].slice(-MAX_CAUSES)
   }
 
   #stillProcessing(retryAfterMs: number | undefined): 'poll again' {

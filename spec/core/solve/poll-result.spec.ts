@@ -248,11 +248,20 @@ describe('unknown error codes', () => {
 })
 
 describe('a task that the service does not know', () => {
-  it('is not reported as delayed while it is new, and is no cause of TimedOut', () => {
+  it('is not reported as delayed while it is new, and is a cause of TimedOut', () => {
     const { results, events } = solveOnce([refused('ERROR_TASKID_INVALID')], { giveUpAfterMs: 8_000 })
 
     expect(stepsOf(events)).toStrictEqual(['Created', 'Polled', 'Polled', 'Ended'])
-    expect(results[0]?.[2]).toMatchObject({ left: { _tag: 'TimedOut', causes: [] } })
+    const cause = { status: 200, errorCode: 'ERROR_TASKID_INVALID' }
+    expect(results[0]?.[2]).toMatchObject({ left: { _tag: 'TimedOut', causes: [cause, cause] } })
+  })
+
+  it('is a cause of TimedOut among the others, the newest last', () => {
+    const polls = [refused('ERROR_TASKID_INVALID'), { body: '', status: 500 }, processing()]
+    const { results } = solveOnce(polls, { giveUpAfterMs: 20_000 })
+
+    const causes = [{ errorCode: 'ERROR_TASKID_INVALID' }, { status: 500 }]
+    expect(results[0]?.[2]).toMatchObject({ left: { _tag: 'TimedOut', polls: 6, causes } })
   })
 
   it.each<readonly [string, number, unknown]>([
