@@ -56,7 +56,10 @@ export interface EmulatorOptions {
    * every digit; a string gets ERROR_TASKID_INVALID. @defaultValue `false`
    */
   readonly numericIds?: boolean | undefined
-  /** More types of tasks, each with a function that returns the solution of a task as it was sent. @defaultValue none */
+  /**
+   * More types of tasks, each with a function that returns the solution of a task as it was sent. If it throws, or JSON cannot hold
+   * what it returns, the reply is HTTP 500 with the reason. @defaultValue none
+   */
   readonly solutions?: Readonly<Record<string, (task: Readonly<Record<string, unknown>>) => unknown>> | undefined
   /**
    * The clock, in epoch milliseconds. A test can move it forward instead of waiting until a token expires. Reply delays do not

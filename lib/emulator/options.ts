@@ -58,7 +58,10 @@ export const resolveEmulatorOptions = (options: EmulatorOptions): ResolvedOption
 const numberFrom0 = (max: number, name: string): t.Type<number> =>
   refined(name, (value): value is number => typeof value === 'number' && value >= 0 && value <= max)
 
-const Port = numberFrom0(65_535, 'a port from 0 to 65535')
+const Port = refined(
+  'a port from 0 to 65535',
+  (value): value is number => Number.isInteger(value) && Number(value) >= 0 && Number(value) <= 65_535
+)
 const DelayMs = numberFrom0(MAX_TIMER_MS, `a number of milliseconds from 0 to ${MAX_TIMER_MS}`)
 
 const BasePath = refined(
@@ -69,9 +72,15 @@ const BasePath = refined(
 const ReadyAfter = refined(
   'a number from 0, or [min, max] of such numbers',
   (value): value is NonNullable<EmulatorOptions['readyAfterMs']> => {
-    const [min, max] = Array.isArray(value) ? (value as ReadonlyArray<unknown>) : [value, value]
-    return typeof min === 'number' && typeof max === 'number' && min >= 0 && min <= max
+    const [min, max, ...others] = Array.isArray(value) ? (value as ReadonlyArray<unknown>) : [value, value]
+    return typeof min === 'number' && typeof max === 'number' && min >= 0 && min <= max && others.length === 0
   }
+)
+
+const Solutions = refined(
+  'an object of functions',
+  (value): value is NonNullable<EmulatorOptions['solutions']> =>
+    isRecord(value) && Object.values(value).every((solutionOf) => typeof solutionOf === 'function')
 )
 
 const emulatorOptionCodecs: OptionCodecs<EmulatorOptions> = {
@@ -86,6 +95,6 @@ const emulatorOptionCodecs: OptionCodecs<EmulatorOptions> = {
   faults: optional(refined('an array of rules', (value): value is EmulatorOptions['faults'] => Array.isArray(value))),
   idleMs: optional(DelayMs),
   latencyMs: optional(DelayMs),
-  solutions: optional(refined('an object of functions', isRecord)),
+  solutions: optional(Solutions),
   now: optional(refined('a function', (value): value is () => number => typeof value === 'function'))
 }

@@ -21,6 +21,9 @@ export const sendHtml = (
 export const sendPage = (res: ServerResponse, page: string, status = 200, headers: OutgoingHttpHeaders = {}): void =>
   send(res, status, page, { 'content-type': 'text/html; charset=utf-8', ...headers })
 
+export const sendText = (res: ServerResponse, status: number, text: string): void =>
+  send(res, status, text, { 'content-type': 'text/plain; charset=utf-8' })
+
 const send = (res: ServerResponse, status: number, body: string | Buffer, headers: OutgoingHttpHeaders) => {
   res.writeHead(status, { 'content-length': Buffer.byteLength(body), ...headers }).end(body)
 }

@@ -32,9 +32,10 @@ import {
   type HttpRefusal,
   type JsonObject
 } from './protocol.js'
-import { actAfter, onceSettled, sendHtml, sendJson, sendPage } from './response.js'
+import { actAfter, onceSettled, sendHtml, sendJson, sendPage, sendText } from './response.js'
 import { readRules, type CheckedFault, type CheckedRule, type Rules } from './faults/rules.js'
 import { seededNumericTaskId, seededTaskId, seededToken } from './seeded.js'
+import { hasFailed, solutionGiven, type FailedToSolve, type Solved } from './solution.js'
 import { verify } from './siteverify.js'
 import { STATUS_PAGE } from './status-page.js'
 import { statusOf } from './status.js'
@@ -111,14 +112,13 @@ export class EmulatedService {
     }
     const finalFaultOf = (taskNth: number) => this.#rules.find('task', taskNth)?.fault
     const task = acceptTask(ledger, taskOf(body), finalFaultOf, fault?.name)
-    const isReady = fault?.name === 'ready-at-once'
-    onceSettled(res, (isComplete) => createEnded(ledger, task, isSent(res, isComplete, fault), isReady))
+    const solved = fault?.name === 'ready-at-once' ? this.#solve(task, fault) : undefined
+    onceSettled(res, (isComplete) => {
+      createEnded(ledger, task, !hasFailed(solved) && isSent(res, isComplete, fault), solved !== undefined)
+    })
+    if (hasFailed(solved)) return this.#fail(res, solved.failure)
     const correctReply = created(this.#options.numericIds ? BigInt(task.taskId) : task.taskId)
-    this.#reply(
-      res,
-      isReady ? { ...correctReply, status: 'ready', solution: this.#solutionOf(task, fault) } : correctReply,
-      fault
-    )
+    this.#reply(res, solved ? { ...correctReply, status: 'ready', ...solved } : correctReply, fault)
   }
 
   #idOfNoTask(nth: number): string | bigint {
@@ -140,8 +140,11 @@ export class EmulatedService {
       this.#rules.find('getTaskResult', task.polls, task.nth)?.fault ??
       (isReady ? task.finalFault : undefined)
     if (isReady && fault?.name === 'never') stillProcessing(ledger, task)
-    onceSettled(res, (isComplete) => pollEnded(ledger, task, isReady && isSent(res, isComplete, fault)))
-    this.#reply(res, isReady ? ready(this.#solutionOf(task, fault)) : inState('processing'), fault)
+    const solved = isReady ? this.#solve(task, fault) : undefined
+    const isShown = isReady && !hasFailed(solved)
+    onceSettled(res, (isComplete) => pollEnded(ledger, task, isShown && isSent(res, isComplete, fault)))
+    if (hasFailed(solved)) return this.#fail(res, solved.failure)
+    this.#reply(res, solved ? ready(solved.solution) : inState('processing'), fault)
   }
 
   /** Each task that is accepted costs 0.001 of 10. */
@@ -152,13 +155,17 @@ export class EmulatedService {
     this.#reply(res, reply, rule?.fault)
   }
 
-  #solutionOf(task: LedgerTask, fault: CheckedFault | undefined): unknown {
+  #solve(task: LedgerTask, fault: CheckedFault | undefined): Solved | FailedToSolve {
     const { seed, solutions } = this.#options
-    const solution = solutions[String(task.task.type)]?.(task.task) ?? {
-      gRecaptchaResponse: seededToken(seed, task.nth)
-    }
+    const given = solutionGiven(solutions, task.task)
+    if (hasFailed(given)) return given
+    const solution = given.solution ?? { gRecaptchaResponse: seededToken(seed, task.nth) }
     if (fault?.isReadable !== false) tokenGiven(this.ledger, task, solution)
-    return solution
+    return { solution }
+  }
+
+  #fail(res: ServerResponse, failure: string): void {
+    actAfter(res, this.#options.latencyMs, () => sendText(res, 500, failure))
   }
 
   #siteverify(req: IncomingMessage, res: ServerResponse): void {
