@@ -26,8 +26,13 @@ const MAX_REPLY_HEADER_BYTES = 262_144
 /** The limits of a dispatcher that is used in place of {@link Connections}, for a proxy. */
 export const AGENT_LIMITS = { connections: MAX_CONNECTIONS, maxHeaderSize: MAX_REPLY_HEADER_BYTES }
 
-/** The handler of a request. `isAborted`: its subscriber has unsubscribed. */
-type Handler = Dispatcher.DispatchHandler & { readonly isAborted?: boolean }
+/** The handler of a request. */
+type Handler = Dispatcher.DispatchHandler & {
+  /** Its subscriber has unsubscribed. */
+  readonly isAborted?: boolean
+  /** Set here, and called by the handler if it is aborted before the request starts. */
+  onAborted?: (() => void) | undefined
+}
 
 interface Waiting {
   readonly isCreate: boolean
@@ -73,15 +78,19 @@ export class Connections {
   /** Closes every connection; requests that are in flight fail. */
   async close(): Promise<void> {
     this.#waiting.clear()
-    await Promise.all([...this.#all].map((connection) => connection.client.destroy()))
-    this.#opener.close()
+    await Promise.all([...this.#all].map((connection) => connection.destroy()))
   }
 
   #dispatch(waiting: Waiting): boolean {
     const connection = this.#connectionFor(waiting)
     if (connection) connection.send(waiting)
-    else this.#waiting.add(waiting)
+    else this.#wait(waiting)
     return true
+  }
+
+  #wait(waiting: Waiting): void {
+    this.#waiting.add(waiting)
+    waiting.handler.onAborted = () => void this.#waiting.delete(waiting)
   }
 
   #connectionFor({ isCreate }: Waiting): Connection | undefined {
@@ -101,7 +110,7 @@ export class Connections {
       if (!oldest) return undefined
       this.#drop(oldest)
     }
-    const connection = new Connection(this.#origin, this.#opener.connect, {
+    const connection = new Connection(this.#origin, this.#opener, {
       onIdle: () => {
         this.#idle.push(connection)
         this.#serveWaiting()
@@ -120,24 +129,25 @@ export class Connections {
     this.#all.delete(connection)
     const at = this.#idle.indexOf(connection)
     if (at >= 0) this.#idle.splice(at, 1)
-    void connection.client.destroy()
+    void connection.destroy()
   }
 
   /** First in, first out. */
   #serveWaiting(): void {
     for (const waiting of this.#waiting) {
-      const isAborted = waiting.handler.isAborted === true
-      const connection = isAborted ? undefined : this.#connectionFor(waiting)
-      if (!isAborted && !connection) return
+      const connection = this.#connectionFor(waiting)
+      if (!connection) return
       this.#waiting.delete(waiting)
-      connection?.send(waiting)
+      connection.send(waiting)
     }
   }
 }
 
 /** One connection: a Client of undici, which sends one request at a time. */
 class Connection {
-  readonly client: Client
+  readonly #client: Client
+  readonly #onAborted: () => void
+  #socket: Socket | undefined
   #isOpen = false
   /** The handler of the request that was sent last, until the request ends. */
   #handler: Handler | undefined
@@ -147,11 +157,15 @@ class Connection {
 
   constructor(
     origin: string,
-    connect: buildConnector.connector,
+    opener: Opener,
     { onIdle, onClosed }: { readonly onIdle: () => void; readonly onClosed: (byServer: boolean) => void }
   ) {
-    this.client = new Client(origin, {
-      connect,
+    // undici opens a connection to its end, although it has no other request for it, and closes it then.
+    this.#onAborted = () => {
+      if (!this.#isOpen) onClosed(false)
+    }
+    this.#client = new Client(origin, {
+      connect: (...args) => (this.#socket = opener.open(...args)),
       pipelining: 1,
       maxHeaderSize: MAX_REPLY_HEADER_BYTES,
       keepAliveTimeoutThreshold: KEEP_ALIVE_THRESHOLD_MS
@@ -176,7 +190,14 @@ class Connection {
 
   send({ request, handler }: Waiting): void {
     this.#handler = handler
-    this.client.dispatch(request, handler)
+    handler.onAborted = this.#onAborted
+    this.#client.dispatch(request, handler)
+  }
+
+  /** undici leaves a socket alone that is being opened; it would keep the process alive for ten seconds. */
+  async destroy(): Promise<void> {
+    if (!this.#isOpen) this.#socket?.destroy(new Error('nothing waits for this connection any more'))
+    await this.#client.destroy()
   }
 
   /** The longer time of two clocks: the monotonic one stops while the machine is suspended, and the wall clock may be set back. */
@@ -192,8 +213,6 @@ const isOwnEnd = (error: Error): boolean => 'code' in error && error.code === 'U
 class Opener {
   readonly #ca: string | undefined
   readonly #onOpened: () => void
-  /** Sockets that are being opened, for `close`: otherwise they would outlive it by ten seconds and keep the process alive. */
-  readonly #sockets = new Set<Socket>()
   // It returns the socket, although its type does not say so.
   #connector: ((...args: Parameters<buildConnector.connector>) => unknown) | undefined
   /** undici has only a weak reference to the last session. */
@@ -209,7 +228,7 @@ class Opener {
     return this.#opening >= MAX_OPENING
   }
 
-  readonly connect: buildConnector.connector = (options, callback) => {
+  open(...[options, callback]: Parameters<buildConnector.connector>): Socket | undefined {
     const isTls = options.protocol === 'https:'
     this.#connector ??= buildConnector(isTls ? { secureContext: createSecureContext({ ca: this.#ca }) } : {})
     this.#opening += 1
@@ -218,14 +237,7 @@ class Opener {
       callback(...result)
       this.#onOpened()
     })
-    if (!(socket instanceof Socket)) return
-    this.#sockets.add(socket)
-    const settled = (): void => void this.#sockets.delete(socket)
-    socket.once(isTls ? 'secureConnect' : 'connect', settled).once('close', settled)
-    socket.on('session', (session: Buffer) => (this.#kept.session = session))
-  }
-
-  close(): void {
-    for (const socket of this.#sockets) socket.destroy()
+    if (!(socket instanceof Socket)) return undefined
+    return socket.on('session', (session: Buffer) => (this.#kept.session = session))
   }
 }

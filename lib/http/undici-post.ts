@@ -76,6 +76,8 @@ type Headers = Readonly<Record<string, string | string[] | undefined>> | Readonl
  * undici 6. Version 7 takes them too, and saves the objects that it makes for its own.
  */
 class Exchange {
+  /** Set by a dispatcher that has to know of an abort before the request starts. */
+  onAborted: (() => void) | undefined
   readonly #subscriber: Subscriber<NetworkEvent>
   readonly #maxReplyBytes: number
   #abort: ((reason: Error) => void) | undefined
@@ -132,11 +134,12 @@ class Exchange {
     return this.#isAborted
   }
 
-  /** Before the request starts undici has nothing to abort, so the request is aborted when it starts. */
+  /** Before the request starts undici has nothing to abort, so a request that starts nevertheless is aborted then. */
   abort(): void {
     if (this.#isOver) return
     this.#isAborted = true
-    this.#abort?.(errorOf('AbortError', 'ABORTED', 'the subscriber has unsubscribed'))
+    if (this.#abort) this.#abort(errorOf('AbortError', 'ABORTED', 'the subscriber has unsubscribed'))
+    else this.onAborted?.()
   }
 
   #fail(error: unknown): void {

@@ -127,3 +127,21 @@ describe('closing while connections are being opened leaves no socket, timer or 
     }
   })
 })
+
+describe('a solve that ends while its connection is being opened leaves no socket, timer or listener', () => {
+  it.each(['unsubscribes', 'reaches the limit'])('if its subscriber %s', async (how) => {
+    const server = await serve(staysSilent)
+    const before = await heldBefore()
+    const baseUrl = server.origin.replace('http:', 'https:')
+    const solver = createSolver({ clientKey: KEY, baseUrl, createTimeoutMs: 20, giveUpAfterMs: 60 })
+    const outcomes: string[] = []
+    const solves = Array.from({ length: REQUESTS }, () =>
+      solver.solve(aTask).subscribe((result) => outcomes.push(result._tag))
+    )
+    while (server.accepted() < 16) await aTurn()
+    if (how === 'unsubscribes') for (const solve of solves) solve.unsubscribe()
+    else while (outcomes.length < REQUESTS) await aTurn()
+    expect(await left(server, before)).toStrictEqual({ held: before, open: 0 })
+    await solver.close()
+  })
+})

@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import type { AddressInfo } from 'node:net'
+import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 import { createServer as createTlsServer, type TLSSocket } from 'node:tls'
 import type { Dispatcher } from 'undici'
 import { Connections } from '../../lib/http/connections.js'
@@ -29,20 +29,62 @@ const connectionsTo = (origin: string, options?: ConstructorParameters<typeof Co
 type CallName = 'create' | 'poll'
 
 /** Sends one request; resolves with its status, or with the code of its failure. */
-const send = (connections: Connections, origin: string, call: CallName, isAborted = false): Promise<number | string> =>
+const send = (connections: Connections, origin: string, call: CallName): Promise<number | string> =>
   new Promise((resolve) => {
     let status = 0
-    const handler: Dispatcher.DispatchHandler & { isAborted: boolean } = {
-      isAborted,
+    const handler: Dispatcher.DispatchHandler = {
       onRequestStart: () => {},
       onResponseStart: (_, code) => (status = code),
       onResponseData: () => {},
       onResponseEnd: () => resolve(status),
       onResponseError: (_, error) => resolve('code' in error ? String(error.code) : error.message)
     }
-    const limits = { reset: false, headersTimeout: 0, bodyTimeout: 0 }
-    connections[call].dispatch({ origin, path: `/${call}`, method: 'POST', body: '{}', ...limits }, handler)
+    connections[call].dispatch(requestOf(origin, call), handler)
   })
+
+const requestOf = (origin: string, call: CallName): Dispatcher.DispatchOptions => {
+  const limits = { reset: false, headersTimeout: 0, bodyTimeout: 0 }
+  return { origin, path: `/${call}`, method: 'POST', body: '{}', ...limits }
+}
+
+/** Sends one request, and returns what aborts it before it starts. */
+const sendAbortable = (connections: Connections, origin: string, call: CallName) => {
+  const handler = {
+    isAborted: false,
+    onAborted: undefined as (() => void) | undefined,
+    onRequestStart: () => {
+      throw new Error('an aborted request was started')
+    },
+    onResponseError: () => {}
+  }
+  connections[call].dispatch(requestOf(origin, call), handler)
+  return () => {
+    handler.isAborted = true
+    handler.onAborted?.()
+  }
+}
+
+const toEnd: (() => void)[] = []
+afterEach(() => {
+  for (const end of toEnd.splice(0)) end()
+})
+
+/** A server that never answers the first connections, and passes the further ones on. */
+const silentFirst = async (count: number, origin: string) => {
+  const accepted: Socket[] = []
+  const server = createServer((socket) => {
+    accepted.push(socket.on('error', () => {}))
+    if (accepted.length <= count) return void socket.resume()
+    const service = connect(Number(new URL(origin).port), '127.0.0.1').on('error', () => {})
+    socket.pipe(service).pipe(socket)
+  }).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  toEnd.push(() => {
+    server.close()
+    for (const socket of accepted) socket.destroy()
+  })
+  return { accepted, origin: `https://127.0.0.1:${(server.address() as AddressInfo).port}` }
+}
 
 /** The connection of each request, in the order of their arrival. */
 const used = (server: ByteServer): ReadonlyArray<number> => server.requests().map(({ connection }) => connection)
@@ -187,11 +229,27 @@ describe('the connections of a solver', () => {
     const server = await serve(OK)
     const connections = connectionsTo(server.origin, { max: 1 })
     const first = send(connections, server.origin, 'poll')
-    void send(connections, server.origin, 'poll', true)
+    const abort = sendAbortable(connections, server.origin, 'poll')
     const third = send(connections, server.origin, 'poll')
+    abort()
     await Promise.all([first, third])
     expect(server.requests()).toHaveLength(2)
   })
+
+  it('that are being opened for requests that are aborted are closed at once, and make room', async () => {
+    const { cert, private: key } = await certificate()
+    const service = await serve(OK, { tls: { cert, key } })
+    const server = await silentFirst(16, service.origin)
+    const connections = connectionsTo(server.origin, { ca: cert })
+    const aborts = Array.from({ length: 20 }, () => sendAbortable(connections, server.origin, 'create'))
+    await until(() => server.accepted.length === 16)
+    const calls: ReadonlyArray<CallName> = ['create', 'poll']
+    const results = calls.map((call) => send(connections, server.origin, call))
+    for (const abort of aborts) abort()
+    expect(await Promise.all(results)).toStrictEqual([200, 200])
+    await until(() => server.accepted.slice(0, 16).every(({ destroyed }) => destroyed))
+    expect([server.accepted.length, service.requests().length]).toStrictEqual([18, 2])
+  }, 5_000) // undici gives up after ten seconds
 
   it('that the server closes after each reply are opened again', async () => {
     const server = await serve(sendsAndCloses(reply('{}', { connection: 'close' })))
@@ -224,8 +282,7 @@ describe('the connections of a solver', () => {
       },
       onResponseError: () => {}
     }
-    const { origin } = server
-    connections.poll.dispatch({ origin, path: '/', method: 'POST', body: '{}', headersTimeout: 0 }, handler)
+    connections.poll.dispatch(requestOf(server.origin, 'poll'), handler)
     await until(() => server.requests().length === 1)
     abort()
     await until(() => server.open() === 0)

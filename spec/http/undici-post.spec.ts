@@ -471,18 +471,23 @@ describe('unsubscribing', () => {
     expect(events.map(({ _tag }) => _tag)).toStrictEqual(['Sent'])
   })
 
-  it('while the call connects sends nothing', async () => {
-    const server = await serve(sends(reply('{}')))
-    const create = agentOf({ connections: 1 })
-    const post = postTo(server.origin, { create })
-    const events: NetworkEvent[] = []
-    post('/createTask', { clientKey: KEY, taskId: 1 })
-      .subscribe((event) => events.push(event))
-      .unsubscribe()
-    await eventsOf(post, '/createTask', { clientKey: KEY, taskId: 2 })
-    expect(server.requests().map(({ body }) => body)).toStrictEqual([`{"clientKey":"${KEY}","taskId":2}`])
-    expect(events).toStrictEqual([])
-  })
+  it.each([true, false])(
+    'while the call connects sends nothing (a dispatcher of the caller: %s)',
+    async (isForeign) => {
+      const server = await serve(sends(reply('{}')))
+      const own = new Connections(server.origin, { max: 1 })
+      const create = isForeign ? agentOf({ connections: 1 }) : own.create
+      const post = postTo(server.origin, { create, isForeign })
+      const events: NetworkEvent[] = []
+      post('/createTask', { clientKey: KEY, taskId: 1 })
+        .subscribe((event) => events.push(event))
+        .unsubscribe()
+      await eventsOf(post, '/createTask', { clientKey: KEY, taskId: 2 })
+      expect(server.requests().map(({ body }) => body)).toStrictEqual([`{"clientKey":"${KEY}","taskId":2}`])
+      expect(events).toStrictEqual([])
+      await own.close()
+    }
+  )
 
   it('while the call waits for a connection sends nothing', async () => {
     let sendReply = () => {}
