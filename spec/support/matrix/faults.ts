@@ -108,7 +108,7 @@ export const FAULTS: ReadonlyArray<FaultRow> = [
     ['processing-retry-after', undefined, repeatedAfterWait, STILL],
     ['processing-202-retry-after', undefined, repeatedAfterWait, STILL],
     ['CAPTCHA_NOT_READY;retry-after=20', undefined, repeatedAfterWait, STILL],
-    ['ERROR_TASKID_INVALID;retry-after=20', undefined, repeatedAfterWait, STILL],
+    ['ERROR_TASKID_INVALID;retry-after=20', undefined, repeatedAfterWait, /ERROR_TASKID_INVALID/],
     ['ERROR_NEVER_DOCUMENTED;retry-after=20', undefined, repeatedAfterWait, /ERROR_NEVER_DOCUMENTED/],
     ['ERROR_NO_SLOT_AVAILABLE;retry-after=20', undefined, repeatedAfterWait, /ERROR_NO_SLOT_AVAILABLE/],
     ...[202, 302, 401, 404, 500, 502].map((status): Row => [
