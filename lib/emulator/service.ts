@@ -35,7 +35,7 @@ import {
 import { actAfter, onceSettled, sendHtml, sendJson, sendPage, sendText } from './response.js'
 import { readRules, type CheckedFault, type CheckedRule, type Rules } from './faults/rules.js'
 import { seededNumericTaskId, seededTaskId, seededToken } from './seeded.js'
-import { hasFailed, solutionGiven, type FailedToSolve, type Solved } from './solution.js'
+import { hasFailed, solutionGiven, type FailedToSolve, type GivenSolution } from './solution.js'
 import { verify } from './siteverify.js'
 import { STATUS_PAGE } from './status-page.js'
 import { statusOf } from './status.js'
@@ -155,7 +155,7 @@ export class EmulatedService {
     this.#reply(res, reply, rule?.fault)
   }
 
-  #solve(task: LedgerTask, fault: CheckedFault | undefined): Solved | FailedToSolve {
+  #solve(task: LedgerTask, fault: CheckedFault | undefined): GivenSolution | FailedToSolve {
     const { seed, solutions } = this.#options
     const given = solutionGiven(solutions, task.task)
     if (hasFailed(given)) return given

@@ -2,7 +2,7 @@ import { inspect } from 'node:util'
 import type { EmulatorOptions } from './model.js'
 import type { JsonObject } from './protocol.js'
 
-export interface Solved {
+export interface GivenSolution {
   readonly solution: unknown
 }
 
@@ -11,14 +11,14 @@ export interface FailedToSolve {
   readonly failure: string
 }
 
-export const hasFailed = (given: Solved | FailedToSolve | undefined): given is FailedToSolve =>
+export const hasFailed = (given: GivenSolution | FailedToSolve | undefined): given is FailedToSolve =>
   given !== undefined && 'failure' in given
 
 /** The solution of a task by the function for its type; undefined if there is none. */
 export const solutionGiven = (
   solutions: NonNullable<EmulatorOptions['solutions']>,
   task: JsonObject
-): Solved | FailedToSolve => {
+): GivenSolution | FailedToSolve => {
   const type = String(task.type)
   try {
     const solution = solutions[type]?.(task)

@@ -40,9 +40,9 @@ export const isJobError = (error: SolveError | TokenGone | JobFailed): error is 
   error._tag === 'TokenGone' || error._tag === 'JobFailed'
 
 /** What happened, and whether the task was paid for. */
-export const whatHappenedToJob = (error: TokenGone | JobFailed): string => onOneLine(happenedText(error))
+export const whatHappenedToJob = (error: TokenGone | JobFailed): string => onOneLine(jobEndText(error))
 
-const happenedText = (error: TokenGone | JobFailed): string =>
+const jobEndText = (error: TokenGone | JobFailed): string =>
   error._tag === 'TokenGone'
     ? `Task ${error.ref.taskId} was solved and is paid for, but its token is gone: it was fetched before, or has expired.`
     : `The job ended without an outcome: ${error.reason.replace(/\.$/, '') || 'no reason given'}. ${PAID_FOR[error.paid]}`
