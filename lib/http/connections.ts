@@ -2,6 +2,7 @@ import { Socket } from 'node:net'
 import { createSecureContext } from 'node:tls'
 import { Client, buildConnector, type Dispatcher } from 'undici/index.js'
 import type { UndiciDispatcher } from '../core/model/options.js'
+import { WarmTime } from './warm-time.js'
 
 // 10,000 waiting tasks need 900 connections if a reply takes 300 ms. Without a bound, a process that falls behind opens
 // thousands, and never catches up.
@@ -9,13 +10,6 @@ const MAX_CONNECTIONS = 1_024
 
 // A handshake takes twenty times the CPU of a request, so a process that opens one for each waiting request falls behind.
 const MAX_OPENING = 16
-
-// A server may close an idle connection just as a createTask is written to it. One that keeps idle connections open for a second
-// leaves a margin of half a second; after one that closes sooner, half of its idle time counts as warm.
-const WARM_MS = 500
-
-// The lower bound of that half: a restarted service closes connections just after a reply, whatever idle time it allows.
-const MIN_WARM_MS = 20
 
 // A connection is not used in the last half second of the time for which the server says that it keeps it.
 const KEEP_ALIVE_THRESHOLD_MS = 500
@@ -56,7 +50,7 @@ export class Connections {
   /** The most recently used one is the last. */
   readonly #idle: Connection[] = []
   readonly #waiting = new Set<Waiting>()
-  #warmMs = WARM_MS
+  readonly #warmTime = new WarmTime()
 
   /** `ca`: the authorities that are trusted, in place of those of Node. */
   constructor(origin: string, { max = MAX_CONNECTIONS, ca }: { readonly max?: number; readonly ca?: string } = {}) {
@@ -99,7 +93,7 @@ export class Connections {
 
   #takeIdle(isCreate: boolean): Connection | undefined {
     const last = this.#idle[this.#idle.length - 1]
-    return isCreate && !(last && last.idleMs <= this.#warmMs) ? undefined : this.#idle.pop()
+    return isCreate && !(last && this.#warmTime.isWarm(last.idleMs)) ? undefined : this.#idle.pop()
   }
 
   #open(isCreate: boolean): Connection | undefined {
@@ -111,12 +105,13 @@ export class Connections {
       this.#drop(oldest)
     }
     const connection = new Connection(this.#origin, this.#opener, {
-      onIdle: () => {
+      onIdle: (idleBeforeMs) => {
+        this.#warmTime.onReply(idleBeforeMs)
         this.#idle.push(connection)
         this.#serveWaiting()
       },
       onClosed: (byServer) => {
-        if (byServer) this.#warmMs = Math.max(MIN_WARM_MS, Math.min(this.#warmMs, connection.idleMs / 2))
+        if (byServer) this.#warmTime.onClosed(connection.idleMs)
         this.#drop(connection)
         this.#serveWaiting()
       }
@@ -143,6 +138,12 @@ export class Connections {
   }
 }
 
+interface ConnectionEvents {
+  /** Its request has ended; before that request it was idle for so long. */
+  readonly onIdle: (idleBeforeMs: number) => void
+  readonly onClosed: (byServer: boolean) => void
+}
+
 /** One connection: a Client of undici, which sends one request at a time. */
 class Connection {
   readonly #client: Client
@@ -154,12 +155,10 @@ class Connection {
   // When its last reply ended, by two clocks.
   #usedAt = 0
   #usedAtWall = 0
+  /** How long it was idle before its last request; zero for its first. */
+  #idleBeforeMs = 0
 
-  constructor(
-    origin: string,
-    opener: Opener,
-    { onIdle, onClosed }: { readonly onIdle: () => void; readonly onClosed: (byServer: boolean) => void }
-  ) {
+  constructor(origin: string, opener: Opener, { onIdle, onClosed }: ConnectionEvents) {
     // undici opens a connection to its end, although it has no other request for it, and closes it then.
     this.#onAborted = () => {
       if (!this.#isOpen) onClosed(false)
@@ -172,6 +171,7 @@ class Connection {
     })
       .on('connect', () => {
         this.#isOpen = true
+        this.#idleBeforeMs = 0
       })
       .on('disconnect', (_origin, _clients, error) => {
         this.#isOpen = false
@@ -183,13 +183,14 @@ class Connection {
         this.#handler = undefined
         this.#usedAt = performance.now()
         this.#usedAtWall = Date.now()
-        if (this.#isOpen) onIdle()
+        if (this.#isOpen) onIdle(this.#idleBeforeMs)
         else onClosed(false)
       })
   }
 
   send({ request, handler }: Waiting): void {
     this.#handler = handler
+    this.#idleBeforeMs = this.idleMs
     handler.onAborted = this.#onAborted
     this.#client.dispatch(request, handler)
   }

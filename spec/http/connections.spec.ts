@@ -90,7 +90,8 @@ const silentFirst = async (count: number, origin: string) => {
 const used = (server: ByteServer): ReadonlyArray<number> => server.requests().map(({ connection }) => connection)
 
 /** Waits by turns of the event loop alone, because a test may have set the time. */
-const untilClosed = async (server: ByteServer): Promise<void> => {
+const untilClosed = async (server: ByteServer, socket?: Socket): Promise<void> => {
+  socket?.end()
   while (server.open() > 0) await aTurn()
 }
 
@@ -106,6 +107,35 @@ const inTurn = async (connections: Connections, origin: string, calls: ReadonlyA
     await aTurn()
   }
   return results
+}
+
+/** Stops both clocks; returns what sets them to a time since then. */
+const settableTime = () => {
+  const [now, today] = [Math.floor(performance.now()), Date.now()]
+  const setTime = (ms: number): void => {
+    jest.spyOn(performance, 'now').mockReturnValue(now + ms)
+    jest.spyOn(Date, 'now').mockReturnValue(today + ms)
+  }
+  setTime(0)
+  return setTime
+}
+
+/** Sends calls, each so many milliseconds after the last; or has the server close its newest connection. */
+const timeline = async (steps: ReadonlyArray<[afterMs: number, CallName | 'close']>) => {
+  const sockets: Socket[] = []
+  const server = await serve((socket) => {
+    sockets.push(socket)
+    socket.write(reply('{}'))
+  })
+  const connections = connectionsTo(server.origin)
+  const setTime = settableTime()
+  let time = 0
+  for (const [afterMs, step] of steps) {
+    setTime((time += afterMs))
+    if (step !== 'close') await inTurn(connections, server.origin, [step])
+    else await untilClosed(server, sockets.at(-1))
+  }
+  return used(server)
 }
 
 describe('the connections of a solver', () => {
@@ -156,12 +186,7 @@ describe('the connections of a solver', () => {
     }
     const server = await serve([closesLater, OK])
     const connections = connectionsTo(server.origin)
-    const [now, today] = [Math.floor(performance.now()), Date.now()]
-    const setTime = (ms: number): void => {
-      jest.spyOn(performance, 'now').mockReturnValue(now + ms)
-      jest.spyOn(Date, 'now').mockReturnValue(today + ms)
-    }
-    setTime(0)
+    const setTime = settableTime()
     await inTurn(connections, server.origin, ['create'])
     setTime(200)
     closeIdle()
@@ -172,6 +197,34 @@ describe('the connections of a solver', () => {
     setTime(401)
     await inTurn(connections, server.origin, ['create'])
     expect(used(server)).toStrictEqual([1, 2, 2, 3])
+  })
+
+  const closedAfter = (ms: number): [number, CallName | 'close'][] => [
+    [0, 'create'],
+    [ms, 'close']
+  ]
+  const soon = closedAfter(39)
+  const twice: [number, CallName][] = [
+    [0, 'create'],
+    [15, 'create']
+  ]
+
+  it.each<[string, [number, CallName | 'close'][], number[]]>([
+    ['if the server closed two of them soon', [...soon, ...soon, ...twice], [1, 2, 3, 3]],
+    ['unless the server closed three of them soon', [...soon, ...soon, ...soon, ...twice], [1, 2, 3, 4, 5]],
+    ['if it closed the third less soon', [...soon, ...soon, ...closedAfter(40), ...twice], [1, 2, 3, 4, 4]],
+    [
+      'if one replied after 40 ms since',
+      [...soon, ...soon, ...soon, [0, 'create'], [40, 'poll'], [15, 'create']],
+      [1, 2, 3, 4, 4, 4]
+    ],
+    [
+      'unless one replied only sooner since',
+      [...soon, ...soon, ...soon, [0, 'create'], [39, 'poll'], [1, 'create']],
+      [1, 2, 3, 4, 4, 5]
+    ]
+  ])('carry a createTask just after a reply %s', async (_, steps, connectionsUsed) => {
+    expect(await timeline(steps)).toStrictEqual(connectionsUsed)
   })
 
   it('are taken by their last use, the latest first', async () => {
