@@ -105,8 +105,7 @@ export class Connections {
       this.#drop(oldest)
     }
     const connection = new Connection(this.#origin, this.#opener, {
-      onIdle: (idleBeforeMs) => {
-        this.#warmTime.onReply(idleBeforeMs)
+      onIdle: () => {
         this.#idle.push(connection)
         this.#serveWaiting()
       },
@@ -139,8 +138,8 @@ export class Connections {
 }
 
 interface ConnectionEvents {
-  /** Its request has ended; before that request it was idle for so long. */
-  readonly onIdle: (idleBeforeMs: number) => void
+  /** Its request has ended. */
+  readonly onIdle: () => void
   readonly onClosed: (byServer: boolean) => void
 }
 
@@ -155,8 +154,6 @@ class Connection {
   // When its last reply ended, by two clocks.
   #usedAt = 0
   #usedAtWall = 0
-  /** How long it was idle before its last request; zero for its first. */
-  #idleBeforeMs = 0
 
   constructor(origin: string, opener: Opener, { onIdle, onClosed }: ConnectionEvents) {
     // undici opens a connection to its end, although it has no other request for it, and closes it then.
@@ -171,7 +168,6 @@ class Connection {
     })
       .on('connect', () => {
         this.#isOpen = true
-        this.#idleBeforeMs = 0
       })
       .on('disconnect', (_origin, _clients, error) => {
         this.#isOpen = false
@@ -183,14 +179,13 @@ class Connection {
         this.#handler = undefined
         this.#usedAt = performance.now()
         this.#usedAtWall = Date.now()
-        if (this.#isOpen) onIdle(this.#idleBeforeMs)
+        if (this.#isOpen) onIdle()
         else onClosed(false)
       })
   }
 
   send({ request, handler }: Waiting): void {
     this.#handler = handler
-    this.#idleBeforeMs = this.idleMs
     handler.onAborted = this.#onAborted
     this.#client.dispatch(request, handler)
   }
