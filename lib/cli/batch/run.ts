@@ -104,10 +104,10 @@ export const runBatch = async (context: CliContext, config: BatchConfig): Promis
     const solving = solveItems(solver, config, stats, outcomes, stopPulling)
     const failure = await Promise.race([solving, firstValueFrom(forced)])
     progress.close()
-    // A limit may end the batch with the last item, before the end of the input was seen.
-    if (files.input.total === stats.done) stats.isExhausted = true
     await closeSolver(solver, stderr, forced)
     outcomes.countRest()
+    // A limit may end the batch with the last item, before the end of the input was seen.
+    if (files.input.total === stats.done) stats.isExhausted = true
     return printReport(context, { ...config, stats, failure, signal: first(), elapsedMs: elapsedMs() })
   } finally {
     progress.close()
