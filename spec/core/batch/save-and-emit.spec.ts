@@ -358,6 +358,20 @@ describe('close', () => {
     expect([log, resolved]).toStrictEqual([['3000 save a', '3300 orphan id-a', '8000 orphan id-b'], [['id-a', 'id-b']]])
   })
 
+  it('does not return the task of a save that failed before', async () => {
+    const { log, resolved, closed } = closing((close) => ({
+      hasJournal: false,
+      deliver: () => fails(),
+      act: (simulation) => {
+        simulation.at(3_300, () => {
+          close(simulation)
+        })
+      }
+    }))
+    await closed()
+    expect([log, resolved]).toStrictEqual([['3000 save a', '3000 orphan id-a', '3000 Error: disk full'], [[]]])
+  })
+
   it('does not wait for a save whose subscriber waits for it', async () => {
     const { log, resolved, closed } = closing((close) => ({
       deliver: () => NEVER,
