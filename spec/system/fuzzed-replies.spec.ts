@@ -154,11 +154,12 @@ const INFLATES: ReadonlyArray<(bytes: Buffer) => Buffer> = [
   return inflate(bytes, { finishFlush, maxOutputLength: 262_144 })
 })
 
-/** UTF-8, or UTF-16 if a byte order mark or a zero in the first character says so. */
+/** UTF-8, or UTF-16 if a byte order mark or the zeros in the first two characters say so. */
 const decoded = (bytes: Buffer): string => {
   const [first, second] = bytes
-  const isLittle = (first === 0xff && second === 0xfe) || second === 0
-  const isBig = (first === 0xfe && second === 0xff) || first === 0
+  const zeros = Array.from(bytes.subarray(0, 4), (byte) => (byte === 0 ? '0' : 'x')).join('')
+  const isLittle = (first === 0xff && second === 0xfe) || /^x0(x0?)?$/.test(zeros)
+  const isBig = (first === 0xfe && second === 0xff) || /^0x(0x?)?$/.test(zeros)
   if (isLittle) return new TextDecoder('utf-16le').decode(bytes)
   return isBig ? new TextDecoder('utf-16be').decode(bytes) : bytes.toString()
 }
