@@ -4,14 +4,12 @@ import { Writable } from 'node:stream'
 import { firstValueFrom, from, fromEvent, map, merge, race, tap, timer } from 'rxjs'
 import { run } from './run.js'
 import { write, type OutputStream } from './shared/context.js'
+import { READER_GRACE_MS } from './shared/stop-levels.js'
 
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 
 // After a second Ctrl-C calls may still be in flight; they must not keep the process alive.
 const GRACE_MS = 100
-
-// After a signal a reader that reads nothing must not keep the process alive either.
-const READER_GRACE_MS = 2_000
 
 /** An output of the process. Node writes a text to a file once, and ignores how much of it was written. */
 const outputOf = (stream: NodeJS.WriteStream & { readonly fd: number }): OutputStream =>
@@ -50,6 +48,7 @@ const main = async (): Promise<void> => {
       adapter: await import('../bullmq/index.js')
     })
   })
+  // After a signal a reader that reads nothing must not keep the process alive.
   const printed = Promise.all([stdout, stderr].map((output) => write(output, '')))
   await firstValueFrom(race(from(printed), received > 0 ? timer(READER_GRACE_MS) : signals))
   setTimeout(() => process.exit(), GRACE_MS).unref()

@@ -1,13 +1,12 @@
 import type { TaskRef } from '../core/model/task.js'
 import type { CreateEnded, Ended, PollEnded, SolverEvent } from '../core/model/event.js'
+import { onOneLine } from '../core/model/explain.js'
 
 /** An event as one line for a person. */
 export const debugLine = (event: SolverEvent): string => {
   const about = 'solveId' in event ? `solve ${String(event.solveId)}` : `batch ${String(event.batchId)}`
   const label = event.label === undefined ? '' : ` [${event.label}]`
-  const line = `${new Date(event.at).toISOString()} ${about}${label}: ${textOf(event)}`
-  // Labels, keys and texts of the service may hold line breaks and escape sequences of a terminal.
-  return line.replace(/\p{Cc}+/gu, ' ')
+  return onOneLine(`${new Date(event.at).toISOString()} ${about}${label}: ${textOf(event)}`)
 }
 
 const textOf = (event: SolverEvent): string => {

@@ -2,7 +2,7 @@ import * as E from 'fp-ts/lib/Either.js'
 import { concatMap, defer, map, tap, type Observable } from 'rxjs'
 import type { SolveError } from '../../core/model/error.js'
 import { entryAfter, type Journal, type JournalEntry } from '../../core/model/journal.js'
-import type { SolveResult } from '../../core/model/result.js'
+import { refOfError, refOfResult, type SolveResult } from '../../core/model/result.js'
 import type { Solved, TaskRef } from '../../core/model/task.js'
 import type { Records, ScriptFields } from './records.js'
 
@@ -64,7 +64,7 @@ export class JobJournal implements Journal {
   /** Stores an outcome for the producer: a token under a key that expires with it, an error in the record. */
   deliver(key: string, result: SolveResult<unknown>): Observable<void> {
     const stored = E.isRight(result) ? this.#deliverToken(key, result.right) : this.#fail(key, result.left)
-    const ref = E.isRight(result) ? result.right.ref : refOfError(result.left)
+    const ref = refOfResult(result)
     return ref ? this.#writeTask(ref, stored) : stored.pipe(map(expectOwned))
   }
 
@@ -119,8 +119,6 @@ export class JobJournal implements Journal {
     return defer(() => this.#records.number(script, key, this.#run, ...args))
   }
 }
-
-const refOfError = (error: SolveError): TaskRef | undefined => ('ref' in error ? error.ref : undefined)
 
 const recordedEntry = ([state, ref, tag]: ScriptFields): JournalEntry => {
   switch (state) {

@@ -91,7 +91,6 @@ const openOwnJournal = async (context: CliContext, path: string): Promise<FileJo
 
 /** Whether nothing is recorded, and no key was released: the output may still have the old line of such a key. */
 const isEmpty = (journal: FileJournal): boolean => {
-  // One of each, because a journal may have a million.
   const [[entry], [released]] = [journal.entries(), journal.releasedKeys()]
   return entry === undefined && released === undefined
 }

@@ -24,7 +24,7 @@ import { WrongUsage, signalStream, type CliContext } from '../shared/context.js'
 import type { ServiceReach } from '../shared/explain.js'
 import { canDraw, drawProgress, printProgress } from '../shared/progress.js'
 import type { OpenedService } from '../shared/service.js'
-import { stopLevels } from '../shared/stop-levels.js'
+import { READER_GRACE_MS, stopLevels } from '../shared/stop-levels.js'
 import { shellQuoted } from '../shared/text.js'
 import { openFiles, type BatchFiles, type FileFlags } from './files.js'
 import { itemKeys, keyedItems, type KeyedItem } from '../input/item.js'
@@ -116,7 +116,7 @@ export const runBatch = async (context: CliContext, config: BatchConfig): Promis
   }
 }
 
-/** Level 1 stops pulling. Level 2 closes the solver, and from then on a line waits for a slow reader for two seconds. */
+/** Level 1 stops pulling. Level 2 closes the solver, and then a line waits for a slow reader for two seconds. */
 const stopOnSignals = (
   signals: Observable<NodeJS.Signals>,
   solver: Solver,
@@ -130,7 +130,7 @@ const stopOnSignals = (
   const closed = levels.pipe(
     filter((level) => level === 2),
     exhaustMap(() => solver.close()),
-    delay(LAST_LINES_MS, scheduler)
+    delay(READER_GRACE_MS, scheduler)
   )
   const forced = new ReplaySubject<unknown>(1)
   const forcing = merge(closed, levels.pipe(filter((level) => level > 2))).subscribe(forced)
@@ -142,8 +142,6 @@ const stopOnSignals = (
     }
   }
 }
-
-const LAST_LINES_MS = 2_000
 
 const STOPPING = 'Stopping: waiting for active tasks. Press Ctrl-C again to stop now.'
 

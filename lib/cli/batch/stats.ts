@@ -3,6 +3,7 @@ import * as E from 'fp-ts/lib/Either.js'
 import type { CreateUnknown, NotCreated, Refused, SolveError } from '../../core/model/error.js'
 import type { SolverEvent } from '../../core/model/event.js'
 import { entryAfter, journalTagOf } from '../../core/model/journal.js'
+import { refOfResult } from '../../core/model/result.js'
 import type { Solved, TaskRef } from '../../core/model/task.js'
 import { EXIT, exitCodeOf } from '../shared/exit-code.js'
 import type { ItemError } from '../shared/item-error.js'
@@ -102,7 +103,7 @@ export class BatchStats {
 
   /** An outcome, whose line is written next. */
   onOutcome(result: E.Either<ItemError, Solved<unknown>>, line: number): void {
-    const paid = refIn(result)
+    const paid = refOfResult(result)
     if (paid) this.unreported.add(paid)
     if (E.isLeft(result)) {
       this.#onFailure(result.left, line)
@@ -118,7 +119,7 @@ export class BatchStats {
 
   /** The line of an outcome was written. */
   onWritten(result: E.Either<ItemError, Solved<unknown>>): void {
-    const paid = refIn(result)
+    const paid = refOfResult(result)
     if (paid) this.unreported.delete(paid)
   }
 
@@ -161,9 +162,6 @@ export class BatchStats {
     this.failures.set(name, failures)
   }
 }
-
-const refIn = (result: E.Either<ItemError, Solved<unknown>>): TaskRef | undefined =>
-  E.isRight(result) ? result.right.ref : 'ref' in result.left ? result.left.ref : undefined
 
 const isStop = (error: ItemError): error is NotCreated | Refused =>
   error._tag === 'Refused' ? error.kind === 'account' : error._tag === 'NotCreated' && error.reason === 'unreadable'

@@ -9,3 +9,6 @@ export const stopLevels = (signals: Observable<NodeJS.Signals>): Observable<numb
   signals.pipe(scan((level, signal) => (level === 0 && signal !== 'SIGINT' ? 2 : level + 1), 0)).subscribe(levels)
   return levels.asObservable()
 }
+
+/** After level 2 a line waits so long for a slow reader of the output. */
+export const READER_GRACE_MS = 2_000

@@ -8,7 +8,7 @@ import type { Journal } from '../model/journal.js'
 import { causeOf } from '../model/network.js'
 import { MAX_TASKS, checkOptions, integerBetween, isFunction } from '../model/options.js'
 import { NonEmptyString, isRecord, optional, refined } from '../validation/problems.js'
-import type { SolveResult } from '../model/result.js'
+import { refOfResult, type SolveResult } from '../model/result.js'
 import type { Resumable, TaskRef, TaskSpec } from '../model/task.js'
 import { scrubbedCause, type Scrub } from '../protocol/redact.js'
 import * as OE from '../rx/observable-either.js'
@@ -152,7 +152,7 @@ class BatchRun<T> {
     if (!save && !recordEnd) return of(result)
     const { inFlight, label } = this.#deps
     const orphan = (): void => {
-      const ref = paidRefOf(result)
+      const ref = refOfResult(result)
       if (task && ref) this.events.orphaned(orphanOf(ref, task, label))
     }
     return saveAndEmit(inFlight, result, { save: save ?? EMPTY, recordEnd: recordEnd ?? EMPTY, orphan })
@@ -191,11 +191,6 @@ class BatchRun<T> {
     else this.#stopped.next()
     this.#deps.inFlight.stop(this.#batch, reason)
   }
-}
-
-const paidRefOf = (result: SolveResult<unknown>): TaskRef | undefined => {
-  if (E.isRight(result)) return result.right.ref
-  return 'ref' in result.left ? result.left.ref : undefined
 }
 
 const isAccountRefusal = (result: E.Either<SolveError, unknown>): boolean =>

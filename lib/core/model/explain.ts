@@ -14,7 +14,7 @@ export const explain = (error: SolveError | CallFailed): string =>
 /** What happened and whether it was paid for, without the advice. */
 export const whatHappened = (error: SolveError): string => onOneLine(happenedText(error))
 
-/** Replaces control characters: ids and texts of the service may hold line breaks and escape sequences of a terminal. */
+/** Replaces control characters: ids, labels and texts of the service may hold line breaks and escape sequences of a terminal. */
 export const onOneLine = (text: string): string => text.replace(/\p{Cc}+/gu, ' ')
 
 const happenedText = (error: SolveError): string => {

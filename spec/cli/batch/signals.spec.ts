@@ -79,7 +79,7 @@ describe('a signal to a batch', () => {
   })
 })
 
-/** A batch of two tasks that are solved, and whose lines nobody reads; by a fast clock. */
+/** A batch with two solved tasks, by a fast clock. Its output is not read. */
 const stuckBatch = async () => {
   const emulator = await start({ readyAfterMs: 0 })
   const signals = new Subject<NodeJS.Signals>()
@@ -95,7 +95,7 @@ const stuckBatch = async () => {
   return { emulator, signals, code, err: stderr.text }
 }
 
-describe('a batch whose lines nobody reads', () => {
+describe('a batch whose output is not read', () => {
   it.each([['SIGTERM'], ['SIGINT', 'SIGINT']] as const)(
     'ends by %s %s, and prints how to get the tokens',
     async (...sent) => {

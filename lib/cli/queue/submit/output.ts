@@ -44,7 +44,7 @@ export class QueueOutput {
     await markOutput(path, queue)
   }
 
-  /** What a batch without a queue has left to do here. */
+  /** What is unfinished in the output, if a batch without a queue wrote it. */
   #unfinished(): string | undefined {
     const own = new Map(this.#own?.entries())
     if (hasUnfinished(own) || hasUnfinished(this.#memory.entries))

@@ -22,7 +22,7 @@ import { itemKeys, keyedItems, type KeyedItem } from '../../input/item.js'
 import { signalStream, type CliContext } from '../../shared/context.js'
 import { canDraw, drawProgress, printProgress } from '../../shared/progress.js'
 import { KEY_VARIABLE } from '../../shared/service.js'
-import { stopLevels } from '../../shared/stop-levels.js'
+import { READER_GRACE_MS, stopLevels } from '../../shared/stop-levels.js'
 import { shellQuoted } from '../../shared/text.js'
 import { openQueue, type OpenedQueue, type QueueFlags } from '../open.js'
 import { ClaimGate } from './claim-gate.js'
@@ -163,7 +163,7 @@ class SubmitRun {
     await firstValueFrom(race(this.#gate.stop(), timer(LAST_REPLIES_MS)))
     // Handling a reply takes a few more microtasks.
     await new Promise((resolve) => setImmediate(resolve))
-    await firstValueFrom(race(this.#writer.untilIdle(), timer(LAST_REPLIES_MS)))
+    await firstValueFrom(race(this.#writer.untilIdle(), timer(READER_GRACE_MS)))
   }
 
   /** The items to submit. What needs no job is reported here. */
