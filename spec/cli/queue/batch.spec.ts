@@ -437,8 +437,11 @@ describeWithRedis('rx-captcha batch --queue', () => {
   it('does not wait for a reader that reads nothing once it is stopped, and prints how to get the tokens', async () => {
     const emulator = await rig.emulator()
     rig.work(emulator)
-    const running = rig.batch([task(1), task(2)], [], { stdout: makeConsole({ stuck: true }) })
-    await until(async () => (await jobs()).completed === 2)
+    const stdout = makeConsole({ stuck: true })
+    const write = jest.spyOn(stdout, 'write')
+    const running = rig.batch([task(1), task(2)], [], { stdout })
+    // Both tokens are claimed by then; their jobs complete before that.
+    await until(() => write.mock.calls.length === 2)
     running.signal('SIGTERM')
     const { code, err } = await running.ended()
     expect(code).toBe(3)
