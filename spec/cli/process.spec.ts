@@ -3,6 +3,7 @@ import { closeSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { EMULATOR_KEY, type Emulator } from 'rx-captcha/emulator'
+import { BASH } from '../support/bash.js'
 import { built } from '../support/built.js'
 import { SOLVE } from '../support/command.js'
 import { emulators, until } from '../support/raw-http.js'
@@ -55,7 +56,7 @@ describe('the process of the command', () => {
   })
 
   it('waits for a slow reader of its messages', async () => {
-    const shell = ['bash', '-c', '"$@" 2>&1 >/dev/null | (head -c 1; sleep 0.2; cat)', 'bash']
+    const shell = [...BASH, '"$@" 2>&1 >/dev/null | (head -c 1; sleep 0.2; cat)', 'bash']
     const { out } = await spawned(['journal', 'x'.repeat(100_000)], { shell }).ended()
     expect(out).toMatch(/^error: x{100000}: the journal cannot be read .*\n$/)
   })
@@ -66,7 +67,7 @@ describe('the process of the command', () => {
     const path = join(folderOfFile, 'out')
     // In blocks of a kilobyte, so 24 bytes are left.
     writeFileSync(path, 'x'.repeat(1_000))
-    const shell = ['bash', '-c', 'ulimit -f 1; "$@" >> "$0"', path]
+    const shell = [...BASH, 'ulimit -f 1; "$@" >> "$0"', path]
     const { code, err } = await spawned(SOLVE, { emulator, shell }).ended()
     rmSync(folderOfFile, { recursive: true })
     expect(code).toBe(3)

@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, readFileSync, rmdirSync, statSync, utimesSync, w
 import fc from 'fast-check'
 import { lastValueFrom } from 'rxjs'
 import { JournalError, type FileJournal } from 'rx-captcha/journal'
+import { BASH } from '../support/bash.js'
 import { built } from '../support/built.js'
 import { journalProcesses, journals, stateOf } from '../support/journals.js'
 import { longRunOf } from '../support/long-run.js'
@@ -89,7 +90,7 @@ describe('the lock', () => {
 const onLinux = process.platform === 'linux' ? it : it.skip
 
 describe('a process that may write no more than 4 KiB', () => {
-  const command = ['bash', '-c', 'ulimit -f 4; exec "$@"', 'bash']
+  const command = [...BASH, 'ulimit -f 4; exec "$@"', 'bash']
 
   onLinux('gets an error for the write that does not fit and all later ones; confirmed lines are kept', async () => {
     const writing = `for (let key = 0; key < 1_000; key++) {

@@ -14,6 +14,7 @@ import { createServer, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { lastValueFrom } from 'rxjs'
+import { BASH } from '../support/bash.js'
 import { built } from '../support/built.js'
 import { journalProcesses, journals, stateOf } from '../support/journals.js'
 
@@ -76,8 +77,7 @@ onLinux('a full disk', () => {
   const command = () => [
     'unshare',
     '-rm',
-    'bash',
-    '-c',
+    ...BASH,
     `mount -t tmpfs -o size=16k tmpfs ${folder} && "$@"; cat ${folder}/batch.journal`,
     'bash'
   ]

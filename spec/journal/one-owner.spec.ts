@@ -16,6 +16,7 @@ import { dirname, join, relative } from 'node:path'
 import { fileJournal, type FileJournal } from 'rx-captcha/journal'
 import { headerLine } from '../../lib/journal/format.js'
 import { currentOwner, ownerStatus } from '../../lib/journal/owner.js'
+import { BASH } from '../support/bash.js'
 import { built, ownBuild } from '../support/built.js'
 import { journalProcesses, journals, stateOf } from '../support/journals.js'
 import { until } from '../support/raw-http.js'
@@ -216,7 +217,7 @@ describe('the leftover lock of an owner', () => {
     'is taken over at once if its process was killed, and its parent has not collected the exit code',
     async () => {
       // `exec` makes `sleep` the parent, which collects none.
-      const parent = run('bash', '-c', 'sleep 60 & echo $!; exec sleep 60')
+      const parent = run(...BASH, 'sleep 60 & echo $!; exec sleep 60')
       const [output] = (await once(parent.stdout!, 'data')) as [Buffer]
       const pid = Number(output.toString())
       leaveLock({ pid, processStart: startOf(pid) })

@@ -10,7 +10,7 @@ const POLL_EVERY_MS = 100
 const CONCURRENCY = 200
 
 const start = emulators()
-const { count, seed, timeoutMs } = longRunOf('LOAD', 300)
+const { count, seed, timeoutMs } = longRunOf('LOAD', 200)
 
 /** A service that fails every tenth call, and closes a connection that was idle for so long. */
 const startService = (idleMs: number) =>

@@ -4,6 +4,7 @@ import { UnrecoverableError, Worker } from 'bullmq'
 import { Redis } from 'ioredis'
 import { lastValueFrom } from 'rxjs'
 import { jobIdOf } from 'rx-captcha/bullmq'
+import { EMULATOR_KEY } from 'rx-captcha/emulator'
 import { JobJournal } from '../../../lib/bullmq/record/job-journal.js'
 import { Records } from '../../../lib/bullmq/record/records.js'
 import { exitCodeOf } from '../../../lib/cli/shared/exit-code.js'
@@ -219,7 +220,8 @@ describeWithRedis('rx-captcha batch --queue', () => {
         running.signal('SIGTERM')
         expect(await running.code).toBe(143)
       }
-      const { err } = await command(argv.slice(0, 2).concat('--out', out), { env: { CAPTCHA_CLIENT_KEY: 'k' } }).ended()
+      const env = { CAPTCHA_CLIENT_KEY: EMULATOR_KEY }
+      const { err } = await command([...argv.slice(0, 2), '--out', out], { env }).ended()
       expect(err).toContain(`Use --queue '${queue}', or delete ${out}.queue if that queue is gone`)
     })
 
