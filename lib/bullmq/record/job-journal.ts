@@ -61,9 +61,12 @@ export class JobJournal implements Journal {
   readonly ended = (key: string, tag: string): Observable<void> =>
     this.#command('ended', key, entryAfter(tag), tag, this.#keeping.recordMs).pipe(map(() => undefined))
 
-  /** Stores an outcome for the producer: a token under a key that expires with it, an error in the record. */
-  deliver(key: string, result: SolveResult<unknown>): Observable<void> {
-    const stored = E.isRight(result) ? this.#deliverToken(key, result.right) : this.#fail(key, result.left)
+  /**
+   * Stores an outcome for the producer: a token under a key that expires with it, an error in the record. `validForMs` is for how long
+   * a token of its kind is valid.
+   */
+  deliver(key: string, result: SolveResult<unknown>, validForMs?: number): Observable<void> {
+    const stored = E.isRight(result) ? this.#deliverToken(key, result.right, validForMs) : this.#fail(key, result.left)
     const ref = refOfResult(result)
     return ref ? this.#writeTask(ref, stored) : stored.pipe(map(expectOwned))
   }
@@ -81,11 +84,15 @@ export class JobJournal implements Journal {
     )
   }
 
-  #deliverToken(key: string, solved: Solved<unknown>): Observable<number> {
+  #deliverToken(key: string, solved: Solved<unknown>, validForMs: number | undefined): Observable<number> {
     const [json, ref] = [JSON.stringify(solved), JSON.stringify(solved.ref)]
     // The life of the token is computed once Redis replies, because a command may wait a minute for Redis.
     return defer(() => this.#records.fields('owner', key)).pipe(
-      concatMap(() => this.#command('deliver', key, json, this.#tokenMs(solved), this.#keeping.recordMs, ref))
+      concatMap(() => {
+        const keptMs = this.#keptMs(solved, validForMs)
+        const validMs = solved.expiresAt === undefined ? keptMs : Math.floor(solved.expiresAt - Date.now())
+        return this.#command('deliver', key, json, keptMs, this.#keeping.recordMs, ref, validMs)
+      })
     )
   }
 
@@ -106,9 +113,12 @@ export class JobJournal implements Journal {
     return this.#command('resumed', key)
   }
 
-  /** How long the token is still valid, by the clock that set `expiresAt`; Redis counts it down by its own clock. */
-  #tokenMs({ expiresAt }: Solved<unknown>): number {
-    return expiresAt === undefined ? this.#keeping.tokenMs : Math.max(1, Math.floor(expiresAt - Date.now()))
+  /**
+   * How long the token may still be valid. `expiresAt` is too early for this: a task that was resumed may have become ready at any time
+   * since its creation. Redis counts it down by its own clock.
+   */
+  #keptMs({ readyAt }: Solved<unknown>, validForMs: number | undefined): number {
+    return validForMs === undefined ? this.#keeping.tokenMs : Math.max(1, Math.floor(readyAt + validForMs - Date.now()))
   }
 
   #entry(script: 'find' | 'begin', key: string): Observable<JournalEntry> {

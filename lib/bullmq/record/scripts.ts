@@ -66,8 +66,8 @@ redis.call('PERSIST', KEYS[1])
 return 1`,
 
   /**
-   * ARGV: run, solved, ttlMs, keepMs, ref. Stores a token and finishes the record. Returns 0 for a run that is not the owner. A
-   * token that was stored before is not stored again, because it may have been claimed.
+   * ARGV: run, solved, ttlMs, keepMs, ref, validMs. Stores a token and finishes the record. Returns 0 for a run that is not the owner.
+   * A token that was stored before is not stored again, because it may have been claimed.
    */
   deliver: `
 local record = redis.call('HMGET', KEYS[1], 'state', 'owner')
@@ -77,7 +77,7 @@ redis.call('HSET', KEYS[1], 'state', 'finished', 'tag', 'Solved', 'owner', ARGV[
 redis.call('HDEL', KEYS[1], 'error')
 redis.call('PEXPIRE', KEYS[1], ARGV[4])
 local now = redis.call('TIME')
-local expiresAt = now[1] * 1000 + math.floor(now[2] / 1000) + ARGV[3]
+local expiresAt = now[1] * 1000 + math.floor(now[2] / 1000) + ARGV[6]
 redis.call('HSET', KEYS[2], 'solved', ARGV[2], 'expiresAt', string.format('%.0f', expiresAt))
 redis.call('PEXPIRE', KEYS[2], ARGV[3])
 return 1`,
@@ -131,7 +131,7 @@ end
 return tonumber(redis.call('HGET', KEYS[1], 'resumes'))`,
 
   /**
-   * ARGV: claimant, holdMs. Returns state, error, ref, solved, and for how many milliseconds the token is valid. The first
+   * ARGV: claimant, holdMs. Returns state, error, ref, solved, and for how many milliseconds the token is surely valid. The first
    * claimant gets the token, and gets it again for a moment in case the reply to its claim was lost.
    */
   claim: `

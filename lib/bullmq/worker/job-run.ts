@@ -99,11 +99,13 @@ export class JobRun<D> {
 
   #solve(toTask: (data: D) => TaskSpec<unknown>): Promise<SolveResult<unknown> | undefined> {
     const key = this.key
-    const outcomes = this.#context.solver.withOptions({ label: key }).solveAll([this.#job.data], toTask, {
+    let task: TaskSpec<unknown> | undefined
+    const toKnownTask = (data: D) => (task = toTask(data))
+    const outcomes = this.#context.solver.withOptions({ label: key }).solveAll([this.#job.data], toKnownTask, {
       concurrency: 1,
       journal: this.#journal,
       keyOf: () => key,
-      deliver: ({ result }) => this.#journal.deliver(key, result)
+      deliver: ({ result }) => this.#journal.deliver(key, result, task?.validForMs)
     })
     return lastValueFrom(outcomes.pipe(takeUntil(this.#stopped)), { defaultValue: undefined }).then(
       (outcome) => outcome?.result

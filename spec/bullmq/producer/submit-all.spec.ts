@@ -131,7 +131,7 @@ describeWithRedis('submitAll', () => {
     const deliveredAt = Date.now()
     const lives = { useBefore: deliveredAt + 60_000, expiresAt: deliveredAt + 120_000 }
     const solved = { ref, solution: { gRecaptchaResponse: 'token' }, readyAt: deliveredAt, ...lives }
-    await lastValueFrom(journal.deliver(key, { _tag: 'Right', right: solved }))
+    await lastValueFrom(journal.deliver(key, { _tag: 'Right', right: solved }, 120_000))
     const clock = jest.spyOn(Date, 'now').mockImplementation(() => 1_000_000)
     const { result } = await firstValueFrom(submitAll(['a'], optionsFor(queue, events)))
     clock.mockRestore()

@@ -1,8 +1,9 @@
 import { inspect } from 'node:util'
 import type { Job, Queue } from 'bullmq'
+import * as E from 'fp-ts/lib/Either.js'
 import { Subject, defer, lastValueFrom, merge, mergeMap, of, tap } from 'rxjs'
-import { createSolver, orThrow, type NetworkEvent, type Post } from 'rx-captcha'
-import { jobIdOf, taskProcessor, type JobProgress } from 'rx-captcha/bullmq'
+import { createSolver, orThrow, recaptchaV2, type NetworkEvent, type Post } from 'rx-captcha'
+import { jobIdOf, submitAll, taskProcessor, type JobProgress } from 'rx-captcha/bullmq'
 import { EMULATOR_KEY } from 'rx-captcha/emulator'
 import { JobJournal } from '../../../lib/bullmq/record/job-journal.js'
 import { Records } from '../../../lib/bullmq/record/records.js'
@@ -399,5 +400,19 @@ describeWithRedis('taskProcessor', () => {
     const ttl = await rig.ttlOf(`bull:${rig.name}:rx-captcha:${jobIdOf('order-1')}:token`)
     expect(ttl).toBeLessThanOrEqual(5_000)
     expect(ttl).toBeGreaterThan(3_000)
+  })
+
+  it('keeps the token of a resumed task for as long as it may be valid, because it may just have become ready', async () => {
+    const emulator = await rig.emulator()
+    const queue = rig.queue()
+    const ref = await lastValueFrom(rig.solver(emulator).createTask(toTask(PAGE)).pipe(orThrow()))
+    const createdAt = Date.now() - 600_000
+    await lastValueFrom(earlierRun(queue).created(jobIdOf('order-1'), { ...ref, createdAt }))
+    rig.worker(rig.solver(emulator))
+    const options = { queue, events: await rig.events(), kind: recaptchaV2, keyOf: String, toData: () => PAGE }
+    const { result } = await lastValueFrom(submitAll(['order-1'], options))
+    expect(result).toMatchObject({ right: { ref: { taskId: ref.taskId } } })
+    // The instant of the outcome stays the earliest possible one.
+    expect(E.isRight(result) && result.right.expiresAt! - Date.now()).toBeLessThan(120_000 - 600_000 + 1)
   })
 })
