@@ -112,7 +112,7 @@ const batchCommand = (program: Command): Command =>
       .option('--concurrency <n>', 'maximum active tasks (default: 10)', parse.concurrency)
       .option(
         '--max-tasks <n>',
-        'spending limit: stop once this many tasks are, or may be, paid for (default: none)',
+        'spending limit of this run: stop once this many tasks are, or may be, paid for (default: none)',
         parse.limit
       )
       .option(

@@ -196,10 +196,10 @@ export interface Solver extends AsyncDisposal {
    */
   readonly counts: () => SolverCounts
   /**
-   * Closes the solver. A task that is not created ends at once as `NotCreated`; a paid task is polled until `graceMs`
-   * (default 0) have passed, and then ends as `Interrupted`. A task whose createTask has no reply by then ends as `CreateUnknown`;
-   * the reply is still awaited, at most for `createTimeoutMs`. Later solves end as `NotCreated`. A second call returns the promise
-   * of the first.
+   * Closes the solver. A task that is not created ends at once as `NotCreated`, or as `Refused` if the service refused it temporarily;
+   * a paid task is polled until `graceMs` (default 0) have passed, and then ends as `Interrupted`. A task whose createTask has no
+   * reply by then ends as `CreateUnknown`; the reply is still awaited, at most for `createTimeoutMs`. Later solves end as
+   * `NotCreated`, and a later `resume` as `Interrupted`. A second call returns the promise of the first.
    *
    * @returns the paid tasks without a final outcome, to store and to resume: those that ended as `Interrupted`, and the
    *  orphans since the call of `close` or without a subscriber. The promise resolves when the grace period is over or all tasks

@@ -31,9 +31,10 @@ export type BatchOptions<T, A = unknown> = {
   /**
    * A spending limit: the maximum number of accepted createTask calls of the batch, from 1 to 1,000,000,000. Once that many were
    * or may have been accepted, no more items are pulled, and active tasks are polled to completion. A `CreateUnknown`, a createTask
-   * that was repeated after an HTTP 503 without a document, and one whose id arrives late count as well. Each active item without
-   * a task holds a place, so the limit is never exceeded, and the last items may be solved with less concurrency. Tasks that a
-   * journal resumes cost nothing and do not count. @defaultValue no limit
+   * that was repeated after an HTTP 503 without a document, and one whose id arrives late count as well. Each pulled item
+   * that has no task yet reserves one of these calls, so the limit is never exceeded, and the last items may be solved with less
+   * concurrency. Tasks that a journal resumes cost nothing and do not count. The limit is that of one subscription: the next one
+   * may spend as much again. @defaultValue no limit
    */
   readonly maxCreates?: number | undefined
   /**

@@ -3,7 +3,7 @@ import type { CallFailed } from './call.js'
 import type { ErrorCause } from './network.js'
 
 /**
- * Describes an error in one to three sentences: what happened, whether the task was paid for, and what can be done. They hold
+ * Describes an error in a few sentences: what happened, whether the task was paid for, and what can be done. They hold
  * no client key, no token and no control character, so they can be written to a log or a terminal.
  *
  * @since 0.1.0
