@@ -82,7 +82,12 @@ const closeOnce = ({ inFlight }: Context, ports: Ports): Solver['close'] => {
   let closed: Promise<ReadonlyArray<Orphan>> | undefined
   return (options = {}) => {
     const { graceMs = 0 } = checkOptions(closeOptionCodecs, options)
-    return (closed ??= inFlight.close(graceMs).finally(ports.close))
+    if (closed) return closed
+    let resolve!: (leftOpen: Promise<ReadonlyArray<Orphan>>) => void
+    closed = new Promise((settle) => (resolve = settle))
+    // After `closed` is set, because a subscriber that gets its outcome here may call `close`.
+    resolve(inFlight.close(graceMs).finally(ports.close))
+    return closed
   }
 }
 

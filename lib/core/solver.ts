@@ -201,11 +201,11 @@ export interface Solver extends AsyncDisposal {
    * reply by then ends as `CreateUnknown`; the reply is still awaited, at most for `createTimeoutMs`. Later solves end as
    * `NotCreated`, and a later `resume` as `Interrupted`. A second call returns the promise of the first.
    *
-   * @returns the paid tasks without a final outcome, to store and to resume: those that ended as `Interrupted`, and the
-   *  orphans since the call of `close` or without a subscriber. The promise resolves when the grace period is over or all tasks
-   *  have ended, no createTask is in flight, the journal has recorded the ids and the ends of emitted outcomes, and the connections
-   *  are closed. Until the grace period is over it also waits for each `deliver` whose subscriber has unsubscribed; the task of one
-   *  that has not ended by then is returned. If `created` or `ended` of a journal never completes, the promise never resolves
+   * @returns the paid tasks without a final outcome, to store and to resume: those that ended as `Interrupted`, those whose `deliver`
+   *  has not ended, and the orphans since the call of `close` or without a subscriber. The promise resolves when the grace period
+   *  is over, or all tasks and each `deliver` have ended; no createTask is in flight, the journal has recorded the ids and the ends
+   *  of emitted outcomes, and the connections are closed. If `created` or `ended` of a journal never completes, the promise never
+   *  resolves
    * @throws InvalidOptions
    * @since 0.1.0
    */

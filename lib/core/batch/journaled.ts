@@ -16,7 +16,7 @@ import {
 import type { SolveError } from '../model/error.js'
 import { journalTagOf, type Journal, type JournalEntry } from '../model/journal.js'
 import type { SolveResult } from '../model/result.js'
-import type { Resumable, TaskRef, TaskSpec } from '../model/task.js'
+import { decodeRef, type Resumable, type TaskRef, type TaskSpec } from '../model/task.js'
 import * as OE from '../rx/observable-either.js'
 import type { JournalHooks, Spending } from '../in-flight/track-options.js'
 
@@ -163,10 +163,15 @@ export class JournaledSolver {
   }
 }
 
-/** A journal of the caller may give anything. */
+/** A journal of the caller may give anything. A task whose reference cannot be read is paid for, so it must not end as unpaid. */
 const checkedEntry = (entry: JournalEntry): JournalEntry => {
-  if (ENTRY_TAGS.has(entry._tag)) return entry
-  throw new TypeError(`the journal gave an entry with the tag ${entry._tag}`)
+  if (!ENTRY_TAGS.has(entry._tag)) throw new TypeError(`the journal gave an entry with the tag ${entry._tag}`)
+  if (entry._tag !== 'Known') return entry
+  const ref = decodeRef(entry.ref)
+  if (E.isRight(ref)) return { ...entry, ref: ref.right }
+  throw new TypeError(
+    `the journal gave a task that is paid for, with a reference that cannot be read: ${ref.left.join(', ')}`
+  )
 }
 
 const ENTRY_TAGS: ReadonlySet<unknown> = new Set<JournalEntry['_tag']>(['Fresh', 'Known', 'InDoubt', 'Finished'])

@@ -151,11 +151,12 @@ class BatchRun<T> {
   ): Observable<SolveResult<A>> {
     if (!save && !recordEnd) return of(result)
     const { inFlight, label } = this.#deps
+    const ref = refOfResult(result)
+    const paid = task && ref && orphanOf(ref, task, label)
     const orphan = (): void => {
-      const ref = refOfResult(result)
-      if (task && ref) this.events.orphaned(orphanOf(ref, task, label))
+      if (paid) this.events.orphaned(paid)
     }
-    return saveAndEmit(inFlight, result, { save: save ?? EMPTY, recordEnd: recordEnd ?? EMPTY, orphan })
+    return saveAndEmit(inFlight, result, { save: save ?? EMPTY, recordEnd: recordEnd ?? EMPTY, paid, orphan })
   }
 
   /** Called with each result before it is delivered. */

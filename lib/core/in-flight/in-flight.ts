@@ -10,6 +10,7 @@ import {
   race,
   startWith,
   take,
+  tap,
   timer,
   type SchedulerLike
 } from 'rxjs'
@@ -22,14 +23,23 @@ import type { Batch, TrackOptions } from './track-options.js'
 import type { EventBus } from './event-bus.js'
 import { isCertainlyUncreated, isUncreated, type EndReason, type StopReason } from './phase.js'
 
+/** A result that is being saved. */
+export interface Saving {
+  /** Its task, if it is paid for. */
+  readonly paid: Orphan | undefined
+  /** Emits its task as an orphan. */
+  readonly orphan: () => void
+  /** Whether its subscriber waits for it. */
+  readonly isAwaited: () => boolean
+}
+
 /** The active tasks of a solver: `close` and a batch that stops end them from here. */
 export class InFlight {
   readonly #scheduler: SchedulerLike
   readonly #events: EventBus
   readonly #tasks = new Set<ActiveTask>()
   readonly #leftOpen: Orphan[] = []
-  /** For each result that is saved after its subscriber unsubscribed: what orphans its task. */
-  readonly #saves = new Set<() => void>()
+  readonly #saves = new Set<Saving>()
   readonly #closed = new Subject<void>()
   readonly #ended = new Subject<void>()
   #isClosing = false
@@ -93,13 +103,13 @@ export class InFlight {
   }
 
   /**
-   * Counts a result that is saved after its subscriber unsubscribed, until the returned function is called; `close` waits for it
-   * within its grace. If it is not saved, or not by then, `orphan` is called.
+   * Counts a result that is being saved, until the returned function is called; `close` waits for it within its grace. If it is not
+   * saved, its task is an orphan.
    */
-  trackSave(orphan: () => void): (isSaved: boolean) => void {
-    this.#saves.add(orphan)
+  trackSave(saving: Saving): (isSaved: boolean) => void {
+    this.#saves.add(saving)
     return (isSaved) => {
-      if (this.#saves.delete(orphan) && !isSaved) orphan()
+      if (this.#saves.delete(saving) && !isSaved) saving.orphan()
       this.#emitEnded()
     }
   }
@@ -121,8 +131,8 @@ export class InFlight {
   }
 
   /**
-   * Ends tasks that are not created, polls the others until the grace is over, and waits for createTask calls in flight and for
-   * the writes to the journal.
+   * Ends tasks that are not created, polls the others and lets results be saved until the grace is over, and waits for createTask calls
+   * in flight and for the writes to the journal.
    */
   async close(graceMs: number): Promise<ReadonlyArray<Orphan>> {
     this.#isClosing = true
@@ -136,17 +146,24 @@ export class InFlight {
     )
     const creates = defer(() => {
       this.#endTasks('closed', () => true)
-      for (const orphan of this.#saves) {
-        this.#saves.delete(orphan)
-        orphan()
+      for (const saving of this.#saves) {
+        if (saving.isAwaited()) continue
+        this.#saves.delete(saving)
+        saving.orphan()
       }
-      return this.#until(() => this.#openCreates === 0)
+      return this.#until(() => this.#openCreates === 0).pipe(tap(() => this.#leaveSavesOpen()))
     })
     await lastValueFrom(concat(grace, creates))
     this.#events.complete()
     // A task that ends here is an orphan as well if a listener unsubscribes on its `Ended` event.
     const leftOpen = [...this.#leftOpen, ...this.#events.takeCollected()]
     return [...new Map(leftOpen.map((orphan) => [orphan.ref.taskId, orphan])).values()]
+  }
+
+  /** Their subscribers get the outcomes if the process lives on. If it does not, only what `close` resolves with has their tasks. */
+  #leaveSavesOpen(): void {
+    for (const { paid } of this.#saves) if (paid) this.#leftOpen.push(paid)
+    this.#saves.clear()
   }
 
   #endTasks(reason: EndReason, ends: (task: ActiveTask) => boolean): void {

@@ -35,11 +35,7 @@ export interface SolverOptions {
    * @defaultValue 'https://api.1captcha.vip'
    */
   readonly baseUrl?: string | undefined
-  /**
-   * The delay between a reply and the next poll, and before the first poll. From the 110th poll of a task on, each delay is twice the one
-   * before, because similar services allow 120 polls: docs/protocol.md. At the default pace that is after the deadline.
-   * @defaultValue 3_000
-   */
+  /** The delay before the first poll and after each reply. From the 110th poll on, each is twice the one before. @defaultValue 3_000 */
   readonly pollEveryMs?: number | undefined
   /**
    * The deadline of a task. It counts from its permit for createTask, without the wait for the permit, and in `resume` from

@@ -228,7 +228,8 @@ const refCodec = (taskId: t.Type<string>) =>
 
 const [TextRef, NumericRef] = [refCodec(NonEmptyString), refCodec(NumericId)]
 
-const decodeRef = (given: unknown): E.Either<Problems, TaskRef> => {
+/** Decodes a reference, which may come from a file, a queue or a journal. */
+export const decodeRef = (given: unknown): E.Either<Problems, TaskRef> => {
   const { taskId, createdAt, numeric } = isRecord(given) ? given : {}
   const codec = numeric === true ? NumericRef : TextRef
   // Other properties must not get into errors and events.

@@ -406,6 +406,21 @@ describe('a batch whose journal fails', () => {
     expect(run({ journal: { begin: () => EMPTY } }).emissions[0]).toBe('0 a NotCreated journal')
   })
 
+  it.each([
+    [
+      'a date that is text',
+      { taskId: 't', createdAt: '1764500000000' },
+      'ref.createdAt: expected a number of milliseconds'
+    ],
+    ['an id that is a number', { taskId: 7, createdAt: 0 }, 'ref.taskId: expected a string that is not empty'],
+    ['nothing', undefined, 'ref: expected']
+  ])('records no end for a task with a reference that cannot be read, which is paid for: %s', (_, ref, problem) => {
+    const known = () => of({ _tag: 'Known', ref } as unknown as JournalEntry)
+    const { written, calls, emissions, results } = run({ journal: { begin: known } })
+    expect([written, calls, emissions[0]]).toStrictEqual([[], [], '0 a NotCreated journal'])
+    expect(String((results.at(-1)?.[2] as { error: Error }).error)).toContain(problem)
+  })
+
   it('ends the item as NotCreated if `begin` gives an entry that is none', () => {
     const begin = () => of({ _tag: 'Gone' } as unknown as JournalEntry)
     expect(run({ journal: { begin } }).emissions[0]).toBe('0 a NotCreated journal')

@@ -372,9 +372,8 @@ describe('close', () => {
     expect([log, resolved]).toStrictEqual([['3000 save a', '3000 orphan id-a', '3000 Error: disk full'], [[]]])
   })
 
-  it('does not wait for a save whose subscriber waits for it', async () => {
-    const { log, resolved, closed } = closing((close) => ({
-      deliver: () => NEVER,
+  it('waits within its grace for a save whose subscriber waits for it, and for the record after it', async () => {
+    const { log, end, resolved, closed } = closing((close) => ({
       act: (simulation) => {
         simulation.at(3_200, () => {
           close(simulation, 60_000)
@@ -382,6 +381,40 @@ describe('close', () => {
       }
     }))
     await closed()
-    expect([log, resolved]).toStrictEqual([['3000 save a'], [[]]])
+    expect([log.slice(1), end, resolved]).toStrictEqual([
+      ['3500 save a: done', '3500 emitted', '3500 end a Solved', '3600 end a Solved: done', '3600 complete'],
+      3_600,
+      [[]]
+    ])
+  })
+
+  it('returns the task of such a save that has not ended by then, and the subscriber still gets its outcome', async () => {
+    const { log, resolved, closed } = closing((close) => ({
+      hasJournal: false,
+      act: (simulation) => {
+        simulation.at(3_200, () => {
+          close(simulation, 100)
+        })
+      }
+    }))
+    await closed()
+    expect([log, resolved]).toStrictEqual([
+      ['3000 save a', '3500 save a: done', '3500 emitted', '3500 complete'],
+      [['id-a']]
+    ])
+  })
+
+  it('returns the task of such a save that fails later once, and emits it on `orphans` no more', async () => {
+    const { log, resolved, closed } = closing((close) => ({
+      hasJournal: false,
+      deliver: failsAfter(2_000),
+      act: (simulation) => {
+        simulation.at(3_200, () => {
+          close(simulation, 100)
+        })
+      }
+    }))
+    await closed()
+    expect([log, resolved]).toStrictEqual([['3000 save a', '5000 Error: disk full'], [['id-a']]])
   })
 })

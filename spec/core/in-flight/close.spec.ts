@@ -39,6 +39,28 @@ describe('close', () => {
     await expect(closed()).resolves.toStrictEqual([orphan])
   })
 
+  it('is one call with one grace, even if a subscriber whose task it ends calls it again', async () => {
+    const closed: Promise<unknown>[] = []
+    const { results } = simulate(
+      { create: [created()], poll: [processing(), ready()] },
+      ({ solver, record, at }) => {
+        record(solver.solve(aTask))
+        at(1_000, () => {
+          record(solver.withOptions({ label: 'waits' }).solve(aTask), 'second')
+          solver.events.subscribe((event) => {
+            if (event._tag === 'Ended' && event.tag === 'NotCreated') closed.push(solver.close())
+          })
+          closed.unshift(solver.close({ graceMs: 60_000 }))
+        })
+      },
+      { maxOpenTasks: 1 }
+    )
+
+    expect(results.filter(([, name]) => name === 'solve').map(([at]) => at)).toStrictEqual([6_000, 6_000])
+    expect(closed[1]).toBe(closed[0])
+    await expect(closed[0]).resolves.toStrictEqual([])
+  })
+
   it('pulls no further item of a batch in place of those that it ends', () => {
     let pulled = 0
     const items = function* () {
