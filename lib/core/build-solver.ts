@@ -103,6 +103,7 @@ const scopedSolver = (context: Context, close: Solver['close'], scope: ScopeSett
     solve: (task, run, extras) => solveTask(task, { batch: run, ...extras }),
     resume: (kind, ref, run) => resumeTask(kind, ref, { batch: run }),
     events,
+    scheduler: context.scheduler,
     label: scope.label
   })
 

@@ -1,5 +1,6 @@
 import {
   NEVER,
+  asyncScheduler,
   concat,
   defer,
   exhaustMap,
@@ -119,7 +120,7 @@ export const submitAll = <T, D, A>(
         const outcome = takeOutcome(job, merge(of(undefined), ends.of(jobId), checks))
         return concat(add, outcome.pipe(map((result) => ({ index, item, key, result }))))
       })
-    return pullMergeMap(items, submit, { concurrency, takeUntil: from(until ?? NEVER) })
+    return pullMergeMap(items, submit, { concurrency, scheduler: asyncScheduler, takeUntil: from(until ?? NEVER) })
   })
 }
 

@@ -1,6 +1,6 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { EMPTY, NEVER, Subject, defer, finalize, from, ignoreElements, map, merge, of, tap } from 'rxjs'
-import type { Observable, ObservableInput } from 'rxjs'
+import type { Observable, ObservableInput, SchedulerLike } from 'rxjs'
 import * as t from 'io-ts'
 import { ItemSource, type BatchOptions, type Outcome } from '../model/batch.js'
 import type { SolveError } from '../model/error.js'
@@ -34,6 +34,7 @@ export interface BatchDeps {
   ) => Observable<SolveResult<A>>
   readonly resume: <A>(kind: Resumable<A>, ref: TaskRef, batch: Batch) => Observable<SolveResult<A>>
   readonly events: EventBus
+  readonly scheduler: SchedulerLike
   readonly label: string | undefined
 }
 
@@ -70,7 +71,8 @@ export const solveAll =
             return deliver && defer(() => checkDelivery(deliver({ index, item, result }))).pipe(ignoreElements())
           })
           .pipe(map((result) => ({ index, item, result })))
-      return events.around(pullMergeMap(items, solveItem, { concurrency, takeUntil, room: run.limit }), concurrency)
+      const pull = { concurrency, scheduler: deps.scheduler, takeUntil, room: run.limit }
+      return events.around(pullMergeMap(items, solveItem, pull), concurrency)
     })
   }
 

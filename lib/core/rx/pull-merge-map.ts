@@ -1,4 +1,4 @@
-import { Observable, type ObservableInput, type Subscriber, type Subscription } from 'rxjs'
+import { Observable, Subscription, type ObservableInput, type SchedulerLike, type Subscriber } from 'rxjs'
 import { pullFrom, type PullSource } from './pull-source.js'
 
 /**
@@ -20,9 +20,14 @@ export const pullMergeMap = <T, R>(
     new PullLoop(pullFrom(items), project, options, subscriber).start(options.takeUntil)
   })
 
+// Some milliseconds of work, if all of them end synchronously.
+const PULLS_IN_A_ROW = 1_000
+
 /** How {@link pullMergeMap} pulls. */
 export interface PullOptions {
   readonly concurrency: number
+  /** After a thousand items the next one is pulled in a turn of its own, so that a long source keeps no timer waiting. */
+  readonly scheduler: SchedulerLike
   readonly takeUntil: Observable<unknown>
   readonly room?: PullRoom | undefined
 }
@@ -49,6 +54,7 @@ class PullLoop<T, R> {
   readonly #source: PullSource<T>
   readonly #project: (item: T, index: number) => Observable<R>
   readonly #concurrency: number
+  readonly #scheduler: SchedulerLike
   readonly #room: PullRoom | undefined
   readonly #subscriber: Subscriber<R>
   // A Set instead of a parent Subscription, whose `remove` is a linear scan.
@@ -56,6 +62,8 @@ class PullLoop<T, R> {
   #pulling: Subscription | undefined
   #isPulling = false
   #index = 0
+  #inARow = 0
+  #pause = Subscription.EMPTY
   #active = 0
   #draining = false
   #stopped = false
@@ -64,12 +72,13 @@ class PullLoop<T, R> {
   constructor(
     source: PullSource<T>,
     project: (item: T, index: number) => Observable<R>,
-    { concurrency, room }: PullOptions,
+    { concurrency, scheduler, room }: PullOptions,
     subscriber: Subscriber<R>
   ) {
     this.#source = source
     this.#project = project
     this.#concurrency = concurrency
+    this.#scheduler = scheduler
     this.#room = room
     this.#subscriber = subscriber
   }
@@ -77,6 +86,7 @@ class PullLoop<T, R> {
   start(takeUntil: Observable<unknown>): void {
     this.#subscriber.add(() => {
       this.#stop()
+      this.#pause.unsubscribe()
       for (const subscription of this.#inner) subscription.unsubscribe()
     })
     this.#subscriber.add(
@@ -112,11 +122,24 @@ class PullLoop<T, R> {
 
   /** Whether the next item is pulled; takes the room for it. */
   #mayPull(): boolean {
-    if (this.#stopped || this.#isPulling || this.#active >= this.#concurrency) return false
+    if (this.#stopped || this.#isPulling || this.#active >= this.#concurrency || this.#isPaused()) return false
     return this.#room?.take() ?? true
   }
 
+  /** Whether other work comes before the next item. */
+  #isPaused(): boolean {
+    if (this.#inARow < PULLS_IN_A_ROW) return false
+    if (this.#pause.closed)
+      this.#pause = this.#scheduler.schedule(() => {
+        this.#pause.unsubscribe()
+        this.#inARow = 0
+        this.#drain()
+      })
+    return true
+  }
+
   #pull(): void {
+    this.#inARow += 1
     let hasItem = false
     this.#isPulling = true
     this.#pulling = this.#source.next.subscribe({

@@ -189,7 +189,7 @@ describe('the room of pullMergeMap', () => {
     marbles(({ expectObservable }, scheduler) => {
       const limit = new SpendingLimit(1)
       const work = (item: string) => timer(2, scheduler).pipe(map(() => item))
-      const pulled = pullMergeMap(['a', 'b'], work, { concurrency: 2, takeUntil: NEVER, room: limit })
+      const pulled = pullMergeMap(['a', 'b'], work, { concurrency: 2, scheduler, takeUntil: NEVER, room: limit })
       scheduler.schedule(() => limit.forItem().giveBack(), 5)
 
       expectObservable(pulled, '10ms !').toBe('--a----b')

@@ -1,4 +1,16 @@
-import { NEVER, Subject, of, take, takeUntil, throwError, timer, map } from 'rxjs'
+import {
+  NEVER,
+  Subject,
+  VirtualTimeScheduler,
+  asyncScheduler,
+  lastValueFrom,
+  of,
+  take,
+  takeUntil,
+  throwError,
+  timer,
+  map
+} from 'rxjs'
 import { TestScheduler } from 'rxjs/testing'
 import { isObservableInput, pullMergeMap } from '../../../lib/core/rx/pull-merge-map.js'
 
@@ -9,7 +21,11 @@ describe('pullMergeMap', () => {
     const returned = jest.fn(() => ({ done: true, value: undefined }))
     const items = { [Symbol.iterator]: () => ({ next: () => item, return: returned }) }
     const takeUntil = new Subject<void>()
-    const subscription = pullMergeMap(items, () => NEVER, { concurrency: 1, takeUntil }).subscribe()
+    const subscription = pullMergeMap(items, () => NEVER, {
+      concurrency: 1,
+      scheduler: asyncScheduler,
+      takeUntil
+    }).subscribe()
     takeUntil.next()
     subscription.unsubscribe()
 
@@ -22,7 +38,7 @@ describe('pullMergeMap', () => {
   ])('stops pulling from %s whose iterator has no `return`', async (_, items) => {
     const errors: unknown[] = []
     const pulled = new Promise((resolve) => {
-      pullMergeMap(items, (pulled) => of(pulled), { concurrency: 1, takeUntil: NEVER })
+      pullMergeMap(items, (pulled) => of(pulled), { concurrency: 1, scheduler: asyncScheduler, takeUntil: NEVER })
         .pipe(take(1))
         .subscribe({ next: resolve, error: (error: unknown) => errors.push(error) })
     })
@@ -34,7 +50,7 @@ describe('pullMergeMap', () => {
   it('calls the `return` of an iterator once if the result is unsubscribed from during its item', () => {
     const returned = jest.fn(() => ({ done: true, value: undefined }))
     const items = { [Symbol.iterator]: () => ({ next: () => item, return: returned }) }
-    pullMergeMap(items, (pulled) => of(pulled), { concurrency: 1, takeUntil: NEVER })
+    pullMergeMap(items, (pulled) => of(pulled), { concurrency: 1, scheduler: asyncScheduler, takeUntil: NEVER })
       .pipe(take(1))
       .subscribe()
 
@@ -54,7 +70,7 @@ describe('pullMergeMap', () => {
       return { done: true, value: undefined }
     }
     const items = { [Symbol.iterator]: () => ({ next, return: close }) }
-    pullMergeMap(items, (pulled) => of(pulled), { concurrency: 1, takeUntil }).subscribe()
+    pullMergeMap(items, (pulled) => of(pulled), { concurrency: 1, scheduler: asyncScheduler, takeUntil }).subscribe()
 
     expect(calls).toStrictEqual(['next', 'return'])
   })
@@ -73,7 +89,7 @@ describe('pullMergeMap', () => {
       }
     }
     const isUnsubscribed = how.includes('unsubscribed')
-    const options = { concurrency: 1, takeUntil: isUnsubscribed ? NEVER : stop }
+    const options = { concurrency: 1, scheduler: asyncScheduler, takeUntil: isUnsubscribed ? NEVER : stop }
     pullMergeMap(items(), (pulled) => of(pulled), options)
       .pipe(takeUntil(isUnsubscribed ? stop : NEVER))
       .subscribe()
@@ -88,7 +104,11 @@ describe('pullMergeMap', () => {
   const valuesOf = async (items: Iterable<string> | AsyncIterable<string>): Promise<ReadonlyArray<unknown>> => {
     const seen: unknown[] = []
     await new Promise<void>((resolve) => {
-      pullMergeMap(items, (value) => of(value), { concurrency: 1, takeUntil: NEVER }).subscribe({
+      pullMergeMap(items, (value) => of(value), {
+        concurrency: 1,
+        scheduler: asyncScheduler,
+        takeUntil: NEVER
+      }).subscribe({
         next: (value) => seen.push(value),
         error: (error: unknown) => {
           seen.push(error)
@@ -134,6 +154,36 @@ describe('pullMergeMap', () => {
     expect(await valuesOf(unresolved(item, { done: true }))).toStrictEqual(['a'])
   })
 
+  const LONG = 200_000
+  const long = {
+    *iterable() {
+      for (let nth = 0; nth < LONG; nth += 1) yield nth
+    },
+    async *asyncIterable() {
+      for (let nth = 0; nth < LONG; nth += 1) yield Promise.resolve(nth)
+    }
+  }
+
+  it.each(['iterable', 'asyncIterable'] as const)(
+    'lets timers run while the items of an %s end as soon as they are pulled',
+    async (kind) => {
+      const items: Iterable<number> | AsyncIterable<number> = long[kind]()
+      const options = { concurrency: 1, scheduler: asyncScheduler, takeUntil: timer(1) }
+      const last = await lastValueFrom(pullMergeMap(items, (value) => of(value), options))
+      expect([last > 998, last < LONG - 1]).toStrictEqual([true, true])
+    }
+  )
+
+  it('leaves nothing scheduled if the result is unsubscribed from between two turns', () => {
+    const scheduler = new VirtualTimeScheduler()
+    const options = { concurrency: 1, scheduler, takeUntil: NEVER }
+    let pulled = 0
+    const subscription = pullMergeMap(long.iterable(), (value) => of(value), options).subscribe(() => (pulled += 1))
+    subscription.unsubscribe()
+    scheduler.flush()
+    expect(pulled).toBe(1_000)
+  })
+
   it('passes on an error of an inner Observable when the other active ones have ended', () => {
     const error = new Error('a defect')
     const scheduler = new TestScheduler((actual, expected) => {
@@ -141,7 +191,11 @@ describe('pullMergeMap', () => {
     })
     scheduler.run(({ expectObservable }) => {
       const project = (name: string) => (name === 'b' ? throwError(() => error) : timer(10).pipe(map(() => name)))
-      const result = pullMergeMap(['a', 'b', 'c'], project, { concurrency: 2, takeUntil: NEVER })
+      const result = pullMergeMap(['a', 'b', 'c'], project, {
+        concurrency: 2,
+        scheduler: asyncScheduler,
+        takeUntil: NEVER
+      })
 
       expectObservable(result).toBe('----------(a#)', undefined, error)
     })
