@@ -30,6 +30,7 @@ import { exponential } from './rx/backoff.js'
 import * as OE from './rx/observable-either.js'
 import { subscribeWithin } from './rx/subscribe-within.js'
 import { RateLimiter } from './rx/rate-limiter.js'
+import { Spacing } from './rx/spacing.js'
 import type { TrackOptions } from './in-flight/track-options.js'
 import { makeCall } from './solve/call.js'
 import type { Context } from './solve/context.js'
@@ -46,6 +47,7 @@ export const buildSolver = (ports: Ports & EventPorts, settings: Settings): Solv
   const scrub = scrubber(settings.clientKey)
   const events = new EventBus({ scheduler, elapsed, nextId, sink })
   const inFlight = new InFlight(scheduler, events)
+  const { createsPerSecond, maxOpenTasks } = settings
   const context: Context = {
     scheduler,
     elapsed,
@@ -58,12 +60,13 @@ export const buildSolver = (ports: Ports & EventPorts, settings: Settings): Solv
     limiter: new RateLimiter(
       { scheduler, elapsed, random },
       {
-        ...{ createsPerSecond: settings.createsPerSecond, maxOpenTasks: settings.maxOpenTasks },
+        ...{ createsPerSecond, maxOpenTasks },
         onUnreadable: () => {
           inFlight.stopBatches('unreadable')
         }
       }
     ),
+    spacing: createsPerSecond === undefined ? undefined : new Spacing({ scheduler, elapsed }, createsPerSecond),
     inFlight
   }
   return scopedSolver(context, closeOnce(context, ports), { label: undefined, giveUpAfterMs: settings.giveUpAfterMs })

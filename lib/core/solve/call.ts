@@ -84,8 +84,14 @@ class TimedCall<A> implements Observer<NetworkEvent>, Unsubscribable {
   next(event: NetworkEvent): void {
     if (!isNetworkEvent(event)) this.error(NO_EVENT)
     else if (event._tag === 'Sent') this.#markSent(event.received)
-    else if (event._tag === 'Reply') this.#end(event)
+    else if (event._tag === 'Reply') this.#reply(event)
     else this.#fail(event.cause, event.received)
+  }
+
+  /** A reply proves that the request was sent, even if the network did not say so. */
+  #reply(reply: Extract<NetworkEvent, { readonly _tag: 'Reply' }>): void {
+    if (!this.#received) this.#markSent()
+    this.#end(reply)
   }
 
   error(error: unknown): void {

@@ -3,6 +3,7 @@ import type { Settings } from '../model/options.js'
 import type { ReadOptions } from '../protocol/reply.js'
 import type { Backoff } from '../rx/backoff.js'
 import type { RateLimiter } from '../rx/rate-limiter.js'
+import type { Spacing } from '../rx/spacing.js'
 import type { CallService } from './call.js'
 import type { EventBus } from '../in-flight/event-bus.js'
 import type { InFlight } from '../in-flight/in-flight.js'
@@ -17,6 +18,8 @@ export interface Context extends Pick<Ports, 'scheduler' | 'random'> {
   /** The delay before a poll, by the number of polls beyond those at full pace. */
   readonly pollBackoff: Backoff
   readonly limiter: RateLimiter
+  /** Between createTask calls, if there is a rate. Permits are spaced too, but a journal may take long between permit and call. */
+  readonly spacing: Spacing | undefined
   readonly inFlight: InFlight
   readonly events: EventBus
 }

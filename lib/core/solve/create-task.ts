@@ -1,5 +1,5 @@
 import * as E from 'fp-ts/lib/Either.js'
-import { concat, defer, exhaustMap, of, timer, type Observable } from 'rxjs'
+import { concat, defer, exhaustMap, finalize, of, timer, type Observable } from 'rxjs'
 import type { Refused, SolveError } from '../model/error.js'
 import type { JsonValue } from '../model/network.js'
 import type { Resumable, Solved } from '../model/task.js'
@@ -94,6 +94,21 @@ class CreateAttempts<A> {
   }
 
   #send(permit: Permit): Observable<CreateReply<A>> {
+    const { spacing } = this.#context
+    if (!spacing) return this.#sendNow(permit)
+    let isSent = false
+    return spacing.wait.pipe(
+      finalize(() => {
+        if (!isSent) permit.release()
+      }),
+      exhaustMap(() => {
+        isSent = true
+        return this.#sendNow(permit)
+      })
+    )
+  }
+
+  #sendNow(permit: Permit): Observable<CreateReply<A>> {
     this.#attempts += 1
     if (!this.#assumed) this.#task.markUnsent(this.#attempts)
     const { kind, body, task } = this.#request

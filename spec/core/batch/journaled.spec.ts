@@ -259,6 +259,31 @@ describe('a batch whose journal has `find`', () => {
   })
 })
 
+describe('a batch with `createsPerSecond` whose journal stalls', () => {
+  const journal = { find: () => of(FRESH), begin: () => timer(new Date(5_000)).pipe(map(() => FRESH)) }
+  const createsOf = (calls: ReadonlyArray<string>) => calls.filter((call) => call.includes('createTask'))
+
+  it('sends createTask at the same interval when the journal goes on', () => {
+    const { calls } = run({ items: ['a', 'b', 'c'], createsPerSecond: 2, journal })
+    expect(createsOf(calls)).toStrictEqual(['5000 createTask', '5500 createTask', '6000 createTask'])
+  })
+
+  it('sends nothing for a task that ends while it waits for its turn, records that, and gives back its permit', () => {
+    const { calls, written } = run({
+      items: ['a', 'b'],
+      createsPerSecond: 2,
+      journal,
+      act: ({ at, solver }, leave) => {
+        at(5_100, leave)
+        at(6_000, () => {
+          expect(solver.counts()).toStrictEqual({ open: 0, waiting: 0 })
+        })
+      }
+    })
+    expect([createsOf(calls), written.at(-1)]).toStrictEqual([['5000 createTask'], '5100 ended b NotCreated'])
+  })
+})
+
 describe('a batch whose journal is still reading when the account is refused', () => {
   const noBalance = { create: [{ ...replies.refused('ERROR_ZERO_BALANCE'), afterMs: 10 }] }
   const outcomeAfter = (entry: JournalEntry, createsPerSecond?: number) =>

@@ -165,6 +165,10 @@ describe('makeCall', () => {
     expect(scheduler.now()).toBe(0)
   })
 
+  it('counts as sent once its network emits a reply, even if it emitted no Sent', () => {
+    expect(eventsOf(() => of(values.r!))).toStrictEqual([values.s, values.r])
+  })
+
   it('ends as Failed after a Sent when its network throws', () => {
     expect(eventsOf(thrower)).toStrictEqual([
       { _tag: 'Sent' },
@@ -267,7 +271,7 @@ describe('makeCall', () => {
     makeCall({ post, scheduler }, scrub)('/createTask', { clientKey: KEY }, 5, reader).subscribe()
     scheduler.flush()
     expect(reader.read.mock.calls).toStrictEqual([[values.r]])
-    expect(reader.onSent).not.toHaveBeenCalled()
+    expect(reader.onSent).toHaveBeenCalledTimes(1)
   })
 
   it('names its time limit in the message', () => {
