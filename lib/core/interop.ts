@@ -3,11 +3,14 @@ import type { TaskEither } from 'fp-ts/lib/TaskEither.js'
 import {
   EMPTY,
   asyncScheduler,
+  catchError,
+  concat,
+  concatMap,
   defer,
-  filter,
   firstValueFrom,
   map,
   repeat,
+  throwError,
   timer,
   type MonoTypeOperatorFunction,
   type Observable,
@@ -43,9 +46,13 @@ export interface RetryOptions {
  * Resubscribes to the source when it ends with a `Left` that is worth a retry; the last `Left` is emitted.
  *
  * ```
- * source   --(L|)  --(R|)
- * result   ---------(R|)
+ * source   --(L|)  --(R|)      source   --L--R---|
+ * result   ---------(R|)       result   -----(LR)|
  * ```
+ *
+ * Put it on one solve: inside the `mergeMap` over many tasks, never behind it, because a resubscription to all of them would pay for
+ * those that are solved again. A source is retried only if its `Left` is its only value. The `Left` is held until the source
+ * completes; if another value or an error follows, both are emitted, without a retry.
  *
  * By default it never pays twice. In a `when` of your own, look at `error.paid`.
  *
@@ -77,20 +84,28 @@ export const retryLeft = <A>(options: RetryOptions): MonoTypeOperatorFunction<E.
   return (source) =>
     defer(() => {
       let retries = 0
-      let isRetried = false
+      const isWorthRetry = (result: E.Either<SolveError, A>) => E.isLeft(result) && retries < count && when(result.left)
+      /** The only value so far, if it is worth a retry. */
+      let held: ReadonlyArray<E.Either<SolveError, A>> = []
+      const takeHeld = () => {
+        const taken = held
+        held = []
+        return taken
+      }
       return source.pipe(
-        filter((result) => {
-          isRetried = E.isLeft(result) && retries < count && when(result.left)
-          return !isRetried
+        concatMap((result, index) => {
+          if (index > 0 || !isWorthRetry(result)) return [...takeHeld(), result]
+          held = [result]
+          return []
         }),
+        catchError((error: unknown) =>
+          concat(
+            takeHeld(),
+            throwError(() => error)
+          )
+        ),
         // Not by recursion: a thousand nested subscriptions overflow the stack.
-        repeat({
-          delay: () => {
-            if (!isRetried) return EMPTY
-            isRetried = false
-            return timer(backoff(retries++), scheduler)
-          }
-        })
+        repeat({ delay: () => (takeHeld().length === 0 ? EMPTY : timer(backoff(retries++), scheduler)) })
       )
     })
 }

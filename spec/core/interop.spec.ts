@@ -1,5 +1,6 @@
 import * as E from 'fp-ts/lib/Either.js'
-import { EMPTY, NEVER, VirtualTimeScheduler, concat, defer, of, throwError, type Observable } from 'rxjs'
+import * as fc from 'fast-check'
+import { EMPTY, NEVER, VirtualTimeScheduler, concat, defer, from, of, throwError, type Observable } from 'rxjs'
 import type { SolveError } from '../../lib/core/model/error.js'
 import { explain } from '../../lib/core/model/explain.js'
 import { SolveFailure, orThrow, retryLeft, toTaskEither, type RetryOptions } from '../../lib/core/interop.js'
@@ -234,6 +235,88 @@ describe('retryLeft', () => {
       expectSubscriptions(source.subscriptions).toBe(subs)
     })
   )
+
+  it(
+    'does not subscribe again to a source whose Left follows another value',
+    marbles(({ cold, expectObservable, expectSubscriptions }, scheduler) => {
+      const source = cold('  -R-L--|', values)
+      const subs = '         ^-----!'
+      const expected = '     -R-L--|'
+
+      expectObservable(source.pipe(retryLeft({ count: 3, scheduler }))).toBe(expected, values)
+      expectSubscriptions(source.subscriptions).toBe(subs)
+    })
+  )
+
+  it(
+    'emits the Left that it holds before the next value of its source, and does not subscribe again',
+    marbles(({ cold, expectObservable, expectSubscriptions }, scheduler) => {
+      const source = cold('  -L--R---|', values)
+      const subs = '         ^-------!'
+      const expected = '     ----(LR)|'
+
+      expectObservable(source.pipe(retryLeft({ count: 3, scheduler }))).toBe(expected, values)
+      expectSubscriptions(source.subscriptions).toBe(subs)
+    })
+  )
+
+  it(
+    'emits the Left that it holds before an error of its source',
+    marbles(({ cold, expectObservable, expectSubscriptions }, scheduler) => {
+      const source = cold('  -L--#', values, new Error('a defect'))
+      const subs = '         ^---!'
+      const expected = '     ----(L#)'
+
+      expectObservable(source.pipe(retryLeft({ count: 3, scheduler }))).toBe(expected, values, new Error('a defect'))
+      expectSubscriptions(source.subscriptions).toBe(subs)
+    })
+  )
+
+  it(
+    'holds a Left until its source completes',
+    marbles(({ cold, expectObservable, expectSubscriptions }, scheduler) => {
+      const sources = [cold('-L--|', values), cold('-(R|)', values)]
+      const [first, second] = sources
+      const subs1 = '        ^---!'
+      const subs2 = '        ----^!'
+      const expected = '     -----(R|)'
+
+      expectObservable(defer(() => sources.shift()!).pipe(retryLeft({ count: 3, scheduler }))).toBe(expected, values)
+      expectSubscriptions(first!.subscriptions).toBe(subs1)
+      expectSubscriptions(second!.subscriptions).toBe(subs2)
+    })
+  )
+
+  it(
+    'unsubscribes from its source while it holds a Left',
+    marbles(({ cold, expectObservable, expectSubscriptions }, scheduler) => {
+      const source = cold('  -L----|', values)
+      const unsub = '        ---!'
+      const subs = '         ^--!'
+      const expected = '     ----'
+
+      expectObservable(source.pipe(retryLeft({ count: 3, scheduler })), unsub).toBe(expected)
+      expectSubscriptions(source.subscriptions).toBe(subs)
+    })
+  )
+
+  it('emits every value of a source of two or more, and subscribes to it once', () => {
+    const several = fc.array(fc.constantFrom(...Object.values(values)), { minLength: 2 })
+    fc.assert(
+      fc.property(several, (results) => {
+        let subscribed = 0
+        const seen: unknown[] = []
+        const source = defer(() => {
+          subscribed += 1
+          return from(results)
+        })
+        const scheduler = new VirtualTimeScheduler()
+        source.pipe(retryLeft({ count: 2, scheduler })).subscribe((result) => seen.push(result))
+        scheduler.flush()
+        expect([subscribed, seen]).toStrictEqual([1, results])
+      })
+    )
+  })
 
   it(
     'passes on an error that `when` throws',
