@@ -17,9 +17,9 @@ import {
   type OperatorFunction,
   type SchedulerLike
 } from 'rxjs'
-import type { CallFailed } from './model/call.js'
 import type { SolveError } from './model/error.js'
 import { advise, explain } from './model/explain.js'
+import { isExplainable } from './model/explainable.js'
 import { Scheduler, checkOptions, durationFrom, integerBetween, isFunction } from './model/options.js'
 import { optional } from './validation/problems.js'
 import { exponential } from './rx/backoff.js'
@@ -152,7 +152,8 @@ export const orThrow = <Failure, A>(): OperatorFunction<E.Either<Failure, A>, A>
   })
 
 /**
- * The error of {@link orThrow}. `error` is the `Left`; the message is what `explain` says about it.
+ * The error of {@link orThrow}. `error` is the `Left`; the message is what `explain` says about it, if it is an error of this
+ * library.
  *
  * @since 0.1.0
  */
@@ -160,12 +161,19 @@ export class SolveFailure<Failure = SolveError> extends Error {
   override readonly name = 'SolveFailure'
 
   constructor(readonly error: Failure) {
-    super(isSolveError(error) ? explain(error) : 'The source ended with a Left.')
+    super(messageOfLeft(error))
   }
 }
 
-const isSolveError = (error: unknown): error is SolveError | CallFailed =>
-  typeof error === 'object' && error !== null && '_tag' in error && ('paid' in error || error._tag === 'CallFailed')
+/** The `Left` may be of the caller's own making, and then it may throw when it is read. */
+const messageOfLeft = (error: unknown): string => {
+  try {
+    if (isExplainable(error)) return explain(error)
+  } catch {
+    // As for any other `Left` without an explanation.
+  }
+  return 'The source ended with a Left.'
+}
 
 /**
  * The first `Either` of an Observable as an fp-ts TaskEither. Every run subscribes, and so pays for a new task.

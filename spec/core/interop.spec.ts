@@ -1,6 +1,7 @@
 import * as E from 'fp-ts/lib/Either.js'
 import * as fc from 'fast-check'
 import { EMPTY, NEVER, VirtualTimeScheduler, concat, defer, from, of, throwError, type Observable } from 'rxjs'
+import type { CallFailed } from '../../lib/core/model/call.js'
 import type { SolveError } from '../../lib/core/model/error.js'
 import { explain } from '../../lib/core/model/explain.js'
 import { SolveFailure, orThrow, retryLeft, toTaskEither, type RetryOptions } from '../../lib/core/interop.js'
@@ -10,13 +11,27 @@ import { marbles } from '../support/marbles.js'
 type Outcome = E.Either<SolveError, string>
 
 const busy: SolveError = { _tag: 'Refused', paid: 'no', status: 429, kind: 'unavailable' }
-const timedOut: SolveError = {
+const timedOut: Extract<SolveError, { readonly _tag: 'TimedOut' }> = {
   _tag: 'TimedOut',
   paid: 'yes',
   ref: { taskId: 'task-1', createdAt: 0 },
   afterMs: 1,
   polls: 1,
   causes: []
+}
+const ref = timedOut.ref
+const cause = { name: 'Error', code: 'ECONNRESET', message: 'read ECONNRESET' }
+const callFailed: CallFailed = { _tag: 'CallFailed', path: '/getBalance', cause }
+/** One error of each tag, with the fields that it always has. */
+const outcomes: { readonly [Tag in SolveError['_tag']]: Extract<SolveError, { readonly _tag: Tag }> } = {
+  InvalidTask: { _tag: 'InvalidTask', paid: 'no', problems: ['a: expected string'] },
+  NotCreated: { _tag: 'NotCreated', paid: 'no', reason: 'connect', attempts: 4, cause },
+  Refused: { _tag: 'Refused', paid: 'no', status: 429, kind: 'unavailable' },
+  CreateUnknown: { _tag: 'CreateUnknown', paid: 'unknown' },
+  TaskFailed: { _tag: 'TaskFailed', paid: 'yes', ref, errorId: 1, errorCode: '', errorDescription: '', kind: 'task' },
+  BadReply: { _tag: 'BadReply', paid: 'yes', ref, status: 200, problems: [], excerpt: '' },
+  TimedOut: { _tag: 'TimedOut', paid: 'yes', ref, afterMs: 1, polls: 1, causes: [{ cause }, { taskStatus: 'queued' }] },
+  Interrupted: { _tag: 'Interrupted', paid: 'yes', ref }
 }
 const createUnknown: SolveError = { _tag: 'CreateUnknown', paid: 'unknown', status: 502 }
 const values: Readonly<Record<string, Outcome>> = {
@@ -63,12 +78,58 @@ describe('orThrow', () => {
     expect(thrown).toMatchObject({ name: 'SolveFailure', error: timedOut, message: explain(timedOut) })
   })
 
-  it.each([null, undefined, 'text', 7, {}, { _tag: 'Other' }, { paid: 'no' }])(
-    'errors with a SolveFailure for the Left %p too',
-    (left) => {
-      expect(thrownBy(of(E.left(left)))).toMatchObject({ error: left, message: 'The source ended with a Left.' })
-    }
-  )
+  const thrower = (): never => {
+    throw new Error('a getter')
+  }
+  const getter = Object.defineProperty({}, '_tag', { get: thrower, enumerable: true })
+  const proxy = new Proxy({}, { get: thrower, has: thrower, getPrototypeOf: thrower, ownKeys: thrower })
+  const changing = () => {
+    let reads = 0
+    return Object.defineProperty({ _tag: 'Interrupted', paid: 'yes' }, 'ref', {
+      get: () => ((reads += 1) > 1 ? undefined : timedOut.ref)
+    })
+  }
+
+  it.each<readonly [string, unknown]>([
+    ['null', null],
+    ['undefined', undefined],
+    ['a text', 'text'],
+    ['a number', 7],
+    ['a symbol', Symbol('left')],
+    ['an array', [timedOut]],
+    ['an object without a prototype', Object.create(null)],
+    ['an object without a tag', { paid: 'no' }],
+    ['an error of the application', { _tag: 'OrderFailed', paid: false }],
+    ['a tag that is a name of Object.prototype', { _tag: 'toString', paid: 'no' }],
+    ['an error of the application with a tag of this library', { _tag: 'CallFailed' }],
+    ['another error of the application with a tag of this library', { _tag: 'Refused', paid: false, kind: 'task' }],
+    ['a paid error without its reference', { _tag: 'Interrupted', paid: 'yes' }],
+    ['a getter that throws', getter],
+    ['a Proxy that throws', proxy],
+    ['a field that is gone when it is read again', changing()]
+  ])('errors with a SolveFailure that holds the Left and has the general message, for %s', (_, left) => {
+    const thrown = thrownBy(of(E.left(left))) as SolveFailure<unknown>
+    expect(thrown).toBeInstanceOf(SolveFailure)
+    expect(thrown.error === left).toBe(true)
+    expect(thrown.message).toBe('The source ended with a Left.')
+  })
+
+  it('errors with a SolveFailure that holds the Left, whatever it is', () => {
+    const tag = fc.constantFrom(...Object.values(outcomes), callFailed)
+    const damaged = fc
+      .tuple(tag, fc.dictionary(fc.constantFrom('paid', 'ref', 'status', 'kind', 'problems', 'cause'), fc.anything()))
+      .map(([error, changes]) => ({ ...error, ...changes }))
+    fc.assert(
+      fc.property(fc.oneof(fc.anything(), damaged), (left) => {
+        const thrown = thrownBy(of(E.left(left)))
+        return thrown instanceof SolveFailure && Object.is(thrown.error, left)
+      })
+    )
+  })
+
+  it.each(Object.values({ ...outcomes, CallFailed: callFailed }))('explains $_tag in its message', (error) => {
+    expect(thrownBy(of(E.left(error)))).toMatchObject({ error, message: explain(error) })
+  })
 })
 
 describe('toTaskEither', () => {
