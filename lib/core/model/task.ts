@@ -128,7 +128,9 @@ export const defineTask = <F, A>(kind: {
   )
 }
 
-const Duration = optional(refined('a number of milliseconds', t.number.is))
+const Duration = optional(
+  refined('a number of milliseconds from 0', (value): value is number => Number.isFinite(value) && Number(value) >= 0)
+)
 
 const kindCodecs = {
   type: NonEmptyString,
@@ -208,7 +210,7 @@ const readKind = <A>(task: Partial<Resumable<A>> | null | undefined): E.Either<P
   if (!isDecoder(solution)) return E.left(['the task: expected recaptchaV2 or another kind'])
   return [bestWithinMs, validForMs].every(Duration.is)
     ? E.right({ solution, bestWithinMs, validForMs })
-    : E.left(['the task: expected numbers as bestWithinMs and validForMs'])
+    : E.left(['the task: expected numbers of milliseconds from 0 as bestWithinMs and validForMs'])
 }
 
 /** An instant in epoch milliseconds. JSON would make null of any number that is not finite. */

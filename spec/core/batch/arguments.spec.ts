@@ -212,6 +212,7 @@ const values: ReadonlyArray<[string, unknown]> = [
   ['a function', () => aTask],
   ['the promise of a task', Promise.resolve(aTask)],
   ['an object whose getters throw', throwingGetters],
+  ['a task whose solution is valid for NaN ms', { ...aTask, validForMs: NaN }],
   ['a Proxy that throws', throwing]
 ]
 

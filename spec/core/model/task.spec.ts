@@ -99,6 +99,9 @@ describe('the definition of a kind', () => {
     ['a function as decoder', { ...definition, solution: String }, 'solution: expected a decoder of io-ts'],
     ['a text as duration', { ...definition, validForMs: '60' }, 'validForMs: expected a number of milliseconds'],
     [
+    ['NaN as duration', { ...definition, bestWithinMs: NaN }, 'bestWithinMs: expected a number of milliseconds from 0'],
+    ['an endless duration', { ...definition, validForMs: Infinity }, 'validForMs: expected a number of milliseconds'],
+    ['a negative duration', { ...definition, validForMs: -5 }, 'validForMs: expected a number of milliseconds from 0'],
       'a misspelt member',
       { ...definition, bestWithinMS: 1 },
       'bestWithinMS: unknown option (did you mean bestWithinMs?)'
@@ -152,6 +155,7 @@ describe('readTask', () => {
     ['a string', 'task', NO_TASK],
     ['a symbol', Symbol('task'), NO_TASK],
     ['fields', fields, NO_TASK],
+  const NO_TIMES = 'the task: expected numbers of milliseconds from 0 as bestWithinMs and validForMs'
     ['a kind', recaptchaV2, NO_TASK],
     ['the promise of a task', Promise.resolve(recaptchaV2(fields)), NO_TASK],
     ['an undefined payload', taskWith({ payload: undefined }), NO_TASK],
@@ -168,16 +172,11 @@ describe('readTask', () => {
     ['no solution', taskWith({ solution: undefined }), NO_KIND],
     ['null as solution', taskWith({ solution: null }), NO_KIND],
     ['a solution that decodes nothing', taskWith({ solution: { token: 'string' } }), NO_KIND],
-    [
-      'a text as bestWithinMs',
-      taskWith({ bestWithinMs: '60' }),
-      'the task: expected numbers as bestWithinMs and validForMs'
-    ],
-    [
-      'a BigInt as validForMs',
-      taskWith({ validForMs: 60n }),
-      'the task: expected numbers as bestWithinMs and validForMs'
-    ],
+    ['a text as bestWithinMs', taskWith({ bestWithinMs: '60' }), NO_TIMES],
+    ['a BigInt as validForMs', taskWith({ validForMs: 60n }), NO_TIMES],
+    ['NaN as validForMs', taskWith({ validForMs: NaN }), NO_TIMES],
+    ['an endless bestWithinMs', taskWith({ bestWithinMs: Infinity }), NO_TIMES],
+    ['a negative validForMs', taskWith({ validForMs: -5 }), NO_TIMES],
     ['a Proxy that throws', throwing, 'the task: threw an error when read'],
     ['a solution that throws', taskWith({ solution: throwing }), 'the task: threw an error when read']
   ])('refuses %s', (_, task, problem) => {
