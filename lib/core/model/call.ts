@@ -2,6 +2,7 @@ import * as t from 'io-ts'
 import type { ErrorKind } from './error.js'
 import type { ErrorCause, JsonValue, ServicePath } from './network.js'
 import { checkOptions, durationFrom } from './options.js'
+import { problemsAsJson } from '../validation/json.js'
 import { isRecord, optional, refined, type Problems } from '../validation/problems.js'
 import { isDecoder } from './task.js'
 
@@ -81,16 +82,9 @@ const callCodecs = {
   body: optional(
     refined(
       'an object that JSON can hold, without clientKey, which is added',
-      (body): body is NonNullable<CallSpec<unknown>['body']> => isRecord(body) && !('clientKey' in body) && isJson(body)
+      (body): body is NonNullable<CallSpec<unknown>['body']> =>
+        isRecord(body) && !('clientKey' in body) && problemsAsJson('body', body).length === 0
     )
   ),
   timeoutMs: optional(durationFrom(1))
-}
-
-const isJson = (value: object): boolean => {
-  try {
-    return JSON.stringify(value).startsWith('{')
-  } catch {
-    return false
-  }
 }

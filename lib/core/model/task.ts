@@ -1,6 +1,7 @@
 import * as E from 'fp-ts/lib/Either.js'
 import * as t from 'io-ts'
 import { checkOptions } from '../validation/check-options.js'
+import { problemsAsJson } from '../validation/json.js'
 import type { JsonValue } from './network.js'
 import {
   NonEmptyString,
@@ -87,7 +88,7 @@ export const isDecoder = (value: unknown): value is t.Decoder<unknown, never> =>
  * Defines another kind of task of the same protocol.
  *
  * The returned function never throws. With invalid fields it makes a task whose solve ends as `InvalidTask` before anything is
- * sent.
+ * sent; so do fields that JSON would change without an error, such as NaN, a function or a Map.
  *
  * @param kind.type - the service's name for the kind, sent as `task.type`
  * @param kind.fields - checks the fields and encodes them for the request
@@ -193,16 +194,12 @@ export const readRef = <A>(
 
 const TaskProblems = t.array(t.string)
 
-const JsonPayload = refined(
-  'an object that JSON can hold',
-  (value): value is { readonly [name: string]: JsonValue } => isRecord(value) && JSON.stringify(value).startsWith('{')
-)
-
 const readPayload = (payload: unknown): E.Either<Problems, JsonValue> => {
   const { _tag, left, right } = isRecord(payload) ? payload : {}
   if (_tag === 'Left' && TaskProblems.is(left)) return E.left(left)
   if (_tag !== 'Right') return E.left(['the task: expected what recaptchaV2({ … }) or another kind returns'])
-  return JsonPayload.is(right) ? E.right(right) : E.left([`the fields: expected ${JsonPayload.name}`])
+  const problems = problemsAsJson('the fields', right)
+  return problems.length === 0 ? E.right(right as JsonValue) : E.left(problems)
 }
 
 const readKind = <A>(task: Partial<Resumable<A>> | null | undefined): E.Either<Problems, Resumable<A>> => {

@@ -1,12 +1,13 @@
 import * as fc from 'fast-check'
 import * as E from 'fp-ts/lib/Either.js'
+import * as t from 'io-ts'
 import { EMPTY, NEVER, asyncScheduler, merge, of, type Observable } from 'rxjs'
 import { buildSolver } from '../../../lib/core/build-solver.js'
 import type { BatchOptions, Outcome } from '../../../lib/core/model/batch.js'
 import { InvalidOptions, resolveOptions } from '../../../lib/core/model/options.js'
 import { explain } from '../../../lib/core/model/explain.js'
 import { recaptchaV2 } from '../../../lib/core/model/recaptcha-v2.js'
-import type { TaskRef, TaskSpec } from '../../../lib/core/model/task.js'
+import { defineTask, type TaskRef, type TaskSpec } from '../../../lib/core/model/task.js'
 import type { Solver } from '../../../lib/core/solver.js'
 import { replies } from 'rx-captcha/testing'
 import { KEY, aTask, scriptedByKey, simulateOver, taskOf } from '../../support/simulate.js'
@@ -211,8 +212,8 @@ const values: ReadonlyArray<[string, unknown]> = [
   ['an array', []],
   ['a function', () => aTask],
   ['the promise of a task', Promise.resolve(aTask)],
-  ['an object whose getters throw', throwingGetters],
   ['a task whose solution is valid for NaN ms', { ...aTask, validForMs: NaN }],
+  ['an object whose getters throw', throwingGetters],
   ['a Proxy that throws', throwing]
 ]
 
@@ -332,5 +333,19 @@ describe('a batch', () => {
         ['a', solved]
       ])
     )
+  })
+})
+
+const scored = defineTask({ type: 'Scored', fields: t.type({ score: t.number }), solution: t.unknown })
+const creating = calls.filter(([name]) => !/resume|getTaskResult/.test(name))
+
+describe.each(creating)('a task given to %s', (_, call) => {
+  it.each([
+    ['made by a kind', scored({ score: NaN })],
+    ['made by hand', { ...scored({ score: 1 }), payload: E.right({ type: 'Scored', score: NaN }) }]
+  ])('ends as InvalidTask and sends nothing if JSON would change a field of it: %s', (_, task) => {
+    const emitted = emissionsOf((solver) => call(solver, task))
+    expect(emitted.requests).toStrictEqual([])
+    expect(isInvalidTask(emitted.values[0])).toBe(true)
   })
 })

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import * as E from 'fp-ts/lib/Either.js'
 import * as fc from 'fast-check'
 import * as t from 'io-ts'
@@ -98,10 +99,10 @@ describe('the definition of a kind', () => {
     ['no decoder of the solution', { ...definition, solution: undefined }, 'solution: expected a decoder of io-ts'],
     ['a function as decoder', { ...definition, solution: String }, 'solution: expected a decoder of io-ts'],
     ['a text as duration', { ...definition, validForMs: '60' }, 'validForMs: expected a number of milliseconds'],
-    [
     ['NaN as duration', { ...definition, bestWithinMs: NaN }, 'bestWithinMs: expected a number of milliseconds from 0'],
     ['an endless duration', { ...definition, validForMs: Infinity }, 'validForMs: expected a number of milliseconds'],
     ['a negative duration', { ...definition, validForMs: -5 }, 'validForMs: expected a number of milliseconds from 0'],
+    [
       'a misspelt member',
       { ...definition, bestWithinMS: 1 },
       'bestWithinMS: unknown option (did you mean bestWithinMs?)'
@@ -126,6 +127,14 @@ describe('readSolution', () => {
   })
 })
 
+/** A copy without the fields of objects that are `undefined`, which JSON leaves out. */
+const withoutUndefined = (value: unknown): unknown => {
+  if (Array.isArray(value)) return value.map(withoutUndefined)
+  if (Object.prototype.toString.call(value) !== '[object Object]') return value
+  const kept = Object.entries(value as object).filter(([, field]) => field !== undefined)
+  return Object.fromEntries(kept.map(([name, field]) => [name, withoutUndefined(field)]))
+}
+
 describe('readTask', () => {
   const solution = t.string
   const taskWith = (members: object) => ({ type: 'T', payload: E.right({ type: 'T' }), solution, ...members })
@@ -144,7 +153,9 @@ describe('readTask', () => {
 
   const NO_TASK = 'the task: expected what recaptchaV2({ … }) or another kind returns'
   const NO_KIND = 'the task: expected recaptchaV2 or another kind'
+  const ANOTHER = 'a value that JSON can hold'
   const NO_JSON = 'the fields: expected an object that JSON can hold'
+  const NO_TIMES = 'the task: expected numbers of milliseconds from 0 as bestWithinMs and validForMs'
   const circular: Record<string, unknown> = {}
   circular.self = circular
 
@@ -155,7 +166,6 @@ describe('readTask', () => {
     ['a string', 'task', NO_TASK],
     ['a symbol', Symbol('task'), NO_TASK],
     ['fields', fields, NO_TASK],
-  const NO_TIMES = 'the task: expected numbers of milliseconds from 0 as bestWithinMs and validForMs'
     ['a kind', recaptchaV2, NO_TASK],
     ['the promise of a task', Promise.resolve(recaptchaV2(fields)), NO_TASK],
     ['an undefined payload', taskWith({ payload: undefined }), NO_TASK],
@@ -181,6 +191,89 @@ describe('readTask', () => {
     ['a solution that throws', taskWith({ solution: throwing }), 'the task: threw an error when read']
   ])('refuses %s', (_, task, problem) => {
     expect(problemsOf(task)).toStrictEqual(E.right([problem]))
+  })
+
+  it.each<[string, unknown, string]>([
+    ['NaN', NaN, 'a finite number'],
+    ['Infinity', Infinity, 'a finite number'],
+    ['a function', () => 1, ANOTHER],
+    ['a symbol', Symbol('a-secret-value'), ANOTHER],
+    ['a Map', new Map([[1, 2]]), ANOTHER],
+    ['a Set', new Set([1]), ANOTHER],
+    ['a WeakMap', new WeakMap(), ANOTHER],
+    ['a WeakSet', new WeakSet(), ANOTHER],
+    ['a typed array', new Uint8Array([1, 2]), ANOTHER],
+    ['an ArrayBuffer', new ArrayBuffer(2), ANOTHER],
+    ['a RegExp', /a-secret-value/, ANOTHER],
+    ['a Promise', Promise.resolve(1), ANOTHER],
+    ['a number object of NaN', Object(NaN), ANOTHER],
+    ['a date that is none', new Date(NaN), 'a valid date'],
+    ['an object whose toJSON returns NaN', { toJSON: () => NaN }, 'a finite number']
+  ])('refuses %s in a payload, and names its path', (_, value, expected) => {
+    expect(problemsOf(taskWith({ payload: E.right({ outer: { list: ['text', value] } }) }))).toStrictEqual(
+      E.right([`outer.list.1: expected ${expected}`])
+    )
+  })
+
+  it.each([[[undefined]], [new Array<number>(1)]])('refuses undefined in an array of the payload: %p', (list) => {
+    expect(problemsOf(taskWith({ payload: E.right({ list }) }))).toStrictEqual(E.right([`list.0: expected ${ANOTHER}`]))
+  })
+
+  it('refuses a Map as payload', () => {
+    expect(problemsOf(taskWith({ payload: E.right(new Map()) }))).toStrictEqual(E.right([NO_JSON]))
+  })
+
+  it('names the first eight places at which JSON would change a payload', () => {
+    const list = new Array<number>(9).fill(NaN)
+    expect(problemsOf(taskWith({ payload: E.right({ score: NaN, list }) }))).toStrictEqual(
+      E.right(
+        ['score', 0, 1, 2, 3, 4, 5, 6].map((at, row) => `${row === 0 ? at : `list.${at}`}: expected a finite number`)
+      )
+    )
+  })
+
+  const shared = { a: [1] }
+  class Point {
+    readonly x = 1
+    readonly [Symbol.toStringTag] = 'Point'
+  }
+
+  it.each<[string, object]>([
+    ['a field that is undefined', { a: undefined, b: { c: undefined } }],
+    ['a date', { at: new Date(0) }],
+    ['an object whose toJSON returns null', { a: { toJSON: () => null } }],
+    ['a Buffer, which has toJSON', { body: Buffer.from('text') }],
+    ['an object without a prototype', { a: Object.create(null) as object }],
+    ['an instance of a class with a tag of its own', { at: new Point() }],
+    ['the same object twice', { a: shared, b: [shared, shared] }],
+    ['a toJSON that returns an object', { toJSON: () => ({ a: 1 }) }]
+  ])('accepts %s in a payload', (_, payload) => {
+    expect(read(taskWith({ payload: E.right(payload) }))).toMatchObject({ right: { payload } })
+  })
+
+  it('accepts every payload that is the same after a round trip through JSON', () => {
+    fc.assert(
+      fc.property(fc.dictionary(fc.string(), fc.jsonValue()), (payload) =>
+        E.isRight(read(taskWith({ payload: E.right(payload) })))
+      )
+    )
+  })
+
+  it('accepts no payload of plain values that JSON changes', () => {
+    const { value } = fc.letrec((tie) => ({
+      value: fc.oneof(
+        { depthSize: 'small' },
+        fc.constantFrom(NaN, -Infinity, undefined, Symbol('x'), new Map(), new Set([1]), 'text', 1, true, null),
+        fc.array(tie('value')),
+        fc.dictionary(fc.string(), tie('value'))
+      )
+    }))
+    fc.assert(
+      fc.property(fc.dictionary(fc.string(), value), (payload) => {
+        const isSame = isDeepStrictEqual(JSON.parse(JSON.stringify(payload)), withoutUndefined(payload))
+        return E.isRight(read(taskWith({ payload: E.right(payload) }))) === isSame
+      })
+    )
   })
 
   it('reads every member once, so that what it returns is what was checked', () => {

@@ -184,6 +184,11 @@ describe('defineCall', () => {
     ['no decoder', { path }, 'reply: expected a decoder of io-ts'],
     ['a client key', { path, reply, body: { clientKey: 'x' } }, 'body: expected an object that JSON can hold, without'],
     ['a body that JSON cannot hold', { path, reply, body: circular }, 'body: expected an object that JSON can hold'],
+    [
+      'a body that JSON would change',
+      { path, reply, body: { limit: NaN } },
+      'body: expected an object that JSON can hold'
+    ],
     ['a body that JSON turns into a text', { path, reply, body: new Date(0) }, 'body: expected an object that JSON'],
     ['a limit that no timer can hold', { path, reply, timeoutMs: 2 ** 31 }, 'timeoutMs: expected a whole number'],
     ['an unknown option', { path, reply, fields: {} }, 'fields: unknown option']
