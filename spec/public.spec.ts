@@ -228,6 +228,37 @@ describe('the public types', () => {
     expect(() => solver.withOptions({ label: undefined, giveUpAfterMs: undefined })).not.toThrow()
   })
 
+  it('accept undefined as `numeric` of a reference', () => {
+    const given: TaskRef = { ...ref, numeric: undefined }
+    expect(() => solver.resume(recaptchaV2, given)).not.toThrow()
+  })
+
+  it('accept a journal that may be undefined, with the keys for it', () => {
+    const options: { readonly journal: main.Journal | undefined; readonly keyOf: (item: string) => string } = {
+      journal: undefined,
+      keyOf: String
+    }
+    expect(() => solver.solveAll(['a'], () => counted({ n: 1 }), options)).not.toThrow()
+  })
+
+  it('accept a journal and its keys that are spread if there is a journal', () => {
+    const optionsWith = (given: main.Journal | undefined): main.BatchOptions<string> => ({
+      concurrency: 2,
+      ...(given && { journal: given, keyOf: String })
+    })
+    expect(() => solver.solveAll(['a'], () => counted({ n: 1 }), optionsWith(undefined))).not.toThrow()
+  })
+
+  it('require the keys for a journal', () => {
+    const wrong = (given: main.Journal, maybe: main.Journal | undefined): ReadonlyArray<unknown> => [
+      // @ts-expect-error the keys are missing
+      solver.solveAll(['a'], () => counted({ n: 1 }), { journal: given }),
+      // @ts-expect-error the keys are missing
+      solver.solveAll(['a'], () => counted({ n: 1 }), { journal: maybe })
+    ]
+    expect(wrong).toBeInstanceOf(Function) // compiled, not run
+  })
+
   it('close the set of errors, so that a switch needs no default', () => {
     const paidOrTaskId = (error: SolveError): string => {
       switch (error._tag) {

@@ -3,6 +3,7 @@ import { open, realpath, type FileHandle } from 'node:fs/promises'
 import * as E from 'fp-ts/lib/Either.js'
 import * as t from 'io-ts'
 import { entryAfter, journalTagOf, type JournalEntry } from '../../core/model/journal.js'
+import { optional } from '../../core/validation/problems.js'
 import { WrongUsage, whyNotWritten, write, type OutputStream } from '../shared/context.js'
 import { explainInLine, type ServiceReach } from '../shared/explain.js'
 import type { ItemResult } from '../shared/item-error.js'
@@ -217,7 +218,10 @@ const entryOfError = (error: ErrorFields): JournalEntry => {
   return entry === 'Known' ? { _tag: 'Fresh' } : { _tag: entry, tag }
 }
 
-const Ref = t.intersection([t.type({ taskId: t.string, createdAt: t.number }), t.partial({ numeric: t.literal(true) })])
+const Ref = t.intersection([
+  t.type({ taskId: t.string, createdAt: t.number }),
+  t.partial({ numeric: optional(t.literal(true)) })
+])
 
 const ErrorFields = t.intersection([
   t.type({ _tag: t.string, paid: t.string }),

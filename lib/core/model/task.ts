@@ -24,7 +24,7 @@ export interface TaskRef {
   readonly taskId: string
   readonly createdAt: number
   /** The id came as a JSON number, and is sent back as one. */
-  readonly numeric?: true
+  readonly numeric?: true | undefined
 }
 
 /**

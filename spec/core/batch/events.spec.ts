@@ -182,7 +182,7 @@ describe('the events of a batch', () => {
       },
       { tag: 'InvalidTask', paid: 'no' }
     ],
-    ['it has no key', { batch: { ...journalOf({}), keyOf: () => '' } as Options }, { tag: 'InvalidTask', paid: 'no' }]
+    ['it has no key', { batch: { ...journalOf({}), keyOf: () => '' } }, { tag: 'InvalidTask', paid: 'no' }]
   ])('include a start and an end for an item that is not solved because %s', (_, batch, expected) => {
     const events = run(batch)
 
