@@ -178,6 +178,24 @@ const messageOfLeft = (error: unknown): string => {
 /**
  * The first `Either` of an Observable as an fp-ts TaskEither. Every run subscribes, and so pays for a new task.
  *
+ * A TaskEither must not reject. `solve` always emits, but a source that completes without a value, as after `takeUntil`, rejects with
+ * the `EmptyError` of RxJS, because only the caller can say which `Left` it means. Emit one with `defaultIfEmpty`. An error of the source
+ * rejects too.
+ *
+ * @example
+ * ```ts
+ * import * as E from 'fp-ts/lib/Either.js'
+ * import { defaultIfEmpty, takeUntil, timer } from 'rxjs'
+ * import { createSolver, recaptchaV2, toTaskEither, type SolveError } from 'rx-captcha'
+ *
+ * const solver = createSolver({ clientKey: process.env.CAPTCHA_CLIENT_KEY ?? '' })
+ * const task = recaptchaV2({ websiteURL: 'https://example.com/login', websiteKey: 'your-site-key' })
+ *
+ * const cancelled = E.left<SolveError | 'cancelled'>('cancelled')
+ * const solveInTime = toTaskEither(solver.solve(task).pipe(takeUntil(timer(0)), defaultIfEmpty(cancelled)))
+ * void solveInTime().then((result) => console.log(result._tag === 'Left' && result.left)) // prints cancelled
+ * ```
+ *
  * @since 0.1.0
  */
 export const toTaskEither =
