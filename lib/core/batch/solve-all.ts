@@ -1,13 +1,10 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { EMPTY, NEVER, Subject, defer, finalize, from, ignoreElements, map, merge, of, tap } from 'rxjs'
 import type { Observable, ObservableInput, SchedulerLike } from 'rxjs'
-import * as t from 'io-ts'
-import { ItemSource, type BatchOptions, type Outcome } from '../model/batch.js'
+import { checkBatch, type BatchOptions, type Outcome } from '../model/batch.js'
 import type { SolveError } from '../model/error.js'
-import type { Journal } from '../model/journal.js'
 import { causeOf } from '../model/network.js'
-import { MAX_TASKS, checkOptions, integerBetween, isFunction } from '../model/options.js'
-import { NonEmptyString, isRecord, optional, refined } from '../validation/problems.js'
+import { NonEmptyString } from '../validation/problems.js'
 import { refOfResult, type SolveResult } from '../model/result.js'
 import type { Resumable, TaskRef, TaskSpec } from '../model/task.js'
 import { scrubbedCause, type Scrub } from '../protocol/redact.js'
@@ -44,12 +41,9 @@ export const solveAll =
   <T, A>(
     items: ObservableInput<T>,
     toTask: (item: T) => TaskSpec<A>,
-    options: BatchOptions<T, A> = {}
+    options?: BatchOptions<T, A>
   ): Observable<Outcome<T, A>> => {
-    checkOptions({ items: ItemSource, toTask: isFunction }, { items, toTask })
-    const checked = checkOptions<BatchOptions<T, A>>(batchOptionCodecs, options, ({ journal }) =>
-      journal === undefined ? {} : { keyOf: isFunction }
-    )
+    const checked = checkBatch(items, toTask, options)
     const { concurrency = 10, until = NEVER, deliver } = checked
     return defer(() => {
       const run = new BatchRun(deps, checked)
@@ -216,23 +210,3 @@ const checkKey = (key: unknown): E.Either<SolveError, string> =>
   NonEmptyString.is(key) ? E.right(key) : E.left(invalidTask(`keyOf: expected ${NonEmptyString.name}`))
 
 const invalidTask = (problem: string): SolveError => ({ _tag: 'InvalidTask', paid: 'no', problems: [problem] })
-
-const MAX_CREATES = 1_000_000_000
-
-const JournalPort = refined(
-  'a journal, such as that of fileJournal',
-  (value): value is Journal =>
-    isRecord(value) &&
-    [value.begin, value.created, value.ended].every(isFunction.is) &&
-    optional(isFunction).is(value.find)
-)
-
-const batchOptionCodecs = {
-  concurrency: optional(integerBetween(1, MAX_TASKS, 'tasks')),
-  maxCreates: optional(integerBetween(1, MAX_CREATES, 'createTask calls')),
-  stopOnAccountError: optional(refined('true or false', t.boolean.is)),
-  until: optional(ItemSource),
-  deliver: optional(isFunction),
-  journal: optional(JournalPort),
-  keyOf: optional(isFunction)
-}

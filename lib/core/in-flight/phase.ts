@@ -1,6 +1,6 @@
 import type * as E from 'fp-ts/lib/Either.js'
 import type { Refused, ReplyProblem, SolveError } from '../model/error.js'
-import type { ErrorCause } from '../model/network.js'
+import { CLOSED, type ErrorCause } from '../model/network.js'
 import type { Solved, TaskRef } from '../model/task.js'
 import type { TaskId } from '../protocol/document.js'
 
@@ -107,8 +107,6 @@ export const timeoutCause = (afterMs: number): ErrorCause => ({
   code: 'TIMED_OUT',
   message: `timed out: no reply within ${String(afterMs)} ms`
 })
-
-const CLOSED: ErrorCause = { name: 'Closed', code: 'CLOSED', message: 'the solver was closed before the reply arrived' }
 
 const NO_POLL_ENDED: ErrorCause = {
   name: 'TimeoutError',

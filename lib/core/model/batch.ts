@@ -1,7 +1,9 @@
+import * as t from 'io-ts'
 import type { ObservableInput } from 'rxjs'
 import { isObservableInput } from '../rx/pull-merge-map.js'
-import { refined } from '../validation/problems.js'
+import { isRecord, optional, refined } from '../validation/problems.js'
 import type { Journal } from './journal.js'
+import { MAX_TASKS, checkOptions, integerBetween, isFunction } from './options.js'
 import type { SolveResult } from './result.js'
 
 /**
@@ -64,3 +66,39 @@ export type BatchOptions<T, A = unknown> = {
 
 /** What items are pulled from. */
 export const ItemSource = refined('an array, an iterable, a promise or an Observable', isObservableInput)
+
+/**
+ * Checks the arguments of `solveAll`, and returns its options.
+ *
+ * @throws InvalidOptions
+ */
+export const checkBatch = <T, A>(
+  items: ObservableInput<T>,
+  toTask: (item: T) => unknown,
+  options: BatchOptions<T, A> = {}
+): BatchOptions<T, A> => {
+  checkOptions({ items: ItemSource, toTask: isFunction }, { items, toTask })
+  return checkOptions<BatchOptions<T, A>>(batchOptionCodecs, options, ({ journal }) =>
+    journal === undefined ? {} : { keyOf: isFunction }
+  )
+}
+
+const MAX_CREATES = 1_000_000_000
+
+const JournalPort = refined(
+  'a journal, such as that of fileJournal',
+  (value): value is Journal =>
+    isRecord(value) &&
+    [value.begin, value.created, value.ended].every(isFunction.is) &&
+    optional(isFunction).is(value.find)
+)
+
+const batchOptionCodecs = {
+  concurrency: optional(integerBetween(1, MAX_TASKS, 'tasks')),
+  maxCreates: optional(integerBetween(1, MAX_CREATES, 'createTask calls')),
+  stopOnAccountError: optional(refined('true or false', t.boolean.is)),
+  until: optional(ItemSource),
+  deliver: optional(isFunction),
+  journal: optional(JournalPort),
+  keyOf: optional(isFunction)
+}

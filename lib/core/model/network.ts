@@ -20,6 +20,13 @@ export interface ErrorCause {
   readonly message: string
 }
 
+/** The cause of an error after `close`. */
+export const CLOSED: ErrorCause = {
+  name: 'Closed',
+  code: 'CLOSED',
+  message: 'the solver was closed before the reply arrived'
+}
+
 /**
  * A path below the base URL: that of one of the two calls that solve tasks, or of a `defineCall`.
  *
