@@ -1,6 +1,7 @@
 export { stubSolver } from './stub-solver.js'
 export type { StubMembers } from './stub-members.js'
-export type { StubCall, StubSolver } from './stub-solver.js'
+export type { StubCall } from './stub-call.js'
+export type { StubSolver } from './stub-solver.js'
 
 export { orphan, outcomes, taskRef } from './outcomes.js'
 export type { Given, OutcomeBuilders } from './outcomes.js'

@@ -138,7 +138,7 @@ const solvedOf = <A>(fields: Given<Solved<A>> = {}): Solved<A> => {
 const isToken = (solution: unknown): boolean => isRecord(solution) && 'gRecaptchaResponse' in solution
 
 /** The defaults, with the given fields in their place. */
-const fill = <T extends object>(defaults: T, given: object = {}): T => ({
+export const fill = <T extends object>(defaults: T, given: object = {}): T => ({
   ...defaults,
   ...Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined))
 })

@@ -1,38 +1,17 @@
 import * as E from 'fp-ts/lib/Either.js'
-import { Subject, defer, from, map, of, type Observable, type ObservableInput } from 'rxjs'
-import type { BatchOptions, Outcome } from '../core/model/batch.js'
-import { checkOptions } from '../core/validation/check-options.js'
-import type { CallFailed, CallSpec } from '../core/model/call.js'
-import type { InvalidTask } from '../core/model/error.js'
-import type { TaskEvent } from '../core/model/event.js'
-import type { JsonValue, ServicePath } from '../core/model/network.js'
-import type { ScopeOptions } from '../core/model/options.js'
-import type { Problems } from '../core/validation/problems.js'
-import type { SolutionOf, TaskRef, TaskSpec } from '../core/model/task.js'
+import { EMPTY, Subject, defer, from, map, of, type Observable, type ObservableInput } from 'rxjs'
+import { checkBatch, type BatchOptions, type Outcome } from '../core/model/batch.js'
+import { defineCall, type CallFailed, type CallSpec } from '../core/model/call.js'
+import type { SolveError } from '../core/model/error.js'
+import type { Orphan, TaskEvent } from '../core/model/event.js'
+import { CLOSED } from '../core/model/network.js'
+import { checkOptions, closeOptionCodecs, scopeOptionCodecs, type ScopeOptions } from '../core/model/options.js'
+import type { SolutionOf, TaskSpec } from '../core/model/task.js'
 import type { Solver } from '../core/solver.js'
 import { checkedEvent, checkedResult, checkedState } from './check-solution.js'
+import { fill } from './outcomes.js'
+import { byRef, byTask, type StubCall, type StubContext } from './stub-call.js'
 import { memberCodecs, type StubMembers } from './stub-members.js'
-
-/**
- * One call of a stub. A call of a cold member is recorded when it is subscribed to, because that is when a real solver would pay.
- *
- * @since 0.1.0
- */
-export interface StubCall {
-  readonly member: Exclude<keyof Solver, 'withOptions' | 'orphans' | 'events' | 'counts' | typeof Symbol.asyncDispose>
-  /** The task, as createTask would send it: `{ type, websiteURL, … }`. */
-  readonly payload?: JsonValue
-  /** What is wrong with the fields of an invalid task. */
-  readonly problems?: Problems
-  /** The reference that was given to `resume` and `getTaskResult`. */
-  readonly ref?: TaskRef
-  /** The source that was given to `solveAll`. */
-  readonly items?: ObservableInput<unknown>
-  /** The path that was given to `call`. */
-  readonly path?: ServicePath
-  /** The options of `withOptions`, or those of `close`. */
-  readonly options?: ScopeOptions & Parameters<Solver['close']>[0]
-}
 
 /**
  * A stub, and how it was called.
@@ -50,8 +29,13 @@ export interface StubSolver extends Solver {
  * the same stub and notes its options in `calls`, `orphans` and `events` emit nothing and complete when the stub is closed,
  * `counts` returns zeros, `close` resolves with no orphans, and `await using` calls `close`.
  *
- * An invalid task ends as `InvalidTask`, as it does in production, without a call of your function. A solution that the decoder of
- * the task would never return is an error of the Observable, so that a misspelt field does not pass the test.
+ * The stub refuses what {@link Solver} refuses, without a call of your function. `withOptions`, `solveAll`, `call` and `close` throw
+ * `InvalidOptions` at once. An invalid task or reference ends as `InvalidTask`. Once the stub is closed, a solve ends as
+ * `NotCreated`, a `resume` as `Interrupted`, `call` as `CallFailed`, and `solveAll` completes without an outcome; another `close`
+ * returns the promise of the first. A solve that was subscribed to before emits what your function emits.
+ *
+ * A solution that the decoder of the task would never return is an error of the Observable, so that a misspelt field does not pass
+ * the test.
  *
  * @throws InvalidOptions for a member that no solver has
  *
@@ -74,23 +58,36 @@ export const stubSolver = (members: StubMembers = {}): StubSolver => {
   const given = checkOptions<StubMembers>(memberCodecs, members)
   const calls: StubCall[] = []
   const closed = new Subject<never>()
+  let leftOpen: Promise<ReadonlyArray<Orphan>> | undefined
+  const close: Solver['close'] = (options) => {
+    if (options !== undefined) checkOptions(closeOptionCodecs, options)
+    calls.push({ member: 'close', ...(options && { options }) })
+    if (leftOpen) return leftOpen
+    leftOpen = given.close?.(options) ?? Promise.resolve([])
+    // After `leftOpen` is set, because a subscriber may call `close` when `orphans` completes.
+    closed.complete()
+    return leftOpen
+  }
   const withScope = (scope: ScopeOptions): Solver => {
-    const record: RecordCall = (member, call) => {
-      calls.push({ member, ...call, ...(Object.keys(scope).length > 0 && { options: scope }) })
-    }
-    const close: Solver['close'] = (options) => {
-      calls.push({ member: 'close', ...(options && { options }) })
-      closed.complete()
-      return given.close?.(options) ?? Promise.resolve([])
+    const context: StubContext = {
+      given,
+      record: (member, call) => {
+        calls.push({ member, ...call, ...(Object.keys(scope).length > 0 && { options: scope }) })
+      },
+      isClosed: () => leftOpen !== undefined
     }
     return {
-      ...solves(given, record),
-      ...singleCalls(given, record),
-      solveAll: batches(given, record),
-      withOptions: given.withOptions ?? ((options) => withScope({ ...scope, ...options })),
+      ...solves(context),
+      ...resumes(context),
+      ...singleCalls(context),
+      solveAll: batches(context),
+      withOptions: (options) => {
+        const checked = checkOptions<ScopeOptions>(scopeOptionCodecs, options)
+        return given.withOptions?.(options) ?? withScope(fill(scope, checked))
+      },
       orphans: from(given.orphans ?? closed),
       events: from(given.events ?? closed),
-      call: otherCalls(given, record),
+      call: otherCalls(context),
       counts: given.counts ?? (() => ({ open: 0, waiting: 0 })),
       close,
       [Symbol.asyncDispose]: () => close().then(() => undefined)
@@ -99,103 +96,90 @@ export const stubSolver = (members: StubMembers = {}): StubSolver => {
   return { ...withScope({}), calls }
 }
 
-type RecordCall = (member: StubCall['member'], call: Omit<StubCall, 'member'>) => void
-
-const solves = (
-  given: StubMembers,
-  record: RecordCall
-): Pick<Solver, 'solve' | 'solveWithProgress' | 'resume' | 'resumeWithProgress'> => ({
+const solves = (context: StubContext): Pick<Solver, 'solve' | 'solveWithProgress'> => ({
   solve: (task) => {
-    const solve = needed(given, 'solve')
-    return byTask(record, 'solve', task, (problems) =>
-      problems ? of(invalid(problems)) : from(solve(task)).pipe(map(checkedResult('solve', task)))
+    const solve = needed(context, 'solve')
+    return byTask(context, 'solve', task, (checked) =>
+      E.isLeft(checked) ? of(checked) : from(solve(task)).pipe(map(checkedResult('solve', checked.right)))
     )
   },
   solveWithProgress: (task) => {
-    const solve = needed(given, 'solveWithProgress')
-    return byTask(record, 'solveWithProgress', task, (problems) =>
-      problems
-        ? of<TaskEvent<never>>({ at: 0, solveId: 0, _tag: 'Settled', result: invalid(problems) })
-        : from(solve(task)).pipe(map(checkedEvent('solveWithProgress', task)))
-    )
-  },
-  resume: (task, ref) => {
-    const resume = needed(given, 'resume')
-    return byRef(record, 'resume', ref, () => from(resume(task, ref)).pipe(map(checkedResult('resume', task))))
-  },
-  resumeWithProgress: (task, ref) => {
-    const resume = needed(given, 'resumeWithProgress')
-    return byRef(record, 'resumeWithProgress', ref, () =>
-      from(resume(task, ref)).pipe(map(checkedEvent('resumeWithProgress', task)))
+    const solve = needed(context, 'solveWithProgress')
+    return byTask(context, 'solveWithProgress', task, (checked) =>
+      E.isLeft(checked)
+        ? of(settledWith(checked))
+        : from(solve(task)).pipe(map(checkedEvent('solveWithProgress', checked.right)))
     )
   }
 })
 
-const singleCalls = (given: StubMembers, record: RecordCall): Pick<Solver, 'createTask' | 'getTaskResult'> => ({
-  createTask: (task) => {
-    const create = needed(given, 'createTask')
-    return byTask(record, 'createTask', task, (problems) => (problems ? of(invalid(problems)) : from(create(task))))
+const resumes = (context: StubContext): Pick<Solver, 'resume' | 'resumeWithProgress'> => ({
+  resume: (task, given) => {
+    const resume = needed(context, 'resume')
+    return byRef(context, 'resume', task, given, (checked) =>
+      E.isLeft(checked)
+        ? of(checked)
+        : from(resume(task, checked.right.ref)).pipe(map(checkedResult('resume', checked.right.kind)))
+    )
   },
-  getTaskResult: (task, ref) => {
-    const get = needed(given, 'getTaskResult')
-    return byRef(record, 'getTaskResult', ref, () =>
-      from(get(task, ref)).pipe(map(E.map(checkedState('getTaskResult', task))))
+  resumeWithProgress: (task, given) => {
+    const resume = needed(context, 'resumeWithProgress')
+    return byRef(context, 'resumeWithProgress', task, given, (checked) =>
+      E.isLeft(checked)
+        ? of(settledWith(checked))
+        : from(resume(task, checked.right.ref)).pipe(map(checkedEvent('resumeWithProgress', checked.right.kind)))
+    )
+  }
+})
+
+const singleCalls = (context: StubContext): Pick<Solver, 'createTask' | 'getTaskResult'> => ({
+  createTask: (task) => {
+    const create = needed(context, 'createTask')
+    return byTask(context, 'createTask', task, (checked) => (E.isLeft(checked) ? of(checked) : from(create(task))))
+  },
+  getTaskResult: (task, given) => {
+    const get = needed(context, 'getTaskResult')
+    return byRef(context, 'getTaskResult', task, given, (checked) =>
+      E.isLeft(checked)
+        ? of(checked)
+        : from(get(task, checked.right.ref)).pipe(map(E.map(checkedState('getTaskResult', checked.right.kind))))
     )
   }
 })
 
 const batches =
-  (given: StubMembers, record: RecordCall): Solver['solveAll'] =>
+  (context: StubContext): Solver['solveAll'] =>
   <T, S extends TaskSpec<unknown>>(
     items: ObservableInput<T>,
     toTask: (item: T) => S,
     options?: BatchOptions<T, SolutionOf<S>>
   ) => {
-    const solveAll = needed(given, 'solveAll')
+    const solveAll = needed(context, 'solveAll')
+    checkBatch(items, toTask, options)
     return defer(() => {
-      record('solveAll', { items })
+      context.record('solveAll', { items })
+      if (context.isClosed()) return EMPTY
       // The outcomes do not say which task they belong to, so their solutions cannot be checked.
       return from(solveAll(items, toTask, options as BatchOptions<T>)) as Observable<Outcome<T, SolutionOf<S>>>
     })
   }
 
 const otherCalls =
-  (given: StubMembers, record: RecordCall): Solver['call'] =>
+  (context: StubContext): Solver['call'] =>
   <A>(spec: CallSpec<A>) => {
-    const call = needed(given, 'call')
+    const call = needed(context, 'call')
+    const { path } = defineCall(spec)
     return defer(() => {
-      record('call', { path: spec.path })
+      context.record('call', { path })
+      if (context.isClosed()) return of(E.left<CallFailed>({ _tag: 'CallFailed', path, cause: CLOSED }))
       return from(call(spec)) as Observable<E.Either<CallFailed, A>>
     })
   }
 
-const needed = <K extends keyof StubMembers>(given: StubMembers, name: K): NonNullable<StubMembers[K]> => {
+const needed = <K extends keyof StubMembers>({ given }: StubContext, name: K): NonNullable<StubMembers[K]> => {
   const member = given[name]
   if (!member) throw new Error(`stubSolver: ${name} was called but not given; write stubSolver({ ${name}: … })`)
   return member
 }
 
-const byTask = <A, R>(
-  record: RecordCall,
-  member: StubCall['member'],
-  { payload }: TaskSpec<A>,
-  run: (problems: Problems | undefined) => Observable<R>
-): Observable<R> =>
-  defer(() => {
-    record(member, E.isLeft(payload) ? { problems: payload.left } : { payload: payload.right })
-    return run(E.isLeft(payload) ? payload.left : undefined)
-  })
-
-const byRef = <R>(
-  record: RecordCall,
-  member: StubCall['member'],
-  ref: TaskRef,
-  run: () => Observable<R>
-): Observable<R> =>
-  defer(() => {
-    record(member, { ref })
-    return run()
-  })
-
-const invalid = (problems: Problems): E.Either<InvalidTask, never> =>
-  E.left({ _tag: 'InvalidTask', paid: 'no', problems })
+const settledWith = (result: E.Left<SolveError>): TaskEvent<never> => ({ at: 0, solveId: 0, _tag: 'Settled', result })

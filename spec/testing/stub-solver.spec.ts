@@ -168,14 +168,14 @@ describe('stubSolver', () => {
       withOptions: () => other,
       orphans: of(left),
       events: [event],
-      close: ({ graceMs = 0 } = {}) => Promise.resolve(graceMs > 0 ? [] : [left])
+      close: ({ graceMs = 0 } = {}) => Promise.resolve(graceMs > 0 ? [left] : [])
     })
     expect(stub.withOptions({})).toBe(other)
     await expect(firstValueFrom(stub.orphans)).resolves.toBe(left)
     await expect(firstValueFrom(stub.events)).resolves.toBe(event)
-    await expect(stub.close()).resolves.toStrictEqual([left])
-    await expect(stub.close({ graceMs: 5 })).resolves.toStrictEqual([])
-    expect(stub.calls).toStrictEqual([{ member: 'close' }, { member: 'close', options: { graceMs: 5 } }])
+    await expect(stub.close({ graceMs: 5 })).resolves.toStrictEqual([left])
+    await stub.close()
+    expect(stub.calls).toStrictEqual([{ member: 'close', options: { graceMs: 5 } }, { member: 'close' }])
   })
 
   it('emits no orphans and no events by default, and completes both when it is closed', async () => {
