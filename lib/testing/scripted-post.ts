@@ -88,9 +88,11 @@ export interface ScriptedNetwork {
 export const scriptedPost = (script: Script, scheduler: SchedulerLike = timerClock()): ScriptedNetwork => {
   const checked = checkOptions<Script>(scriptCodecs(script), script)
   const calls: SeenCall[] = []
+  const callsOfPath = new Map<ServicePath, number>()
   const post: Post = (path, body) =>
     new Observable((subscriber) => {
-      const nth = callsOf(calls, path).length + 1
+      const nth = (callsOfPath.get(path) ?? 0) + 1
+      callsOfPath.set(path, nth)
       const index = calls.push({ path, body, nth, at: scheduler.now(), end: 'open' }) - 1
       const end = (how: SeenCall['end']): void => {
         const call = calls[index]
@@ -122,17 +124,16 @@ const entryOf = (entries: Script[ServicePath], body: RequestBody, nth: number): 
 export const unscripted = (path: ServicePath, nth: number): Error =>
   new Error(`the script has no reply to ${path} (call ${nth} of this path); add one to the script`)
 
-const callsOf = (calls: ReadonlyArray<SeenCall>, path: ServicePath): ReadonlyArray<SeenCall> =>
-  calls.filter((call) => call.path === path)
-
 const countCalls = (calls: ReadonlyArray<SeenCall>): ReturnType<ScriptedNetwork['counts']> => {
-  const of = (path: ServicePath): CallCounts => {
-    const seen = callsOf(calls, path)
-    return { calls: seen.length, unsubscribed: seen.filter(({ end }) => end === 'unsubscribed').length }
+  const counts = new Map<ServicePath, CallCounts>()
+  for (const { path, end } of calls) {
+    const { calls: count, unsubscribed } = counts.get(path) ?? NO_CALLS
+    counts.set(path, { calls: count + 1, unsubscribed: unsubscribed + (end === 'unsubscribed' ? 1 : 0) })
   }
-  const others = Object.fromEntries(calls.map(({ path }) => [path, of(path)]))
-  return { ...others, '/createTask': of('/createTask'), '/getTaskResult': of('/getTaskResult') }
+  return { '/createTask': NO_CALLS, '/getTaskResult': NO_CALLS, ...Object.fromEntries(counts) }
 }
+
+const NO_CALLS: CallCounts = { calls: 0, unsubscribed: 0 }
 
 const KINDS = ['document', 'body', 'failed', 'silent']
 

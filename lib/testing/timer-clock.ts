@@ -11,14 +11,15 @@ import { Subscription, type SchedulerAction, type SchedulerLike } from 'rxjs'
  * timers of Node 20 call again after it was cleared.
  */
 export const timerClock = (): SchedulerLike => {
-  const entries = new Set<Entry>()
+  const entries: Entry[] = [] // in the order in which they are due
   let [latest, lagMs] = [-Infinity, 0]
   let actingAt: number | undefined
+  let entered = 0
   const now = (): number => (latest = Math.max(latest, actingAt ?? Date.now()))
 
   const runUntil = (end: number): void => {
     try {
-      for (let next = firstOf(entries, end); next; next = firstOf(entries, end)) {
+      for (let next = entries[0]; next && next.dueAt <= end; next = entries[0]) {
         next.cancel()
         actingAt = latest = Math.max(latest, next.dueAt)
         lagMs = end - next.dueAt
@@ -38,10 +39,10 @@ export const timerClock = (): SchedulerLike => {
     const timer = setTimeout(fire, Math.max(0, waitMs - lagMs))
     const cancel = (): void => {
       clearTimeout(timer)
-      entries.delete(entry)
+      removeSorted(entries, entry)
     }
-    const entry = { dueAt, run, cancel }
-    entries.add(entry)
+    const entry = { dueAt, nth: (entered += 1), run, cancel }
+    entries.splice(rankOf(entries, entry), 0, entry)
     return entry
   }
 
@@ -52,18 +53,30 @@ export const timerClock = (): SchedulerLike => {
 
 type TimerWork<T> = (this: SchedulerAction<T>, state?: T) => void
 
-/** An action that waits for its due time. */
+/** An action that waits for its due time. `nth` is its place among those that are due at the same time. */
 interface Entry {
   readonly dueAt: number
+  readonly nth: number
   readonly run: () => void
   readonly cancel: () => void
 }
 
-/** The entry that is due first, and not after `end`. Of several that are due at the same time, it is the oldest. */
-const firstOf = (entries: Iterable<Entry>, end: number): Entry | undefined => {
-  let first: Entry | undefined
-  for (const entry of entries) if (entry.dueAt <= end && (!first || entry.dueAt < first.dueAt)) first = entry
-  return first
+/** How many entries are due before this one. By halves, because a batch may have thousands of timers. */
+const rankOf = (entries: ReadonlyArray<Entry>, { dueAt, nth }: Entry): number => {
+  let [from, to] = [0, entries.length]
+  while (from < to) {
+    const middle = (from + to) >>> 1
+    const other = entries[middle]
+    if (other && (other.dueAt < dueAt || (other.dueAt === dueAt && other.nth < nth))) from = middle + 1
+    else to = middle
+  }
+  return from
+}
+
+const removeSorted = (entries: Entry[], entry: Entry): void => {
+  const rank = rankOf(entries, entry)
+  // It was removed before if it was cancelled twice.
+  if (entries[rank] === entry) entries.splice(rank, 1)
 }
 
 const actionOf = <T>(enter: (run: () => void, waitMs: number) => Entry, work: TimerWork<T>): SchedulerAction<T> => {
@@ -72,7 +85,8 @@ const actionOf = <T>(enter: (run: () => void, waitMs: number) => Entry, work: Ti
   const action: SchedulerAction<T> = Object.assign(subscription, {
     schedule: (state?: T, delayMs = 0): Subscription => {
       entry?.cancel()
-      if (!subscription.closed) {
+      // Without a finite delay it never acts: NaN cannot be sorted, and Node would fire the timer after 1 ms.
+      if (!subscription.closed && Number.isFinite(delayMs)) {
         entry = enter(() => {
           work.call(action, state)
         }, delayMs)

@@ -48,6 +48,37 @@ describe('timerClock', () => {
     expect(acted).toStrictEqual(['a', 'b', 'c'])
   })
 
+  it('acts in the order of the due times, in whichever order it was called', () => {
+    jest.useFakeTimers({ now: 0 })
+    const clock = timerClock()
+    const acted: number[] = []
+    for (const dueAt of [5, 2, 9, 4, 7, 1, 8, 3, 6]) clock.schedule(() => acted.push(dueAt), dueAt)
+    jest.setSystemTime(100)
+    jest.advanceTimersByTime(1)
+    expect(acted).toStrictEqual([1, 2, 3, 4, 5, 6, 7, 8, 9])
+  })
+
+  it('leaves out the one that was unsubscribed of several actions at the same due time', () => {
+    jest.useFakeTimers()
+    const clock = timerClock()
+    const acted: string[] = []
+    const actions = ['a', 'b', 'c', 'd'].map((name) => clock.schedule(() => acted.push(name), 5))
+    actions[2]?.unsubscribe()
+    jest.advanceTimersByTime(5)
+    expect(acted).toStrictEqual(['a', 'b', 'd'])
+  })
+
+  it('never acts after a delay that is not finite, and acts on time for the others', () => {
+    jest.useFakeTimers()
+    const clock = timerClock()
+    const acted: string[] = []
+    for (const delayMs of [4, NaN, Infinity, 3]) clock.schedule(() => acted.push(String(delayMs)), delayMs)
+    jest.advanceTimersByTime(2)
+    expect(acted).toStrictEqual([])
+    jest.advanceTimersByTime(2)
+    expect(acted).toStrictEqual(['3', '4'])
+  })
+
   it('does not act once an action is unsubscribed, or before the time for which it was scheduled last', () => {
     jest.useFakeTimers()
     const clock = timerClock()
