@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto'
 import * as E from 'fp-ts/lib/Either.js'
-import { defer, lastValueFrom } from 'rxjs'
+import { EMPTY, Observable, concat, defer, exhaustMap, filter, lastValueFrom, of, take } from 'rxjs'
 import type { SolveError } from '../../core/model/error.js'
 import { decodeSafely } from '../../core/validation/problems.js'
 import type { Resumable, Solved, TaskRef } from '../../core/model/task.js'
 import type { QueueLike } from '../ports.js'
-import { retryRedis, type Records } from '../record/records.js'
+import { retryRedis, type Records, type ScriptFields } from '../record/records.js'
 import type { JobFailed, TokenGone } from './job-error.js'
 
 /**
@@ -36,25 +36,65 @@ export class JobResult<A> {
     this.#requests += 1
   }
 
-  /** The outcome, or nothing while it is not final. A token is handed out once, to the first who asks. */
-  async take(): Promise<JobOutcome<A> | undefined> {
-    const requests = this.#requests
-    const outcome = await this.#look()
-    return outcome ?? (this.#requests === requests ? undefined : this.take())
+  /** Emits the outcome, or completes without one while it is not final. A token is handed out once, to the first who asks. */
+  take(): Observable<JobOutcome<A>> {
+    return defer(() => {
+      const requests = this.#requests
+      const again = defer(() => (this.#requests === requests ? EMPTY : this.take()))
+      return concat(this.#look(), again).pipe(take(1))
+    })
   }
 
   /** BullMQ's state is read first: if it is final, so is the record that is read after it. */
-  async #look(): Promise<JobOutcome<A> | undefined> {
-    const { queue, records } = this.#context
-    const jobState = await this.#retried(() => queue.getJobState(this.#jobId))
-    const askedAt = Date.now()
-    const fields = await records.fields('claim', this.#jobId, this.#claimant, CLAIM_HELD_MS)
-    const [state, error, ref, solved, validMs] = fields
-    if (solved !== undefined) {
-      // If this fails, the token expires by itself.
-      records.number('claimed', this.#jobId, this.#claimant).catch(() => undefined)
-      return this.#readSolved(JSON.parse(solved) as Solved<unknown>, askedAt + Number(validMs))
-    }
+  #look(): Observable<JobOutcome<A>> {
+    return defer(() => this.#context.queue.getJobState(this.#jobId)).pipe(
+      retryRedis(),
+      exhaustMap((jobState) =>
+        this.#claim().pipe(
+          exhaustMap(({ fields, outcome }) => (outcome ? of(outcome) : this.#readRecord(jobState, fields)))
+        )
+      ),
+      filter((outcome) => outcome !== undefined)
+    )
+  }
+
+  /** Claims the token. It is deleted once its outcome was emitted, and given back if that does not happen. */
+  #claim(): Observable<ClaimReply<A>> {
+    return new Observable((subscriber) => {
+      const askedAt = Date.now()
+      const { records } = this.#context
+      let isSettled = false
+      records
+        .claim(this.#jobId, this.#claimant, CLAIM_HELD_MS, () => !subscriber.closed)
+        .then(
+          (fields) => {
+            isSettled = true
+            const isLate = subscriber.closed
+            const outcome = this.#readToken(fields, askedAt)
+            subscriber.next({ fields, outcome })
+            subscriber.complete()
+            if (outcome) this.#endClaim(isLate ? 'unclaim' : 'claimed')
+          },
+          (error: unknown) => {
+            isSettled = true
+            subscriber.error(error)
+            // An earlier attempt may have claimed it.
+            this.#endClaim('unclaim')
+          }
+        )
+      return () => {
+        // At once, behind the claim on the same connection, because the program may close the queue before the reply arrives.
+        if (!isSettled) this.#endClaim('unclaim')
+      }
+    })
+  }
+
+  /** If this fails, the token expires by itself. */
+  #endClaim(script: 'claimed' | 'unclaim'): void {
+    this.#context.records.endClaim(script, this.#jobId, this.#claimant).catch(() => undefined)
+  }
+
+  async #readRecord(jobState: string, [state, error, ref]: ScriptFields): Promise<JobOutcome<A> | undefined> {
     if (state === 'finished' && error === undefined)
       return E.left({ _tag: 'TokenGone', paid: 'yes', ref: parsed(ref) as TaskRef })
     if (!this.#isOver(jobState, state)) return undefined
@@ -78,15 +118,14 @@ export class JobResult<A> {
   }
 
   async #failedReason(): Promise<string> {
-    const job = await this.#retried(() => this.#context.queue.getJob(this.#jobId))
+    const job = await lastValueFrom(defer(() => this.#context.queue.getJob(this.#jobId)).pipe(retryRedis()))
     return job?.failedReason ?? ''
   }
 
-  #retried<R>(read: () => Promise<R>): Promise<R> {
-    return lastValueFrom(defer(read).pipe(retryRedis()))
-  }
-
-  #readSolved(solved: Solved<unknown>, expiresAt: number): JobOutcome<A> {
+  #readToken([, , , json, validMs]: ScriptFields, askedAt: number): JobOutcome<A> | undefined {
+    if (json === undefined) return undefined
+    const solved = parsed(json) as Solved<unknown>
+    const expiresAt = askedAt + Number(validMs)
     const solution = decodeSafely('solution', () => this.#context.kind.solution.decode(solved.solution))
     if (E.isRight(solution)) return E.right({ ...solved, ...onThisClock(solved, expiresAt), solution: solution.right })
     const problems = solution.left.map((problem) => `solution: ${problem}`)
@@ -101,6 +140,12 @@ export interface ResultContext<A> {
   readonly kind: Resumable<A>
   /** How long a job must be missing from the queue before it counts as lost. */
   readonly lostAfterMs: number
+}
+
+/** The reply to a claim, and the outcome if there was a token. */
+interface ClaimReply<A> {
+  readonly fields: ScriptFields
+  readonly outcome: JobOutcome<A> | undefined
 }
 
 const LOST = 'the queue does not know the job any more, or it completed so long ago that its record has expired'

@@ -4,7 +4,6 @@ import {
   concat,
   defer,
   exhaustMap,
-  filter,
   from,
   ignoreElements,
   interval,
@@ -78,7 +77,8 @@ export interface SubmitOutcome<T, A> {
  * queue already, from another producer or an earlier run, is awaited, and one that has ended gives the outcome that
  * is still recorded. So a producer that crashed can run again with the same items. Unsubscribing leaves the jobs in the queue.
  *
- * A token is claimed when its job completes, and can be claimed once. `useBefore` and `expiresAt` are instants of this process,
+ * A token is claimed when its job completes, and deleted once its outcome was emitted. One that was claimed and not emitted, because
+ * of an unsubscription, is given back for the next run. Between the two, another producer with the same key gets `TokenGone`. `useBefore` and `expiresAt` are instants of this process,
  * whatever the clocks of the workers say.
  *
  * @returns errors only if a command to Redis fails eleven times within about a minute, or if `keyOf` or `toData` throws
@@ -142,7 +142,6 @@ const takeOutcome = <A>(job: JobResult<A>, looks: Observable<void>): Observable<
       job.request()
     }),
     exhaustMap(() => job.take()),
-    filter((result) => result !== undefined),
     take(1)
   )
 

@@ -3,6 +3,7 @@ import {
   defer,
   lastValueFrom,
   retry,
+  throwError,
   timer,
   type MonoTypeOperatorFunction,
   type SchedulerLike
@@ -36,8 +37,7 @@ export class Records {
     key: string,
     ...args: ReadonlyArray<string | number>
   ): Promise<ScriptFields> {
-    const reply = (await this.#run(script, key, args)) as ReadonlyArray<string | number | null>
-    return reply.map((field) => (field === null ? undefined : String(field)))
+    return asFields(await this.#run(script, key, args))
   }
 
   /** Runs a script that returns a number. */
@@ -45,22 +45,51 @@ export class Records {
     return Number(await this.#run(script, key, args))
   }
 
+  /**
+   * Claims the token of a key. The command is not sent once the token is not wanted any more, so an error does not say whether an earlier
+   * attempt has claimed it.
+   */
+  async claim(key: string, claimant: string, heldMs: number, isWanted: () => boolean): Promise<ScriptFields> {
+    return asFields(await this.#run('claim', key, [claimant, heldMs], isWanted))
+  }
+
+  /**
+   * Deletes a claimed token, or gives it back. Not tried again on a connection that was closed, so that a process that has closed its
+   * queue can end.
+   */
+  async endClaim(script: 'claimed' | 'unclaim', key: string, claimant: string): Promise<void> {
+    await this.#run(script, key, [claimant], isOpen)
+  }
+
   /** Lets no worker begin a job for some milliseconds. BullMQ's `rateLimit` would also shorten a longer wait. */
   async hold(waitMs: number): Promise<void> {
     await this.#command('holdQueue', [this.#queue.toKey('limiter')], [Math.ceil(waitMs), Number.MAX_SAFE_INTEGER])
   }
 
-  #run(script: string, key: string, args: ReadonlyArray<string | number>): Promise<unknown> {
+  #run(
+    script: string,
+    key: string,
+    args: ReadonlyArray<string | number>,
+    maySend?: (error?: unknown) => boolean
+  ): Promise<unknown> {
     // Below the keys of the queue, so that they are in one slot of a cluster.
     const record = this.#queue.toKey(`rx-captcha:${key}`)
-    return this.#command(script, [record, `${record}:token`, `${this.#queue.toKey(key)}:lock`], args)
+    return this.#command(script, [record, `${record}:token`, `${this.#queue.toKey(key)}:lock`], args, maySend)
   }
 
-  async #command(script: string, keys: ReadonlyArray<string>, args: ReadonlyArray<string | number>): Promise<unknown> {
+  async #command(
+    script: string,
+    keys: ReadonlyArray<string>,
+    args: ReadonlyArray<string | number>,
+    maySend: (error?: unknown) => boolean = () => true
+  ): Promise<unknown> {
     try {
       const client = await (this.#client ??= this.#connect())
-      const command = defer(() => client.runCommand(commandOf(script), [...keys, ...args]))
-      return await lastValueFrom(command.pipe(retryRedis(this.#scheduler)))
+      const command = defer(() => {
+        if (!maySend()) throw new Error('the command is not wanted any more')
+        return client.runCommand(commandOf(script), [...keys, ...args])
+      })
+      return await lastValueFrom(command.pipe(retryRedis(this.#scheduler, maySend)))
     } catch (error) {
       throw new RecordError(causeOf(error))
     }
@@ -88,9 +117,24 @@ const commandOf = (script: string): string => `rxCaptcha_${script}`
 
 const againMs = exponential({ firstMs: 500, maxMs: 10_000 })
 
-/** Tries a command again for a minute, because Redis may be restarting. Only for commands that may run twice. */
-export const retryRedis = <A>(scheduler?: SchedulerLike): MonoTypeOperatorFunction<A> =>
-  retry({ count: 10, delay: (_error, count) => timer(againMs(count - 1), scheduler) })
+/**
+ * Tries a command again for a minute, because Redis may be restarting. Only for commands that may run twice. An error for which `mayRetry`
+ * is false ends it at once.
+ */
+export const retryRedis = <A>(
+  scheduler?: SchedulerLike,
+  mayRetry: (error: unknown) => boolean = () => true
+): MonoTypeOperatorFunction<A> =>
+  retry({
+    count: 10,
+    delay: (error: unknown, count) => (mayRetry(error) ? timer(againMs(count - 1), scheduler) : throwError(() => error))
+  })
+
+/** ioredis rejects commands with this text once its connection was closed by the program. */
+const isOpen = (error?: unknown): boolean => causeOf(error).message !== 'Connection is closed.'
+
+const asFields = (reply: unknown): ScriptFields =>
+  (reply as ReadonlyArray<string | number | null>).map((field) => (field === null ? undefined : String(field)))
 
 /** A queue of BullMQ on Redis; its other backends have no `client`. */
 export const Queue = refined(

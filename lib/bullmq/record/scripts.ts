@@ -138,16 +138,25 @@ return tonumber(redis.call('HGET', KEYS[1], 'resumes'))`,
 local record = redis.call('HMGET', KEYS[1], 'state', 'error', 'ref')
 local token = redis.call('HMGET', KEYS[2], 'solved', 'claimant', 'expiresAt')
 if not token[1] or (token[2] and token[2] ~= ARGV[1]) then return record end
-if not token[2] then
-  redis.call('HSET', KEYS[2], 'claimant', ARGV[1])
-  redis.call('PEXPIRE', KEYS[2], math.min(redis.call('PTTL', KEYS[2]), tonumber(ARGV[2])))
-end
 local now = redis.call('TIME')
-local validMs = token[3] - now[1] * 1000 - math.floor(now[2] / 1000)
-return { record[1], record[2], record[3], token[1], validMs }`,
+local nowMs = now[1] * 1000 + math.floor(now[2] / 1000)
+if not token[2] then
+  local ttl = redis.call('PTTL', KEYS[2])
+  redis.call('HSET', KEYS[2], 'claimant', ARGV[1], 'keptUntil', string.format('%.0f', nowMs + ttl))
+  redis.call('PEXPIRE', KEYS[2], math.min(ttl, tonumber(ARGV[2])))
+end
+return { record[1], record[2], record[3], token[1], token[3] - nowMs }`,
 
   /** ARGV: claimant. Deletes a token that has reached its claimant. */
   claimed: `
 if redis.call('HGET', KEYS[2], 'claimant') == ARGV[1] then redis.call('DEL', KEYS[2]) end
+return 1`,
+
+  /** ARGV: claimant. Gives a token back that its claimant has not used, with the time to live that it had. */
+  unclaim: `
+local token = redis.call('HMGET', KEYS[2], 'claimant', 'keptUntil')
+if token[1] ~= ARGV[1] then return 1 end
+redis.call('PEXPIREAT', KEYS[2], token[2])
+redis.call('HDEL', KEYS[2], 'claimant', 'keptUntil')
 return 1`
 } as const

@@ -1,4 +1,4 @@
-import { lastValueFrom } from 'rxjs'
+import { firstValueFrom, lastValueFrom } from 'rxjs'
 import { recaptchaV2, type Solved } from 'rx-captcha'
 import { jobIdOf, taskProcessor, taskWorkerOptions } from 'rx-captcha/bullmq'
 import { JobJournal } from '../../../lib/bullmq/record/job-journal.js'
@@ -41,10 +41,10 @@ describeWithRedis('a script that runs twice, because its reply was lost', () => 
 
   it('does not store a token again that was claimed', async () => {
     const run = journal()
-    const take = () => new JobResult(context(), KEY).take()
+    const take = () => firstValueFrom(new JobResult(context(), KEY).take())
     await lastValueFrom(run.begin(KEY))
     await lastValueFrom(run.deliver(KEY, { _tag: 'Right', right: SOLVED }))
-    expect((await take())?._tag).toBe('Right')
+    expect((await take())._tag).toBe('Right')
     await lastValueFrom(run.deliver(KEY, { _tag: 'Right', right: SOLVED }))
     expect(await take()).toMatchObject({ left: { _tag: 'TokenGone' } })
   })
