@@ -25,7 +25,7 @@ export interface TestWorker {
   readonly dropTakenOver: (jobIds: ReadonlyArray<string>) => void
 }
 
-/** A Redis that refuses writes, until it is told to accept them again. */
+/** A Redis that refuses writes or other commands, until it is told to accept them again. */
 export interface WriteRefusal {
   readonly accept: () => Promise<unknown>
 }
@@ -136,6 +136,15 @@ export class QueueRig {
     const accept = () => limitMemory(0)
     this.onEnd(accept)
     await limitMemory(1)
+    return { accept }
+  }
+
+  /** From now on, or until `accept` is called, an ACL forbids a command, also in scripts. */
+  async forbid(command: string): Promise<WriteRefusal> {
+    const setUser = (rule: string) => this.client.call('ACL', 'SETUSER', 'default', rule)
+    const accept = () => setUser('+@all')
+    this.onEnd(accept)
+    await setUser(`-${command}`)
     return { accept }
   }
 

@@ -10,6 +10,8 @@
  * owner    the run of the processor that holds the job; only its outcome counts
  *
  * A client that reconnects sends a command again if its reply was lost, so each script may run twice with the same arguments.
+ * A script that fails keeps what it has written, for example if an ACL forbids one of its commands, and is tried again. So each
+ * script writes last what makes another try do nothing: a state, or by whom a resume was counted.
  */
 
 /** A run whose lock another run holds must not become the owner again: it was frozen, and its job was taken over. */
@@ -42,7 +44,7 @@ ${OWN_AND_RETURN}`,
   begin: `
 ${READ_WITH_LOCK}
 if not record[1] or record[1] == 'fresh' then
-  redis.call('HSET', KEYS[1], 'state', 'intent')
+  redis.call('HSET', KEYS[1], 'owner', ARGV[1])
   redis.call('DEL', KEYS[1])
   redis.call('HSET', KEYS[1], 'state', 'intent', 'creator', ARGV[1], 'owner', ARGV[1])
   return { 'fresh' }
@@ -73,13 +75,14 @@ return 1`,
 local record = redis.call('HMGET', KEYS[1], 'state', 'owner')
 if record[2] and record[2] ~= ARGV[1] then return 0 end
 if record[1] == 'finished' then return 1 end
-redis.call('HSET', KEYS[1], 'state', 'finished', 'tag', 'Solved', 'owner', ARGV[1], 'ref', ARGV[5])
-redis.call('HDEL', KEYS[1], 'error')
-redis.call('PEXPIRE', KEYS[1], ARGV[4])
 local now = redis.call('TIME')
 local expiresAt = now[1] * 1000 + math.floor(now[2] / 1000) + ARGV[6]
 redis.call('HSET', KEYS[2], 'solved', ARGV[2], 'expiresAt', string.format('%.0f', expiresAt))
 redis.call('PEXPIRE', KEYS[2], ARGV[3])
+redis.call('HSET', KEYS[1], 'tag', 'Solved', 'owner', ARGV[1], 'ref', ARGV[5])
+redis.call('HDEL', KEYS[1], 'error')
+redis.call('PEXPIRE', KEYS[1], ARGV[4])
+redis.call('HSET', KEYS[1], 'state', 'finished')
 return 1`,
 
   /**
@@ -94,11 +97,11 @@ if not lock and record[2] and record[2] ~= ARGV[1] then return 0 end
 if record[1] == 'finished' then return 1 end
 redis.call('HSET', KEYS[1], 'owner', ARGV[1], 'error', ARGV[3])
 if ARGV[6] ~= '' then
-  redis.call('HSET', KEYS[1], 'state', 'created', 'ref', ARGV[6])
   redis.call('PERSIST', KEYS[1])
+  redis.call('HSET', KEYS[1], 'state', 'created', 'ref', ARGV[6])
 elseif not record[1] and ARGV[5] == 'no' then
-  redis.call('HSET', KEYS[1], 'state', 'fresh')
   redis.call('PEXPIRE', KEYS[1], ARGV[4])
+  redis.call('HSET', KEYS[1], 'state', 'fresh')
 elseif not record[1] then
   redis.call('HSET', KEYS[1], 'state', 'doubt')
 end
@@ -110,13 +113,13 @@ local record = redis.call('HMGET', KEYS[1], 'state', 'owner')
 if record[2] ~= ARGV[1] or record[1] == 'finished' then return 1 end
 redis.call('HSET', KEYS[1], 'tag', ARGV[3])
 if ARGV[2] == 'Finished' then
-  redis.call('HSET', KEYS[1], 'state', 'finished')
   redis.call('PEXPIRE', KEYS[1], ARGV[4])
+  redis.call('HSET', KEYS[1], 'state', 'finished')
 elseif record[1] == 'created' then
   return 1
 elseif ARGV[2] == 'Fresh' then
-  redis.call('HSET', KEYS[1], 'state', 'fresh')
   redis.call('PEXPIRE', KEYS[1], ARGV[4])
+  redis.call('HSET', KEYS[1], 'state', 'fresh')
 else
   redis.call('HSET', KEYS[1], 'state', 'doubt')
 end
@@ -125,19 +128,21 @@ return 1`,
   /** ARGV: run. Counts how often a task was given back to be resumed, once for each run. */
   resumed: `
 if redis.call('HGET', KEYS[1], 'resumedBy') ~= ARGV[1] then
-  redis.call('HSET', KEYS[1], 'resumedBy', ARGV[1])
   redis.call('HINCRBY', KEYS[1], 'resumes', 1)
+  redis.call('HSET', KEYS[1], 'resumedBy', ARGV[1])
 end
 return tonumber(redis.call('HGET', KEYS[1], 'resumes'))`,
 
   /**
    * ARGV: claimant, holdMs. Returns state, error, ref, solved, and for how many milliseconds the token is surely valid. The first
-   * claimant gets the token, and gets it again for a moment in case the reply to its claim was lost.
+   * claimant gets the token, and gets it again for a moment in case the reply to its claim was lost. Nobody gets one whose delivery has failed half-way, because
+   * it will be stored again.
    */
   claim: `
 local record = redis.call('HMGET', KEYS[1], 'state', 'error', 'ref')
 local token = redis.call('HMGET', KEYS[2], 'solved', 'claimant', 'expiresAt')
 if not token[1] or (token[2] and token[2] ~= ARGV[1]) then return record end
+if record[1] and record[1] ~= 'finished' then return record end
 local now = redis.call('TIME')
 local nowMs = now[1] * 1000 + math.floor(now[2] / 1000)
 if not token[2] then

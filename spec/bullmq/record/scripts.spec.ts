@@ -4,7 +4,7 @@ import { jobIdOf, taskProcessor, taskWorkerOptions } from 'rx-captcha/bullmq'
 import { JobJournal } from '../../../lib/bullmq/record/job-journal.js'
 import { Records } from '../../../lib/bullmq/record/records.js'
 import { JobResult } from '../../../lib/bullmq/producer/job-result.js'
-import { QueueRig, toTask } from '../../support/queue.js'
+import { IMPATIENT, QueueRig, toTask } from '../../support/queue.js'
 import { describeWithRedis } from '../../support/redis.js'
 
 const KEY = jobIdOf('https://example.com/order 7:ü')
@@ -61,6 +61,78 @@ describeWithRedis('a script that runs twice, because its reply was lost', () => 
     ]
     expect([first[3], again[3], other[3]]).toEqual([JSON.stringify(SOLVED), JSON.stringify(SOLVED), undefined])
     expect(Number(again[4])).toBeGreaterThan(50_000)
+  })
+})
+
+describeWithRedis('a script that fails half-way, because an ACL forbids one of its commands', () => {
+  const rig = new QueueRig()
+  const records = () => new Records(rig.queue(), IMPATIENT)
+  const journal = (run = 'run') => new JobJournal(records(), { run, lock: '' }, KEEPING)
+  const recordKey = () => `bull:${rig.name}:rx-captcha:${KEY}`
+  const claim = async (claimant: string) => (await records().fields('claim', KEY, claimant, 30_000))[3]
+
+  /** Does something that fails as long as the command is forbidden. */
+  const failOnce = async (command: string, work: () => Promise<unknown>): Promise<void> => {
+    const { accept } = await rig.forbid(command)
+    await expect(work()).rejects.toThrow("can't run this command")
+    await accept()
+  }
+
+  it('loses no token that was to be delivered', async () => {
+    const run = journal()
+    await lastValueFrom(run.begin(KEY))
+    const deliver = () => lastValueFrom(run.deliver(KEY, { _tag: 'Right', right: SOLVED }))
+    await failOnce('time', deliver)
+    await deliver()
+    expect(await claim('claimant')).toBe(JSON.stringify(SOLVED))
+  })
+
+  it('lets nobody claim a token that will be delivered again', async () => {
+    const run = journal()
+    await lastValueFrom(run.begin(KEY))
+    await failOnce('hdel', () => lastValueFrom(run.deliver(KEY, { _tag: 'Right', right: SOLVED })))
+    expect(await rig.client.exists(`${recordKey()}:token`)).toBe(1)
+    expect(await claim('claimant')).toBeUndefined()
+  })
+
+  it('leaves a token unclaimed', async () => {
+    const run = journal()
+    await lastValueFrom(run.begin(KEY))
+    await lastValueFrom(run.deliver(KEY, { _tag: 'Right', right: SOLVED }))
+    await failOnce('time', () => claim('one'))
+    expect(await claim('other')).toBe(JSON.stringify(SOLVED))
+  })
+
+  it('leaves a fresh key fresh', async () => {
+    await failOnce('del', () => lastValueFrom(journal().begin(KEY)))
+    expect(await lastValueFrom(journal('next').find(KEY))).toEqual({ _tag: 'Fresh' })
+  })
+
+  it('keeps no finished record for ever', async () => {
+    const run = journal()
+    await lastValueFrom(run.begin(KEY))
+    const end = () => lastValueFrom(run.ended(KEY, 'TaskFailed'))
+    await failOnce('pexpire', end)
+    await end()
+    expect(await rig.ttlOf(recordKey())).toBeGreaterThan(50_000)
+  })
+
+  it('keeps no record of a failure for ever for which nothing was paid', async () => {
+    const invalid = { _tag: 'Left', left: { _tag: 'InvalidTask', paid: 'no', problems: [] } } as const
+    const fail = () => lastValueFrom(journal().deliver(KEY, invalid))
+    await failOnce('pexpire', fail)
+    const run = journal()
+    await lastValueFrom(run.find(KEY))
+    await lastValueFrom(run.deliver(KEY, invalid))
+    expect(await rig.ttlOf(recordKey())).toBeGreaterThan(50_000)
+  })
+
+  it('counts a resume', async () => {
+    const run = journal()
+    await lastValueFrom(run.begin(KEY))
+    const count = () => lastValueFrom(run.resumed(KEY))
+    await failOnce('hincrby', count)
+    expect(await count()).toBe(1)
   })
 })
 
