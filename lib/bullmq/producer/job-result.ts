@@ -58,7 +58,7 @@ export class JobResult<A> {
     )
   }
 
-  /** Claims the token. It is deleted once its outcome was emitted, and given back if that does not happen. */
+  /** Claims the token. It is deleted once it was emitted, and given back if nobody gets it or it cannot be decoded. */
   #claim(): Observable<ClaimReply<A>> {
     return new Observable((subscriber) => {
       const askedAt = Date.now()
@@ -73,7 +73,7 @@ export class JobResult<A> {
             const outcome = this.#readToken(fields, askedAt)
             subscriber.next({ fields, outcome })
             subscriber.complete()
-            if (outcome) this.#endClaim(isLate ? 'unclaim' : 'claimed')
+            if (outcome) this.#endClaim(isLate || E.isLeft(outcome) ? 'unclaim' : 'claimed')
           },
           (error: unknown) => {
             isSettled = true
@@ -128,7 +128,7 @@ export class JobResult<A> {
     const expiresAt = askedAt + Number(validMs)
     const solution = decodeSafely('solution', () => this.#context.kind.solution.decode(solved.solution))
     if (E.isRight(solution)) return E.right({ ...solved, ...onThisClock(solved, expiresAt), solution: solution.right })
-    const problems = solution.left.map((problem) => `solution: ${problem}`)
+    const problems = [...solution.left.map((problem) => `solution: ${problem}`), UNDECODED]
     return E.left({ _tag: 'BadReply', paid: 'yes', ref: solved.ref, status: 200, problems, excerpt: '' })
   }
 }
@@ -147,6 +147,10 @@ interface ClaimReply<A> {
   readonly fields: ScriptFields
   readonly outcome: JobOutcome<A> | undefined
 }
+
+const UNDECODED =
+  'kind: expected one that decodes the solution that the worker has decoded and stored as JSON. The token was given back: submit the same ' +
+  'key again with such a kind'
 
 const LOST = 'the queue does not know the job any more, or it completed so long ago that its record has expired'
 

@@ -36,7 +36,11 @@ export interface SubmitOptions<T, D, A> {
   readonly queue: QueueLike
   /** A `QueueEvents` of BullMQ for the same queue. */
   readonly events: QueueEventsLike
-  /** The kind of the tasks, which decodes their solutions: `recaptchaV2`. */
+  /**
+   * The kind of the tasks: `recaptchaV2`. The worker stores the decoded solution as JSON, and this kind decodes it again, so it has to
+   * accept what it has decoded. A kind that makes a `Date` of a text needs one for the producer that leaves the text as it is. A token
+   * that it refuses ends as `BadReply` and is not used up: the same key gets it again with a kind that accepts it.
+   */
   readonly kind: Resumable<A>
   /** The key of an item: the same in every run, different for every item, and no secret. A key is solved once. */
   readonly keyOf: (item: T) => string
@@ -154,7 +158,8 @@ const QueueEvents = refined(
 
 const Kind = refined(
   'a kind of task, such as recaptchaV2',
-  (value): value is Resumable<unknown> => typeof value === 'function' || (isRecord(value) && isDecoder(value.solution))
+  (value): value is Resumable<unknown> =>
+    ((typeof value === 'function' && 'solution' in value) || isRecord(value)) && isDecoder(value.solution)
 )
 
 const submitOptionCodecs = {

@@ -243,9 +243,24 @@ describeWithRedis('submitAll', () => {
         _tag: 'BadReply',
         paid: 'yes',
         ref: { taskId: emulator.tasks()[0]?.taskId },
-        problems: ['solution: text: expected string']
+        problems: [
+          'solution: text: expected string',
+          expect.stringMatching(/^kind: expected one that decodes the solution that the worker has decoded/) as string
+        ]
       }
     })
+  })
+
+  it('gives a token back that the kind cannot decode, for a run with another kind', async () => {
+    const emulator = await rig.emulator()
+    const [queue, events] = [rig.queue(), await rig.events()]
+    rig.worker(rig.solver(emulator))
+    const options = optionsFor(queue, events)
+    const first = await firstValueFrom(submitAll(['a'], { ...options, kind: { solution: t.type({ text: t.string }) } }))
+    expect(first.result).toMatchObject({ left: { _tag: 'BadReply' } })
+    const { result } = await firstValueFrom(submitAll(['a'], options))
+    expect(result._tag).toBe('Right')
+    expect(emulator.counters().accepted).toBe(1)
   })
 
   it('stops listening when all outcomes are known', async () => {
@@ -275,6 +290,7 @@ describeWithRedis('submitAll', () => {
     expect(without({ queue: {} })).toThrow('queue: expected a Queue of BullMQ 6 on Redis')
     expect(without({ queue: { getBackend: () => ({}) } })).toThrow('queue: expected a Queue of BullMQ 6 on Redis')
     expect(without({ events: {} })).toThrow('events: expected a QueueEvents of BullMQ')
+    expect(without({ kind: (x: string) => x })).toThrow('kind: expected a kind of task, such as recaptchaV2')
     expect(without({ kind: {} })).toThrow('kind: expected a kind of task, such as recaptchaV2')
     expect(without({ concurrency: 0 })).toThrow('concurrency: expected')
     expect(without({ checkEvryMs: 5 })).toThrow('checkEvryMs: unknown option (did you mean checkEveryMs?)')
