@@ -17,6 +17,7 @@ import {
   type ObservableInput
 } from 'rxjs'
 import { ItemSource } from '../../core/model/batch.js'
+import { causeOf } from '../../core/model/network.js'
 import { MAX_TASKS, checkOptions, durationFrom, integerBetween, isFunction } from '../../core/model/options.js'
 import { isRecord, optional, refined } from '../../core/validation/problems.js'
 import { isDecoder, type Resumable } from '../../core/model/task.js'
@@ -85,7 +86,8 @@ export interface SubmitOutcome<T, A> {
  * of an unsubscription, is given back for the next run. Between the two, another producer with the same key gets `TokenGone`. `useBefore` and `expiresAt` are instants of this process,
  * whatever the clocks of the workers say.
  *
- * @returns errors only if a command to Redis fails eleven times within about a minute, or if `keyOf` or `toData` throws
+ * @returns errors only if a command to Redis fails eleven times within about a minute, if `keyOf` or `toData` throws, or at once for
+ *  data that JSON cannot hold
  * @throws InvalidOptions at once, for options out of bounds
  * @since 0.1.0
  */
@@ -116,7 +118,7 @@ export const submitAll = <T, D, A>(
       defer(() => {
         const key = keyOf(item)
         const jobId = jobIdOf(key)
-        const data = toData(item)
+        const data = storable(key, toData(item))
         // BullMQ ignores a job whose id it has, so it may be added again.
         const add = defer(() => queue.add(JOB_NAME, data as never, { jobId })).pipe(retryRedis(), ignoreElements())
         const job = new JobResult(context, jobId)
@@ -129,14 +131,32 @@ export const submitAll = <T, D, A>(
 }
 
 /**
- * The id of the job of a key. BullMQ refuses an id that has a colon or is a number, and both are common in keys.
+ * The id of the job of a key. BullMQ refuses an id that has a colon or is a number, and both are common in keys. Different keys have
+ * different ids, also those that are not well-formed Unicode.
  *
  * @throws TypeError for a key that is not a string, or is empty
  * @since 0.1.0
  */
 export const jobIdOf = (key: string): string => {
   if (typeof key !== 'string' || key === '') throw new TypeError('keyOf: expected a string that is not empty')
-  return `task-${encodeURIComponent(key)}`
+  return `task-${key.replace(WELL_FORMED_OR_LONE, (part, lone?: string) => (lone ? escapedLone(lone) : encodeURIComponent(part)))}`
+}
+
+// With the flag u, a class of surrogates matches only those without a partner, for which encodeURIComponent throws.
+const WELL_FORMED_OR_LONE = /([\ud800-\udfff])|[^\ud800-\udfff]+/gu
+
+/** No percent sign of encodeURIComponent stands before a `u`. */
+const escapedLone = (lone: string): string => `%u${lone.charCodeAt(0).toString(16).toUpperCase()}`
+
+/** Throws for data that JSON cannot hold. BullMQ would throw as well, but its errors look like those of Redis and are tried again. */
+const storable = <D>(key: string, data: D): D => {
+  try {
+    JSON.stringify(data)
+    return data
+  } catch (error) {
+    const text = `toData: JSON cannot hold the data for the key ${JSON.stringify(key)}: ${causeOf(error).message}`
+    throw new TypeError(text, { cause: error })
+  }
 }
 
 /** Looks for the outcome of a job whenever the source emits; two looks never overlap. */

@@ -282,6 +282,20 @@ describeWithRedis('submitAll', () => {
     await expect(lastValueFrom(submitted)).rejects.toThrow('keyOf: expected a string that is not empty')
   })
 
+  it('errors at once for data that JSON cannot hold, with the key', async () => {
+    const [queue, events] = [rig.queue(), await rig.events()]
+    const submitted = submitAll(['a'], optionsFor(queue, events, { toData: () => 7n as unknown as string }))
+    await expect(lastValueFrom(submitted)).rejects.toThrow('toData: JSON cannot hold the data for the key "a": ')
+  })
+
+  it('solves a key with a lone surrogate', async () => {
+    const emulator = await rig.emulator()
+    const [queue, events] = [rig.queue(), await rig.events()]
+    rig.worker(rig.solver(emulator))
+    const submitted = submitAll(['a\ud800'], optionsFor(queue, events, { toData: () => 'https://example.com' }))
+    expect((await firstValueFrom(submitted)).result._tag).toBe('Right')
+  })
+
   it('throws InvalidOptions at once for what cannot work', async () => {
     const [queue, events] = [rig.queue(), await rig.events()]
     const options = optionsFor(queue, events)
@@ -294,5 +308,27 @@ describeWithRedis('submitAll', () => {
     expect(without({ kind: {} })).toThrow('kind: expected a kind of task, such as recaptchaV2')
     expect(without({ concurrency: 0 })).toThrow('concurrency: expected')
     expect(without({ checkEvryMs: 5 })).toThrow('checkEvryMs: unknown option (did you mean checkEveryMs?)')
+  })
+})
+
+describe('jobIdOf', () => {
+  it('is the percent-encoding of a well-formed key', () => {
+    const key = 'order 7:ü/😀%uD800'
+    expect(jobIdOf(key)).toBe(`task-${encodeURIComponent(key)}`)
+  })
+
+  it('gives different keys different ids, also if they hold lone surrogates', () => {
+    const keys = [
+      '\ud800',
+      '\udc00',
+      '\udc00\ud800',
+      '\ud800\udc00',
+      '\ufffd',
+      '%uD800',
+      'a\ud800',
+      '\ud800a',
+      '\ud801'
+    ]
+    expect(new Set(keys.map(jobIdOf)).size).toBe(keys.length)
   })
 })
