@@ -23,6 +23,8 @@ export interface RedisClientLike {
  * @since 0.1.0
  */
 export interface QueueLike {
+  /** Its prefix and its name, as its jobs have them. */
+  readonly qualifiedName?: string | undefined
   /** The key in Redis of a part of the queue. */
   readonly toKey: (type: string) => string
   /** What holds the connection. */
@@ -45,6 +47,8 @@ export interface QueueLike {
 export interface JobLike<D> {
   readonly id?: string | undefined
   readonly data: D
+  /** The prefix and the name of its queue. */
+  readonly queueQualifiedName?: string | undefined
   /** Puts the job back to the head of the queue. */
   readonly moveToWait: (token?: string) => Promise<unknown>
   /** Replaces the progress of the job. */

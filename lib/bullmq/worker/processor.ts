@@ -13,7 +13,10 @@ import { Queue, Records } from '../record/records.js'
  * @since 0.1.0
  */
 export interface ProcessorOptions<D, S extends TaskSpec<unknown> = TaskSpec<unknown>> {
-  /** The queue of the worker, on Redis: the records of paid tasks are kept in its database. */
+  /**
+   * The queue of the worker, on Redis, with the same name and prefix: the records of paid tasks are kept in its database. The jobs of
+   * another queue fail, and nothing is sent for them.
+   */
   readonly queue: QueueLike
   /** Makes the task from the data of a job. */
   readonly toTask: (data: D) => S
@@ -77,6 +80,7 @@ export const taskProcessor = <D, S extends TaskSpec<unknown>>(
   const runs = new Map<string, JobRun<D>>()
   // BullMQ passes a signal only to a function of three parameters.
   const process = async (job: JobLike<D>, token?: string, signal?: AbortSignalLike) => {
+    checkQueueOf(job, queue)
     const run = new JobRun(context, job, token, signal)
     runs.set(run.key, run)
     try {
@@ -89,6 +93,18 @@ export const taskProcessor = <D, S extends TaskSpec<unknown>>(
     for (const jobId of jobIds) void runs.get(jobId)?.dropIfTakenOver()
   }
   return Object.assign(process, { solver, dropTakenOver })
+}
+
+/**
+ * The keys of the records begin with those of the queue, so the outcomes of jobs of another queue would not reach their producer.
+ * Not unrecoverable: another worker may have the right queue, and an attempt costs nothing.
+ */
+const checkQueueOf = ({ queueQualifiedName }: JobLike<unknown>, { qualifiedName }: QueueLike): void => {
+  if (queueQualifiedName === undefined || qualifiedName === undefined || queueQualifiedName === qualifiedName) return
+  throw new Error(
+    `The job is in the queue ${queueQualifiedName}, but taskProcessor was given the queue ${qualifiedName}. Nothing was sent. ` +
+      'Give taskProcessor a Queue with the name and the prefix of the worker.'
+  )
 }
 
 const processorOptionCodecs = {

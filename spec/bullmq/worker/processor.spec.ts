@@ -1,5 +1,5 @@
 import { inspect } from 'node:util'
-import type { Job, Queue } from 'bullmq'
+import { Queue, Worker, type Job } from 'bullmq'
 import * as E from 'fp-ts/lib/Either.js'
 import { Subject, defer, lastValueFrom, merge, mergeMap, of, tap } from 'rxjs'
 import { createSolver, orThrow, recaptchaV2, type NetworkEvent, type Post } from 'rx-captcha'
@@ -389,6 +389,38 @@ describeWithRedis('taskProcessor', () => {
     const queue = rig.queue()
     const process = taskProcessor(rig.solver(emulator), { queue, toTask })
     expect(await process(await add(queue))).toMatchObject({ ref: { taskId: emulator.tasks()[0]?.taskId } })
+  })
+
+  it('fails a job of a queue with another prefix than its own, and sends nothing', async () => {
+    const emulator = await rig.emulator()
+    const { connection } = rig.redis
+    const shop = new Queue<Page>(rig.name, { connection, prefix: 'shop' })
+    rig.onEnd(() => shop.close())
+    const process = taskProcessor(rig.solver(emulator), { queue: rig.queue(), toTask })
+    const worker = new Worker<Page>(rig.name, process, { connection, prefix: 'shop' })
+    rig.onEnd(() => worker.close())
+    const ended = new Promise<Error | undefined>((resolve) => {
+      worker.once('failed', (_job, error) => {
+        resolve(error)
+      })
+      worker.once('completed', () => {
+        resolve(undefined)
+      })
+    })
+    await add(shop)
+    expect((await ended)?.message).toBe(
+      `The job is in the queue shop:${rig.name}, but taskProcessor was given the queue bull:${rig.name}. Nothing was sent. ` +
+        'Give taskProcessor a Queue with the name and the prefix of the worker.'
+    )
+    expect(emulator.counters().requests.createTask).toBe(0)
+  })
+
+  it('solves a job that does not name its queue', async () => {
+    const emulator = await rig.emulator()
+    const process = taskProcessor(rig.solver(emulator), { queue: rig.queue(), toTask })
+    const { id, data } = await add(rig.queue())
+    const byHand = { id, data, moveToWait: () => Promise.resolve(), updateProgress: () => Promise.resolve() }
+    expect(await process(byHand)).toMatchObject({ ref: { taskId: emulator.tasks()[0]?.taskId } })
   })
 
   it('keeps a token for a time of its own if its kind says nothing about it', async () => {
