@@ -1,11 +1,13 @@
 import type { Job, Queue } from 'bullmq'
-import { lastValueFrom } from 'rxjs'
+import { NEVER, Subject, lastValueFrom, throwError, type Observable } from 'rxjs'
+import type { TaskRef } from 'rx-captcha'
 import { jobIdOf, jobVerdict } from 'rx-captcha/bullmq'
 import { EMULATOR_KEY, type Emulator } from 'rx-captcha/emulator'
 import { JobJournal } from '../../../lib/bullmq/record/job-journal.js'
 import { Records } from '../../../lib/bullmq/record/records.js'
 import { pauseReason, workerRows, workerSummary } from '../../../lib/cli/queue/worker/report.js'
 import { WorkerStats } from '../../../lib/cli/queue/worker/stats.js'
+import { UnrecordedTasks } from '../../../lib/cli/queue/worker/unrecorded.js'
 import { task } from '../../support/batch.js'
 import { makeConsole } from '../../support/command.js'
 import { QueueCommands } from '../../support/queue-command.js'
@@ -216,6 +218,35 @@ describeWithRedis('rx-captcha worker', () => {
     expect((await worker.ended()).err).toContain(': 0 solved, 1 failed.\n')
   })
 
+  describe('of a paid task whose subscriber is gone', () => {
+    /** Changes the record of the job while its createTask has no reply; the worker runs until its job has failed. */
+    const changedRecord = async (...fields: ReadonlyArray<string>) => {
+      const emulator = await rig.emulator({ faults: ['createTask:1:slow=200'] })
+      const worker = rig.work(emulator)
+      await add(rig.taskQueue())
+      await until(() => emulator.counters().requests.createTask === 1)
+      await rig.client.hset(rig.taskQueue().toKey(`rx-captcha:${jobIdOf('order-1')}`), ...fields)
+      await until(isIn(rig.taskQueue(), 'delayed'))
+      worker.signal('SIGTERM')
+      const [task] = emulator.tasks()
+      return { taskId: task!.taskId, err: (await worker.ended()).err }
+    }
+
+    it('prints how to resume it if Redis has not recorded its id', async () => {
+      const { taskId, err } = await changedRecord('creator', 'other', 'owner', 'other')
+      expect(err.match(/Redis has not confirmed .*/g)).toStrictEqual([
+        expect.stringMatching(
+          `^Redis has not confirmed the id of a paid task, so no worker may find it\\. Resume it at no further cost: ` +
+            `rx-captcha resume ${taskId} --created-at \\d+ --base-url http://127\\.0\\.0\\.1:\\d+$`
+        )
+      ])
+    })
+
+    it('prints nothing of it if its id is recorded', async () => {
+      expect((await changedRecord('owner', 'other')).err).not.toContain('rx-captcha resume')
+    })
+  })
+
   it('draws its progress on a terminal', async () => {
     const emulator = await rig.emulator({ readyAfterMs: 60_000 })
     const stderr = makeConsole({ isTTY: true, columns: 200 })
@@ -284,5 +315,51 @@ describe('the counts of a worker', () => {
     expect(pauseReason(unreadable)).toBe(
       'Several createTask calls in a row got no usable reply. See the errors of the failed jobs; their tasks may be paid for.'
     )
+  })
+})
+
+describe('the paid tasks of a worker whose ids are not recorded', () => {
+  const ref = { taskId: 'task-1', createdAt: 1 }
+
+  /** The tasks of a worker whose journal writes ids in this way, and what is reported. */
+  const tasksWith = (created: Observable<void>) => {
+    const reported: TaskRef[] = []
+    const tasks = new UnrecordedTasks((one) => reported.push(one))
+    const journal = { begin: () => NEVER, created: () => created, ended: () => NEVER }
+    tasks
+      .watched(journal)
+      .created('order-1', ref)
+      .subscribe({ error: () => undefined })
+    return { tasks, reported }
+  }
+
+  it('are reported if the process ends while an id is being written', () => {
+    const { tasks, reported } = tasksWith(NEVER)
+    tasks.onOrphan(ref)
+    expect(reported).toStrictEqual([])
+    tasks.reportRest()
+    expect(reported).toStrictEqual([ref])
+  })
+
+  it('are reported once if an orphan follows the failure', () => {
+    const { tasks, reported } = tasksWith(throwError(() => new Error('OOM')))
+    tasks.onOrphan(ref)
+    tasks.reportRest()
+    expect(reported).toStrictEqual([ref])
+  })
+
+  it('are reported if the id of an orphan cannot be written', () => {
+    const write = new Subject<void>()
+    const { tasks, reported } = tasksWith(write)
+    tasks.onOrphan(ref)
+    write.error(new Error('OOM'))
+    expect(reported).toStrictEqual([ref])
+  })
+
+  it('are not reported if the outcome was saved with the id', () => {
+    const { tasks, reported } = tasksWith(throwError(() => new Error('OOM')))
+    tasks.onSaved(ref)
+    tasks.reportRest()
+    expect(reported).toStrictEqual([])
   })
 })

@@ -1,6 +1,7 @@
 import type { SolveError } from '../../../core/model/error.js'
 import type { SolverCounts } from '../../../core/model/options.js'
-import { assumedText, explainUnlessResumable } from '../../shared/explain.js'
+import type { TaskRef } from '../../../core/model/task.js'
+import { assumedText, explainUnlessResumable, howToResume, type ServiceReach } from '../../shared/explain.js'
 import type { Row } from '../../shared/progress.js'
 import { counted, durationText, grouped } from '../../shared/text.js'
 import type { WorkerStats } from './stats.js'
@@ -23,6 +24,12 @@ export const pauseReason = (error: SolveError): string =>
 
 const UNREADABLE =
   'Several createTask calls in a row got no usable reply. See the errors of the failed jobs; their tasks may be paid for.'
+
+/** A paid task that no worker may find. */
+export const unrecordedText = (ref: TaskRef, service: ServiceReach): string =>
+  `Redis has not confirmed the id of a paid task, so no worker may find it. ${howToResume(ref, service, TO_RESUME)}`
+
+const TO_RESUME = 'Resume it at no further cost: '
 
 /** How a worker ended. */
 export interface WorkerEnd {

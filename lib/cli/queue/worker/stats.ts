@@ -4,6 +4,7 @@ import { tap } from 'rxjs'
 import { isClosedBeforeReply } from '../../../core/model/explain.js'
 import type { SolveError } from '../../../core/model/error.js'
 import type { SolverEvent } from '../../../core/model/event.js'
+import type { Journal } from '../../../core/model/journal.js'
 import type { SolveResult } from '../../../core/model/result.js'
 import type { Solver } from '../../../core/solver.js'
 import type { QueueModules } from '../../shared/context.js'
@@ -68,22 +69,28 @@ export class WorkerStats {
   }
 }
 
-/** The solver, which also passes on the outcome of each job: the adapter solves a job as a batch with its id as the label. */
-export const withOutcomes = (
+/**
+ * The solver, which also passes on the saved outcome of each job, and uses the journal that `watched` makes of that of a job: the
+ * adapter solves a job as a batch with its id as the label.
+ */
+export const watchedSolver = (
   solver: Solver,
-  onOutcome: (jobId: string | undefined, result: SolveResult<unknown>) => void
+  onOutcome: (jobId: string | undefined, result: SolveResult<unknown>) => void,
+  watched: (journal: Journal) => Journal
 ): Solver => ({
   ...solver,
   withOptions: (options) => {
     const scoped = solver.withOptions(options)
     return {
       ...scoped,
-      solveAll: (items, toTask, batchOptions) =>
-        scoped.solveAll(items, toTask, batchOptions).pipe(
+      solveAll: (items, toTask, given) => {
+        const batchOptions = given?.journal ? { ...given, journal: watched(given.journal) } : given
+        return scoped.solveAll(items, toTask, batchOptions).pipe(
           tap(({ result }) => {
             onOutcome(options.label, result)
           })
         )
+      }
     }
   }
 })

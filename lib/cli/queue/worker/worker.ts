@@ -2,6 +2,7 @@ import * as E from 'fp-ts/lib/Either.js'
 import { ReplaySubject, firstValueFrom, from, map, merge, race, skip, timer, type Observable } from 'rxjs'
 import type { SupervisedWorker } from '../../../bullmq/index.js'
 import { recaptchaV2, type RecaptchaV2Fields, type RecaptchaV2Solution } from '../../../core/model/recaptcha-v2.js'
+import { refOfResult } from '../../../core/model/result.js'
 import type { TaskSpec } from '../../../core/model/task.js'
 import type { Solver } from '../../../core/solver.js'
 import { isRecord } from '../../../core/validation/problems.js'
@@ -12,8 +13,9 @@ import { canDraw, drawProgress, printProgress } from '../../shared/progress.js'
 import type { OpenedService } from '../../shared/service.js'
 import { openQueue, type OpenedQueue, type QueueFlags } from '../open.js'
 import { REDIS_PASSWORD_HELP } from '../redis.js'
-import { pauseReason, workerRows, workerSummary } from './report.js'
-import { WorkerStats, withOutcomes } from './stats.js'
+import { pauseReason, unrecordedText, workerRows, workerSummary } from './report.js'
+import { WorkerStats, watchedSolver } from './stats.js'
+import { UnrecordedTasks } from './unrecorded.js'
 
 /** The options of `worker`, without those of the service. */
 export interface WorkerFlags extends QueueFlags {
@@ -58,6 +60,7 @@ class WorkerRun {
   readonly #context: CliContext
   readonly #parts: WorkerParts
   readonly #stats: WorkerStats
+  readonly #unrecorded: UnrecordedTasks
   // Its type follows from the processor.
   readonly #worker
   readonly #supervised: SupervisedWorker
@@ -67,7 +70,10 @@ class WorkerRun {
   constructor(context: CliContext, parts: WorkerParts) {
     this.#context = context
     this.#parts = parts
-    const { connection, name, modules } = parts.opened
+    const { connection, name, modules, notices } = parts.opened
+    this.#unrecorded = new UnrecordedTasks((ref) => {
+      notices.print(unrecordedText(ref, parts.service))
+    })
     this.#stats = new WorkerStats(modules.adapter.jobVerdict)
     const settings = this.#settings()
     this.#noticedAfterMs = settings.lockDuration + 2 * settings.stalledInterval
@@ -88,10 +94,14 @@ class WorkerRun {
   #processor() {
     const { opened, service, solver } = this.#parts
     const { clientKey } = service.options
-    const observed = withOutcomes(solver, (jobId, result) => {
+    const unrecorded = this.#unrecorded
+    const onOutcome: Parameters<typeof watchedSolver>[1] = (jobId, result) => {
+      const ref = refOfResult(result)
+      if (ref) unrecorded.onSaved(ref)
       const error = this.#stats.onOutcome(jobId, result)
       if (error) opened.notices.onReason(pauseReason(error))
-    })
+    }
+    const observed = watchedSolver(solver, onOutcome, (journal) => unrecorded.watched(journal))
     const { taskProcessor } = opened.modules.adapter
     return taskProcessor(observed, { queue: opened.queue, toTask: (data) => taskOfJob(data, clientKey) })
   }
@@ -101,6 +111,9 @@ class WorkerRun {
     const stats = this.#stats
     solver.events.subscribe((event) => {
       stats.onEvent(event)
+    })
+    solver.orphans.subscribe(({ ref }) => {
+      this.#unrecorded.onOrphan(ref)
     })
     opened.notices.watch(this.#worker)
     this.#worker.on('completed', () => {
@@ -128,6 +141,7 @@ class WorkerRun {
       progress.note(stoppingText(this.#parts.flags.grace))
       if (!(await this.#finish(second))) progress.note(HANDING_OVER)
       const hasLeft = !(await this.#handOver(third))
+      this.#unrecorded.reportRest()
       progress.close()
       const elapsedMs = performance.now() - startedAt
       const { isEmbedded } = service
