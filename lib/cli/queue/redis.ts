@@ -1,3 +1,4 @@
+import type { Redis } from 'ioredis'
 import { firstValueFrom, from, throwError, timeout } from 'rxjs'
 import { parseUrl } from '../../core/validation/problems.js'
 import { WrongUsage, type CliContext, type QueueModules } from '../shared/context.js'
@@ -11,10 +12,15 @@ export const redisUrlOf = (env: CliContext['env'], option: string | undefined): 
   if (text === '' && option === undefined)
     throw new WrongUsage(`no Redis URL: set ${REDIS_VARIABLE}, or use --redis, for example --redis ${EXAMPLE}`)
   const url = parseUrl(text)
-  if (url && /^rediss?:$/.test(url.protocol) && url.hostname !== '') return text
+  const source = option === undefined ? REDIS_VARIABLE : '--redis'
+  if (!url || !/^rediss?:$/.test(url.protocol) || url.hostname === '')
+    throw new WrongUsage(
+      `${source}: expected a URL such as ${EXAMPLE} or ` +
+        'rediss://USER:PASSWORD@HOST:6380, with the special characters of a password percent-encoded'
+    )
+  if (/^\/?\d*$/.test(url.pathname)) return text
   throw new WrongUsage(
-    `${option === undefined ? REDIS_VARIABLE : '--redis'}: expected a URL such as ${EXAMPLE} or ` +
-      'rediss://USER:PASSWORD@HOST:6380, with the special characters of a password percent-encoded'
+    `${source}: expected nothing or the number of a database after the host, for example ${EXAMPLE}/1`
   )
 }
 
@@ -47,7 +53,7 @@ export const timeOfRedis = async ({ Redis }: QueueModules['ioredis'], url: strin
   })
   const tooLate = () => throwError(() => new Error(`no reply within ${REACH_MS / 1_000} s`))
   try {
-    const replied = from(client.connect().then(() => client.time()))
+    const replied = from(client.connect().then(() => timeIn(client)))
     const time = await firstValueFrom(replied.pipe(timeout({ first: REACH_MS, with: tooLate })))
     // Seconds and microseconds.
     return Number(time[0]) * 1_000 + Math.floor(Number(time[1]) / 1_000)
@@ -56,6 +62,14 @@ export const timeOfRedis = async ({ Redis }: QueueModules['ioredis'], url: strin
   } finally {
     client.disconnect()
   }
+}
+
+const timeIn = async (client: Redis): Promise<readonly [seconds: string | number, microseconds: string | number]> => {
+  // Again: an error of the first time is only emitted, and ioredis then works in database 0. The user may lack the right for 0.
+  const { db = 0 } = client.options
+  if (db > 0) await client.select(db)
+  const [seconds = 0, microseconds = 0] = await client.time()
+  return [seconds, microseconds]
 }
 
 /** What the help of every command with `--redis` says. */

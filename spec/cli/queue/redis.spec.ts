@@ -36,6 +36,28 @@ describeWithRedis('Redis, to the commands for a queue,', () => {
     }
   )
 
+  it.each([['abc'], ['1/2'], ['-1']])('has no database %j', async (database) => {
+    const err = await refusal(['--redis', `redis://:secret@127.0.0.1:1/${database}`])
+    expect(err).toBe(
+      'error: --redis: expected nothing or the number of a database after the host, for example redis://127.0.0.1:6379/1\n'
+    )
+  })
+
+  it('is refused if it does not have the database of the URL', async () => {
+    expect(await refusal(['--redis', `${rig.redis.url}/99`])).toBe(
+      'error: Redis cannot be reached (ERR DB index is out of range); nothing was sent\n'
+    )
+  })
+
+  it('has the database of the URL', async () => {
+    const emulator = await rig.emulator()
+    const worker = rig.work(emulator, ['--redis', `${rig.redis.url}/3`, '--max-open', '2'])
+    await worker.prints('Working on')
+    const client = new Redis(rig.redis.url, { db: 3 })
+    expect(await client.hget(`bull:${rig.name}:meta`, 'concurrency')).toBe('2')
+    client.disconnect()
+  })
+
   it('is named by the variable in an error about it', async () => {
     expect(await refusal([], { RX_CAPTCHA_REDIS_URL: 'localhost' })).toMatch(
       /^error: RX_CAPTCHA_REDIS_URL: expected a URL /
