@@ -58,6 +58,17 @@ describeWithRedis('Redis, to the commands for a queue,', () => {
     client.disconnect()
   })
 
+  it('that refuses writes is a usage error of worker --max-open', async () => {
+    const emulator = await rig.emulator()
+    const { accept } = await rig.refuseWrites()
+    const { code, err } = await rig.work(emulator, ['--max-open', '5']).ended()
+    await accept()
+    expect([code, err]).toStrictEqual([
+      2,
+      expect.stringMatching(/^error: Redis cannot be used \(OOM command not allowed .*\); nothing was sent\n$/)
+    ])
+  })
+
   it('is named by the variable in an error about it', async () => {
     expect(await refusal([], { RX_CAPTCHA_REDIS_URL: 'localhost' })).toMatch(
       /^error: RX_CAPTCHA_REDIS_URL: expected a URL /

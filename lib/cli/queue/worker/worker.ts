@@ -7,10 +7,11 @@ import type { TaskSpec } from '../../../core/model/task.js'
 import type { Solver } from '../../../core/solver.js'
 import { isRecord } from '../../../core/validation/problems.js'
 import { createSolver } from '../../../http/create-solver.js'
-import { printLine, signalStream, type CliContext } from '../../shared/context.js'
+import { WrongUsage, printLine, signalStream, type CliContext } from '../../shared/context.js'
 import { EXIT, exitCodeOfSignal } from '../../shared/exit-code.js'
 import { canDraw, drawProgress, printProgress } from '../../shared/progress.js'
 import type { OpenedService } from '../../shared/service.js'
+import { messageOf } from '../../shared/text.js'
 import { openQueue, type OpenedQueue, type QueueFlags } from '../open.js'
 import { REDIS_PASSWORD_HELP } from '../redis.js'
 import { pauseReason, unrecordedText, workerRows, workerSummary } from './report.js'
@@ -35,9 +36,7 @@ export const worker = async (context: CliContext, service: OpenedService, flags:
   try {
     const opened = await openQueue(context, flags)
     try {
-      if (flags.maxOpen !== undefined) await opened.queue.setGlobalConcurrency(flags.maxOpen)
-      if (flags.resumeQueue) await opened.queue.resume()
-      if (await opened.queue.isPaused()) opened.notices.onPaused()
+      await prepareQueue(opened, flags)
       return await new WorkerRun(context, { opened, service, solver, flags }).untilClosed()
     } finally {
       await opened.close()
@@ -45,6 +44,17 @@ export const worker = async (context: CliContext, service: OpenedService, flags:
   } finally {
     // Not awaited: after the third signal a createTask may still be in flight.
     void solver.close()
+  }
+}
+
+/** Stores the settings of the queue, and says whether it is paused. */
+const prepareQueue = async ({ queue, notices }: OpenedQueue, flags: WorkerFlags): Promise<void> => {
+  try {
+    if (flags.maxOpen !== undefined) await queue.setGlobalConcurrency(flags.maxOpen)
+    if (flags.resumeQueue) await queue.resume()
+    if (await queue.isPaused()) notices.onPaused()
+  } catch (error) {
+    throw new WrongUsage(`Redis cannot be used (${messageOf(error).replace(/\.$/, '')}); nothing was sent`)
   }
 }
 
