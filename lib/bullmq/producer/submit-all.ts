@@ -80,7 +80,8 @@ export interface SubmitOutcome<T, A> {
  *
  * Items of an iterable are pulled only when there is room, as by `solveAll`. The job of a key is added once: a key that is in the
  * queue already, from another producer or an earlier run, is awaited, and one that has ended gives the outcome that
- * is still recorded. So a producer that crashed can run again with the same items. Unsubscribing leaves the jobs in the queue.
+ * is still recorded. So a producer that crashed can run again with the same items. Unsubscribing leaves the jobs in the queue. A job
+ * that failed for good gives its error again until you retry it, even if nothing was paid.
  *
  * A token is claimed when its job completes, and deleted once its outcome was emitted. One that was claimed and not emitted, because
  * of an unsubscription, is given back for the next run. Between the two, another producer with the same key gets `TokenGone`. `useBefore` and `expiresAt` are instants of this process,
