@@ -84,8 +84,8 @@ export interface SubmitOutcome<T, A> {
  * that failed for good gives its error again until you retry it, even if nothing was paid.
  *
  * A token is claimed when its job completes, and deleted once its outcome was emitted. One that was claimed and not emitted, because
- * of an unsubscription, is given back for the next run. Between the two, another producer with the same key gets `TokenGone`. `useBefore` and `expiresAt` are instants of this process,
- * whatever the clocks of the workers say.
+ * of an unsubscription, is given back for the next run. Between the two, another producer with the same key gets `TokenGone`.
+ * `useBefore` and `expiresAt` are instants of this process, whatever the clocks of the workers say.
  *
  * @returns errors only if a command to Redis fails eleven times within about a minute, if `keyOf` or `toData` throws, or at once for
  *  data that JSON cannot hold

@@ -69,7 +69,7 @@ export type SolutionOf<S> = S extends TaskSpec<infer A> ? A : never
 /**
  * A solved task. All instants are epoch milliseconds of the scheduler. `useBefore` and `expiresAt` are set if the kind of
  * task defines such durations. They count from the last moment at which the task was known to be unfinished, so they are
- * never later than the true instants.
+ * never later than the true instants, unless the machine was suspended meanwhile.
  *
  * @since 0.1.0
  */
