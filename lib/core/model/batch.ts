@@ -61,7 +61,11 @@ export type BatchOptions<T, A = unknown> = {
     }
   | { readonly journal?: undefined; readonly keyOf?: undefined }
   // For a journal that may be `undefined`. The member before it stays, so that `...(journal && { journal, keyOf })` compiles.
-  | { readonly journal?: undefined; readonly keyOf: (item: T) => string }
+  | {
+      readonly journal?: undefined
+      /** Not called without a journal. */
+      readonly keyOf: (item: T) => string
+    }
 )
 
 /** What items are pulled from. */

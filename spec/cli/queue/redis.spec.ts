@@ -69,6 +69,19 @@ describeWithRedis('Redis, to the commands for a queue,', () => {
     ])
   })
 
+  it('that refuses a job has it in no queue, as the report of a batch says', async () => {
+    const { accept } = await rig.refuseWrites()
+    const add = jest.spyOn(Queue.prototype, 'add')
+    const running = rig.batch([task(1)])
+    await until(() => add.mock.calls.length > 0)
+    running.signal('SIGTERM')
+    const { err } = await running.ended()
+    add.mockRestore()
+    await accept()
+    expect(err).toContain('\nNot confirmed by Redis, and perhaps not in the queue: 1 item.\n')
+    expect(err).not.toContain('Still in the queue')
+  })
+
   it('is named by the variable in an error about it', async () => {
     expect(await refusal([], { RX_CAPTCHA_REDIS_URL: 'localhost' })).toMatch(
       /^error: RX_CAPTCHA_REDIS_URL: expected a URL /

@@ -7,17 +7,31 @@ import type { QueueLike, RedisClientLike } from '../../../bullmq/index.js'
 export class ClaimGate {
   readonly queue: QueueLike
   readonly #running = new Set<Promise<unknown>>()
+  readonly #unconfirmed = new Set<unknown>()
   #isStopped = false
 
   constructor(queue: QueueLike) {
     this.queue = {
       toKey: (type) => queue.toKey(type),
-      add: (...job) => queue.add(...job),
+      add: (...job) => this.#added(queue, job),
       getJob: (jobId) => queue.getJob(jobId),
       getJobState: (jobId) => queue.getJobState(jobId),
       pause: () => queue.pause(),
       getBackend: () => ({ client: queue.getBackend().client.then((client) => this.#guarded(client)) })
     }
+  }
+
+  /** How many jobs may not be in the queue: Redis refused them, or has not replied. */
+  get unconfirmed(): number {
+    return this.#unconfirmed.size
+  }
+
+  async #added(queue: QueueLike, job: Parameters<QueueLike['add']>): Promise<unknown> {
+    const [, , { jobId }] = job
+    this.#unconfirmed.add(jobId)
+    const added = await queue.add(...job)
+    this.#unconfirmed.delete(jobId)
+    return added
   }
 
   /** Sends no more commands; resolves when those that were sent have ended. */

@@ -15,8 +15,14 @@ export const submitRows = (stats: BatchStats, total: number | undefined, elapsed
   ]
 }
 
+/** How a batch ended whose tasks are solved by the workers of a queue. */
+interface SubmitEnd extends EndedBatch {
+  /** How many active items may not be in the queue. */
+  readonly unconfirmed: number
+}
+
 /** Prints what became of the items, and how to fetch the outcomes of the others; returns the exit code. */
-export const printSubmitReport = (context: CliContext, end: EndedBatch): number => {
+export const printSubmitReport = (context: CliContext, end: SubmitEnd): number => {
   const { stats, signal } = end
   const isComplete = stats.isExhausted && stats.active === 0
   const reason = whyStopped({ ...end, signal: isComplete ? undefined : signal })
@@ -26,10 +32,17 @@ export const printSubmitReport = (context: CliContext, end: EndedBatch): number 
   return Math.max(stats.worstExit, lowest)
 }
 
-const howToFetch = ({ stats, commandLine }: EndedBatch): ReadonlyArray<string> => {
+const howToFetch = ({ stats, commandLine, unconfirmed }: SubmitEnd): ReadonlyArray<string> => {
   const { active, isExhausted, unreported } = stats
-  const inQueue =
-    active > 0 ? [`Still in the queue: ${counted(active, 'item')}. Workers solve them whether or not you wait.`] : []
+  const inQueue = active - unconfirmed
+  const left = [
+    ...(inQueue > 0
+      ? [`Still in the queue: ${counted(inQueue, 'item')}. Workers solve them whether or not you wait.`]
+      : []),
+    ...(unconfirmed > 0
+      ? [`Not confirmed by Redis, and perhaps not in the queue: ${counted(unconfirmed, 'item')}.`]
+      : [])
+  ]
   const again =
     active > 0 || !isExhausted
       ? [
@@ -38,5 +51,5 @@ const howToFetch = ({ stats, commandLine }: EndedBatch): ReadonlyArray<string> =
           `  ${commandLine}`
         ]
       : []
-  return [...inQueue, ...again, ...resumeText(unreported, [])]
+  return [...left, ...again, ...resumeText(unreported, [])]
 }

@@ -109,7 +109,7 @@ class SubmitRun {
       if (files.input.total === stats.done + stats.active) stats.isExhausted = true
       if (failure === undefined && this.#isOver()) await output.release()
       const end = { stats, failure, signal: first(), elapsedMs: elapsedMs(), files, commandLine }
-      return printSubmitReport(this.#context, end)
+      return printSubmitReport(this.#context, { ...end, unconfirmed: this.#gate.unconfirmed })
     } finally {
       printing.unsubscribe()
       progress.close()
