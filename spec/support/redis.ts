@@ -1,7 +1,7 @@
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
-import { createServer, type AddressInfo } from 'node:net'
+import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
@@ -80,10 +80,17 @@ export const startRedis = async ({ appendOnly = false } = {}): Promise<RedisServ
   }
 }
 
+// Below the ports that a system gives to connections, or another test might get it before Redis listens, or while it is stopped.
+const [FIRST_PORT, PORTS] = [20_000, 12_000]
+
 const freePort = async (): Promise<number> => {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
+  const port = FIRST_PORT + Math.floor(Math.random() * PORTS)
+  const server = createServer()
+  try {
+    await once(server.listen(port, '127.0.0.1'), 'listening')
+  } catch {
+    return freePort()
+  }
   await once(server.close(), 'close')
   return port
 }
