@@ -58,7 +58,7 @@ export class JobResult<A> {
     )
   }
 
-  /** Claims the token. It is deleted once it was emitted, and given back if nobody gets it or it cannot be decoded. */
+  /** Claims the token. Deletes it after it is emitted; gives it back if the subscriber has left or the kind cannot decode it. */
   #claim(): Observable<ClaimReply<A>> {
     return new Observable((subscriber) => {
       const askedAt = Date.now()

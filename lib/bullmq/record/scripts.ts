@@ -135,8 +135,8 @@ return tonumber(redis.call('HGET', KEYS[1], 'resumes'))`,
 
   /**
    * ARGV: claimant, holdMs. Returns state, error, ref, solved, and for how many milliseconds the token is surely valid. The first
-   * claimant gets the token, and gets it again for a moment in case the reply to its claim was lost. Nobody gets one whose delivery has failed half-way, because
-   * it will be stored again.
+   * claimant gets the token, and gets it again for a moment in case the reply to its claim was lost. A token whose record is not
+   * finished is not given out: its delivery failed half-way, and will store it again.
    */
   claim: `
 local record = redis.call('HMGET', KEYS[1], 'state', 'error', 'ref')
